@@ -1,0 +1,1 @@
+//! The main job, end to end: tables on two volumes inside the real WiredTiger, killed and recovered.

@@ -1,0 +1,1 @@
+//! A simulated disk and crash tests for heliumdb.

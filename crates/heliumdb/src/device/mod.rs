@@ -1,0 +1,36 @@
+//! The only road to the kernel: what a volume needs of the thing it is kept on.
+
+use std::io;
+
+/// A file, block device or stretch of memory that holds part of a volume.
+///
+/// Offsets and lengths are in bytes. Implementations do whole transfers: a short
+/// read or write is an error. Everything is callable from several threads at once.
+pub trait Device: Send + Sync {
+    /// Fills `buffer` from `offset`.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+    /// Fills `buffer` from `offset` with what is on the medium, not in a page cache
+    /// that may lie after a failed sync. `offset` and the length are multiples of 4,096.
+    fn read_at_uncached(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.read_at(buffer, offset)
+    }
+    /// Writes all of `buffer` at `offset`, which is below [`Device::len`].
+    fn write_at(&self, buffer: &[u8], offset: u64) -> io::Result<()>;
+    /// Returns when everything written before is durable.
+    fn sync(&self) -> io::Result<()>;
+    /// Says that a range holds nothing of use. A hint: not an erasure.
+    fn discard(&self, offset: u64, bytes: u64) -> io::Result<()>;
+    /// Current size in bytes.
+    fn len(&self) -> u64;
+    /// Whether the device has no bytes at all.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Makes the device at least `bytes` long, if it is of a kind that grows;
+    /// an error of kind `StorageFull` if not. Durable only after [`Device::sync`].
+    fn grow(&self, bytes: u64) -> io::Result<()>;
+    /// Whether [`Device::grow`] can work.
+    fn can_grow(&self) -> bool;
+    /// The name by which messages call the device: its path.
+    fn name(&self) -> &str;
+}

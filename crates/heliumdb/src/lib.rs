@@ -1,0 +1,23 @@
+//! An ordered, transactional, log-structured key/value store for flash.
+//!
+//! A [`Volume`] is made of one or more files, block devices or stretches of memory
+//! and holds named [`Datastore`]s of ordered items. Data is only ever appended to
+//! a log; an index in memory maps keys to places in it. See `ARCHITECTURE.md` for
+//! the map of the code and `docs/format.md` for the bytes.
+
+pub mod device;
+mod error;
+pub mod limits;
+#[expect(dead_code, reason = "skeleton")]
+mod location;
+mod transaction;
+mod version;
+mod volume;
+
+pub use error::{Error, ErrorKind, Result};
+pub use transaction::{Durability, Transaction};
+pub use version::{Change, Horizon, Isolation, Mode, TxnId, View};
+pub use volume::{
+    Datastore, DatastoreId, DatastoreInfo, Position, Stats, VerifyReport, Volume, VolumeId,
+    VolumeOptions, open_all,
+};

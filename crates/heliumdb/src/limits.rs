@@ -1,0 +1,30 @@
+//! Every limit of the store, in one place. Each is tested at the limit and one past it.
+
+/// Longest key, in bytes.
+pub const KEY_BYTES_MAX: usize = 131_072;
+/// Longest value, in bytes (he.h's limit).
+pub const VALUE_BYTES_MAX: usize = 16_777_215;
+/// Longest datastore name, in bytes.
+pub const NAME_BYTES_MAX: usize = 65_535;
+/// Most bytes of attributes that a datastore's owner may keep in the catalog.
+pub const ATTRIBUTES_BYTES_MAX: usize = 16_384;
+/// Most datastores in a volume. he.h promises 4,095.
+pub const DATASTORES_MAX: usize = 65_536;
+/// Most devices in a volume.
+pub const DEVICES_MAX: usize = 64;
+/// Smallest volume, in bytes, all devices together.
+pub const VOLUME_BYTES_MIN: u64 = 64 << 20;
+/// Largest volume, in bytes: what a 40-bit location counts in units of [`ITEM_ALIGN`].
+pub const VOLUME_BYTES_MAX: u64 = ITEM_ALIGN as u64 * (1 << 40);
+/// Values longer than this are cut into chunks of this size, each logged as an item of its own.
+pub const CHUNK_BYTES: usize = 256 << 10;
+/// Items start at multiples of this many bytes.
+pub const ITEM_ALIGN: usize = 16;
+/// The unit in which synced writes end.
+pub const BLOCK_BYTES: usize = 4096;
+/// Memory for unsettled versions of a volume unless configured otherwise, in bytes.
+pub const VERSION_BUDGET_BYTES: u64 = 1 << 30;
+/// Deletes that a full volume still accepts.
+pub const DELETES_WHEN_FULL: u64 = 4096;
+/// Most volumes in one transaction.
+pub const VOLUMES_PER_TRANSACTION_MAX: usize = 64;

@@ -1,0 +1,60 @@
+//! Versions: who may see which state of an item.
+//!
+//! One mechanism for every front. Who the running transactions are comes from
+//! outside, through [`View`] and [`Horizon`].
+
+/// A transaction's id, given by whoever runs the transactions. Never on disk.
+/// Zero is no transaction.
+pub type TxnId = u64;
+
+/// What a reader is protected from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// Sees the newest version that is not aborted, committed or not.
+    ReadUncommitted,
+    /// Each operation sees what was committed when it began.
+    ReadCommitted,
+    /// Sees what was committed when the transaction began, and its own writes;
+    /// its writes conflict with any that it does not see.
+    Snapshot,
+}
+
+/// Through whose eyes an operation looks.
+pub trait View {
+    /// Id of the transaction that asks; zero if it has not written yet.
+    fn own(&self) -> TxnId;
+    /// Its isolation level.
+    fn isolation(&self) -> Isolation;
+    /// Whether the running transactions' keeper calls `id`'s updates visible to this
+    /// reader. May be true of transactions that are prepared or rolled back: the
+    /// store checks what became of them itself.
+    fn sees(&self, id: TxnId) -> bool;
+}
+
+/// What the running transactions may still need.
+pub trait Horizon: Send + Sync {
+    /// Every update with a smaller id, if committed, is visible to every reader.
+    fn oldest(&self) -> TxnId;
+}
+
+/// What a write does to an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change<'a> {
+    /// Sets the value.
+    Put(&'a [u8]),
+    /// Removes the item.
+    Remove,
+    /// Changes nothing, but conflicts like a write until the transaction ends.
+    Reserve,
+}
+
+/// What must hold of an item for a write to go ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Nothing.
+    Any,
+    /// It must not be there ([`crate::ErrorKind::ItemExists`]).
+    Absent,
+    /// It must be there ([`crate::ErrorKind::ItemNotFound`]).
+    Present,
+}

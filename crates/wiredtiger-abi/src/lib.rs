@@ -1,0 +1,1 @@
+//! Hand-written layouts of WiredTiger's public C structures.

@@ -1,0 +1,1 @@
+//! WiredTiger data source that keeps tables on Helium volumes.

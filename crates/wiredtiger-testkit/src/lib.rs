@@ -1,0 +1,1 @@
+//! A small safe wrapper of the real WiredTiger library, for tests and the demo.
