@@ -1,0 +1,280 @@
+//! Datastores: reading through a view, and plain reads and writes outside any transaction.
+
+use std::{fmt, ops::RangeBounds, sync::Arc};
+
+use arc_swap::ArcSwapOption;
+use crossbeam_epoch::{self as epoch, Guard};
+
+use super::{DatastoreId, DatastoreInfo, Range, Shared, Volume, tree::Tree};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    index::{self, Direction},
+    location::Word,
+    version::{
+        Mode, View,
+        chain::{self, Seen},
+    },
+};
+
+/// Attempts to read an item whose place is reused meanwhile, before that counts as damage.
+const READ_ATTEMPTS: usize = 64;
+
+/// A key and its value.
+pub type Item = (Vec<u8>, Vec<u8>);
+
+/// A named set of ordered items; clones share it.
+#[derive(Clone)]
+pub struct Datastore {
+    pub(super) shared: Arc<Shared>,
+    pub(super) state: Arc<State>,
+}
+
+/// What all handles of a datastore share.
+pub(crate) struct State {
+    pub(super) id: DatastoreId,
+    /// Its items; `None` once it was removed.
+    pub(super) tree: ArcSwapOption<Tree>,
+}
+
+/// Where a seek starts, and which way it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position<'a> {
+    /// The first item.
+    First,
+    /// The last item.
+    Last,
+    /// The first item at or after the key.
+    AtOrAfter(&'a [u8]),
+    /// The first item after the key.
+    After(&'a [u8]),
+    /// The last item at or before the key.
+    AtOrBefore(&'a [u8]),
+    /// The last item before the key.
+    Before(&'a [u8]),
+}
+
+impl Datastore {
+    pub(super) fn new(shared: Arc<Shared>, state: Arc<State>) -> Self {
+        Self { shared, state }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Its items of now.
+    pub(crate) fn tree(&self) -> Result<Arc<Tree>> {
+        self.state.tree.load_full().ok_or_else(|| self.removed())
+    }
+
+    fn removed(&self) -> Error {
+        Error::new(
+            ErrorKind::DatastoreNotFound,
+            format!(
+                "datastore {} of the volume {} was removed",
+                self.state.id.0, self.shared.url
+            ),
+        )
+    }
+
+    /// Its id.
+    pub fn id(&self) -> DatastoreId {
+        self.state.id
+    }
+
+    /// The volume it is in.
+    pub fn volume(&self) -> Volume {
+        Volume::from_shared(self.shared.clone())
+    }
+
+    /// What the catalog says of it now; `DatastoreNotFound` once it was removed.
+    pub fn info(&self) -> Result<DatastoreInfo> {
+        self.shared
+            .catalog
+            .info(self.state.id)
+            .ok_or_else(|| self.removed())
+    }
+
+    /// Number of slots in the index: items, and keys that only have versions no one sees.
+    pub fn approximate_len(&self) -> u64 {
+        self.state.tree.load().as_ref().map_or(0, |tree| tree.index.len())
+    }
+
+    /// Reads the value of `key` that `view` sees into `value`, which is cleared first; false if
+    /// there is no item. `PrepareConflict` if a prepared transaction has written it.
+    pub fn read(&self, view: &dyn View, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
+        self.read_with(key, value, |word, guard| chain::read(word, view, guard))
+    }
+
+    fn read_with(
+        &self,
+        key: &[u8],
+        value: &mut Vec<u8>,
+        look: impl Fn(Word, &Guard) -> Result<Seen<'_>>,
+    ) -> Result<bool> {
+        self.shared.check_open()?;
+        value.clear();
+        let tree = self.state.tree.load();
+        let tree = tree.as_ref().ok_or_else(|| self.removed())?;
+        let guard = epoch::pin();
+        for _ in 0..READ_ATTEMPTS {
+            match look(Word(tree.index.get(key, &guard)), &guard)? {
+                Seen::Absent => return Ok(false),
+                Seen::Bytes(bytes) => {
+                    value.extend_from_slice(bytes);
+                    return Ok(true);
+                }
+                Seen::At(location) => {
+                    if self.shared.log.read(location, tree.id, key, value)? {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+        Err(self.misplaced(key))
+    }
+
+    pub(super) fn misplaced(&self, key: &[u8]) -> Error {
+        let shown = &key[..key.len().min(64)];
+        Error::new(
+            ErrorKind::Damaged,
+            format!(
+                "volume {}: the place in the log of an item of datastore {} holds another item (key starts with {:?})",
+                self.shared.url,
+                self.state.id.0,
+                shown.escape_ascii().to_string()
+            ),
+        )
+    }
+
+    /// Finds the nearest item that `view` sees from `position`, and reads its key and value
+    /// (both cleared first); false if there is none. One atomic look at what `view` sees.
+    pub fn seek(
+        &self,
+        view: &dyn View,
+        position: Position<'_>,
+        key: &mut Vec<u8>,
+        value: &mut Vec<u8>,
+    ) -> Result<bool> {
+        self.seek_with(position, key, value, &|word, guard| chain::read(word, view, guard))
+    }
+
+    fn seek_with(
+        &self,
+        position: Position<'_>,
+        key: &mut Vec<u8>,
+        value: &mut Vec<u8>,
+        look: &dyn Fn(Word, &Guard) -> Result<Seen<'_>>,
+    ) -> Result<bool> {
+        self.shared.check_open()?;
+        value.clear();
+        let tree = self.state.tree.load();
+        let tree = tree.as_ref().ok_or_else(|| self.removed())?;
+        let guard = epoch::pin();
+        let (bound, direction) = start(position);
+        let mut slots = tree.index.iter(bound, direction, &guard);
+        while let Some((found, word)) = slots.next() {
+            let present = match look(Word(word), &guard)? {
+                Seen::Absent => false,
+                Seen::Bytes(bytes) => {
+                    value.extend_from_slice(bytes);
+                    true
+                }
+                Seen::At(location) if self.shared.log.read(location, tree.id, found, value)? => true,
+                // The place was reused: look at the slot as it is now.
+                Seen::At(_) => self.read_with(found, value, look)?,
+            };
+            if present {
+                key.clear();
+                key.extend_from_slice(found);
+                return Ok(true);
+            }
+        }
+        key.clear();
+        Ok(false)
+    }
+
+    /// The newest committed value of `key`.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let mut value = Vec::new();
+        let found = self.get_into(key, &mut value)?;
+        Ok(found.then_some(value))
+    }
+
+    /// Reads the newest committed value of `key` into `value`, which is cleared first; false
+    /// if there is no item.
+    pub fn get_into(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
+        self.read_with(key, value, |word, guard| Ok(chain::read_committed(word, guard)))
+    }
+
+    /// Sets the value of `key`. Buffered: durable after [`Volume::flush`].
+    pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.shared.write(&self.tree()?, key, Some(value), Mode::Any)
+    }
+
+    /// Sets the value of `key`, which must not be there. Buffered, as for [`Datastore::put`].
+    pub fn insert(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.shared.write(&self.tree()?, key, Some(value), Mode::Absent)
+    }
+
+    /// Sets the value of `key`, which must be there. Buffered, as for [`Datastore::put`].
+    pub fn replace(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.shared.write(&self.tree()?, key, Some(value), Mode::Present)
+    }
+
+    /// Removes `key`, which must be there. Buffered, as for [`Datastore::put`].
+    pub fn delete(&self, key: &[u8]) -> Result<()> {
+        self.shared.write(&self.tree()?, key, None, Mode::Present)
+    }
+
+    /// The newest committed item nearest to `position`.
+    pub fn nearest(&self, position: Position<'_>) -> Result<Option<Item>> {
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        let found = self.seek_with(position, &mut key, &mut value, &|word, guard| {
+            Ok(chain::read_committed(word, guard))
+        })?;
+        Ok(found.then_some((key, value)))
+    }
+
+    /// The item after `key`, which need not be there itself.
+    pub fn next(&self, key: &[u8]) -> Result<Option<Item>> {
+        self.nearest(Position::After(key))
+    }
+
+    /// The item before `key`, which need not be there itself.
+    pub fn previous(&self, key: &[u8]) -> Result<Option<Item>> {
+        self.nearest(Position::Before(key))
+    }
+
+    /// The newest committed items whose keys are in `bounds`, in order; `rev()` goes the other
+    /// way, and both ends can be mixed. Each item is looked up when the iterator gets there.
+    pub fn range<K: AsRef<[u8]>>(&self, bounds: impl RangeBounds<K>) -> Range {
+        Range::new(
+            self.clone(),
+            bounds.start_bound().map(|key| key.as_ref().to_vec()),
+            bounds.end_bound().map(|key| key.as_ref().to_vec()),
+        )
+    }
+
+    /// All items, in order: see [`Datastore::range`].
+    pub fn iter(&self) -> Range {
+        self.range::<&[u8]>(..)
+    }
+}
+
+impl fmt::Debug for Datastore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Datastore({} of {})", self.state.id.0, self.shared.url)
+    }
+}
+
+fn start<'a>(position: Position<'a>) -> (index::Bound<'a>, Direction) {
+    match position {
+        Position::First => (index::Bound::Unbounded, Direction::Forward),
+        Position::Last => (index::Bound::Unbounded, Direction::Backward),
+        Position::AtOrAfter(key) => (index::Bound::Included(key), Direction::Forward),
+        Position::After(key) => (index::Bound::Excluded(key), Direction::Forward),
+        Position::AtOrBefore(key) => (index::Bound::Included(key), Direction::Backward),
+        Position::Before(key) => (index::Bound::Excluded(key), Direction::Backward),
+    }
+}
