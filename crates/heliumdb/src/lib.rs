@@ -10,6 +10,8 @@ mod error;
 pub mod limits;
 #[expect(dead_code, reason = "skeleton")]
 mod location;
+#[allow(dead_code, unused, reason = "the engine that uses it is being written")]
+mod log;
 mod transaction;
 mod version;
 mod volume;

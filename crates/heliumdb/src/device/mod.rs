@@ -1,5 +1,6 @@
 //! The only road to the kernel: what a volume needs of the thing it is kept on.
 
+use crate::{Result, VolumeOptions};
 use std::io;
 
 /// A file, block device or stretch of memory that holds part of a volume.
@@ -33,4 +34,10 @@ pub trait Device: Send + Sync {
     fn can_grow(&self) -> bool;
     /// The name by which messages call the device: its path.
     fn name(&self) -> &str;
+}
+
+/// Opens (and locks) the devices that a volume URL names.
+#[allow(dead_code, reason = "the engine that uses it is being written")]
+pub(crate) fn open_url(_url: &str, _options: &VolumeOptions) -> Result<Vec<Box<dyn Device>>> {
+    todo!()
 }

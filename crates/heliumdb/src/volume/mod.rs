@@ -31,6 +31,9 @@ pub struct VolumeOptions {
     pub version_budget_bytes: u64,
     /// Refuse the volume if this process has it open already (otherwise it is shared).
     pub exclusive: bool,
+    /// Run a background thread per volume (default). Simulations call its steps themselves.
+    #[doc(hidden)]
+    pub background_thread: bool,
 }
 
 impl Default for VolumeOptions {
@@ -44,6 +47,7 @@ impl Default for VolumeOptions {
             read_cache_bytes: 1 << 30,
             version_budget_bytes: crate::limits::VERSION_BUDGET_BYTES,
             exclusive: false,
+            background_thread: true,
         }
     }
 }
