@@ -1,6 +1,17 @@
 //! The only road to the kernel: what a volume needs of the thing it is kept on.
 
-use crate::{Result, VolumeOptions};
+pub(crate) mod aligned;
+mod file;
+mod lock;
+mod memory;
+#[cfg(test)]
+mod tests;
+mod url;
+
+pub(crate) use file::FileDevice;
+pub(crate) use memory::MemoryDevice;
+pub(crate) use url::open_url;
+
 use std::io;
 
 /// A file, block device or stretch of memory that holds part of a volume.
@@ -34,10 +45,4 @@ pub trait Device: Send + Sync {
     fn can_grow(&self) -> bool;
     /// The name by which messages call the device: its path.
     fn name(&self) -> &str;
-}
-
-/// Opens (and locks) the devices that a volume URL names.
-#[allow(dead_code, reason = "the engine that uses it is being written")]
-pub(crate) fn open_url(_url: &str, _options: &VolumeOptions) -> Result<Vec<Box<dyn Device>>> {
-    todo!()
 }
