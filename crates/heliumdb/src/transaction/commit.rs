@@ -65,7 +65,10 @@ fn commit_part(part: &mut Part, durability: Durability) -> Result<()> {
     // CRASH: the batch is buffered; until the sync returns it is wholly there after recovery
     // or wholly gone, as its frame's checksum decides.
     if durability == Durability::Synced {
-        part.volume.log.sync_to(appended.end).map_err(outcome_unknown)?;
+        part.volume
+            .log
+            .sync_to(appended.end)
+            .map_err(outcome_unknown)?;
     }
     part.logged(&appended);
     Ok(())
@@ -73,7 +76,11 @@ fn commit_part(part: &mut Part, durability: Durability) -> Result<()> {
 
 /// Appends the part as one batch of `kind`, with what `more` adds; `None` if there is nothing
 /// to log.
-pub(super) fn append(part: &Part, kind: BatchKind, more: impl FnOnce(&mut Batch)) -> Result<Option<Appended>> {
+pub(super) fn append(
+    part: &mut Part,
+    kind: BatchKind,
+    more: impl FnOnce(&mut Batch),
+) -> Result<Option<Appended>> {
     BATCH.with_borrow_mut(|kept| {
         let batch = match kept {
             Some(batch) => {
@@ -87,7 +94,7 @@ pub(super) fn append(part: &Part, kind: BatchKind, more: impl FnOnce(&mut Batch)
         if batch.len() == 0 {
             return Ok(None);
         }
-        let appended = part.volume.log.append(batch, part.only_removes());
+        let appended = part.append(batch);
         if batch.bytes() > KEPT_BATCH_BYTES {
             *kept = None;
         }

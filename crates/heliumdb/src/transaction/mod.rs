@@ -6,6 +6,7 @@
 
 mod commit;
 mod part;
+pub(crate) use part::{key_too_long, value_too_long};
 pub(crate) mod several;
 
 use crate::{
@@ -105,7 +106,9 @@ impl Transaction {
             ));
         }
         match &self.failed {
-            Some(why) => Err(why.clone().context("an operation of the transaction failed; roll it back")),
+            Some(why) => Err(why
+                .clone()
+                .context("an operation of the transaction failed; roll it back")),
             None => Ok(()),
         }
     }

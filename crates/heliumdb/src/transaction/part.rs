@@ -30,9 +30,12 @@ pub(super) struct Part {
     writes: Vec<Write>,
     /// The keys of `writes`, end to end.
     keys: Vec<u8>,
+    /// Space in the log that the commit will need for other things than removals.
     needed_bytes: u64,
     reserved_bytes: u64,
-    reservations: Vec<Reservation>,
+    reservation: Option<Reservation>,
+    /// Not yet resolved: counted in its trees and in the volume.
+    entered: bool,
     /// The batch that the part was logged as.
     pub(super) batch_id: Option<u64>,
 }
@@ -47,6 +50,7 @@ struct Write {
 
 impl Part {
     pub(super) fn new(volume: Arc<Shared>) -> Self {
+        volume.enter();
         Self {
             volume,
             trees: Vec::new(),
@@ -54,7 +58,8 @@ impl Part {
             keys: Vec::new(),
             needed_bytes: 0,
             reserved_bytes: 0,
-            reservations: Vec::new(),
+            reservation: None,
+            entered: true,
             batch_id: None,
         }
     }
@@ -127,20 +132,27 @@ impl Part {
         if self.needed_bytes <= self.reserved_bytes {
             return Ok(());
         }
-        let missing = self.needed_bytes - self.reserved_bytes;
         let log = &self.volume.log;
-        let (bytes, reservation) = match log.reserve(missing.max(RESERVE_STEP_BYTES)) {
-            Ok(reservation) => (missing.max(RESERVE_STEP_BYTES), reservation),
-            Err(_) => (missing, log.reserve(missing)?),
+        let wanted = RESERVE_STEP_BYTES.max(2 * self.needed_bytes);
+        (self.reserved_bytes, self.reservation) = match log.reserve(wanted) {
+            Ok(reservation) => (wanted, Some(reservation)),
+            Err(_) => {
+                // Not on top of what is reserved already: on a nearly full volume that counts.
+                self.reservation = None;
+                self.reserved_bytes = 0;
+                (self.needed_bytes, Some(log.reserve(self.needed_bytes)?))
+            }
         };
-        self.reserved_bytes += bytes;
-        self.reservations.push(reservation);
         Ok(())
     }
 
-    /// Whether the part only removes, and so may use the log's reserve.
-    pub(super) fn only_removes(&self) -> bool {
-        self.needed_bytes == 0
+    /// Appends the part's batch in the space reserved for it; one that only removes may use
+    /// what the log keeps in reserve.
+    pub(super) fn append(&mut self, batch: &mut Batch) -> Result<Appended> {
+        match &mut self.reservation {
+            Some(promise) => self.volume.log.append_promised(batch, promise),
+            None => self.volume.log.append(batch, true),
+        }
     }
 
     /// Fails if a write outside any transaction came on top of one of ours.
@@ -202,7 +214,7 @@ impl Part {
         }
         self.volume.unsettled.add_bytes(bytes);
         self.batch_id = Some(appended.batch_id);
-        self.reservations.clear();
+        self.reservation = None;
     }
 
     /// Resolves the part's versions as committed, and queues the chains it founded.
@@ -234,7 +246,10 @@ impl Part {
             let mut swept = Swept::default();
             let bytes = write.held.version().payload_bytes();
             tree.index.update(key, &guard, |word| {
-                (chain::unlink(Word(word), &write.held, &guard, &mut swept).0, ())
+                (
+                    chain::unlink(Word(word), &write.held, &guard, &mut swept).0,
+                    (),
+                )
             });
             self.volume.unsettled.sweep(&swept, &self.volume.log);
             self.volume.unsettled.add_bytes(-(bytes as isize));
@@ -243,21 +258,20 @@ impl Part {
                 && let Some(newest) = swept.newest_left
             {
                 let chain = (tree.clone(), Box::from(key));
-                self.volume.unsettled.push(newest.max(owner), std::iter::once(chain));
+                self.volume
+                    .unsettled
+                    .push(newest.max(owner), std::iter::once(chain));
             }
         }
         self.keys.clear();
-        self.reservations.clear();
         self.leave();
     }
 
     fn leave(&mut self) {
-        for tree in &self.trees {
-            tree.leave();
-        }
-        // A committed part that is cancelled still finds its trees by their numbers.
-        if self.writes.is_empty() {
-            self.trees.clear();
+        self.reservation = None;
+        if std::mem::take(&mut self.entered) {
+            self.trees.iter().for_each(|tree| tree.leave());
+            self.volume.leave();
         }
     }
 }
@@ -301,7 +315,9 @@ fn link(
     check_mode(word, view, mode, guard)?;
     if let Some(own) = chain::own_head(word, owner, guard) {
         if let Some(payload) = payload(change, false) {
-            volume.unsettled.add_bytes(own.payload.replace(payload, guard));
+            volume
+                .unsettled
+                .add_bytes(own.payload.replace(payload, guard));
         }
         return Ok((word, None));
     }
@@ -330,7 +346,10 @@ fn check_mode(word: Word, view: &dyn View, mode: Mode, guard: &Guard) -> Result<
         Mode::Present => true,
     };
     match (chain::read(word, view, guard)?.is_present(), wanted) {
-        (true, false) => Err(Error::new(ErrorKind::ItemExists, "an item with that key exists already")),
+        (true, false) => Err(Error::new(
+            ErrorKind::ItemExists,
+            "an item with that key exists already",
+        )),
         (false, true) => Err(Error::new(ErrorKind::ItemNotFound, "no item with that key")),
         _ => Ok(()),
     }

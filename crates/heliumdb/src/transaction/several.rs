@@ -48,15 +48,13 @@ pub(super) fn commit(owner: TxnId, parts: &mut [Part]) -> Result<()> {
         decider: decider.volume.id(),
         number: decider.volume.next_sequence(),
     };
-    let participants: Vec<VolumeId> = others.iter().map(|part| part.volume.id()).collect();
-    prepare(global, &participants, others).inspect_err(|_| resolve(global, others, false))?;
-    decide(global, &participants, decider, others)?;
+    prepare(global, others).inspect_err(|_| resolve(global, others, false))?;
+    decide(global, decider, others)?;
     decider.volume.owe(Owed {
         owner,
         global,
         participants: others
             .iter()
-            .filter(|part| part.batch_id.is_some())
             .map(|part| (part.volume.clone(), None))
             .collect(),
     });
@@ -67,13 +65,18 @@ fn no_parts() -> Error {
     Error::new(ErrorKind::InvalidArgument, "a transaction over no volume")
 }
 
+fn ids(parts: &[Part]) -> Vec<VolumeId> {
+    parts.iter().map(|part| part.volume.id()).collect()
+}
+
 /// Logs every other volume's part as a prepared batch, and makes them durable.
-fn prepare(global: GlobalTxn, participants: &[VolumeId], others: &mut [Part]) -> Result<()> {
+fn prepare(global: GlobalTxn, others: &mut [Part]) -> Result<()> {
+    let participants = ids(others);
     let mut ends = Vec::with_capacity(others.len());
     for part in others.iter_mut() {
         let kind = BatchKind::Prepare {
             global,
-            participants: participants.to_vec(),
+            participants: participants.clone(),
         };
         let appended = append(part, kind, |_| {})?;
         if let Some(appended) = appended {
@@ -91,13 +94,15 @@ fn prepare(global: GlobalTxn, participants: &[VolumeId], others: &mut [Part]) ->
 
 /// Logs the decider's part with the decision. From here to the sync's success the outcome is
 /// unknown, and a failure poisons every volume that took part.
-fn decide(global: GlobalTxn, participants: &[VolumeId], decider: &mut Part, others: &mut [Part]) -> Result<()> {
+fn decide(global: GlobalTxn, decider: &mut Part, others: &mut [Part]) -> Result<()> {
+    let participants = ids(others);
     let log = decider.volume.log.clone();
     let sequence = decider.volume.next_sequence();
+    let tree = decider.volume.decisions.id;
     let appended = append(decider, BatchKind::Commit, |batch| {
         let value: Vec<u8> = participants.iter().flat_map(|id| id.0).collect();
         let key = global.number.to_be_bytes();
-        batch.push(decider.volume.decisions.id, sequence, false, &key, Some(&value));
+        batch.push(tree, sequence, false, &key, Some(&value));
     })
     .inspect_err(|_| resolve(global, others, false))?
     .ok_or_else(no_parts)?;

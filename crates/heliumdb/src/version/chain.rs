@@ -10,7 +10,10 @@
 //!   is never unlinked by anyone else: its transaction holds a pointer to it.
 //! - The base, and every resolved version, say a location, a tombstone or nothing: no bytes.
 
-#![expect(unsafe_code, reason = "a lock-free chain of versions that lives in tagged words")]
+#![expect(
+    unsafe_code,
+    reason = "a lock-free chain of versions that lives in tagged words"
+)]
 
 use std::{
     ptr::{self, NonNull},
@@ -123,7 +126,10 @@ struct Walk<'g> {
 
 impl<'g> Walk<'g> {
     fn new(word: Word, guard: &'g Guard) -> Self {
-        Self { word, _guard: guard }
+        Self {
+            word,
+            _guard: guard,
+        }
     }
 
     /// The word that ended the walk: the base, once `next` has returned `None`.
@@ -222,7 +228,8 @@ pub(crate) fn check_conflict(word: Word, view: &dyn View, guard: &Guard) -> Resu
         return Ok(());
     };
     let ours = newest.owner == view.own() && newest.owner != 0;
-    let visible = newest.state() == State::Committed && (newest.owner == 0 || view.sees(newest.owner));
+    let visible =
+        newest.state() == State::Committed && (newest.owner == 0 || view.sees(newest.owner));
     if ours || visible {
         return Ok(());
     }
@@ -230,6 +237,11 @@ pub(crate) fn check_conflict(word: Word, view: &dyn View, guard: &Guard) -> Resu
         ErrorKind::Conflict,
         "another transaction updated the item first; roll back and retry",
     ))
+}
+
+/// Whether a transaction that is not resolved has a version in the chain.
+pub(crate) fn has_unresolved(word: Word, guard: &Guard) -> bool {
+    Walk::new(word, guard).any(|v| v.state() == State::Unresolved)
 }
 
 /// A new head for the chain under `word`; the caller stores the returned word in the slot.
@@ -249,7 +261,7 @@ pub(crate) fn link(
         payload,
         depth: below.map_or(0, |v| v.depth.saturating_add(1)),
         state: AtomicU8::new(state as u8),
-        overtakes: Walk::new(word, guard).any(|v| v.state() == State::Unresolved),
+        overtakes: has_unresolved(word, guard),
     }));
     let held = Held(NonNull::from(version));
     (Word::chain(held.0.as_ptr() as usize), held)
@@ -324,7 +336,7 @@ fn settled_base(version: &Version, next: Word, guard: &Guard, swept: &mut Swept)
         Said::At(location) => Word::at(location),
         Said::Bytes(_) => return None,
     };
-    if Walk::new(next, guard).any(|v| v.state() == State::Unresolved) {
+    if has_unresolved(next, guard) {
         return None;
     }
     let mut at = next;

@@ -3,7 +3,10 @@
 //! Invariant: a payload that points to bytes owns them until it is replaced; the
 //! replaced bytes are freed only after every reader that may have seen them is gone.
 
-#![expect(unsafe_code, reason = "values hang off one tagged word, so that commit swaps them for a location")]
+#![expect(
+    unsafe_code,
+    reason = "values hang off one tagged word, so that commit swaps them for a location"
+)]
 
 use std::{
     alloc::{Layout, alloc, dealloc, handle_alloc_error},
@@ -35,19 +38,19 @@ const TOMBSTONE: u64 = 0;
 const RESERVE: u64 = 3;
 
 impl Payload {
-    pub(super) fn tombstone() -> Self {
+    pub(crate) fn tombstone() -> Self {
         Self(AtomicU64::new(TOMBSTONE))
     }
 
-    pub(super) fn reserve() -> Self {
+    pub(crate) fn reserve() -> Self {
         Self(AtomicU64::new(RESERVE))
     }
 
-    pub(super) fn bytes(value: &[u8]) -> Self {
+    pub(crate) fn bytes(value: &[u8]) -> Self {
         Self(AtomicU64::new(Word::chain(allocate(value) as usize).0))
     }
 
-    pub(super) fn at(location: Location) -> Self {
+    pub(crate) fn at(location: Location) -> Self {
         Self(AtomicU64::new(Word::at(location).0))
     }
 
@@ -65,7 +68,7 @@ impl Payload {
 
     /// Takes over what `new` says, and frees what was said before once no reader can hold it.
     /// Returns by how many bytes the memory held out of line changes.
-    pub(super) fn replace(&self, new: Self, guard: &Guard) -> isize {
+    pub(crate) fn replace(&self, new: Self, guard: &Guard) -> isize {
         let added = new.heap_bytes();
         let word = new.0.load(Ordering::Relaxed);
         std::mem::forget(new);
@@ -74,7 +77,7 @@ impl Payload {
     }
 
     /// Bytes of memory held out of line.
-    pub(super) fn heap_bytes(&self) -> usize {
+    pub(crate) fn heap_bytes(&self) -> usize {
         match Word(self.0.load(Ordering::Acquire)).slot() {
             // SAFETY: `self` owns the bytes and is not being replaced: its owner is asking.
             Slot::Chain(address) => layout(unsafe { view(address as *const u8) }.len()).size(),

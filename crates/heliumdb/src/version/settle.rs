@@ -124,7 +124,11 @@ impl Unsettled {
 
     fn take(&self, oldest: TxnId, most: usize) -> Vec<Queued> {
         let mut queue = self.queue.lock();
-        let due = queue.iter().take(most).take_while(|q| q.due < oldest).count();
+        let due = queue
+            .iter()
+            .take(most)
+            .take_while(|q| q.due < oldest)
+            .count();
         queue.drain(..due).collect()
     }
 

@@ -85,22 +85,39 @@ impl Catalog {
     pub(super) fn list(&self) -> Vec<DatastoreInfo> {
         let known = self.known.read();
         let ids = known.by_name.values();
-        ids.filter_map(|id| known.by_id.get(id).map(|entry| entry.info(DatastoreId(*id))))
-            .collect()
+        ids.filter_map(|id| {
+            known
+                .by_id
+                .get(id)
+                .map(|entry| entry.info(DatastoreId(*id)))
+        })
+        .collect()
     }
 
     pub(super) fn index_bytes(&self) -> u64 {
         let known = self.known.read();
-        let trees = known.by_id.values().filter_map(|entry| entry.state.tree.load_full());
+        let trees = known
+            .by_id
+            .values()
+            .filter_map(|entry| entry.state.tree.load_full());
         trees.map(|tree| tree.index.memory_bytes()).sum()
     }
 
     fn by_name(&self, name: &[u8]) -> Option<DatastoreId> {
-        self.known.read().by_name.get(name).copied().map(DatastoreId)
+        self.known
+            .read()
+            .by_name
+            .get(name)
+            .copied()
+            .map(DatastoreId)
     }
 
     fn state(&self, id: DatastoreId) -> Option<Arc<State>> {
-        self.known.read().by_id.get(&id.0).map(|entry| entry.state.clone())
+        self.known
+            .read()
+            .by_id
+            .get(&id.0)
+            .map(|entry| entry.state.clone())
     }
 
     fn descriptor(&self, id: DatastoreId) -> Result<Descriptor> {
@@ -149,7 +166,11 @@ impl Entry {
 }
 
 impl Shared {
-    pub(super) fn create_datastore(self: &Arc<Self>, name: &[u8], attributes: &[u8]) -> Result<Datastore> {
+    pub(super) fn create_datastore(
+        self: &Arc<Self>,
+        name: &[u8],
+        attributes: &[u8],
+    ) -> Result<Datastore> {
         check_name(name)?;
         check_attributes(attributes)?;
         let catalog = &self.catalog;
@@ -160,7 +181,9 @@ impl Shared {
             if known.by_id.len() >= DATASTORES_MAX {
                 return Err(Error::new(
                     ErrorKind::TooManyDatastores,
-                    format!("the volume holds {DATASTORES_MAX} datastores already, which is the most it can"),
+                    format!(
+                        "the volume holds {DATASTORES_MAX} datastores already, which is the most it can"
+                    ),
                 ));
             }
             known.next_id
@@ -268,7 +291,10 @@ impl Shared {
             None => Ok(()),
             Some(_) => Err(Error::new(
                 ErrorKind::DatastoreExists,
-                format!("a datastore called '{}' exists already", name.escape_ascii()),
+                format!(
+                    "a datastore called '{}' exists already",
+                    name.escape_ascii()
+                ),
             )),
         }
     }
@@ -277,7 +303,12 @@ impl Shared {
     ///
     /// CRASH: before the sync returns, the operation has happened or it has not; nothing
     /// else depends on it yet.
-    fn write_catalog(&self, id: u32, descriptor: Option<&Descriptor>, next_id: Option<u32>) -> Result<()> {
+    fn write_catalog(
+        &self,
+        id: u32,
+        descriptor: Option<&Descriptor>,
+        next_id: Option<u32>,
+    ) -> Result<()> {
         let key = id.to_be_bytes();
         let value = descriptor.map(Descriptor::encode);
         let next_id = next_id.map(descriptor::encode_next_id);

@@ -97,7 +97,11 @@ impl Datastore {
 
     /// Number of slots in the index: items, and keys that only have versions no one sees.
     pub fn approximate_len(&self) -> u64 {
-        self.state.tree.load().as_ref().map_or(0, |tree| tree.index.len())
+        self.state
+            .tree
+            .load()
+            .as_ref()
+            .map_or(0, |tree| tree.index.len())
     }
 
     /// Reads the value of `key` that `view` sees into `value`, which is cleared first; false if
@@ -156,7 +160,9 @@ impl Datastore {
         key: &mut Vec<u8>,
         value: &mut Vec<u8>,
     ) -> Result<bool> {
-        self.seek_with(position, key, value, &|word, guard| chain::read(word, view, guard))
+        self.seek_with(position, key, value, &|word, guard| {
+            chain::read(word, view, guard)
+        })
     }
 
     fn seek_with(
@@ -180,7 +186,9 @@ impl Datastore {
                     value.extend_from_slice(bytes);
                     true
                 }
-                Seen::At(location) if self.shared.log.read(location, tree.id, found, value)? => true,
+                Seen::At(location) if self.shared.log.read(location, tree.id, found, value)? => {
+                    true
+                }
                 // The place was reused: look at the slot as it is now.
                 Seen::At(_) => self.read_with(found, value, look)?,
             };
@@ -204,22 +212,27 @@ impl Datastore {
     /// Reads the newest committed value of `key` into `value`, which is cleared first; false
     /// if there is no item.
     pub fn get_into(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
-        self.read_with(key, value, |word, guard| Ok(chain::read_committed(word, guard)))
+        self.read_with(key, value, |word, guard| {
+            Ok(chain::read_committed(word, guard))
+        })
     }
 
     /// Sets the value of `key`. Buffered: durable after [`Volume::flush`].
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.shared.write(&self.tree()?, key, Some(value), Mode::Any)
+        self.shared
+            .write(&self.tree()?, key, Some(value), Mode::Any)
     }
 
     /// Sets the value of `key`, which must not be there. Buffered, as for [`Datastore::put`].
     pub fn insert(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.shared.write(&self.tree()?, key, Some(value), Mode::Absent)
+        self.shared
+            .write(&self.tree()?, key, Some(value), Mode::Absent)
     }
 
     /// Sets the value of `key`, which must be there. Buffered, as for [`Datastore::put`].
     pub fn replace(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.shared.write(&self.tree()?, key, Some(value), Mode::Present)
+        self.shared
+            .write(&self.tree()?, key, Some(value), Mode::Present)
     }
 
     /// Removes `key`, which must be there. Buffered, as for [`Datastore::put`].

@@ -27,7 +27,13 @@ thread_local! {
 impl Shared {
     /// Sets the item of `key` in `tree`, or removes it, if `mode` holds of its newest
     /// committed state.
-    pub(super) fn write(&self, tree: &Arc<Tree>, key: &[u8], value: Option<&[u8]>, mode: Mode) -> Result<()> {
+    pub(super) fn write(
+        &self,
+        tree: &Arc<Tree>,
+        key: &[u8],
+        value: Option<&[u8]>,
+        mode: Mode,
+    ) -> Result<()> {
         check_lengths(key, value)?;
         self.check_writable()?;
         let guard = epoch::pin();
@@ -45,7 +51,10 @@ impl Shared {
     }
 
     /// Does a write under the leaf's latch, and returns the slot's new word.
-    #[expect(clippy::too_many_arguments, reason = "the operands of one write, handed through one closure")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the operands of one write, handed through one closure"
+    )]
     fn link(
         &self,
         tree: &Arc<Tree>,
@@ -96,13 +105,19 @@ impl Shared {
     }
 
     /// Writes items of the store's own tree `tree` as one durable batch: all or none.
-    pub(super) fn write_internal(&self, tree: &Tree, items: &[(&[u8], Option<&[u8]>)]) -> Result<()> {
+    pub(super) fn write_internal(
+        &self,
+        tree: &Tree,
+        items: &[(&[u8], Option<&[u8]>)],
+    ) -> Result<()> {
         self.check_writable()?;
         let mut batch = Batch::new(BatchKind::Commit);
         for (key, value) in items {
             batch.push(tree.id, self.next_sequence(), false, key, *value);
         }
-        let appended = self.log.append(&mut batch, items.iter().all(|item| item.1.is_none()))?;
+        let appended = self
+            .log
+            .append(&mut batch, items.iter().all(|item| item.1.is_none()))?;
         self.index_internal(tree, items, &appended);
         // CRASH: the batch is buffered; after recovery all of its items are there, or none.
         self.log.sync_to(appended.end)
@@ -170,7 +185,10 @@ fn check_mode(word: Word, mode: Mode, guard: &Guard) -> Result<()> {
 }
 
 pub(crate) fn item_exists() -> Error {
-    Error::new(ErrorKind::ItemExists, "an item with that key exists already")
+    Error::new(
+        ErrorKind::ItemExists,
+        "an item with that key exists already",
+    )
 }
 
 pub(crate) fn item_not_found() -> Error {

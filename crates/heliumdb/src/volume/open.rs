@@ -1,10 +1,10 @@
 //! Opening volumes: devices, lock, recovery, and the questions that volumes have to each other.
 
-use std::{collections::HashSet, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use super::{
     Shared, Volume, VolumeId, VolumeOptions,
-    recover::{Recovery, Replayed},
+    recover::{self, Recovery, Replayed},
     registry,
 };
 use crate::{
@@ -22,7 +22,10 @@ fn no_devices(url: &str) -> Error {
     Error::new(ErrorKind::InvalidUrl, format!("{url}: names no device"))
 }
 
-pub(super) fn open_devices(devices: Vec<Box<dyn Device>>, options: &VolumeOptions) -> Result<Volume> {
+pub(super) fn open_devices(
+    devices: Vec<Box<dyn Device>>,
+    options: &VolumeOptions,
+) -> Result<Volume> {
     let names: Vec<&str> = devices.iter().map(|device| device.name()).collect();
     let url = names.join(",");
     let replayed = replay(devices, options).map_err(|why| why.context(&url))?;
@@ -52,16 +55,15 @@ pub fn open_all(volumes: &[(String, VolumeOptions)]) -> Result<Vec<Volume>> {
     }
     resolve_doubts(&mut opened)?;
     let mut opened = opened.into_iter();
-    shared
-        .into_iter()
-        .map(|found| match found {
-            Some(shared) => Ok(Volume::from_shared(shared)),
-            None => {
-                let opened = opened.next().ok_or_else(|| no_devices(""))?;
-                Ok(Volume::from_shared(opened.finish()?))
-            }
-        })
-        .collect()
+    let mut all = Vec::with_capacity(shared.len());
+    for found in shared {
+        all.push(match found {
+            Some(shared) => shared,
+            None => opened.next().ok_or_else(|| no_devices(""))?.finish()?,
+        });
+    }
+    forget_decisions(&all)?;
+    Ok(all.into_iter().map(Volume::from_shared).collect())
 }
 
 /// A volume on its way up.
@@ -74,6 +76,9 @@ struct Opened {
 
 impl Opened {
     fn new(url: &str, options: &VolumeOptions, paths: Vec<PathBuf>) -> Result<Self> {
+        if options.truncate {
+            check_owes_nothing(url, options)?;
+        }
         let replayed = device::open_url(url, options)
             .and_then(|devices| replay(devices, options))
             .map_err(|why| why.context(url))?;
@@ -87,7 +92,9 @@ impl Opened {
 
     fn finish(self) -> Result<Arc<Shared>> {
         let Replayed { log, recovery } = self.replayed;
-        let recovered = recovery.finish(&log).map_err(|why| why.context(&self.url))?;
+        let recovered = recovery
+            .finish(&log)
+            .map_err(|why| why.context(&self.url))?;
         let shared = Arc::new(Shared::new(self.url, log, self.options, recovered));
         if !self.paths.is_empty() {
             registry::register(&self.paths, &shared);
@@ -117,6 +124,48 @@ fn resolve_doubts(opened: &mut [Opened]) -> Result<()> {
         volume.replayed.log.sync_to(volume.replayed.log.end())?;
     }
     Ok(())
+}
+
+/// Forgets decisions whose participants are all here: [`resolve_doubts`] has left none of
+/// them in doubt.
+fn forget_decisions(volumes: &[Arc<Shared>]) -> Result<()> {
+    for decider in volumes
+        .iter()
+        .filter(|volume| volume.check_writable().is_ok())
+    {
+        for (number, participants) in recover::read_all(&decider.decisions, &decider.log)? {
+            let here = |id: &[u8]| volumes.iter().any(|volume| volume.id().0 == id);
+            if let Ok(number) = <[u8; 8]>::try_from(number.as_slice())
+                && participants.chunks(16).all(here)
+            {
+                decider.delete_decision(u64::from_be_bytes(number))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to truncate a volume whose decisions others may still have to ask for. One that
+/// cannot be opened at all may be truncated.
+fn check_owes_nothing(url: &str, options: &VolumeOptions) -> Result<()> {
+    let look = VolumeOptions {
+        truncate: false,
+        create: false,
+        read_only: true,
+        ..options.clone()
+    };
+    let found = device::open_url(url, &look).and_then(|devices| replay(devices, &look));
+    match found {
+        Ok(found) if found.recovery.owes_decisions() => Err(Error::new(
+            ErrorKind::Busy,
+            format!(
+                "{url}: is not truncated, because it keeps decisions about transactions that other volumes have not \
+                 settled; open it together with them once"
+            ),
+        )),
+        Err(why) if why.kind() == ErrorKind::VolumeInUse => Err(why),
+        _ => Ok(()),
+    }
 }
 
 fn ask(opened: &[Opened], asking: &Opened, global: GlobalTxn) -> Result<bool> {

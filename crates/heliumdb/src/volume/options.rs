@@ -23,7 +23,7 @@ pub struct VolumeOptions {
     /// Do background work in a thread of the volume's own (default true). A simulation that
     /// steps the work itself turns it off.
     #[doc(hidden)]
-    pub background: bool,
+    pub background_thread: bool,
 }
 
 impl Default for VolumeOptions {
@@ -37,7 +37,7 @@ impl Default for VolumeOptions {
             read_cache_bytes: 1 << 30,
             version_budget_bytes: crate::limits::VERSION_BUDGET_BYTES,
             exclusive: false,
-            background: true,
+            background_thread: true,
         }
     }
 }

@@ -5,10 +5,7 @@
 //! A prepared batch counts when its resolve record says so, or when its decider, asked after
 //! the replay, has a decision.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use crossbeam_epoch as epoch;
 
@@ -70,9 +67,12 @@ impl Replay for Recovery {
                     self.overtake(item.tree, item.key, item.seq);
                 }
             }
-            BatchKind::Prepare { global, participants } => {
+            BatchKind::Prepare {
+                global,
+                participants,
+            } => {
                 // Until it is resolved, whoever writes the key overtakes it.
-                self.overtake_below(item.tree, item.key, item.seq);
+                self.watch(item.tree, item.key);
                 let prepared = self.prepared.entry(*global).or_default();
                 prepared.participants.clone_from(participants);
                 prepared.items.push(PreparedItem {
@@ -109,7 +109,11 @@ impl Recovery {
             }
             return;
         }
-        let new = if tombstone { Word::EMPTY } else { Word::at(location) };
+        let new = if tombstone {
+            Word::EMPTY
+        } else {
+            Word::at(location)
+        };
         let index = self.trees.entry(tree).or_insert_with(Index::new);
         let old = index.update(key, &epoch::pin(), |old| (new.0, old));
         if let Slot::At(old) = Word(old).slot() {
@@ -137,7 +141,7 @@ impl Recovery {
     }
 
     /// Watches a key from now on, though nothing with a number has been applied to it yet.
-    fn overtake_below(&mut self, tree: u32, key: &[u8], _sequence: u64) {
+    fn watch(&mut self, tree: u32, key: &[u8]) {
         self.overtakers.entry((tree, key.to_vec())).or_default();
     }
 
@@ -148,7 +152,13 @@ impl Recovery {
         };
         for item in prepared.items {
             if committed {
-                self.apply(item.tree, item.sequence, &item.key, item.location, item.tombstone);
+                self.apply(
+                    item.tree,
+                    item.sequence,
+                    &item.key,
+                    item.location,
+                    item.tombstone,
+                );
             } else if !item.tombstone {
                 self.dead.push(item.location);
             }
@@ -158,7 +168,9 @@ impl Recovery {
     /// Batches whose decider has to be asked.
     pub(super) fn in_doubt(&self) -> Vec<(GlobalTxn, Vec<VolumeId>)> {
         let batches = self.prepared.iter();
-        batches.map(|(global, p)| (*global, p.participants.clone())).collect()
+        batches
+            .map(|(global, p)| (*global, p.participants.clone()))
+            .collect()
     }
 
     /// Whether this volume decided `number` for a commit.
@@ -167,27 +179,24 @@ impl Recovery {
         decisions.is_some_and(|tree| tree.get(&number.to_be_bytes(), &epoch::pin()) != 0)
     }
 
-    /// The numbers of all decisions that this volume still keeps.
-    pub(super) fn decisions(&self) -> Vec<u64> {
-        let guard = epoch::pin();
-        let mut numbers = Vec::new();
-        if let Some(tree) = self.trees.get(&DECISIONS_TREE) {
-            let mut all = tree.iter(Bound::Unbounded, Direction::Forward, &guard);
-            while let Some((key, _)) = all.next() {
-                numbers.extend(<[u8; 8]>::try_from(key).map(u64::from_be_bytes));
-            }
-        }
-        numbers
+    /// Whether other volumes may still ask this one about a commit.
+    pub(super) fn owes_decisions(&self) -> bool {
+        self.trees
+            .get(&DECISIONS_TREE)
+            .is_some_and(|tree| tree.len() > 0)
     }
 
     /// Turns the replay into the volume's state. Nothing is in doubt any more.
     pub(super) fn finish(mut self, log: &Arc<Log>) -> Result<Recovered> {
         let dead = std::mem::take(&mut self.dead);
-        dead.into_iter().for_each(|location| log.mark_dead(location));
+        dead.into_iter()
+            .for_each(|location| log.mark_dead(location));
         let catalog_tree = self.take(CATALOG_TREE, log);
         let decisions = self.take(DECISIONS_TREE, log);
         let records = read_all(&catalog_tree, log)?;
-        let catalog = Catalog::load(catalog_tree, records.into_iter().map(Ok), |id| self.take(id, log))?;
+        let catalog = Catalog::load(catalog_tree, records.into_iter().map(Ok), |id| {
+            self.take(id, log)
+        })?;
         self.drop_orphans(log);
         Ok(Recovered {
             catalog,
@@ -198,7 +207,11 @@ impl Recovery {
     }
 
     fn take(&mut self, id: u32, log: &Arc<Log>) -> Arc<Tree> {
-        Tree::with_index(id, self.trees.remove(&id).unwrap_or_else(Index::new), log.clone())
+        Tree::with_index(
+            id,
+            self.trees.remove(&id).unwrap_or_else(Index::new),
+            log.clone(),
+        )
     }
 
     /// What is left belongs to datastores that were removed or truncated.
@@ -216,10 +229,12 @@ impl Recovery {
 }
 
 /// All items of one of the store's own trees.
-fn read_all(tree: &Tree, log: &Log) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+pub(super) fn read_all(tree: &Tree, log: &Log) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
     let guard = epoch::pin();
     let mut records = Vec::new();
-    let mut all = tree.index.iter(Bound::Unbounded, Direction::Forward, &guard);
+    let mut all = tree
+        .index
+        .iter(Bound::Unbounded, Direction::Forward, &guard);
     while let Some((key, word)) = all.next() {
         if let Slot::At(location) = Word(word).slot() {
             let mut value = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
 use parking_lot::Mutex;
@@ -31,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) unsettled: Unsettled,
     pub(super) owed: Mutex<Vec<Owed>>,
     next_sequence: AtomicU64,
+    /// Transactions that have versions here which are not resolved.
+    writers: AtomicUsize,
     closed: AtomicBool,
     pub(super) recovered_items: u64,
     pub(super) registration: Mutex<Option<Registration>>,
@@ -45,7 +47,12 @@ pub(super) struct Recovered {
 }
 
 impl Shared {
-    pub(super) fn new(url: String, log: Arc<Log>, options: VolumeOptions, recovered: Recovered) -> Self {
+    pub(super) fn new(
+        url: String,
+        log: Arc<Log>,
+        options: VolumeOptions,
+        recovered: Recovered,
+    ) -> Self {
         Self {
             url,
             log,
@@ -55,6 +62,7 @@ impl Shared {
             decisions: recovered.decisions,
             owed: Mutex::new(Vec::new()),
             next_sequence: AtomicU64::new(recovered.next_sequence),
+            writers: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             recovered_items: recovered.items,
             registration: Mutex::new(None),
@@ -67,7 +75,7 @@ impl Shared {
 
     /// A sequence number above all given before.
     pub(crate) fn next_sequence(&self) -> u64 {
-        self.next_sequence.fetch_add(1, Ordering::Relaxed)
+        self.next_sequence.fetch_add(1, Ordering::SeqCst)
     }
 
     pub(crate) fn check_open(&self) -> Result<()> {
@@ -102,7 +110,27 @@ impl Shared {
     pub(super) fn settle(&self, horizon: &dyn Horizon) -> usize {
         let oldest = horizon.oldest();
         self.step_owed(oldest);
-        self.unsettled.settle(oldest, &self.log)
+        let settled = self.unsettled.settle(oldest, &self.log);
+        self.report_pending();
+        settled
+    }
+
+    /// A transaction is about to write here; [`Shared::leave`] ends that.
+    pub(crate) fn enter(&self) {
+        self.writers.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn leave(&self) {
+        self.writers.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Tells the log, when no transaction is writing, that no item with a lower sequence number
+    /// than now will come any more. Whoever enters after the look gets a higher one.
+    fn report_pending(&self) {
+        let next = self.next_sequence.load(Ordering::SeqCst);
+        if self.writers.load(Ordering::SeqCst) == 0 {
+            self.log.set_oldest_pending(next);
+        }
     }
 
     /// Remembers a decision until its participants have durably resolved their parts.

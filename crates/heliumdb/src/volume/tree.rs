@@ -112,7 +112,9 @@ impl Drop for Tree {
     fn drop(&mut self) {
         let retired = *self.retired.get_mut();
         let guard = epoch::pin();
-        let mut all = self.index.iter(Bound::Unbounded, Direction::Forward, &guard);
+        let mut all = self
+            .index
+            .iter(Bound::Unbounded, Direction::Forward, &guard);
         while let Some((_, word)) = all.next() {
             if retired {
                 chain::locations(Word(word), &guard, |location| self.log.mark_dead(location));

@@ -95,7 +95,10 @@ mod tests {
         let bytes = descriptor.encode();
         assert_eq!(Descriptor::decode(&bytes).unwrap(), descriptor);
         for end in 0..bytes.len() {
-            assert!(Descriptor::decode(&bytes[..end]).is_err(), "{end} bytes were accepted");
+            assert!(
+                Descriptor::decode(&bytes[..end]).is_err(),
+                "{end} bytes were accepted"
+            );
         }
     }
 
