@@ -1,6 +1,6 @@
 //! LMDB under measurement, through heed.
 
-use std::path::Path;
+use std::{ops::Bound, path::Path};
 
 use anyhow::Result;
 use heed::{Database, Env, EnvFlags, EnvOpenOptions, types::Bytes};
@@ -56,8 +56,9 @@ impl Engine for Lmdb {
     }
     fn scan(&self, from: &[u8], items: usize) -> Result<usize> {
         let transaction = self.env.read_txn()?;
+        let bounds = (Bound::Included(from), Bound::Unbounded);
         let mut seen = 0;
-        for item in self.database.range(&transaction, &(from..))?.take(items) {
+        for item in self.database.range(&transaction, &bounds)?.take(items) {
             std::hint::black_box(item?.1);
             seen += 1;
         }
