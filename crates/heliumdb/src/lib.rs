@@ -7,6 +7,8 @@
 
 pub mod device;
 mod error;
+#[cfg_attr(not(test), expect(dead_code, reason = "the engine will use it"))]
+mod index;
 pub mod limits;
 #[expect(dead_code, reason = "skeleton")]
 mod location;
