@@ -8,9 +8,7 @@
 #[allow(dead_code, reason = "the engine that uses it is being written")]
 pub mod device;
 mod error;
-#[allow(dead_code, reason = "the engine that uses it is being written")]
-mod format;
-#[allow(dead_code, reason = "being written")]
+#[cfg_attr(not(test), expect(dead_code, reason = "the engine will use it"))]
 mod index;
 pub mod limits;
 mod location;
