@@ -17,24 +17,24 @@ macro_rules! on_every_kind {
         mod $name {
             use super::*;
 
-            fn check(mut arena: Arena) {
+            fn run_on(mut arena: Arena) {
                 let $arena = &mut arena;
                 $body
             }
 
             #[test]
             fn native() {
-                check(Arena::new(Kind::Native));
+                run_on(Arena::new(Kind::Native));
             }
 
             #[test]
             fn object() {
-                check(Arena::new(Kind::Object));
+                run_on(Arena::new(Kind::Object));
             }
 
             #[test]
             fn table() {
-                check(Arena::new(Kind::Table));
+                run_on(Arena::new(Kind::Table));
             }
         }
     )*};
@@ -47,19 +47,19 @@ macro_rules! on_helium {
         mod $name {
             use super::*;
 
-            fn check(mut arena: Arena) {
+            fn run_on(mut arena: Arena) {
                 let $arena = &mut arena;
                 $body
             }
 
             #[test]
             fn object() {
-                check(Arena::new(Kind::Object));
+                run_on(Arena::new(Kind::Object));
             }
 
             #[test]
             fn table() {
-                check(Arena::new(Kind::Table));
+                run_on(Arena::new(Kind::Table));
             }
         }
     )*};
