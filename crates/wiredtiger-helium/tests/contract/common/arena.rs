@@ -17,13 +17,31 @@ pub enum Kind {
     Table,
 }
 
+impl Kind {
+    /// The name by which a child process is told.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Object => "object",
+            Self::Table => "table",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Native, Self::Object, Self::Table].into_iter().find(|kind| kind.name() == name)
+    }
+}
+
 /// A database in a folder of its own.
 pub struct Arena {
     // Before the folder, so that the database is closed before its files go.
     connection: Option<Connection>,
     kind: Kind,
     options: String,
-    folder: TempDir,
+    folder: PathBuf,
+    // Last, and only there if the folder goes with the arena.
+    _owned: Option<TempDir>,
 }
 
 impl Arena {
@@ -35,9 +53,21 @@ impl Arena {
     /// The same with more configuration for `wiredtiger_open`.
     pub fn with(kind: Kind, options: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("home")).unwrap();
-        let mut arena = Self { connection: None, kind, options: options.to_owned(), folder };
-        arena.connection = Some(arena.connect());
+        let arena = Self::at(folder.path(), kind, options);
+        Self { _owned: Some(folder), ..arena }
+    }
+
+    /// A database, open, in a folder that stays: an old one if there is one.
+    pub fn at(folder: &Path, kind: Kind, options: &str) -> Self {
+        std::fs::create_dir_all(folder.join("home")).unwrap();
+        let mut arena = Self {
+            connection: None,
+            kind,
+            options: options.to_owned(),
+            folder: folder.to_owned(),
+            _owned: None,
+        };
+        arena.open();
         arena
     }
 
@@ -63,12 +93,12 @@ impl Arena {
 
     /// WiredTiger's own folder.
     pub fn home(&self) -> PathBuf {
-        self.folder.path().join("home")
+        self.folder.join("home")
     }
 
     /// The folder with the volumes' files.
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        &self.folder
     }
 
     /// The URI of a table on the first volume.
@@ -114,7 +144,7 @@ impl Arena {
     /// Closes and opens again.
     pub fn reopen(&mut self) {
         self.close();
-        self.connection = Some(self.connect());
+        self.open();
     }
 
     /// Closes.
@@ -129,7 +159,7 @@ impl Arena {
 
     /// What [`Arena::open`] gives `wiredtiger_open`.
     pub fn open_config(&self) -> String {
-        open_config(self.kind, self.folder.path(), &self.options)
+        open_config(self.kind, &self.folder, &self.options)
     }
 
     fn connect(&self) -> Connection {
