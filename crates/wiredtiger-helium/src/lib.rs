@@ -13,8 +13,6 @@ mod metadata;
 mod nudge;
 mod recno;
 mod source;
-#[cfg(test)]
-mod tests;
 mod transactions;
 
 pub use boundary::{wiredtiger_extension_init, wiredtiger_extension_terminate};

@@ -38,16 +38,18 @@ pub struct Entry {
 impl Entry {
     /// Reads the entry `text`.
     pub fn read(text: &str) -> Result<Self> {
-        let identity = match text.get("helium_version")? {
+        let identity = match text.value("helium_version")? {
             Some(version) => {
                 check_version(&version.text)?;
                 Some(read_identity(text)?)
             }
-            None if text.get("wiredtiger_helium_version")?.is_some() => None,
+            None if text.value("wiredtiger_helium_version")?.is_some() => None,
             None => return Err(unreadable("it names no version")),
         };
         let format = |key| -> Result<String> {
-            let value = text.get(key)?.ok_or_else(|| unreadable("a format is missing"))?;
+            let value = text
+                .value(key)?
+                .ok_or_else(|| unreadable("a format is missing"))?;
             Ok(value.text)
         };
         Ok(Self {
@@ -114,7 +116,9 @@ pub fn from_hex(text: &str) -> Option<Vec<u8>> {
 
 fn check_version(version: &str) -> Result<()> {
     let number = |key| -> Result<Option<u64>> {
-        Ok(version.get(key)?.and_then(|value| value.item().as_number()))
+        Ok(version
+            .value(key)?
+            .and_then(|value| value.item().as_number()))
     };
     match (number("major")?, number("minor")?) {
         (Some(MAJOR), Some(_)) => Ok(()),
@@ -130,12 +134,12 @@ fn check_version(version: &str) -> Result<()> {
 
 fn read_identity(text: &str) -> Result<Identity> {
     let volume = text
-        .get("volume_id")?
+        .value("volume_id")?
         .and_then(|value| from_hex(&value.text))
         .and_then(|bytes| bytes.try_into().ok())
         .ok_or_else(|| unreadable("its volume_id is not one"))?;
     let datastore = text
-        .get("datastore_id")?
+        .value("datastore_id")?
         .and_then(|value| value.item().as_number())
         .and_then(|id| id.try_into().ok())
         .ok_or_else(|| unreadable("its datastore_id is not one"))?;
@@ -146,7 +150,10 @@ fn read_identity(text: &str) -> Result<Identity> {
 }
 
 fn unreadable(why: &str) -> Error {
-    Error::new(Code::Io, format!("the metadata entry cannot be read: {why}"))
+    Error::new(
+        Code::Io,
+        format!("the metadata entry cannot be read: {why}"),
+    )
 }
 
 #[cfg(test)]
@@ -172,7 +179,7 @@ mod tests {
         assert_eq!(entry.identity, Some(IDENTITY));
         assert_eq!(entry.key_format, "r");
         assert_eq!(entry.value_format, options.value_format);
-        let columns = text.get("columns").expect("readable").expect("there");
+        let columns = text.value("columns").expect("readable").expect("there");
         assert_eq!(columns.text, "(k,a,b)");
         assert!(text.contains("app_metadata=\"x=(y),z\""));
     }
@@ -211,7 +218,10 @@ mod tests {
     #[test]
     fn hexadecimal_goes_both_ways() {
         let bytes = [0, 1, 0x7f, 0xff];
-        assert_eq!(from_hex(&Hex(&bytes).to_string()).as_deref(), Some(&bytes[..]));
+        assert_eq!(
+            from_hex(&Hex(&bytes).to_string()).as_deref(),
+            Some(&bytes[..])
+        );
         assert_eq!(from_hex("0"), None);
         assert_eq!(from_hex("0g"), None);
     }

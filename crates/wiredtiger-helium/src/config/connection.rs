@@ -3,6 +3,10 @@
 use super::{Item, Kind, Pairs};
 use crate::error::{Error, Result};
 use heliumdb::{Durability, VolumeOptions};
+use std::borrow::Cow;
+
+/// How URLs of local devices start.
+const LOCAL: &str = "he://./";
 
 /// How much is told through WiredTiger's message handler.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -141,9 +145,8 @@ fn read_volume(name: &str, text: &str) -> Result<VolumeConfig> {
             }
         }
     }
-    let url = url.ok_or_else(|| {
-        Error::invalid(format!("volume {name}: helium_devices names no device"))
-    })?;
+    let url = url
+        .ok_or_else(|| Error::invalid(format!("volume {name}: helium_devices names no device")))?;
     Ok(VolumeConfig {
         name: name.to_owned(),
         url,
@@ -178,7 +181,7 @@ fn devices(volume: &str, value: Item<'_>) -> Result<String> {
         ))
     };
     match value.kind {
-        Kind::String | Kind::Word if !value.text.is_empty() => Ok(value.text.to_owned()),
+        Kind::String | Kind::Word if !value.text.is_empty() => Ok(local(value.text).into_owned()),
         Kind::Struct => {
             let mut url = String::new();
             for pair in Pairs::new(value.text) {
@@ -186,7 +189,7 @@ fn devices(volume: &str, value: Item<'_>) -> Result<String> {
                 if device.text.is_empty() || no_value.kind != Kind::Bool {
                     return Err(complaint("is a list of quoted strings"));
                 }
-                add_device(&mut url, device.text)
+                add_device(&mut url, &local(device.text))
                     .ok_or_else(|| complaint("names devices of different places"))?;
             }
             if url.is_empty() {
@@ -198,25 +201,26 @@ fn devices(volume: &str, value: Item<'_>) -> Result<String> {
     }
 }
 
-/// Adds to `url` what another URL of the same place, or a path, names.
+/// Adds the devices that `device` names to those of `url`.
 fn add_device(url: &mut String, device: &str) -> Option<()> {
     if url.is_empty() {
         url.push_str(device);
         return Some(());
     }
-    let path = match device.split_once("://") {
-        None => device,
-        Some((scheme, rest)) => {
-            let (own_scheme, own_rest) = url.split_once("://")?;
-            let (host, path) = rest.split_once('/')?;
-            let own_host = own_rest.split_once('/')?.0;
-            if (scheme, host) != (own_scheme, own_host) {
-                return None;
-            }
-            path
-        }
-    };
+    let paths = device.strip_prefix(LOCAL)?;
+    if !url.starts_with(LOCAL) {
+        return None;
+    }
     url.push(',');
-    url.push_str(path);
+    url.push_str(paths);
     Some(())
+}
+
+/// A URL of local devices, however it was written: a path alone is one too.
+fn local(device: &str) -> Cow<'_, str> {
+    match device.strip_prefix("he://") {
+        Some(path) if path.starts_with('/') => Cow::Owned(format!("{LOCAL}{path}")),
+        None if !device.contains("://") => Cow::Owned(format!("{LOCAL}{device}")),
+        _ => Cow::Borrowed(device),
+    }
 }

@@ -9,7 +9,7 @@ mod parser;
 #[cfg(test)]
 mod tests;
 
-pub use connection::{ConnectionOptions, VolumeConfig, Verbosity};
+pub use connection::{ConnectionOptions, Verbosity};
 pub use object::{CreateOptions, CursorOptions};
 pub use parser::{Item, Kind, Pairs};
 
@@ -37,12 +37,12 @@ impl Value {
 /// The configuration of one call, in which keys are looked up by name.
 pub trait Lookup {
     /// The value of `key`; the last one given wins.
-    fn get(&self, key: &str) -> Result<Option<Value>>;
+    fn value(&self, key: &str) -> Result<Option<Value>>;
 }
 
 /// A configuration in one string.
 impl Lookup for str {
-    fn get(&self, key: &str) -> Result<Option<Value>> {
+    fn value(&self, key: &str) -> Result<Option<Value>> {
         let mut found = None;
         for pair in Pairs::new(self) {
             let (k, v) = pair?;

@@ -29,7 +29,7 @@ impl CreateOptions {
     /// Reads them from a call's configuration.
     pub fn read(config: &(impl Lookup + ?Sized)) -> Result<Self> {
         let text = |key| -> Result<String> {
-            let value = config.get(key)?.filter(|value| !value.text.is_empty());
+            let value = config.value(key)?.filter(|value| !value.text.is_empty());
             Ok(value.map_or(String::new(), |value| value.item().to_config()))
         };
         Ok(Self {
@@ -67,7 +67,7 @@ impl CursorOptions {
     pub fn read(config: &(impl Lookup + ?Sized)) -> Result<Self> {
         let given = |key| -> Result<Option<Value>> {
             Ok(config
-                .get(key)?
+                .value(key)?
                 .filter(|value| !matches!(value.text.as_str(), "" | "false" | "0")))
         };
         if let Some(name) = given("checkpoint")? {
@@ -102,16 +102,17 @@ fn unsupported(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
 }
 
 fn boolean(config: &(impl Lookup + ?Sized), key: &str) -> Result<Option<bool>> {
-    let Some(value) = config.get(key)? else {
+    let Some(value) = config.value(key)? else {
         return Ok(None);
     };
-    let answer = value.item().as_bool().ok_or_else(|| {
-        Error::invalid(format!("{key} is true or false, not '{}'", value.text))
-    })?;
+    let answer = value
+        .item()
+        .as_bool()
+        .ok_or_else(|| Error::invalid(format!("{key} is true or false, not '{}'", value.text)))?;
     Ok(Some(answer))
 }
 
 fn format(config: &(impl Lookup + ?Sized), key: &str) -> Result<String> {
-    let value = config.get(key)?.filter(|value| !value.text.is_empty());
+    let value = config.value(key)?.filter(|value| !value.text.is_empty());
     Ok(value.map_or_else(|| DEFAULT_FORMAT.to_owned(), |value| value.text))
 }

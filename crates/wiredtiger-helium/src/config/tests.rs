@@ -63,7 +63,9 @@ fn units_multiply_and_overflow_is_no_number() {
 
 #[test]
 fn what_is_not_closed_is_refused() {
-    for text in ["a=(b", "a=\"b", "a=[\"b]", "a=)", "=b", "a=\"b\\", "a=\"\\\""] {
+    for text in [
+        "a=(b", "a=\"b", "a=[\"b]", "a=)", "=b", "a=\"b\\", "a=\"\\\"",
+    ] {
         let found: Result<Vec<_>> = Pairs::new(text).collect();
         assert!(found.is_err(), "{text}");
     }
@@ -111,7 +113,11 @@ fn both_names_of_a_cache_mean_the_same() {
     ] {
         let read = |key: &str| {
             let text = format!("d=[helium_devices=\"he://./a\",{key}=7MB]");
-            let options = connection(&text).expect("well-formed").volumes.remove(0).options;
+            let options = connection(&text)
+                .expect("well-formed")
+                .volumes
+                .remove(0)
+                .options;
             (options.read_cache_bytes, options.write_cache_bytes)
         };
         assert_eq!(read(key), read(old));
@@ -129,7 +135,10 @@ fn complaints_name_the_key_and_the_volume() {
     ] {
         let message = refused(&whole(inner));
         let key = inner.split('=').next().expect("a key");
-        assert!(message.contains("dev7") && message.contains(key), "{message}");
+        assert!(
+            message.contains("dev7") && message.contains(key),
+            "{message}"
+        );
     }
     assert!(refused("").contains("no volume"));
     assert!(refused("helium_verbose=1").contains("no volume"));

@@ -43,6 +43,7 @@ pub struct Cursor<H: Host> {
     session: H::Session,
     state: Arc<SessionState>,
     appends: bool,
+    overwrites: bool,
     place: Place,
 }
 
@@ -57,6 +58,7 @@ impl<H: Host> Cursor<H> {
         let state = source.transactions().attach(session);
         Self {
             appends: options.append && object.has_recnos,
+            overwrites: options.overwrite,
             place: Place {
                 has_recnos: object.has_recnos,
                 ..Place::default()
@@ -76,6 +78,11 @@ impl<H: Host> Cursor<H> {
     /// The object's URI.
     pub fn uri(&self) -> &str {
         &self.object.uri
+    }
+
+    /// Whether it was opened so that inserts replace and updates create.
+    pub fn overwrites(&self) -> bool {
+        self.overwrites
     }
 
     /// Whether keys are record numbers.

@@ -32,7 +32,7 @@ impl<H: Host> Cursor<H> {
     pub fn search_near(&mut self, key: Key<'_>) -> Result<Ordering> {
         self.place.take_key(key)?;
         self.place.positioned = false;
-        if !self.seek(Position::AtOrAfter)? && !self.seek(Position::Before)? {
+        if !self.seek(|key| Position::AtOrAfter(key))? && !self.seek(|key| Position::Before(key))? {
             return Err(Code::NotFound.into());
         }
         let which = self.place.next_key.cmp(&self.place.key);
@@ -43,7 +43,7 @@ impl<H: Host> Cursor<H> {
     /// Moves to the next item, or to the first.
     pub fn next(&mut self) -> Result<()> {
         let found = if self.place.positioned {
-            self.seek(Position::After)
+            self.seek(|key| Position::After(key))
         } else {
             self.seek(|_| Position::First)
         };
@@ -53,7 +53,7 @@ impl<H: Host> Cursor<H> {
     /// Moves to the previous item, or to the last.
     pub fn previous(&mut self) -> Result<()> {
         let found = if self.place.positioned {
-            self.seek(Position::Before)
+            self.seek(|key| Position::Before(key))
         } else {
             self.seek(|_| Position::Last)
         };

@@ -93,12 +93,8 @@ fn find_last(datastore: &Datastore) -> Result<u64> {
     if !datastore.seek(&Everything, Position::Last, &mut key, &mut value)? {
         return Ok(UNKNOWN);
     }
-    recno::unpack(&key).ok_or_else(|| {
-        Error::new(
-            Code::Io,
-            "the object's last key is not a record number",
-        )
-    })
+    recno::unpack(&key)
+        .ok_or_else(|| Error::new(Code::Io, "the object's last key is not a record number"))
 }
 
 /// The view of one who sees what every transaction has written.

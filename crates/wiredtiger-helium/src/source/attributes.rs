@@ -61,7 +61,7 @@ impl Attributes {
     /// Reads them; none if the datastore was not made by this data source.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;
-        let get = |key| Some(text.get(key).ok()??.text);
+        let get = |key| Some(text.value(key).ok()??.text);
         let state = match get("wiredtiger_object")?.as_str() {
             "creating" => State::Creating,
             "live" => State::Live,
@@ -84,7 +84,9 @@ impl Attributes {
             State::Creating => "creating".to_owned(),
             State::Live => "live".to_owned(),
             State::Dropping => "dropping".to_owned(),
-            State::Renaming { from } => format!("renaming,from={}", word(&Hex(from.as_bytes()).to_string())),
+            State::Renaming { from } => {
+                format!("renaming,from={}", word(&Hex(from.as_bytes()).to_string()))
+            }
         };
         format!(
             "wiredtiger_object={state},key_format={},value_format={}",

@@ -40,10 +40,7 @@ impl<H: Host> Source<H> {
             if !options.accept_formats(&entry.key_format, &entry.value_format) {
                 return Err(Error::invalid(format!(
                     "{uri} exists with key_format={} and value_format={}, not {} and {}",
-                    entry.key_format,
-                    entry.value_format,
-                    options.key_format,
-                    options.value_format
+                    entry.key_format, entry.value_format, options.key_format, options.value_format
                 )));
             }
             return self.truncate_if_asked(uri, mounted, &datastore, &options);
@@ -150,7 +147,10 @@ impl<H: Host> Source<H> {
         let formats = (&attributes.key_format, &attributes.value_format);
         if formats != (&options.key_format, &options.value_format) {
             if orphan.approximate_len() > 0 {
-                let has = format!("with key_format={} and value_format={}", formats.0, formats.1);
+                let has = format!(
+                    "with key_format={} and value_format={}",
+                    formats.0, formats.1
+                );
                 return Err(refusal(&has));
             }
             mounted.volume.remove_datastore(info.id)?;

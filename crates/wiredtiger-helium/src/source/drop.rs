@@ -37,7 +37,9 @@ impl<H: Host> Source<H> {
             None => Attributes::new(&entry.key_format, &entry.value_format)?,
         };
         let dropping = attributes.in_state(State::Dropping);
-        mounted.volume.set_attributes(info.id, &dropping.to_bytes())?;
+        mounted
+            .volume
+            .set_attributes(info.id, &dropping.to_bytes())?;
         self.unfinished.store(true, Ordering::Relaxed);
         if let Err(error) = self.host.remove_metadata(session, uri) {
             mounted.volume.set_attributes(info.id, &info.attributes)?;

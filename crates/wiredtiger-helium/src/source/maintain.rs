@@ -26,9 +26,7 @@ impl<H: Host> Source<H> {
     /// brought back what the log holds; nothing more can be won from it here.
     pub fn salvage(&self, session: H::Session, uri: &str) -> Result<()> {
         let report = self.read_everything(session, uri).map_err(|error| {
-            error.context(
-                "salvage changed nothing: this version cannot rebuild a damaged object",
-            )
+            error.context("salvage changed nothing: this version cannot rebuild a damaged object")
         })?;
         self.host.message(
             Some(session),

@@ -25,9 +25,8 @@ pub struct Name<'a> {
 impl<'a> Name<'a> {
     /// Takes `uri` apart.
     pub fn parse(uri: &'a str) -> Result<Self> {
-        let complaint = |why: &str| {
-            Error::invalid(format!("'{uri}' {why}; a URI reads helium:volume/object"))
-        };
+        let complaint =
+            |why: &str| Error::invalid(format!("'{uri}' {why}; a URI reads helium:volume/object"));
         let rest = uri
             .strip_prefix(SCHEME)
             .ok_or_else(|| complaint("does not start with helium:"))?;
@@ -100,7 +99,15 @@ mod tests {
 
     #[test]
     fn no_two_objects_share_a_name_and_each_leads_back() {
-        let bases = ["foo", "foo.cache", ".cache", "WiredTigerTxn", "WiredTigerInit", "~", "x~.cache"];
+        let bases = [
+            "foo",
+            "foo.cache",
+            ".cache",
+            "WiredTigerTxn",
+            "WiredTigerInit",
+            "~",
+            "x~.cache",
+        ];
         let mut seen = std::collections::HashSet::new();
         for base in bases {
             for escapes in 0..4 {
@@ -134,7 +141,14 @@ mod tests {
 
     #[test]
     fn bad_uris_are_refused_with_the_uri() {
-        for uri in ["", "table:x", "helium:", "helium:x", "helium:/x", "helium:dev/"] {
+        for uri in [
+            "",
+            "table:x",
+            "helium:",
+            "helium:x",
+            "helium:/x",
+            "helium:dev/",
+        ] {
             let error = Name::parse(uri).expect_err(uri);
             assert_eq!(error.code(), Code::Invalid);
             assert!(error.message().contains(uri));

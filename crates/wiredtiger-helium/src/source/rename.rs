@@ -98,11 +98,9 @@ impl<H: Host> Source<H> {
         text: &str,
     ) -> Result<()> {
         self.host.insert_metadata(session, new_uri, text)?;
-        self.host
-            .remove_metadata(session, uri)
-            .inspect_err(|_| {
-                // If this fails as well, the first error says what is wrong.
-                let _ = self.host.remove_metadata(session, new_uri);
-            })
+        self.host.remove_metadata(session, uri).inspect_err(|_| {
+            // If this fails as well, the first error says what is wrong.
+            let _ = self.host.remove_metadata(session, new_uri);
+        })
     }
 }

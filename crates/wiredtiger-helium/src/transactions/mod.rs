@@ -17,7 +17,7 @@ use crate::{
 };
 use heliumdb::{Durability, Transaction, TxnId};
 use parking_lot::Mutex;
-use session::{Finished, Running};
+use session::Finished;
 use std::{
     collections::{HashMap, hash_map::RandomState},
     hash::BuildHasher,
@@ -101,7 +101,11 @@ impl<H: Host> Transactions<H> {
     ) -> Result<T> {
         let mut inner = state.lock();
         let id = host.transaction_id(session);
-        if inner.running.as_ref().is_none_or(|running| running.id != id) {
+        if inner
+            .running
+            .as_ref()
+            .is_none_or(|running| running.id != id)
+        {
             host.request_notification(session)?;
             state.begin(&mut inner, id);
         }

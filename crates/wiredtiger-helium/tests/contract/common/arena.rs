@@ -36,7 +36,12 @@ impl Arena {
     pub fn with(kind: Kind, options: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("home")).unwrap();
-        let mut arena = Self { connection: None, kind, options: options.to_owned(), folder };
+        let mut arena = Self {
+            connection: None,
+            kind,
+            options: options.to_owned(),
+            folder,
+        };
         arena.connection = Some(arena.connect());
         arena
     }
@@ -58,7 +63,9 @@ impl Arena {
     }
 
     pub fn snapshot_session(&self) -> Session<'_> {
-        self.connection().session_with("isolation=snapshot").unwrap()
+        self.connection()
+            .session_with("isolation=snapshot")
+            .unwrap()
     }
 
     /// WiredTiger's own folder.
