@@ -13,6 +13,8 @@ mod metadata;
 mod nudge;
 mod recno;
 mod source;
+#[cfg(test)]
+mod tests;
 mod transactions;
 
 pub use boundary::{wiredtiger_extension_init, wiredtiger_extension_terminate};

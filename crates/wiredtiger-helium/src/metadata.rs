@@ -104,7 +104,7 @@ impl std::fmt::Display for Hex<'_> {
 /// The bytes that `text` gives in hexadecimal.
 pub fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return None;
     }
     let digit = |c: u8| (c as char).to_digit(16);

@@ -66,7 +66,9 @@ impl Pulse {
         self.writes.fetch_add(WRITES_PER_ROUND, Ordering::Relaxed);
         self.notify();
         std::thread::sleep(RELIEF);
-        self.refusals.fetch_add(1, Ordering::Relaxed) % REFUSALS_PER_MESSAGE == 0
+        self.refusals
+            .fetch_add(1, Ordering::Relaxed)
+            .is_multiple_of(REFUSALS_PER_MESSAGE)
     }
 
     /// Ends [`run`].

@@ -3,9 +3,6 @@
 //! Invariant: the bytes are those of `struct_pack("r")`, so they sort as the numbers do
 //! and a volume can be read by anything that knows WiredTiger's packing.
 
-/// Longest packed record number, in bytes.
-pub const PACKED_MAX: usize = 9;
-
 const ONE_BYTE: u8 = 0x80;
 const TWO_BYTES: u8 = 0xc0;
 const MORE_BYTES: u8 = 0xe0;
@@ -89,7 +86,7 @@ mod tests {
         let mut packed = Vec::new();
         for recno in numbers {
             pack(recno, &mut packed);
-            assert!(packed.len() <= PACKED_MAX);
+            assert!(packed.len() <= 9);
             assert!(last < packed, "{recno}");
             assert_eq!(unpack(&packed), Some(recno));
             last.clone_from(&packed);

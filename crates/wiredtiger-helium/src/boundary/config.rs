@@ -60,8 +60,8 @@ impl CallConfig {
         let mut pairs = Vec::new();
         let end = loop {
             let (mut key, mut value) = (empty(), empty());
-            // SAFETY: the parser is open, and stores through its pointers only.
             let number = match table.next {
+                // SAFETY: the parser is open, and stores through its pointers only.
                 Some(next) => unsafe { next(parser, &mut key, &mut value) },
                 None => WT_NOTFOUND,
             };

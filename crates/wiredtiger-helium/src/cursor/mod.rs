@@ -13,7 +13,7 @@ use crate::{
     config::CursorOptions,
     host::Host,
     source::{Object, Source},
-    transactions::{SessionState, SessionView},
+    transactions::SessionState,
 };
 use place::Place;
 use std::sync::Arc;
@@ -113,10 +113,6 @@ impl<H: Host> Cursor<H> {
     /// Loses the position.
     pub fn reset(&mut self) {
         self.place.reset();
-    }
-
-    fn view(&self) -> SessionView<'_, H> {
-        SessionView::new(self.source.host(), self.session, self.state.own())
     }
 }
 

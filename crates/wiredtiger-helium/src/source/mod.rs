@@ -194,6 +194,13 @@ impl<H: Host> Source<H> {
         self.transactions.forget_older(self.host.oldest());
     }
 
+    /// Bytes of memory that unsettled versions use.
+    #[cfg(test)]
+    pub fn version_bytes(&self) -> u64 {
+        let volumes = self.volumes.iter();
+        volumes.map(|mounted| mounted.volume.version_bytes()).sum()
+    }
+
     fn tell(&self, session: Option<H::Session>, text: impl FnOnce() -> String) {
         if self.verbosity >= Verbosity::Objects {
             self.host.message(session, &text());
