@@ -43,7 +43,10 @@ impl DataSet {
     pub fn read(folder: &Path) -> Result<Self> {
         let status = folder.join("status");
         let text = read_text(&status).with_context(|| {
-            format!("the demo's data is Debian's package database, and {} cannot be read", status.display())
+            format!(
+                "the demo's data is Debian's package database, and {} cannot be read",
+                status.display()
+            )
         })?;
         let info = folder.join("info");
         let mut packages = Vec::new();
@@ -54,13 +57,20 @@ impl DataSet {
         }
         packages.sort_by(|a, b| a.name.cmp(&b.name));
         packages.dedup_by(|a, b| a.name == b.name);
-        ensure!(!packages.is_empty(), "no package in {} owns a file", folder.display());
+        ensure!(
+            !packages.is_empty(),
+            "no package in {} owns a file",
+            folder.display()
+        );
         Ok(Self { packages })
     }
 
     /// Number of files of all packages.
     pub fn files(&self) -> u64 {
-        self.packages.iter().map(|package| package.files.len() as u64).sum()
+        self.packages
+            .iter()
+            .map(|package| package.files.len() as u64)
+            .sum()
     }
 
     /// Bytes of names, paths and sums.
@@ -76,7 +86,8 @@ impl DataSet {
 
 /// The package that a stanza of `status` describes, if it owns files.
 fn read_package(stanza: &str, info: &Path) -> Result<Option<Package>> {
-    let (Some(name), Some(architecture)) = (field(stanza, "Package"), field(stanza, "Architecture"))
+    let (Some(name), Some(architecture)) =
+        (field(stanza, "Package"), field(stanza, "Architecture"))
     else {
         return Ok(None);
     };
@@ -118,7 +129,11 @@ fn files(paths: &str, sums: &str) -> Vec<File> {
     paths.dedup();
     let file = |path: &str| File {
         path: path.to_owned(),
-        digest: digests.get(path.trim_start_matches('/')).copied().unwrap_or_default().to_owned(),
+        digest: digests
+            .get(path.trim_start_matches('/'))
+            .copied()
+            .unwrap_or_default()
+            .to_owned(),
     };
     paths.into_iter().map(file).collect()
 }
@@ -152,7 +167,10 @@ mod tests {
         assert_eq!(names, ["a", "b:amd64"]);
         assert_eq!(data.files(), 4);
         let file = &data.packages[1].files[2];
-        assert_eq!((file.path.as_str(), file.digest.as_str()), ("/usr/b", "00ff"));
+        assert_eq!(
+            (file.path.as_str(), file.digest.as_str()),
+            ("/usr/b", "00ff")
+        );
         assert_eq!(data.packages[1].section, "libs");
     }
 
