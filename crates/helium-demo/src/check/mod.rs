@@ -17,9 +17,7 @@ const SPELLED_OUT: usize = 5;
 /// What was checked, and what is wrong.
 #[derive(Debug, Default)]
 pub struct Verdict {
-    /// Transactions found in the ledger.
-    pub found: u64,
-    /// Those of them that had not been acknowledged when the kill came.
+    /// Transactions found in the ledger that had not been acknowledged when the kill came.
     pub unacknowledged: u64,
     /// Sentences about what is off; empty if nothing is.
     pub complaints: Vec<String>,
@@ -27,10 +25,7 @@ pub struct Verdict {
 
 /// Compares the tables with the data, with each other, and with what was acknowledged.
 pub fn check(image: &Image, data: &DataSet, acks: &Acks) -> Verdict {
-    let mut verdict = Verdict {
-        found: image.ledger.len() as u64,
-        ..Verdict::default()
-    };
+    let mut verdict = Verdict::default();
     let mut kinds = [
         order(image),
         files(image, data),

@@ -81,7 +81,7 @@ fn complaints(image: &Image) -> Vec<String> {
 fn what_was_acknowledged_is_fine() {
     let verdict = check(&image(), &data(), &acks(1));
     assert_eq!(verdict.complaints, [""; 0]);
-    assert_eq!((verdict.found, verdict.unacknowledged), (1, 0));
+    assert_eq!(verdict.unacknowledged, 0);
 }
 
 #[test]
