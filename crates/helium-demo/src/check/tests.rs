@@ -102,7 +102,8 @@ fn a_lost_transaction_is_noticed() {
 
 #[test]
 fn each_missing_part_of_a_transaction_is_noticed() {
-    let parts: [(&str, fn(&mut Image)); 8] = [
+    type Damage = fn(&mut Image);
+    let parts: [(&str, Damage); 8] = [
         ("neither", |image| drop(image.installed.pop())),
         ("both", |image| image.planned.insert(0, row("/1"))),
         ("the ledger 0", |image| image.ledger.clear()),
