@@ -28,8 +28,9 @@ enum Task {
     /// Install what is missing on Debian: WiredTiger, its header, a C compiler
     Setup,
     /// Set up, build in release, and run the demo: tables on two volumes, killed and recovered
+    #[command(disable_help_flag = true)]
     Demo {
-        /// Passed on to the demo (`--help` lists them)
+        /// Passed on to the demo (`--help` to see what it takes)
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },

@@ -111,7 +111,10 @@ pub fn open(home: &Path, engine: Engine) -> Result<Connection> {
     std::fs::create_dir_all(&database)?;
     let config = match engine {
         Engine::Helium => {
-            let volumes = VOLUMES.map(|name| helium::Volume::file(name, &volume_file(home, name)));
+            let volumes = VOLUMES.map(|name| {
+                let url = format!("he://./{}", volume_file(home, name).display());
+                helium::Volume::devices(name, &[&url])
+            });
             helium::extensions(&volumes).map_err(|why| anyhow!(why))?
         }
         Engine::Native => {

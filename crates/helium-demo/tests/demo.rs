@@ -1,4 +1,5 @@
 //! The demo as a user runs it: as a program, judged by its exit and its words.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     path::Path,

@@ -1,6 +1,7 @@
 //! The README is true: its C program compiles and runs, its limits are the store's.
 //!
 //! Its Rust program is run by rustdoc.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use heliumdb::limits;
 use std::{fs, os::unix::fs::symlink, process::Command};
