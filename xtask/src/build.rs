@@ -13,7 +13,13 @@ const EXTENSION: &str = "libwiredtiger_helium.so";
 /// Where tests and demo look for it first.
 const EXTENSION_VARIABLE: &str = "HELIUM_EXTENSION";
 /// How much the long tests do, unless the environment says so already.
-const ROUNDS: [(&str, &str); 1] = [("HELIUM_CRASH_ROUNDS", "200")];
+const SCALE: [(&str, &str); 5] = [
+    ("HELIUM_CRASH_ROUNDS", "200"),
+    ("HELIUM_LOCKSTEP_STEPS", "100000"),
+    ("HELIUM_MEMORY_UPDATES", "5000000"),
+    ("HELIUM_MEMORY_KEYS", "1000000"),
+    ("HELIUM_BANK_SECONDS", "10"),
+];
 
 /// Sets up, builds everything in release and runs the demo.
 pub fn demo(arguments: &[String]) -> Result<()> {
@@ -58,7 +64,7 @@ pub fn test() -> Result<()> {
     ] {
         let mut tests = step::cargo(arguments);
         tests.env(EXTENSION_VARIABLE, &extension);
-        for (name, value) in ROUNDS {
+        for (name, value) in SCALE {
             if std::env::var_os(name).is_none() {
                 tests.env(name, value);
             }

@@ -27,6 +27,8 @@ pub struct Job<'a> {
     pub home: &'a Path,
     /// What its tables are made of.
     pub engine: Engine,
+    /// The release of WiredTiger.
+    pub version: &'a str,
     /// How many workers are started and killed.
     pub rounds: u64,
     /// Threads per worker.
@@ -41,7 +43,7 @@ impl Job<'_> {
     /// Does all of it; an error if anything is off.
     pub fn run(&self) -> Result<()> {
         let data = DataSet::read(Path::new(DPKG))?;
-        report::data(&data, self.home, self.engine, self.seed);
+        report::data(&data, self.home, self.engine, self.version, self.seed);
 
         let connection = schema::open(self.home, self.engine)?;
         report::loaded(&load(&connection, self.engine, &data)?);

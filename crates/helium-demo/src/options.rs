@@ -57,7 +57,7 @@ pub fn run() -> Result<()> {
             seed,
         });
     }
-    check_installation(engine)?;
+    let version = check_installation(engine)?;
     let parent = options.home.unwrap_or_else(std::env::temp_dir);
     std::fs::create_dir_all(&parent).with_context(|| parent.display().to_string())?;
     let mut home = tempfile::Builder::new()
@@ -67,6 +67,7 @@ pub fn run() -> Result<()> {
     let job = Job {
         home: &home.path().canonicalize()?,
         engine,
+        version: &version,
         rounds: options.rounds,
         threads: options.threads,
         time: Duration::from_secs_f64(options.seconds),
@@ -83,9 +84,9 @@ pub fn run() -> Result<()> {
     outcome
 }
 
-/// Says what is missing before anything is begun.
-fn check_installation(engine: Engine) -> Result<()> {
-    Library::load().map_err(|why| anyhow!("{why} (or run: cargo xtask setup)"))?;
+/// Says what is missing before anything is begun; the release of WiredTiger that is there.
+fn check_installation(engine: Engine) -> Result<String> {
+    let library = Library::load().map_err(|why| anyhow!("{why} (or run: cargo xtask setup)"))?;
     if engine == Engine::Helium {
         let path = helium::extension_path().map_err(|why| {
             anyhow!("{why} (with --release for a release build; cargo xtask demo does all of it)")
@@ -94,7 +95,7 @@ fn check_installation(engine: Engine) -> Result<()> {
             format!("the extension {} is not there; build it with: cargo build --release -p wiredtiger-helium", path.display())
         })?;
     }
-    Ok(())
+    Ok(library.version().to_string())
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

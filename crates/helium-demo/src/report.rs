@@ -14,12 +14,12 @@ use std::{fs, os::unix::fs::MetadataExt, path::Path, time::Duration};
 const STAT_BLOCK_BYTES: u64 = 512;
 
 /// Says what the data is and where it goes.
-pub fn data(data: &DataSet, home: &Path, engine: Engine, seed: u64) {
+pub fn data(data: &DataSet, home: &Path, engine: Engine, version: &str, seed: u64) {
     let tables = match engine {
         Engine::Helium => "tables on two Helium volumes",
         Engine::Native => "WiredTiger's own tables (no Helium)",
     };
-    println!("WiredTiger 3.2.1 with {tables}, in {}", home.display());
+    println!("WiredTiger {version} with {tables}, in {}", home.display());
     println!(
         "data      Debian's package database: {} packages, {} files, {}",
         HumanCount(data.packages.len() as u64),
