@@ -63,7 +63,7 @@ pub fn round(number: u64, threads: u64, round: &Round, opened: Duration, verdict
         count => format!("{count} COMPLAINTS"),
     };
     println!(
-        "          recovered in {}: {found}; {} more were committed but not yet acknowledged",
+        "          recovered in {}: {found}; {} more had committed, but not said so yet",
         seconds(opened),
         verdict.unacknowledged,
     );
@@ -99,7 +99,7 @@ pub fn end(rows: u64, acknowledged: u64, rounds: u64, home: &Path, engine: Engin
         println!("space     {}", sizes.join(", "));
     }
     println!(
-        "RESULT    {} acknowledged transactions, {rounds} kills: every one is there, none by half",
+        "RESULT    every one of {} acknowledged transactions is there, none by half; kills: {rounds}",
         HumanCount(acknowledged),
     );
 }
