@@ -91,7 +91,7 @@ impl Job<'_> {
 
     /// Opens the database, reads everything and closes it again; and how long opening took.
     fn look(&self) -> Result<(Image, Duration)> {
-        let bar = progress::steps("reopening", 1);
+        let bar = progress::waiting("reopening");
         let start = Instant::now();
         let connection = schema::open(self.home, self.engine)?;
         let opened = start.elapsed();
@@ -121,7 +121,7 @@ impl Job<'_> {
     fn verify(&self) -> Result<()> {
         let connection = schema::open(self.home, self.engine)?;
         let session = connection.session()?;
-        let bar = progress::steps("verifying", TABLES.len() as u64);
+        let bar = progress::tables("verifying", TABLES.len() as u64);
         for table in TABLES {
             session.verify(&table.uri(self.engine))?;
             bar.inc(1);

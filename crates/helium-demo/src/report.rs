@@ -60,7 +60,7 @@ pub fn round(number: u64, threads: u64, round: &Round, opened: Duration, verdict
             "all {} acknowledged are there, none by half",
             HumanCount(done)
         ),
-        count => format!("{count} COMPLAINTS"),
+        _ => "NOT as it must be".to_owned(),
     };
     println!(
         "          recovered in {}: {found}; {} more had committed, but not said so yet",

@@ -13,24 +13,25 @@ use wiredtiger_testkit::{Connection, Row, Session};
 pub fn scan(connection: &Connection, engine: Engine) -> Result<Image> {
     let session = connection.session()?;
     session.begin("isolation=snapshot")?;
-    let bar = progress::steps("reading all tables", 5);
-    let rows = |table: Table| {
+    let bar = progress::tables("reading all tables", 5);
+    let rows = |uri: &str| {
         bar.inc(1);
-        both_ways(&session, &table.uri(engine))
+        both_ways(&session, uri)
     };
+    let table = |table: Table| rows(&table.uri(engine));
     let image = Image {
-        packages: unpack(&rows(Table::Packages)?, PackageRow::read)?,
-        planned: unpack(&rows(Table::Planned)?, |row| {
+        packages: unpack(&table(Table::Packages)?, PackageRow::read)?,
+        planned: unpack(&table(Table::Planned)?, |row| {
             FileRow::read(Table::Planned, row)
         })?,
-        installed: unpack(&rows(Table::Installed)?, |row| {
+        installed: unpack(&table(Table::Installed)?, |row| {
             FileRow::read(Table::Installed, row)
         })?,
         index: unpack(
-            &both_ways(&session, &format!("{}(package,path)", index_uri(engine)))?,
+            &rows(&format!("{}(package,path)", index_uri(engine)))?,
             entry,
         )?,
-        ledger: unpack(&rows(Table::Ledger)?, LedgerRow::read)?,
+        ledger: unpack(&table(Table::Ledger)?, LedgerRow::read)?,
     };
     bar.finish_and_clear();
     session.rollback()?;
