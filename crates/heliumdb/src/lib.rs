@@ -5,11 +5,17 @@
 //! a log; an index in memory maps keys to places in it. See `ARCHITECTURE.md` for
 //! the map of the code and `docs/format.md` for the bytes.
 
+#[allow(dead_code, reason = "the engine that uses it is being written")]
 pub mod device;
 mod error;
+#[allow(dead_code, reason = "the engine that uses it is being written")]
+mod format;
+#[allow(dead_code)]
+mod index;
 pub mod limits;
-#[expect(dead_code, reason = "skeleton")]
 mod location;
+#[allow(dead_code, unused, reason = "the engine that uses it is being written")]
+mod log;
 mod transaction;
 mod version;
 mod volume;
@@ -18,6 +24,6 @@ pub use error::{Error, ErrorKind, Result};
 pub use transaction::{Durability, Transaction};
 pub use version::{Change, Horizon, Isolation, Mode, TxnId, View};
 pub use volume::{
-    Datastore, DatastoreId, DatastoreInfo, Position, Stats, VerifyReport, Volume, VolumeId,
-    VolumeOptions, open_all,
+    Datastore, DatastoreId, DatastoreInfo, Item, Position, Range, Stats, VerifyReport, Volume,
+    VolumeId, VolumeOptions, open_all,
 };
