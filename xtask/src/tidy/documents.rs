@@ -87,13 +87,15 @@ fn code_map(tree: &Tree) -> Option<&str> {
     Some(section.split("\n## ").next().unwrap_or(section))
 }
 
-/// What the map has in backticks and looks like a place: it has a slash, without a trailing one.
+/// What the map has in backticks and is a place: it has a slash, or starts a row of the table.
 fn places(map: &str) -> impl Iterator<Item = &str> {
-    map.split('`')
-        .skip(1)
-        .step_by(2)
-        .filter(|text| text.contains('/') || text.ends_with(".md") || *text == "xtask")
-        .map(|place| place.trim_end_matches('/'))
+    map.lines().flat_map(|line| {
+        let row = line.starts_with("| `");
+        let quoted = line.split('`').skip(1).step_by(2).enumerate();
+        quoted
+            .filter(move |(nth, text)| text.contains('/') || row && *nth == 0)
+            .map(|(_, place)| place.trim_end_matches('/'))
+    })
 }
 
 /// `target` as seen from the file at `path`, from the root.

@@ -46,10 +46,11 @@ pub fn unfinished(tree: &Tree) -> Vec<Complaint> {
         .collect()
 }
 
-/// Every crate takes the workspace's lints.
+/// Every crate takes its workspace's lints, unless it is a workspace of its own.
 pub fn lints(tree: &Tree) -> Vec<Complaint> {
     tree.of_kind("toml")
         .filter(|(path, text)| path.ends_with("Cargo.toml") && text.contains("[package]"))
+        .filter(|(_, text)| !text.contains("[workspace]"))
         .filter(|(_, text)| !text.contains("[lints]\nworkspace = true"))
         .map(|(path, _)| format!("{path}: does not take the workspace's lints"))
         .collect()

@@ -29,15 +29,20 @@ fn unfinished_work_is_named_with_its_line() {
 #[test]
 fn crates_take_the_lints() {
     let with = "[package]\nname = \"a\"\n\n[lints]\nworkspace = true\n";
-    let tree = Tree::of(&[("a/Cargo.toml", with), ("b/Cargo.toml", "[package]\n")]);
+    let tree = Tree::of(&[
+        ("a/Cargo.toml", with),
+        ("b/Cargo.toml", "[package]\n"),
+        ("c/Cargo.toml", "[package]\n[workspace]\n"),
+    ]);
     assert_eq!(sources::lints(&tree).len(), 1);
 }
 
 #[test]
 fn the_map_names_what_exists_and_all_of_it() {
-    let map = "# Map\n## Code map\n`crates/a` does; `crates/a/src/log/` too; `crates/gone`.\n## Next\n`x/y`\n";
+    let map = "# Map\n## Code map\n| `top` | does `this` |\n`crates/a`, `crates/a/src/log/`, `crates/gone`\n## Next\n`x/y`\n";
     let tree = Tree::of(&[
         ("ARCHITECTURE.md", map),
+        ("top/src/lib.rs", ""),
         ("crates/a/src/lib.rs", ""),
         ("crates/a/src/log/mod.rs", ""),
         ("crates/a/src/index/mod.rs", ""),
