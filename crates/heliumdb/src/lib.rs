@@ -11,7 +11,7 @@ mod error;
 #[allow(dead_code, reason = "the engine that uses it is being written")]
 mod format;
 pub mod limits;
-#[expect(dead_code, reason = "skeleton")]
+#[allow(dead_code, reason = "the engine that uses it is being written")]
 mod location;
 #[allow(dead_code, unused, reason = "the engine that uses it is being written")]
 mod log;

@@ -10,6 +10,7 @@ mod url;
 
 pub(crate) use file::FileDevice;
 pub(crate) use memory::MemoryDevice;
+#[allow(unused_imports, reason = "the engine that uses it is being written")]
 pub(crate) use url::open_url;
 
 use std::io;

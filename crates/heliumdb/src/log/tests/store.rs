@@ -163,7 +163,7 @@ fn reading_notices_damage_and_names_the_place() {
     let mut out = Vec::new();
     assert!(log.read(at, 1, b"key", &mut out).unwrap());
     let (_, offset) = log.place(at.address());
-    disk.edit(offset + 36, |b| *b ^= 1);
+    disk.edit(offset + 28, |b| *b ^= 1);
     let error = log.read(at, 1, b"key", &mut out).unwrap_err();
     assert_eq!(error.kind(), crate::ErrorKind::Damaged);
     assert!(
