@@ -10,7 +10,7 @@ pub mod device;
 mod error;
 #[allow(dead_code, reason = "the engine that uses it is being written")]
 mod format;
-#[allow(dead_code, reason = "being written")]
+#[allow(dead_code)]
 mod index;
 pub mod limits;
 mod location;

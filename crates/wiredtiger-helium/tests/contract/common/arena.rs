@@ -17,13 +17,33 @@ pub enum Kind {
     Table,
 }
 
+impl Kind {
+    /// The name by which a child process is told.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Object => "object",
+            Self::Table => "table",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Native, Self::Object, Self::Table]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+    }
+}
+
 /// A database in a folder of its own.
 pub struct Arena {
     // Before the folder, so that the database is closed before its files go.
     connection: Option<Connection>,
     kind: Kind,
     options: String,
-    folder: TempDir,
+    folder: PathBuf,
+    // Last, and only there if the folder goes with the arena.
+    _owned: Option<TempDir>,
 }
 
 impl Arena {
@@ -35,14 +55,24 @@ impl Arena {
     /// The same with more configuration for `wiredtiger_open`.
     pub fn with(kind: Kind, options: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("home")).unwrap();
+        let arena = Self::at(folder.path(), kind, options);
+        Self {
+            _owned: Some(folder),
+            ..arena
+        }
+    }
+
+    /// A database, open, in a folder that stays: an old one if there is one.
+    pub fn at(folder: &Path, kind: Kind, options: &str) -> Self {
+        std::fs::create_dir_all(folder.join("home")).unwrap();
         let mut arena = Self {
             connection: None,
             kind,
             options: options.to_owned(),
-            folder,
+            folder: folder.to_owned(),
+            _owned: None,
         };
-        arena.connection = Some(arena.connect());
+        arena.open();
         arena
     }
 
@@ -70,12 +100,12 @@ impl Arena {
 
     /// WiredTiger's own folder.
     pub fn home(&self) -> PathBuf {
-        self.folder.path().join("home")
+        self.folder.join("home")
     }
 
     /// The folder with the volumes' files.
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        &self.folder
     }
 
     /// The URI of a table on the first volume.
@@ -121,7 +151,7 @@ impl Arena {
     /// Closes and opens again.
     pub fn reopen(&mut self) {
         self.close();
-        self.connection = Some(self.connect());
+        self.open();
     }
 
     /// Closes.
@@ -134,9 +164,22 @@ impl Arena {
         self.connection = Some(self.connect());
     }
 
+    /// The database as a kill at this moment would leave it, opened: its files, copied.
+    pub fn killed(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        copy(&self.folder, folder.path());
+        // It names the devices of the original.
+        let _ = std::fs::remove_file(folder.path().join("home/WiredTiger.basecfg"));
+        let arena = Self::at(folder.path(), self.kind, &self.options);
+        Self {
+            _owned: Some(folder),
+            ..arena
+        }
+    }
+
     /// What [`Arena::open`] gives `wiredtiger_open`.
     pub fn open_config(&self) -> String {
-        open_config(self.kind, self.folder.path(), &self.options)
+        open_config(self.kind, &self.folder, &self.options)
     }
 
     fn connect(&self) -> Connection {
@@ -157,4 +200,19 @@ fn open_config(kind: Kind, folder: &Path, options: &str) -> String {
         config.push_str(&helium::extensions(&[volume(1, folder), volume(2, folder)]).unwrap());
     }
     config
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (old, new) = {
+            let entry = entry.unwrap();
+            (entry.path(), to.join(entry.file_name()))
+        };
+        if old.is_dir() {
+            std::fs::create_dir(&new).unwrap();
+            copy(&old, &new);
+        } else {
+            std::fs::copy(&old, &new).unwrap();
+        }
+    }
 }

@@ -36,7 +36,7 @@ impl Child {
         self
     }
 
-    /// Starts it; what it prints is this test's output, or lost.
+    /// Starts it. What it has to say goes into files of its folder.
     pub fn start(mut self) -> std::process::Child {
         self.0
             .stdout(Stdio::null())
