@@ -105,7 +105,11 @@ fn read(arena: &Arena, pause_ms: u64, stop: &AtomicBool) -> u64 {
         std::thread::sleep(Duration::from_millis(pause_ms));
         let after = teller.balances();
         session.commit().unwrap();
-        assert_eq!(before.iter().sum::<i64>(), START * 2 * ACCOUNTS as i64, "the sum is off");
+        assert_eq!(
+            before.iter().sum::<i64>(),
+            START * 2 * ACCOUNTS as i64,
+            "the sum is off"
+        );
         assert_eq!(before, after, "the snapshot moved");
         looks += 1;
     }
@@ -132,7 +136,10 @@ struct Teller<'session> {
 impl<'session> Teller<'session> {
     fn new(arena: &Arena, session: &'session Session<'_>) -> Self {
         let open = |volume, name| session.cursor(&arena.uri_on(volume, name), "").unwrap();
-        Self { accounts: [open(1, "accounts"), open(2, "accounts")], ledger: open(2, "ledger") }
+        Self {
+            accounts: [open(1, "accounts"), open(2, "accounts")],
+            ledger: open(2, "ledger"),
+        }
     }
 
     fn transfer(&self, from: Place, to: Place, amount: i64, number: &str) -> Result<()> {
@@ -149,8 +156,12 @@ impl<'session> Teller<'session> {
     }
 
     fn balances(&self) -> Vec<i64> {
-        let both = self.accounts.iter().flat_map(|cursor| cursor.rows().unwrap());
-        both.map(|(_, value)| String::from_utf8(value).unwrap().parse().unwrap()).collect()
+        let both = self
+            .accounts
+            .iter()
+            .flat_map(|cursor| cursor.rows().unwrap());
+        both.map(|(_, value)| String::from_utf8(value).unwrap().parse().unwrap())
+            .collect()
     }
 }
 
@@ -159,11 +170,18 @@ fn audit(arena: &Arena, moved: u64) {
     let session = arena.session();
     let teller = Teller::new(arena, &session);
     let ledger = teller.ledger.rows().unwrap();
-    assert_eq!(ledger.len() as u64, moved, "committed transfers and ledger differ");
+    assert_eq!(
+        ledger.len() as u64,
+        moved,
+        "committed transfers and ledger differ"
+    );
     let mut expected = vec![START; 2 * ACCOUNTS as usize];
     for (_, entry) in ledger {
         let entry = String::from_utf8(entry).unwrap();
-        let numbers: Vec<i64> = entry.split(' ').map(|number| number.parse().unwrap()).collect();
+        let numbers: Vec<i64> = entry
+            .split(' ')
+            .map(|number| number.parse().unwrap())
+            .collect();
         let index = |volume: i64, account: i64| (volume * ACCOUNTS as i64 + account) as usize;
         expected[index(numbers[0], numbers[1])] -= numbers[4];
         expected[index(numbers[2], numbers[3])] += numbers[4];

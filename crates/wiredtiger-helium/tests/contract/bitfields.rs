@@ -80,5 +80,9 @@ fn put(cursor: &Cursor<'_>, number: u64, bits: u8) {
 
 fn get(cursor: &Cursor<'_>, number: u64) -> Option<u8> {
     cursor.set_key_recno(number).unwrap();
-    cursor.search().found().unwrap().then(|| cursor.value_bits().unwrap())
+    cursor
+        .search()
+        .found()
+        .unwrap()
+        .then(|| cursor.value_bits().unwrap())
 }

@@ -105,7 +105,19 @@ fn the_checkpoint_server_works() {
         session.cursor(&uri, "").unwrap().put("k", "v").unwrap();
         std::thread::sleep(std::time::Duration::from_millis(2_500));
     }
-    assert!(arena.connection().errors().is_empty(), "{:?}", arena.connection().errors());
+    assert!(
+        arena.connection().errors().is_empty(),
+        "{:?}",
+        arena.connection().errors()
+    );
     arena.reopen();
-    assert_eq!(arena.session().cursor(&arena.uri("t"), "").unwrap().list().unwrap(), ["k=v"]);
+    assert_eq!(
+        arena
+            .session()
+            .cursor(&arena.uri("t"), "")
+            .unwrap()
+            .list()
+            .unwrap(),
+        ["k=v"]
+    );
 }

@@ -189,7 +189,10 @@ on_every_kind! {
 fn count_up(session: &Session<'_>, cursor: &Cursor<'_>) {
     loop {
         session.begin("").unwrap();
-        let count = cursor.get("count").unwrap().map_or(0, |text| text.parse::<u64>().unwrap());
+        let count = cursor
+            .get("count")
+            .unwrap()
+            .map_or(0, |text| text.parse::<u64>().unwrap());
         match cursor.put("count", &(count + 1).to_string()).code() {
             Code::OK => return session.commit().unwrap(),
             Code::ROLLBACK => session.rollback().unwrap(),

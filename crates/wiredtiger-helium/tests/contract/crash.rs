@@ -71,19 +71,30 @@ fn rounds(kind: Kind) {
         }
         arena.close();
     }
-    assert!(reached.iter().sum::<u64>() > 0, "no transaction was ever acknowledged");
+    assert!(
+        reached.iter().sum::<u64>() > 0,
+        "no transaction was ever acknowledged"
+    );
     println!("crash {}: {reached:?} transactions", kind.name());
 }
 
 /// One life: from the first acknowledgement, `life` long.
 fn run_and_kill(kind: Kind, folder: &Path, life: Duration) {
-    let sizes = || (0..THREADS).map(|thread| length(&file(folder, thread))).sum::<u64>();
+    let sizes = || {
+        (0..THREADS)
+            .map(|thread| length(&file(folder, thread)))
+            .sum::<u64>()
+    };
     let before = sizes();
-    let mut child =
-        Child::running("crash::child", folder).env("HELIUM_CRASH_KIND", kind.name()).start();
+    let mut child = Child::running("crash::child", folder)
+        .env("HELIUM_CRASH_KIND", kind.name())
+        .start();
     let patience = Instant::now() + Duration::from_secs(60);
     while sizes() == before {
-        assert!(child.try_wait().unwrap().is_none(), "the child ended by itself");
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "the child ended by itself"
+        );
         assert!(Instant::now() < patience, "the child never committed");
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -96,7 +107,9 @@ fn run_and_kill(kind: Kind, folder: &Path, life: Duration) {
 #[test]
 #[ignore = "the victim of the tests above"]
 fn child() {
-    let Some(folder) = Child::folder() else { return };
+    let Some(folder) = Child::folder() else {
+        return;
+    };
     let kind = Kind::named(&std::env::var("HELIUM_CRASH_KIND").unwrap()).unwrap();
     let arena = Arena::at(&folder, kind, OPTIONS);
     std::thread::scope(|scope| {
@@ -117,7 +130,11 @@ fn live(arena: &Arena, folder: &Path, thread: u64) {
     let session = arena.snapshot_session();
     let cursors = [1, 2].map(|volume| session.cursor(&arena.uri_on(volume, "t"), "").unwrap());
     let start = acknowledged(folder, thread);
-    let mut acknowledgements = File::options().append(true).create(true).open(file(folder, thread)).unwrap();
+    let mut acknowledgements = File::options()
+        .append(true)
+        .create(true)
+        .open(file(folder, thread))
+        .unwrap();
     for number in start + 1.. {
         session.begin("").unwrap();
         step(&cursors, thread, number);
@@ -129,18 +146,24 @@ fn live(arena: &Arena, folder: &Path, thread: u64) {
             step(&cursors, thread, number);
         }
         session.commit().unwrap();
-        acknowledgements.write_all(number_line(number).as_bytes()).unwrap();
+        acknowledgements
+            .write_all(number_line(number).as_bytes())
+            .unwrap();
     }
 }
 
 /// What a transaction does, on both volumes.
 fn step(cursors: &[Cursor<'_>; 2], thread: u64, number: u64) {
     for cursor in cursors {
-        cursor.put(&row(thread, number), &value(thread, number)).unwrap();
+        cursor
+            .put(&row(thread, number), &value(thread, number))
+            .unwrap();
         if number > WINDOW {
             cursor.take(&row(thread, number - WINDOW)).unwrap();
         }
-        cursor.put(&format!("last {thread}"), &number.to_string()).unwrap();
+        cursor
+            .put(&format!("last {thread}"), &number.to_string())
+            .unwrap();
     }
 }
 
@@ -158,13 +181,24 @@ fn check(arena: &Arena, thread: u64, acknowledged: u64, place: &str) -> u64 {
             .map(|number| format!("{}={}", row(thread, number), value(thread, number)))
             .collect();
         let prefix = format!("row {thread} ");
-        let found: Vec<_> =
-            cursor.list().unwrap().into_iter().filter(|row| row.starts_with(&prefix)).collect();
+        let found: Vec<_> = cursor
+            .list()
+            .unwrap()
+            .into_iter()
+            .filter(|row| row.starts_with(&prefix))
+            .collect();
         assert_eq!(found, expected, "volume {volume}, {place}");
-        assert_eq!(cursor.get(&format!("ghost {thread}")).unwrap(), None, "{place}");
+        assert_eq!(
+            cursor.get(&format!("ghost {thread}")).unwrap(),
+            None,
+            "{place}"
+        );
         last
     });
-    assert_eq!(lasts[0], lasts[1], "a transaction is there by half: {place}");
+    assert_eq!(
+        lasts[0], lasts[1],
+        "a transaction is there by half: {place}"
+    );
     assert!(
         lasts[0] == acknowledged || lasts[0] == acknowledged + 1,
         "{} is there, {acknowledged} was acknowledged: {place}",
@@ -180,7 +214,11 @@ fn row(thread: u64, number: u64) -> String {
 /// Values of many sizes, some over several blocks.
 fn value(thread: u64, number: u64) -> String {
     let size = [10, 300, 5_000, 40_000][(number % 13 / 4) as usize];
-    format!("{thread}/{number}/").chars().cycle().take(size).collect()
+    format!("{thread}/{number}/")
+        .chars()
+        .cycle()
+        .take(size)
+        .collect()
 }
 
 fn file(folder: &Path, thread: u64) -> PathBuf {

@@ -316,7 +316,9 @@ fn letters<'session>(arena: &Arena, session: &'session Session<'_>, all: &str) -
     let uri = arena.create(session, "t", FORMATS);
     let cursor = session.cursor(&uri, "").unwrap();
     for letter in all.chars() {
-        cursor.put(&letter.to_string(), &format!("{letter}!")).unwrap();
+        cursor
+            .put(&letter.to_string(), &format!("{letter}!"))
+            .unwrap();
     }
     cursor.reset().unwrap();
     cursor

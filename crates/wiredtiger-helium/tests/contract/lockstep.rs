@@ -44,7 +44,10 @@ fn table() {
 fn lockstep(kind: Kind) {
     let seed = seed("lockstep");
     let steps = setting("HELIUM_LOCKSTEP_STEPS", 4_000);
-    for (number, mode) in [Mode::EveryIsolation, Mode::SnapshotAndPrepared].iter().enumerate() {
+    for (number, mode) in [Mode::EveryIsolation, Mode::SnapshotAndPrepared]
+        .iter()
+        .enumerate()
+    {
         run(kind, *mode, seed.wrapping_add(number as u64), steps);
     }
 }
@@ -62,27 +65,29 @@ fn run(kind: Kind, mode: Mode, seed: u64, steps: u64) {
         let session = arena.session();
         session.cursor(&arena.uri("t"), "").unwrap().rows().unwrap()
     };
-    assert_eq!(after(&model), expected, "native, reopened, HELIUM_SEED={seed}");
+    assert_eq!(
+        after(&model),
+        expected,
+        "native, reopened, HELIUM_SEED={seed}"
+    );
     assert_eq!(after(&tested), expected, "reopened, HELIUM_SEED={seed}");
 }
 
 /// Runs the steps and says what both tables hold at the end.
-fn drive(
-    model: &Arena,
-    tested: &Arena,
-    mode: Mode,
-    seed: u64,
-    steps: u64,
-) -> (Vec<Row>, Vec<Row>) {
+fn drive(model: &Arena, tested: &Arena, mode: Mode, seed: u64, steps: u64) -> (Vec<Row>, Vec<Row>) {
     let mut random = SmallRng::seed_from_u64(seed);
-    let sides: Vec<(Session, Session)> =
-        (0..SESSIONS).map(|_| (model.session(), tested.session())).collect();
+    let sides: Vec<(Session, Session)> = (0..SESSIONS)
+        .map(|_| (model.session(), tested.session()))
+        .collect();
     let mut states = [State::Idle; SESSIONS];
     let mut history = VecDeque::new();
     for step in 0..steps {
         let who = random.random_range(0..SESSIONS);
         let operation = Operation::choose(&mut random, mode, states[who], step);
-        history.push_back(format!("{step}: session {who} ({:?}) {operation:?}", states[who]));
+        history.push_back(format!(
+            "{step}: session {who} ({:?}) {operation:?}",
+            states[who]
+        ));
         if history.len() > 30 {
             history.pop_front();
         }
@@ -145,15 +150,34 @@ enum Operation {
     Rollback,
     Prepare(u64),
     CommitPrepared(u64),
-    Insert { key: Vec<u8>, value: Vec<u8>, overwrite: bool },
-    Update { key: Vec<u8>, value: Vec<u8>, overwrite: bool },
-    Remove { key: Vec<u8>, overwrite: bool },
+    Insert {
+        key: Vec<u8>,
+        value: Vec<u8>,
+        overwrite: bool,
+    },
+    Update {
+        key: Vec<u8>,
+        value: Vec<u8>,
+        overwrite: bool,
+    },
+    Remove {
+        key: Vec<u8>,
+        overwrite: bool,
+    },
     Reserve(Vec<u8>),
-    Modify { key: Vec<u8>, data: Vec<u8>, offset: usize, size: usize },
+    Modify {
+        key: Vec<u8>,
+        data: Vec<u8>,
+        offset: usize,
+        size: usize,
+    },
     Truncate(Vec<u8>, Vec<u8>),
     Search(Vec<u8>),
     SearchNear(Vec<u8>),
-    Walk { from: Vec<u8>, steps: Vec<bool> },
+    Walk {
+        from: Vec<u8>,
+        steps: Vec<bool>,
+    },
     Scan,
 }
 
@@ -167,7 +191,11 @@ struct Answer {
 impl Operation {
     fn choose(random: &mut SmallRng, mode: Mode, state: State, step: u64) -> Self {
         if state == State::Prepared {
-            return if random.random_bool(0.7) { Self::CommitPrepared(step) } else { Self::Rollback };
+            return if random.random_bool(0.7) {
+                Self::CommitPrepared(step)
+            } else {
+                Self::Rollback
+            };
         }
         let may_write = mode == Mode::EveryIsolation || state != State::Idle;
         match random.random_range(0..100) {
@@ -188,7 +216,9 @@ impl Operation {
             75..85 => Self::SearchNear(key(random)),
             85..95 => Self::Walk {
                 from: key(random),
-                steps: (0..random.random_range(1..8)).map(|_| random.random()).collect(),
+                steps: (0..random.random_range(1..8))
+                    .map(|_| random.random())
+                    .collect(),
             },
             _ => Self::Scan,
         }
@@ -197,8 +227,16 @@ impl Operation {
     fn choose_write(random: &mut SmallRng, state: State) -> Self {
         let (key, value, overwrite) = (key(random), value(random), random.random());
         match random.random_range(0..20) {
-            0..7 => Self::Insert { key, value, overwrite },
-            7..12 => Self::Update { key, value, overwrite },
+            0..7 => Self::Insert {
+                key,
+                value,
+                overwrite,
+            },
+            7..12 => Self::Update {
+                key,
+                value,
+                overwrite,
+            },
             12..16 => Self::Remove { key, overwrite },
             16..18 if state != State::Idle => Self::Reserve(key),
             18..19 if state == State::Snapshot => Self::Modify {
@@ -211,7 +249,11 @@ impl Operation {
                 let other = self::key(random);
                 Self::Truncate(key.clone().min(other.clone()), key.max(other))
             }
-            _ => Self::Insert { key, value, overwrite: true },
+            _ => Self::Insert {
+                key,
+                value,
+                overwrite: true,
+            },
         }
     }
 
@@ -232,13 +274,21 @@ impl Operation {
                 "commit_timestamp={0:x},durable_timestamp={0:x}",
                 time + 1
             )),
-            Self::Insert { key, value, overwrite } => {
+            Self::Insert {
+                key,
+                value,
+                overwrite,
+            } => {
                 let cursor = open(overwrite)?;
                 cursor.set_key(key)?;
                 cursor.set_value(value)?;
                 cursor.insert()
             }
-            Self::Update { key, value, overwrite } => {
+            Self::Update {
+                key,
+                value,
+                overwrite,
+            } => {
                 let cursor = open(overwrite)?;
                 cursor.set_key(key)?;
                 cursor.set_value(value)?;
@@ -254,10 +304,19 @@ impl Operation {
                 cursor.set_key(key)?;
                 cursor.reserve()
             }
-            Self::Modify { key, data, offset, size } => {
+            Self::Modify {
+                key,
+                data,
+                offset,
+                size,
+            } => {
                 let cursor = open(&true)?;
                 cursor.set_key(key)?;
-                cursor.modify(&[Change { data, offset: *offset, size: *size }])
+                cursor.modify(&[Change {
+                    data,
+                    offset: *offset,
+                    size: *size,
+                }])
             }
             Self::Truncate(start, stop) => {
                 let (first, last) = (open(&true)?, open(&true)?);
@@ -282,15 +341,31 @@ impl Operation {
 fn near(cursor: &Cursor<'_>, key: &[u8], seen: &mut Vec<Row>) -> Result<()> {
     cursor.set_key(key)?;
     let side = cursor.search_near()?;
-    assert_eq!(side, cursor.key()?.as_slice().cmp(key), "the side does not fit the key");
+    assert_eq!(
+        side,
+        cursor.key()?.as_slice().cmp(key),
+        "the side does not fit the key"
+    );
     if side == Ordering::Equal {
         return note(cursor, seen);
     }
     let here = (cursor.key()?, cursor.value()?);
-    let other = if side == Ordering::Less { cursor.next() } else { cursor.prev() };
-    let other = if other.found()? { Some((cursor.key()?, cursor.value()?)) } else { None };
+    let other = if side == Ordering::Less {
+        cursor.next()
+    } else {
+        cursor.prev()
+    };
+    let other = if other.found()? {
+        Some((cursor.key()?, cursor.value()?))
+    } else {
+        None
+    };
     if let Some((beyond, _)) = &other {
-        assert_ne!(beyond.as_slice().cmp(key), side, "not the nearest neighbour");
+        assert_ne!(
+            beyond.as_slice().cmp(key),
+            side,
+            "not the nearest neighbour"
+        );
     }
     seen.push(here);
     seen.extend(other);
@@ -302,7 +377,11 @@ fn walk(cursor: &Cursor<'_>, from: &[u8], steps: &[bool], seen: &mut Vec<Row>) -
     cursor.set_key(from)?;
     cursor.search()?;
     for forward in steps {
-        if *forward { cursor.next()? } else { cursor.prev()? }
+        if *forward {
+            cursor.next()?
+        } else {
+            cursor.prev()?
+        }
         note(cursor, seen)?;
     }
     Ok(())

@@ -40,11 +40,15 @@ in_a_child! {
 #[test]
 #[ignore = "the body of the tests above"]
 fn child() {
-    let Some(folder) = Child::folder() else { return };
+    let Some(folder) = Child::folder() else {
+        return;
+    };
     let kind = Kind::named(&std::env::var("HELIUM_MEMORY_KIND").unwrap()).unwrap();
     let reader = std::env::var("HELIUM_MEMORY_READER").unwrap() == "yes";
-    let (keys, updates) =
-        (setting("HELIUM_MEMORY_KEYS", 50_000), setting("HELIUM_MEMORY_UPDATES", 250_000));
+    let (keys, updates) = (
+        setting("HELIUM_MEMORY_KEYS", 50_000),
+        setting("HELIUM_MEMORY_UPDATES", 250_000),
+    );
     let mut arena = Arena::at(&folder, kind, "cache_size=64MB,log=(enabled=false)");
     arena.create(&arena.session(), "t", FORMATS);
 
@@ -56,10 +60,19 @@ fn child() {
         update(&arena, keys, updates)
     };
     check(&arena, keys, updates);
-    let allowed = loaded + GROWTH_MAX + if reader { updates * PINNED_BYTES_PER_UPDATE } else { 0 };
+    let allowed = loaded
+        + GROWTH_MAX
+        + if reader {
+            updates * PINNED_BYTES_PER_UPDATE
+        } else {
+            0
+        };
     println!(
         "memory {} reader={reader}: {updates} updates of {keys} keys: {} MiB loaded, {} MiB at most, {} MiB allowed",
-        kind.name(), loaded >> 20, peak >> 20, allowed >> 20
+        kind.name(),
+        loaded >> 20,
+        peak >> 20,
+        allowed >> 20
     );
     assert!(peak <= allowed, "{peak} bytes, {allowed} allowed");
     arena.close();
@@ -70,8 +83,9 @@ fn update(arena: &Arena, keys: u64, updates: u64) -> u64 {
     let mut random = SmallRng::seed_from_u64(1);
     let mut peak = 0;
     for start in (1..=updates).step_by(10_000) {
-        let batch: Vec<u64> =
-            (start..=updates.min(start + 9_999)).map(|_| random.random_range(0..keys)).collect();
+        let batch: Vec<u64> = (start..=updates.min(start + 9_999))
+            .map(|_| random.random_range(0..keys))
+            .collect();
         write(arena, keys, batch, start);
         peak = peak.max(resident());
     }
@@ -89,7 +103,11 @@ fn with_a_reader(arena: &Arena, keys: u64, updates: u64) -> u64 {
         for number in (0..keys).step_by(keys as usize / 1_000 + 1) {
             cursor.set_key(&key(number)).unwrap();
             cursor.search().unwrap();
-            assert_eq!(cursor.value().unwrap(), value(number, 0), "the snapshot moved");
+            assert_eq!(
+                cursor.value().unwrap(),
+                value(number, 0),
+                "the snapshot moved"
+            );
         }
         cursor.reset().unwrap();
     };
@@ -140,6 +158,14 @@ fn value(number: u64, version: u64) -> Vec<u8> {
 /// The memory that this process has, in bytes.
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap();
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<u64>()
+        .unwrap()
+        * 1024
 }

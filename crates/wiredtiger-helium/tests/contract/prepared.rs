@@ -20,7 +20,9 @@ fn with_prepared(arena: &Arena, check: impl Fn(&str, &Session, &Session)) {
 
 fn commit(session: &Session<'_>) {
     session.timestamp("commit_timestamp=11").unwrap();
-    session.commit_with("commit_timestamp=11,durable_timestamp=12").unwrap();
+    session
+        .commit_with("commit_timestamp=11,durable_timestamp=12")
+        .unwrap();
 }
 
 on_every_kind! {

@@ -252,7 +252,9 @@ fn truncate_on_create_empties_an_object() {
     let session = arena.session();
     let uri = arena.create(&session, "t", FORMATS);
     session.cursor(&uri, "").unwrap().put("k", "v").unwrap();
-    session.create(&uri, &format!("{FORMATS},helium_o_truncate=true")).unwrap();
+    session
+        .create(&uri, &format!("{FORMATS},helium_o_truncate=true"))
+        .unwrap();
     assert!(session.cursor(&uri, "").unwrap().list().unwrap().is_empty());
 }
 
@@ -261,11 +263,31 @@ fn compression_is_an_option_of_an_object() {
     let arena = Arena::new(Kind::Object);
     let session = arena.session();
     for (name, option) in [("yes", "true"), ("no", "false"), ("one", "1")] {
-        let uri = arena.create(&session, name, &format!("{FORMATS},helium_o_compress={option}"));
-        session.cursor(&uri, "").unwrap().put("k", &"v".repeat(10_000)).unwrap();
-        assert_eq!(session.cursor(&uri, "").unwrap().get("k").unwrap().unwrap().len(), 10_000);
+        let uri = arena.create(
+            &session,
+            name,
+            &format!("{FORMATS},helium_o_compress={option}"),
+        );
+        session
+            .cursor(&uri, "")
+            .unwrap()
+            .put("k", &"v".repeat(10_000))
+            .unwrap();
+        assert_eq!(
+            session
+                .cursor(&uri, "")
+                .unwrap()
+                .get("k")
+                .unwrap()
+                .unwrap()
+                .len(),
+            10_000
+        );
     }
-    let bad = session.create("helium:dev1/bad", &format!("{FORMATS},helium_o_compress=perhaps"));
+    let bad = session.create(
+        "helium:dev1/bad",
+        &format!("{FORMATS},helium_o_compress=perhaps"),
+    );
     assert_eq!(bad.code(), Code::EINVAL);
 }
 
@@ -282,15 +304,35 @@ fn collators_are_refused() {
 fn wrong_uris_are_refused() {
     let arena = Arena::new(Kind::Object);
     let session = arena.session();
-    for uri in ["helium:", "helium:dev1", "helium:dev1/", "helium:/t", "helium:/", "helium:dev3/t", "helium:t"] {
+    for uri in [
+        "helium:",
+        "helium:dev1",
+        "helium:dev1/",
+        "helium:/t",
+        "helium:/",
+        "helium:dev3/t",
+        "helium:t",
+    ] {
         assert_eq!(session.create(uri, FORMATS).code(), Code::EINVAL, "{uri}");
         let opened = session.cursor(uri, "").err().unwrap().code;
-        assert!([Code::EINVAL, Code::ENOENT].contains(&opened), "{uri}: {opened}");
+        assert!(
+            [Code::EINVAL, Code::ENOENT].contains(&opened),
+            "{uri}: {opened}"
+        );
     }
     let nested = session.create("helium:dev1/a/b", FORMATS).code();
     assert!([Code::OK, Code::EINVAL].contains(&nested), "{nested}");
-    assert_eq!(session.cursor("helium:dev1/a/b", "").is_ok(), nested == Code::OK);
-    assert!(arena.connection().errors().iter().any(|text| text.contains("dev3")));
+    assert_eq!(
+        session.cursor("helium:dev1/a/b", "").is_ok(),
+        nested == Code::OK
+    );
+    assert!(
+        arena
+            .connection()
+            .errors()
+            .iter()
+            .any(|text| text.contains("dev3"))
+    );
 }
 
 /// `source=` names the object of a table whose own name has no volume.
@@ -299,15 +341,37 @@ fn a_table_may_name_its_source() {
     let mut arena = Arena::new(Kind::Object);
     {
         let session = arena.session();
-        session.create("table:t", &format!("{FORMATS},type=helium,source=\"helium:dev2/rows\"")).unwrap();
-        session.cursor("table:t", "").unwrap().put("k", "v").unwrap();
-        assert_eq!(session.cursor("helium:dev2/rows", "").unwrap().list().unwrap(), ["k=v"]);
+        session
+            .create(
+                "table:t",
+                &format!("{FORMATS},type=helium,source=\"helium:dev2/rows\""),
+            )
+            .unwrap();
+        session
+            .cursor("table:t", "")
+            .unwrap()
+            .put("k", "v")
+            .unwrap();
+        assert_eq!(
+            session
+                .cursor("helium:dev2/rows", "")
+                .unwrap()
+                .list()
+                .unwrap(),
+            ["k=v"]
+        );
     }
     arena.reopen();
     let session = arena.session();
-    assert_eq!(session.cursor("table:t", "").unwrap().list().unwrap(), ["k=v"]);
+    assert_eq!(
+        session.cursor("table:t", "").unwrap().list().unwrap(),
+        ["k=v"]
+    );
     session.drop("table:t", "").unwrap();
-    assert_eq!(session.cursor("helium:dev2/rows", "").err().unwrap().code, Code::ENOENT);
+    assert_eq!(
+        session.cursor("helium:dev2/rows", "").err().unwrap().code,
+        Code::ENOENT
+    );
 }
 
 /// A table whose source would have no volume in its name is refused, with a message.

@@ -69,7 +69,7 @@ on_every_kind! {
         assert_eq!(a.list().unwrap(), ["k=other"]);
     }
 
-    fn native_tables_take_part(arena) {
+    fn tables_of_wiredtiger_take_part(arena) {
         {
             let session = arena.snapshot_session();
             let (a, b) = both(arena, &session);

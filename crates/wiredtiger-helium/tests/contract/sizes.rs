@@ -110,5 +110,8 @@ fn insert(cursor: &Cursor<'_>, key: &[u8], value: &[u8]) -> wiredtiger_testkit::
 
 /// Bytes in which no block equals another.
 fn pattern(size: usize) -> Vec<u8> {
-    (0_u64..).flat_map(|number| (number.wrapping_mul(0x9e37_79b9_7f4a_7c15)).to_le_bytes()).take(size).collect()
+    (0_u64..)
+        .flat_map(|number| (number.wrapping_mul(0x9e37_79b9_7f4a_7c15)).to_le_bytes())
+        .take(size)
+        .collect()
 }

@@ -143,7 +143,9 @@ fn filled(arena: &Arena, session: &Session<'_>) -> String {
 
 fn keys(session: &Session<'_>, uri: &str) -> String {
     let rows = session.cursor(uri, "").unwrap().rows().unwrap();
-    rows.into_iter().map(|(key, _)| String::from_utf8(key).unwrap()).collect()
+    rows.into_iter()
+        .map(|(key, _)| String::from_utf8(key).unwrap())
+        .collect()
 }
 
 fn range(

@@ -29,7 +29,9 @@ impl Kind {
 
     /// The kind of that name.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Native, Self::Object, Self::Table].into_iter().find(|kind| kind.name() == name)
+        [Self::Native, Self::Object, Self::Table]
+            .into_iter()
+            .find(|kind| kind.name() == name)
     }
 }
 
@@ -54,7 +56,10 @@ impl Arena {
     pub fn with(kind: Kind, options: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let arena = Self::at(folder.path(), kind, options);
-        Self { _owned: Some(folder), ..arena }
+        Self {
+            _owned: Some(folder),
+            ..arena
+        }
     }
 
     /// A database, open, in a folder that stays: an old one if there is one.
@@ -88,7 +93,9 @@ impl Arena {
     }
 
     pub fn snapshot_session(&self) -> Session<'_> {
-        self.connection().session_with("isolation=snapshot").unwrap()
+        self.connection()
+            .session_with("isolation=snapshot")
+            .unwrap()
     }
 
     /// WiredTiger's own folder.
@@ -157,6 +164,19 @@ impl Arena {
         self.connection = Some(self.connect());
     }
 
+    /// The database as a kill at this moment would leave it, opened: its files, copied.
+    pub fn killed(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        copy(&self.folder, folder.path());
+        // It names the devices of the original.
+        let _ = std::fs::remove_file(folder.path().join("home/WiredTiger.basecfg"));
+        let arena = Self::at(folder.path(), self.kind, &self.options);
+        Self {
+            _owned: Some(folder),
+            ..arena
+        }
+    }
+
     /// What [`Arena::open`] gives `wiredtiger_open`.
     pub fn open_config(&self) -> String {
         open_config(self.kind, &self.folder, &self.options)
@@ -180,4 +200,19 @@ fn open_config(kind: Kind, folder: &Path, options: &str) -> String {
         config.push_str(&helium::extensions(&[volume(1, folder), volume(2, folder)]).unwrap());
     }
     config
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (old, new) = {
+            let entry = entry.unwrap();
+            (entry.path(), to.join(entry.file_name()))
+        };
+        if old.is_dir() {
+            std::fs::create_dir(&new).unwrap();
+            copy(&old, &new);
+        } else {
+            std::fs::copy(&old, &new).unwrap();
+        }
+    }
 }

@@ -14,7 +14,13 @@ impl Child {
     pub fn running(test: &str, folder: &Path) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
-            .args([test, "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+            .args([
+                test,
+                "--exact",
+                "--ignored",
+                "--nocapture",
+                "--test-threads=1",
+            ])
             .env(VARIABLE, folder)
             .stdin(Stdio::null());
         Self(command)
@@ -32,7 +38,11 @@ impl Child {
 
     /// Starts it. What it has to say goes into files of its folder.
     pub fn start(mut self) -> std::process::Child {
-        self.0.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap()
+        self.0
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap()
     }
 
     /// Runs it to the end; what it printed, if it succeeded.
@@ -40,7 +50,11 @@ impl Child {
         let output = self.0.output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "the child failed: {}\n{text}\n{errors}", output.status);
+        assert!(
+            output.status.success(),
+            "the child failed: {}\n{text}\n{errors}",
+            output.status
+        );
         text
     }
 }

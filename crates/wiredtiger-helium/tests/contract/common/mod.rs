@@ -70,14 +70,18 @@ pub(crate) use {on_every_kind, on_helium};
 /// A number from the environment, or what is good for a plain test run.
 pub fn setting(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")),
+        Ok(text) => text
+            .parse()
+            .unwrap_or_else(|_| panic!("{name}={text} is not a number")),
         Err(_) => default,
     }
 }
 
 /// The seed of a random test: from `HELIUM_SEED` or the clock, printed for the next run.
 pub fn seed(test: &str) -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
     let seed = setting("HELIUM_SEED", u64::from(now.subsec_nanos()));
     println!("{test}: HELIUM_SEED={seed}");
     seed

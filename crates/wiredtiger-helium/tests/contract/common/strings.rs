@@ -46,7 +46,11 @@ impl Strings for Cursor<'_> {
     }
 
     fn get(&self, key: &str) -> Result<Option<String>> {
-        if self.seek(key).found()? { self.value_str().map(Some) } else { Ok(None) }
+        if self.seek(key).found()? {
+            self.value_str().map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     fn seek(&self, key: &str) -> Result<()> {
@@ -64,5 +68,9 @@ impl Strings for Cursor<'_> {
 }
 
 fn show((key, value): &(Vec<u8>, Vec<u8>)) -> String {
-    format!("{}={}", String::from_utf8_lossy(key), String::from_utf8_lossy(value))
+    format!(
+        "{}={}",
+        String::from_utf8_lossy(key),
+        String::from_utf8_lossy(value)
+    )
 }
