@@ -7,9 +7,11 @@
 
 pub mod device;
 mod error;
+mod format;
+mod index;
 pub mod limits;
-#[expect(dead_code, reason = "skeleton")]
 mod location;
+mod log;
 mod transaction;
 mod version;
 mod volume;
@@ -18,6 +20,6 @@ pub use error::{Error, ErrorKind, Result};
 pub use transaction::{Durability, Transaction};
 pub use version::{Change, Horizon, Isolation, Mode, TxnId, View};
 pub use volume::{
-    Datastore, DatastoreId, DatastoreInfo, Position, Stats, VerifyReport, Volume, VolumeId,
-    VolumeOptions, open_all,
+    Datastore, DatastoreId, DatastoreInfo, Item, Position, Range, Stats, VerifyReport, Volume,
+    VolumeId, VolumeOptions, open_all,
 };

@@ -1,5 +1,17 @@
 //! The only road to the kernel: what a volume needs of the thing it is kept on.
 
+pub(crate) mod aligned;
+mod file;
+mod lock;
+mod memory;
+#[cfg(test)]
+mod tests;
+mod url;
+
+pub(crate) use file::FileDevice;
+pub(crate) use memory::MemoryDevice;
+pub(crate) use url::{open_url, paths};
+
 use std::io;
 
 /// A file, block device or stretch of memory that holds part of a volume.

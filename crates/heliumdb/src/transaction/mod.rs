@@ -1,6 +1,20 @@
 //! Transactions over any datastores of any volumes.
+//!
+//! A transaction's writes are versions in the index that nobody else sees; its [`part`]
+//! on each volume remembers which. [`commit`] logs them and resolves them; with more than
+//! one volume, [`several`] makes it one commit all the same.
 
-use crate::{Change, Datastore, Mode, Result, TxnId, View};
+mod commit;
+mod part;
+pub(crate) use part::{key_too_long, value_too_long};
+pub(crate) mod several;
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    version::{Change, Mode, TxnId, View},
+    volume::Datastore,
+};
+use part::Part;
 
 /// When a commit counts as done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -9,52 +23,128 @@ pub enum Durability {
     #[default]
     Synced,
     /// When it is in the log's buffers: a crash may lose it, whole, with all that came later.
+    /// A transaction over several volumes is made durable all the same.
     Buffered,
 }
 
-/// A transaction's writes, not yet committed. Dropping it aborts it.
+/// A transaction's writes. Dropping it aborts them, unless they are committed.
+///
+/// The id comes from whoever runs the transactions; so does the [`View`] through which each
+/// write looks for conflicts.
 pub struct Transaction {
-    _id: TxnId,
+    id: TxnId,
+    phase: Phase,
+    /// Why it cannot commit any more.
+    failed: Option<Error>,
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    Active,
+    Committed,
+    Aborted,
 }
 
 impl Transaction {
-    /// A transaction that writes as `id`, which no other unfinished one on these volumes uses.
+    /// A transaction that writes as `id`, which is not zero and which no other unfinished
+    /// transaction on these volumes uses.
     pub fn new(id: TxnId) -> Self {
-        Self { _id: id }
+        Self {
+            id,
+            phase: Phase::Active,
+            failed: None,
+            parts: Vec::new(),
+        }
     }
+
     /// The id it writes as.
     pub fn id(&self) -> TxnId {
-        todo!()
+        self.id
     }
+
     /// Applies `change` to the item of `key`, if `mode` holds of what `view` sees.
-    /// Errors other than ItemNotFound and ItemExists mark the transaction as failed.
+    ///
+    /// Errors other than `ItemNotFound` and `ItemExists` mark the transaction as failed: it
+    /// can only be aborted.
     pub fn write(
         &mut self,
-        _datastore: &Datastore,
-        _view: &dyn View,
-        _key: &[u8],
-        _change: Change<'_>,
-        _mode: Mode,
+        datastore: &Datastore,
+        view: &dyn View,
+        key: &[u8],
+        change: Change<'_>,
+        mode: Mode,
     ) -> Result<()> {
-        todo!()
+        self.check_active()?;
+        let id = self.id;
+        let done = self
+            .part(datastore)
+            .and_then(|part| part.write(id, datastore, view, key, change, mode));
+        if let Err(why) = &done
+            && !matches!(why.kind(), ErrorKind::ItemNotFound | ErrorKind::ItemExists)
+        {
+            self.fail(why.clone());
+        }
+        done
     }
+
     /// Marks the transaction as failed, so that it cannot commit.
-    pub fn fail(&mut self, _why: crate::Error) {
-        todo!()
+    pub fn fail(&mut self, why: Error) {
+        self.failed.get_or_insert(why);
     }
-    /// Makes all writes durable and resolves them as committed, over all volumes or none.
-    /// On error nothing was committed, unless the kind is `OutcomeUnknown`; the
-    /// transaction is then to be aborted.
-    pub fn commit(&mut self, _durability: Durability) -> Result<()> {
-        todo!()
+
+    /// Why the transaction cannot commit, if so.
+    pub fn failure(&self) -> Option<&Error> {
+        self.failed.as_ref()
     }
-    /// Takes back a commit that no one has seen yet: durable when it returns.
-    /// Legal until the horizon has passed the id.
-    pub fn cancel(&mut self) -> Result<()> {
-        todo!()
+
+    fn check_active(&self) -> Result<()> {
+        if self.phase != Phase::Active {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("transaction {} is over", self.id),
+            ));
+        }
+        match &self.failed {
+            Some(why) => Err(why
+                .clone()
+                .context("an operation of the transaction failed; roll it back")),
+            None => Ok(()),
+        }
     }
-    /// Undoes all writes (also what dropping does). No I/O; cannot fail.
+
+    /// The transaction's part on the volume of `datastore`.
+    fn part(&mut self, datastore: &Datastore) -> Result<&mut Part> {
+        let volume = datastore.shared();
+        let found = self.parts.iter().position(|p| p.is_on(volume));
+        let index = match found {
+            Some(index) => index,
+            None => {
+                several::check_count(self.parts.len() + 1)?;
+                self.parts.push(Part::new(volume.clone()));
+                self.parts.len() - 1
+            }
+        };
+        Ok(&mut self.parts[index])
+    }
+
+    /// Undoes all writes; what dropping an uncommitted transaction does. No I/O; cannot fail.
     pub fn abort(&mut self) {
-        todo!()
+        if self.phase == Phase::Active {
+            self.phase = Phase::Aborted;
+            self.undo();
+        }
+    }
+
+    fn undo(&mut self) {
+        for part in &mut self.parts {
+            part.undo(self.id);
+        }
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        self.abort();
     }
 }

@@ -3,6 +3,14 @@
 //! One mechanism for every front. Who the running transactions are comes from
 //! outside, through [`View`] and [`Horizon`].
 
+pub(crate) mod chain;
+mod payload;
+pub(crate) mod settle;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use payload::{Payload, Said};
+
 /// A transaction's id, given by whoever runs the transactions. Never on disk.
 /// Zero is no transaction.
 pub type TxnId = u64;

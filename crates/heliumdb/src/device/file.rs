@@ -1,0 +1,225 @@
+//! A device that is a regular file or a block device.
+//!
+//! Invariant: the file is locked for as long as the value lives, and what `sync`
+//! acknowledged is on the medium.
+
+use super::{
+    Device,
+    aligned::{AlignedBuffer, is_aligned},
+    lock,
+};
+use crate::{Error, ErrorKind, Result};
+use rustix::fs::{
+    Advice, FallocateFlags, FileType, Mode, OFlags, fadvise, fallocate, fdatasync, fstat, open,
+};
+use rustix::io::Errno;
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+/// A file or block device, open and locked.
+pub(crate) struct FileDevice {
+    name: String,
+    file: File,
+    /// A second descriptor that goes around the page cache, where that can be had.
+    direct: Option<File>,
+    len: AtomicU64,
+    regular: bool,
+    read_only: bool,
+    identity: (u64, u64),
+}
+
+impl FileDevice {
+    /// Opens `name`, or makes an empty file of it if it is not there and `create` says so.
+    pub(crate) fn open(name: &str, create: bool, read_only: bool) -> Result<Self> {
+        let (file, created) = open_or_create(name, create && !read_only, read_only)?;
+        let stat = fstat(&file).map_err(|e| Error::io(format_args!("look at {name}"), e.into()))?;
+        let regular = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => true,
+            FileType::BlockDevice => false,
+            FileType::Directory => return Err(unsupported(name, "a directory")),
+            _ => {
+                return Err(unsupported(
+                    name,
+                    "neither a regular file nor a block device",
+                ));
+            }
+        };
+        lock::lock(&file, name, read_only)?;
+        if created {
+            // CRASH: without this the directory entry may be gone while the volume's data
+            // was acknowledged; before it nothing was.
+            sync_directory(name)?;
+        }
+        let direct = open(
+            name,
+            OFlags::RDONLY | OFlags::CLOEXEC | OFlags::DIRECT,
+            Mode::empty(),
+        );
+        let len = length(&file, regular, stat.st_size as u64)
+            .map_err(|e| Error::io(format_args!("measure {name}"), e))?;
+        Ok(Self {
+            name: name.to_owned(),
+            file,
+            direct: direct
+                .ok()
+                .map(File::from)
+                .filter(|f| same_file(f, (stat.st_dev, stat.st_ino))),
+            len: AtomicU64::new(len),
+            regular,
+            read_only,
+            identity: (stat.st_dev, stat.st_ino),
+        })
+    }
+
+    /// What tells this file from any other, whatever its name.
+    pub(crate) fn identity(&self) -> (u64, u64) {
+        self.identity
+    }
+
+    /// Drops the range from the page cache and reads it again.
+    fn read_around_cache(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let len = std::num::NonZeroU64::new(buffer.len() as u64);
+        // A hint that may be refused (tmpfs has no medium behind its cache): read anyway.
+        let _ = fadvise(&self.file, offset, len, Advice::DontNeed);
+        self.file.read_exact_at(buffer, offset)
+    }
+}
+
+fn open_or_create(name: &str, create: bool, read_only: bool) -> Result<(File, bool)> {
+    let access = if read_only {
+        OFlags::RDONLY
+    } else {
+        OFlags::RDWR
+    };
+    let flags = access | OFlags::CLOEXEC;
+    loop {
+        match open(name, flags, Mode::empty()) {
+            Ok(fd) => return Ok((fd.into(), false)),
+            Err(Errno::NOENT) if create => {}
+            Err(Errno::ISDIR) => return Err(unsupported(name, "a directory")),
+            Err(e) => return Err(Error::io(format_args!("open {name}"), e.into())),
+        }
+        match open(
+            name,
+            flags | OFlags::CREATE | OFlags::EXCL,
+            Mode::RUSR | Mode::WUSR,
+        ) {
+            Ok(fd) => return Ok((fd.into(), true)),
+            // Somebody else made it meanwhile: open theirs.
+            Err(Errno::EXIST) if Path::new(name).exists() => {}
+            Err(e) => return Err(Error::io(format_args!("create {name}"), e.into())),
+        }
+    }
+}
+
+fn unsupported(name: &str, what: &str) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("{name} is {what}: a volume is kept on regular files and block devices"),
+    )
+}
+
+fn sync_directory(name: &str) -> Result<()> {
+    let parent = match Path::new(name).parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    File::open(parent)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|e| Error::io(format_args!("sync directory {}", parent.display()), e))
+}
+
+fn length(file: &File, regular: bool, size: u64) -> io::Result<u64> {
+    if regular {
+        return Ok(size);
+    }
+    Ok(rustix::fs::seek(file, rustix::fs::SeekFrom::End(0))?)
+}
+
+fn same_file(file: &File, identity: (u64, u64)) -> bool {
+    fstat(file).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == identity)
+}
+
+impl Device for FileDevice {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset)
+    }
+
+    fn read_at_uncached(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let Some(direct) = &self.direct else {
+            return self.read_around_cache(buffer, offset);
+        };
+        let result = if is_aligned(buffer) {
+            direct.read_exact_at(buffer, offset)
+        } else {
+            let mut aligned = AlignedBuffer::new(buffer.len());
+            let result = direct.read_exact_at(&mut aligned, offset);
+            buffer.copy_from_slice(&aligned);
+            result
+        };
+        match result {
+            // Some file systems accept the flag and refuse the read.
+            Err(e) if e.kind() == io::ErrorKind::InvalidInput => {
+                self.read_around_cache(buffer, offset)
+            }
+            result => result,
+        }
+    }
+
+    fn write_at(&self, buffer: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_all_at(buffer, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(fdatasync(&self.file)?)
+    }
+
+    fn discard(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        match fallocate(&self.file, flags, offset, bytes) {
+            // A hint that this file system or device does not take.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::NODEV | Errno::INVAL) => Ok(()),
+            result => Ok(result?),
+        }
+    }
+
+    fn len(&self) -> u64 {
+        self.len.load(Ordering::Acquire)
+    }
+
+    fn grow(&self, bytes: u64) -> io::Result<()> {
+        let len = self.len();
+        if bytes <= len {
+            return Ok(());
+        }
+        if !self.can_grow() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        // Space is taken now, so that a full file system is noticed here and not by a
+        // write that a commit waits for.
+        match fallocate(&self.file, FallocateFlags::empty(), len, bytes - len) {
+            Ok(()) => {}
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.file.set_len(bytes)?,
+            Err(e) => {
+                // A half-done allocation is given back; if that fails too it is only spare.
+                let _ = self.file.set_len(len);
+                return Err(e.into());
+            }
+        }
+        self.len.fetch_max(bytes, Ordering::AcqRel);
+        Ok(())
+    }
+
+    fn can_grow(&self) -> bool {
+        self.regular && !self.read_only
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}

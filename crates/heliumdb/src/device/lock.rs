@@ -1,0 +1,102 @@
+//! One process per volume: the lock on a device, and who holds it if it is taken.
+//!
+//! `flock` belongs to the open file, so that a second open in this process is refused
+//! like one in another, and a killed process leaves nothing behind.
+
+use crate::{Error, ErrorKind, Result};
+use rustix::{
+    fs::{FlockOperation, flock, fstat, major, minor},
+    io::Errno,
+};
+use std::{fs, fs::File};
+
+/// Locks `file`, shared for readers; the lock goes when `file` is closed.
+pub(super) fn lock(file: &File, name: &str, shared: bool) -> Result<()> {
+    let operation = if shared {
+        FlockOperation::NonBlockingLockShared
+    } else {
+        FlockOperation::NonBlockingLockExclusive
+    };
+    loop {
+        match flock(file, operation) {
+            Ok(()) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(Errno::WOULDBLOCK) => return Err(in_use(file, name)),
+            Err(e) => return Err(Error::io(format_args!("lock {name}"), e.into())),
+        }
+    }
+}
+
+fn in_use(file: &File, name: &str) -> Error {
+    let holder = match holder(file) {
+        Some(pid) if pid == std::process::id() => "by this process".to_owned(),
+        Some(pid) => match command(pid) {
+            Some(command) => format!("by process {pid} ({command})"),
+            None => format!("by process {pid}"),
+        },
+        None => "elsewhere".to_owned(),
+    };
+    Error::new(
+        ErrorKind::VolumeInUse,
+        format!("{name} is in use {holder}: close it there first"),
+    )
+}
+
+/// The kernel's list of locks names the process that took each.
+fn holder(file: &File) -> Option<u32> {
+    let stat = fstat(file).ok()?;
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    find_holder(
+        &locks,
+        (major(stat.st_dev), minor(stat.st_dev)),
+        stat.st_ino,
+    )
+}
+
+/// Lines read like `1: FLOCK  ADVISORY  WRITE 4242 fe:00:131 0 EOF`.
+fn find_holder(locks: &str, device: (u32, u32), inode: u64) -> Option<u32> {
+    let mut by_inode = None;
+    for line in locks.lines() {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        // Waiters are listed with an arrow and hold nothing.
+        let [_, "FLOCK", _, _, pid, place, ..] = fields[..] else {
+            continue;
+        };
+        let mut parts = place.split(':');
+        let number = |part: Option<&str>| u32::from_str_radix(part?, 16).ok();
+        let place = (number(parts.next()), number(parts.next()));
+        if parts.next().and_then(|p| p.parse().ok()) != Some(inode) {
+            continue;
+        }
+        let Some(pid) = pid.parse().ok().filter(|&pid| pid != 0) else {
+            continue;
+        };
+        if place == (Some(device.0), Some(device.1)) {
+            return Some(pid);
+        }
+        // Some file systems (btrfs, overlayfs) show another device number here.
+        by_inode = Some(pid);
+    }
+    by_inode
+}
+
+fn command(pid: u32) -> Option<String> {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    Some(name.trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::find_holder;
+
+    #[test]
+    fn the_holder_is_found_by_device_and_inode() {
+        let locks = "1: POSIX  ADVISORY  WRITE 7 fe:00:131 0 EOF\n\
+                     2: FLOCK  ADVISORY  WRITE 41 fe:01:131 0 EOF\n\
+                     2: -> FLOCK  ADVISORY  WRITE 43 fe:00:131 0 EOF\n\
+                     3: FLOCK  ADVISORY  READ 42 fe:00:131 0 EOF\n";
+        assert_eq!(find_holder(locks, (0xfe, 0), 131), Some(42));
+        assert_eq!(find_holder(locks, (0x09, 0), 131), Some(42));
+        assert_eq!(find_holder(locks, (0xfe, 0), 132), None);
+    }
+}

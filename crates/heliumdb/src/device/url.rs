@@ -1,0 +1,160 @@
+//! From a volume's URL to its open, locked devices.
+//!
+//! `he://./a,b` names two files relative to the working directory, `he://.//dev/x,/dev/y`
+//! two by absolute path, `_67108864` that many bytes of memory. `he://host/...` is a
+//! volume on a server, which this version has no client for.
+
+use std::path::PathBuf;
+
+use super::{Device, FileDevice, MemoryDevice};
+use crate::{Error, ErrorKind, Result, VolumeOptions, limits};
+
+/// Opens (and locks) the devices that a volume URL names.
+pub(crate) fn open_url(url: &str, options: &VolumeOptions) -> Result<Vec<Box<dyn Device>>> {
+    let mut devices: Vec<Box<dyn Device>> = Vec::new();
+    let mut seen: Vec<((u64, u64), &str)> = Vec::new();
+    for path in parse(url)? {
+        match path {
+            Part::Memory { name, bytes } => devices.push(Box::new(MemoryDevice::new(name, bytes))),
+            Part::Path(path) => {
+                refuse_named_twice(url, path, &seen)?;
+                let create = options.create || options.truncate;
+                let device = FileDevice::open(path, create, options.read_only)?;
+                seen.push((device.identity(), path));
+                devices.push(Box::new(device));
+            }
+        }
+    }
+    Ok(devices)
+}
+
+/// The paths that a volume URL names, and the names of memory devices: what tells whether two
+/// URLs mean the same volume.
+pub(crate) fn paths(url: &str) -> Result<Vec<PathBuf>> {
+    let parts = parse(url)?.into_iter();
+    Ok(parts
+        .map(|part| match part {
+            Part::Path(path) => PathBuf::from(path),
+            Part::Memory { name, .. } => PathBuf::from(name),
+        })
+        .collect())
+}
+
+/// Before the lock refuses it with a sentence that would point at the wrong culprit.
+fn refuse_named_twice(url: &str, path: &str, seen: &[((u64, u64), &str)]) -> Result<()> {
+    let Ok(stat) = rustix::fs::stat(path) else {
+        return Ok(());
+    };
+    match seen
+        .iter()
+        .find(|(id, _)| *id == (stat.st_dev, stat.st_ino))
+    {
+        Some((_, other)) => Err(Error::new(
+            ErrorKind::DeviceMismatch,
+            format!("{url} names one device twice: {other} and {path}"),
+        )),
+        None => Ok(()),
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Part<'a> {
+    Path(&'a str),
+    Memory { name: &'a str, bytes: usize },
+}
+
+fn parse(url: &str) -> Result<Vec<Part<'_>>> {
+    let bad = |why: &str| Error::new(ErrorKind::InvalidUrl, format!("volume URL {url:?}: {why}"));
+    let rest = url
+        .get(..5)
+        .filter(|scheme| scheme.eq_ignore_ascii_case("he://"))
+        .map(|_| &url[5..])
+        .ok_or_else(|| bad("must start with he://, as in he://./path,path"))?;
+    let Some(list) = rest.strip_prefix("./") else {
+        if rest.is_empty() || rest == "." {
+            return Err(bad("names no device; write he://./path,path"));
+        }
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "volume URL {url:?}: server volumes are not supported; local ones are he://./path,path"
+            ),
+        ));
+    };
+    let parts: Vec<_> = list
+        .split(',')
+        .map(|part| parse_part(part).map_err(bad))
+        .collect::<Result<_>>()?;
+    if parts.len() > limits::DEVICES_MAX {
+        return Err(bad(&format!(
+            "names more than {} devices",
+            limits::DEVICES_MAX
+        )));
+    }
+    Ok(parts)
+}
+
+fn parse_part(part: &str) -> std::result::Result<Part<'_>, &'static str> {
+    if part.is_empty() {
+        return Err("one of its device names is empty");
+    }
+    if part.contains('\0') {
+        return Err("a device name has a zero byte in it");
+    }
+    let Some(digits) = part.strip_prefix('_') else {
+        return Ok(Part::Path(part));
+    };
+    match digits.parse::<usize>() {
+        Ok(bytes) if bytes as u64 <= limits::VOLUME_BYTES_MAX => {
+            Ok(Part::Memory { name: part, bytes })
+        }
+        Ok(_) => Err("a memory device is larger than a volume can be"),
+        Err(_) => {
+            Err("a name that starts with _ is memory: the bytes follow in digits, as in _67108864")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_paths_and_memory_are_understood() {
+        assert_eq!(
+            parse("he://./a,b/c").ok(),
+            Some(vec![Part::Path("a"), Part::Path("b/c")])
+        );
+        assert_eq!(
+            parse("HE://.//dev/x,/dev/y").ok(),
+            Some(vec![Part::Path("/dev/x"), Part::Path("/dev/y")])
+        );
+        assert_eq!(
+            parse("he://./_4096").ok(),
+            Some(vec![Part::Memory {
+                name: "_4096",
+                bytes: 4096
+            }])
+        );
+    }
+
+    #[test]
+    fn what_is_no_volume_url_is_refused_by_kind() {
+        for (url, kind) in [
+            ("", ErrorKind::InvalidUrl),
+            ("he:/", ErrorKind::InvalidUrl),
+            ("file:///x", ErrorKind::InvalidUrl),
+            ("hé://./x", ErrorKind::InvalidUrl),
+            ("he://", ErrorKind::InvalidUrl),
+            ("he://./", ErrorKind::InvalidUrl),
+            ("he://./a,,b", ErrorKind::InvalidUrl),
+            ("he://./_12x", ErrorKind::InvalidUrl),
+            ("he://./_99999999999999999999", ErrorKind::InvalidUrl),
+            ("he://./_18446744073709551615", ErrorKind::InvalidUrl),
+            ("he://host/volume", ErrorKind::Unsupported),
+            ("he://host:41000/volume", ErrorKind::Unsupported),
+        ] {
+            assert_eq!(parse(url).err().map(|e| e.kind()), Some(kind), "{url}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The header of a segment: two slots, of which the whole one with the higher generation counts.
+//!
+//! Invariant: a change of state is durable in one slot before the other is written, so
+//! that a torn write or a flipped bit always leaves one.
+
+use super::{
+    FORMAT_VERSION, Look, Salt, get_id, get_u16, get_u32, get_u64, hash_seeded, is_zero, put,
+};
+use crate::{VolumeId, limits::BLOCK_BYTES};
+
+const MAGIC: u32 = u32::from_le_bytes(*b"HeSg");
+const CHECKSUM_AT: usize = BLOCK_BYTES - 8;
+
+/// What a segment is used for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum State {
+    /// Holds log.
+    InUse = 1,
+    /// Holds log up to `end`; what follows was discarded by a recovery.
+    Ended = 2,
+    /// Holds nothing that counts.
+    Free = 3,
+}
+
+/// One slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct SegmentHeader {
+    pub state: State,
+    pub generation: u64,
+    pub volume: VolumeId,
+    pub segment: u64,
+    pub sequence: u64,
+    pub epoch: u64,
+    /// Hash of the frame header before the segment's first.
+    pub chain: u64,
+    /// Where the log in it ends, if [`State::Ended`]; else 0.
+    pub end: u64,
+    /// The highest position known durable when the slot was written.
+    pub horizon: u64,
+}
+
+impl SegmentHeader {
+    /// Which of the two slots this generation is kept in.
+    pub(crate) fn slot(&self) -> usize {
+        (self.generation % 2) as usize
+    }
+
+    pub(crate) fn encode(&self, to: &mut [u8], salt: Salt) {
+        let to = &mut to[..BLOCK_BYTES];
+        to.fill(0);
+        put(to, 0, &MAGIC.to_le_bytes());
+        put(to, 4, &FORMAT_VERSION.to_le_bytes());
+        to[6] = self.state as u8;
+        put(to, 8, &self.generation.to_le_bytes());
+        put(to, 16, &self.volume.0);
+        put(to, 32, &self.segment.to_le_bytes());
+        put(to, 40, &self.sequence.to_le_bytes());
+        put(to, 48, &self.epoch.to_le_bytes());
+        put(to, 56, &self.chain.to_le_bytes());
+        put(to, 64, &self.end.to_le_bytes());
+        put(to, 72, &self.horizon.to_le_bytes());
+        let sum = hash_seeded(&to[..CHECKSUM_AT], salt.0 ^ self.slot() as u64);
+        put(to, CHECKSUM_AT, &sum.to_le_bytes());
+    }
+
+    /// Decodes what is in slot `slot` of segment `segment`.
+    pub(crate) fn decode(bytes: &[u8], salt: Salt, segment: u64, slot: usize) -> Look<Self> {
+        let Some(bytes) = bytes.get(..BLOCK_BYTES) else {
+            return Look::Bad;
+        };
+        if is_zero(bytes) {
+            return Look::Blank;
+        }
+        let sum = hash_seeded(&bytes[..CHECKSUM_AT], salt.0 ^ slot as u64);
+        if get_u32(bytes, 0) != MAGIC || get_u64(bytes, CHECKSUM_AT) != sum {
+            return Look::Bad;
+        }
+        let version = get_u16(bytes, 4);
+        if version != FORMAT_VERSION {
+            return Look::Newer(version);
+        }
+        let state = match bytes[6] {
+            1 => State::InUse,
+            2 => State::Ended,
+            3 => State::Free,
+            _ => return Look::Bad,
+        };
+        let header = Self {
+            state,
+            generation: get_u64(bytes, 8),
+            volume: get_id(bytes, 16),
+            segment: get_u64(bytes, 32),
+            sequence: get_u64(bytes, 40),
+            epoch: get_u64(bytes, 48),
+            chain: get_u64(bytes, 56),
+            end: get_u64(bytes, 64),
+            horizon: get_u64(bytes, 72),
+        };
+        if header.segment != segment || header.slot() != slot {
+            return Look::Bad;
+        }
+        Look::Good(header)
+    }
+}

@@ -1,0 +1,129 @@
+//! The superblock: what the volume is and which devices it is made of. Two copies per
+//! device, in blocks 0 and 1; the whole one with the higher generation counts.
+
+use super::{
+    FORMAT_VERSION, Look, get, get_id, get_u16, get_u32, get_u64, hash_seeded, is_zero, put,
+};
+use crate::{
+    VolumeId,
+    limits::{BLOCK_BYTES, DEVICES_MAX, VOLUME_BYTES_MAX},
+};
+
+const MAGIC: [u8; 8] = *b"heliumdb";
+const SEED: u64 = 0x6865_6c69_756d_6462;
+const DEVICES_AT: usize = 128;
+const CHECKSUM_AT: usize = BLOCK_BYTES - 8;
+/// Cancel records may be in the log: recovery looks for them before it delivers anything.
+pub(crate) const MAY_HOLD_CANCELS: u32 = 1;
+
+/// One of a volume's devices, as its superblocks know it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Member {
+    pub id: [u8; 16],
+    /// Bytes of it that segments may use.
+    pub bytes: u64,
+    /// Whether it may be made longer.
+    pub grows: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Superblock {
+    pub flags: u32,
+    pub generation: u64,
+    pub volume: VolumeId,
+    /// Which of the members the device it is read from is.
+    pub device: u32,
+    pub segment_bytes: u64,
+    pub epoch: u64,
+    pub members: Vec<Member>,
+}
+
+impl Superblock {
+    /// The block that this generation is kept in.
+    pub(crate) fn block(&self) -> usize {
+        (self.generation % 2) as usize
+    }
+
+    pub(crate) fn encode(&self) -> [u8; BLOCK_BYTES] {
+        let mut out = [0; BLOCK_BYTES];
+        let to = &mut out[..];
+        put(to, 0, &MAGIC);
+        put(to, 8, &FORMAT_VERSION.to_le_bytes());
+        put(to, 12, &self.flags.to_le_bytes());
+        put(to, 16, &self.generation.to_le_bytes());
+        put(to, 24, &self.volume.0);
+        put(to, 40, &self.device.to_le_bytes());
+        put(to, 44, &(self.members.len() as u32).to_le_bytes());
+        put(to, 48, &self.segment_bytes.to_le_bytes());
+        put(to, 56, &(BLOCK_BYTES as u32).to_le_bytes());
+        put(to, 64, &self.epoch.to_le_bytes());
+        let mut grows = 0u64;
+        for (i, member) in self.members.iter().enumerate() {
+            let at = DEVICES_AT + 24 * i;
+            put(to, at, &member.id);
+            put(to, at + 16, &member.bytes.to_le_bytes());
+            grows |= u64::from(member.grows) << i;
+        }
+        put(to, 72, &grows.to_le_bytes());
+        let sum = hash_seeded(&to[..CHECKSUM_AT], SEED ^ self.block() as u64);
+        put(to, CHECKSUM_AT, &sum.to_le_bytes());
+        out
+    }
+
+    /// Decodes what is in block `block`.
+    pub(crate) fn decode(bytes: &[u8], block: usize) -> Look<Self> {
+        let Some(bytes) = bytes.get(..BLOCK_BYTES) else {
+            return Look::Bad;
+        };
+        if is_zero(bytes) {
+            return Look::Blank;
+        }
+        let sum = hash_seeded(&bytes[..CHECKSUM_AT], SEED ^ block as u64);
+        if !has_magic(bytes) || get_u64(bytes, CHECKSUM_AT) != sum {
+            return Look::Bad;
+        }
+        let version = get_u16(bytes, 8);
+        if version != FORMAT_VERSION {
+            return Look::Newer(version);
+        }
+        let count = get_u32(bytes, 44) as usize;
+        let segment_bytes = get_u64(bytes, 48);
+        let grows = get_u64(bytes, 72);
+        let sound = (1..=DEVICES_MAX).contains(&count)
+            && (get_u32(bytes, 40) as usize) < count
+            && [1 << 20, 8 << 20].contains(&segment_bytes)
+            && get_u32(bytes, 56) as usize == BLOCK_BYTES;
+        if !sound {
+            return Look::Bad;
+        }
+        let members: Vec<Member> = (0..count)
+            .map(|i| Member {
+                id: get(bytes, DEVICES_AT + 24 * i),
+                bytes: get_u64(bytes, DEVICES_AT + 24 * i + 16),
+                grows: grows >> i & 1 == 1,
+            })
+            .collect();
+        let superblock = Self {
+            flags: get_u32(bytes, 12),
+            generation: get_u64(bytes, 16),
+            volume: get_id(bytes, 24),
+            device: get_u32(bytes, 40),
+            segment_bytes,
+            epoch: get_u64(bytes, 64),
+            members,
+        };
+        let small = superblock
+            .members
+            .iter()
+            .all(|m| m.bytes <= VOLUME_BYTES_MAX * 2);
+        if superblock.block() != block || !small {
+            return Look::Bad;
+        }
+        Look::Good(superblock)
+    }
+}
+
+/// Whether a block starts like a superblock, whole or not.
+pub(crate) fn has_magic(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MAGIC)
+}

@@ -1,0 +1,134 @@
+use super::{frame::*, item, segment::*, superblock::*, *};
+use crate::limits::BLOCK_BYTES;
+use proptest::prelude::*;
+
+const SALT: Salt = Salt(0x1234_5678_9abc_def0);
+
+fn flip(bytes: &mut [u8], bit: usize) {
+    let at = bit / 8 % bytes.len();
+    bytes[at] ^= 1 << (bit % 8);
+}
+
+proptest! {
+    #[test]
+    fn items_round_trip_and_notice_any_flipped_bit(
+        tree: u32, seq: u64, flags in 0u8..16, unit in 0u64..1 << 40, bit: usize,
+        key in prop::collection::vec(any::<u8>(), 0..200), value in prop::collection::vec(any::<u8>(), 0..600),
+    ) {
+        let mut bytes = Vec::new();
+        let hash = item::encode(&mut bytes, tree, seq, flags, &key, &value);
+        let sum = item::checksum(hash, SALT, unit * 16);
+        bytes[..4].copy_from_slice(&sum.to_le_bytes());
+        let (header, again) = item::decode(&bytes, SALT, unit * 16).unwrap();
+        prop_assert_eq!(again, hash);
+        prop_assert_eq!((header.tree, header.seq, header.flags), (tree, seq, flags));
+        prop_assert_eq!((header.key(&bytes), header.value(&bytes)), (&key[..], &value[..]));
+        prop_assert!(item::decode(&bytes, SALT, unit * 16 ^ 16).is_none());
+        flip(&mut bytes, bit);
+        prop_assert!(item::decode(&bytes, SALT, unit * 16).is_none());
+    }
+
+    #[test]
+    fn frame_headers_round_trip_and_notice_any_flipped_bit(
+        flags in 0u8..4, payload_len: u32, item_count: u32, numbers: [u64; 6], bit: usize,
+    ) {
+        let [epoch, lsn, horizon, batch_id, payload_hash, chain] = numbers;
+        let header = FrameHeader {
+            kind: Kind::Prepare, flags, payload_len, item_count, epoch, lsn, horizon, batch_id, payload_hash, chain,
+        };
+        let mut bytes = [0; frame::HEADER_BYTES];
+        let hash = header.encode(&mut bytes, SALT);
+        prop_assert_eq!(FrameHeader::decode(&bytes, SALT), Look::Good((header, hash)));
+        prop_assert_eq!(FrameHeader::decode(&bytes, Salt(1)), Look::Bad);
+        flip(&mut bytes, bit);
+        prop_assert!(!matches!(FrameHeader::decode(&bytes, SALT), Look::Good(_)));
+    }
+
+    #[test]
+    fn segment_headers_round_trip_and_notice_any_flipped_bit(numbers: [u64; 7], bit: usize) {
+        let [generation, segment, sequence, epoch, chain, end, horizon] = numbers;
+        let header = SegmentHeader {
+            state: State::Ended, generation, volume: VolumeId([7; 16]), segment, sequence, epoch, chain, end, horizon,
+        };
+        let mut bytes = [0; BLOCK_BYTES];
+        header.encode(&mut bytes, SALT);
+        let slot = header.slot();
+        prop_assert_eq!(SegmentHeader::decode(&bytes, SALT, segment, slot), Look::Good(header));
+        prop_assert_eq!(SegmentHeader::decode(&bytes, SALT, segment, 1 - slot), Look::Bad);
+        prop_assert_eq!(SegmentHeader::decode(&bytes, SALT, segment ^ 1, slot), Look::Bad);
+        flip(&mut bytes, bit % (BLOCK_BYTES * 8));
+        prop_assert_eq!(SegmentHeader::decode(&bytes, SALT, segment, slot), Look::Bad);
+    }
+
+    #[test]
+    fn superblocks_round_trip_and_notice_any_flipped_bit(
+        count in 1usize..=64, flags: u32, generation: u64, epoch: u64, grows: u64, bit: usize,
+    ) {
+        let superblock = Superblock {
+            flags, generation, volume: VolumeId([9; 16]), device: count as u32 - 1, segment_bytes: 8 << 20, epoch,
+            members: (0..count)
+                .map(|i| Member { id: [i as u8; 16], bytes: i as u64 * 77, grows: grows >> i & 1 == 1 })
+                .collect(),
+        };
+        let mut bytes = superblock.encode();
+        let block = superblock.block();
+        prop_assert_eq!(Superblock::decode(&bytes, block), Look::Good(superblock));
+        prop_assert_eq!(Superblock::decode(&bytes, 1 - block), Look::Bad);
+        flip(&mut bytes, bit % (BLOCK_BYTES * 8));
+        prop_assert_eq!(Superblock::decode(&bytes, block), Look::Bad);
+    }
+
+    #[test]
+    fn arbitrary_bytes_decode_to_nothing_and_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        prop_assert!(item::decode(&bytes, SALT, 0).is_none());
+        let _ = item::decode_chunk_list(&bytes);
+        let _ = decode_prepare(&bytes);
+        let _ = decode_resolve(&bytes);
+        prop_assert!(!matches!(FrameHeader::decode(&bytes, SALT), Look::Good(_)));
+    }
+}
+
+#[test]
+fn a_later_version_is_told_from_damage() {
+    let superblock = Superblock {
+        flags: 0,
+        generation: 2,
+        volume: VolumeId([9; 16]),
+        device: 0,
+        segment_bytes: 8 << 20,
+        epoch: 1,
+        members: vec![Member {
+            id: [1; 16],
+            bytes: 1,
+            grows: true,
+        }],
+    };
+    let mut bytes = superblock.encode();
+    bytes[8] = 2;
+    let sum = hash_seeded(&bytes[..BLOCK_BYTES - 8], 0x6865_6c69_756d_6462);
+    bytes[BLOCK_BYTES - 8..].copy_from_slice(&sum.to_le_bytes());
+    assert_eq!(Superblock::decode(&bytes, 0), Look::Newer(2));
+}
+
+#[test]
+fn prepare_and_resolve_payloads_round_trip() {
+    let global = crate::log::GlobalTxn {
+        decider: VolumeId([3; 16]),
+        number: 77,
+    };
+    let participants = vec![VolumeId([1; 16]), VolumeId([2; 16])];
+    let bytes = encode_prepare(global, &participants);
+    assert_eq!(
+        decode_prepare(&bytes),
+        Some((global, participants, bytes.len()))
+    );
+    assert_eq!(decode_prepare(&bytes[..bytes.len() - 1]), None);
+    assert_eq!(
+        decode_resolve(&encode_resolve(global, true)),
+        Some((global, true))
+    );
+    assert_eq!(
+        decode_resolve(&encode_resolve(global, false)),
+        Some((global, false))
+    );
+}

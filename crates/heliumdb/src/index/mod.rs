@@ -1,0 +1,181 @@
+//! The index: an ordered map in memory from keys to words that threads share.
+//!
+//! A B-link tree (Lehman and Yao) whose nodes hold immutable, exactly sized blocks:
+//! adding or removing a key builds a new [`block`], publishes it in its [`node`] and
+//! retires the old one through the epoch. Readers take no lock: they descend, and
+//! where a node has split meanwhile they step to its right sibling, where it was
+//! absorbed, to its left one. Writers latch one node at a time ([`merge`]: a parent
+//! and two children, from above and from the left).
+//!
+//! Invariants:
+//! - On each level the nodes' ranges [low, high) are disjoint and cover all keys.
+//! - A node's parent level may not know it yet, but never names a node that is gone.
+//! - The leftmost node of a level stays, and levels are only ever added: an emptied
+//!   tree keeps one nearly empty node per level.
+
+mod block;
+mod build;
+mod counters;
+mod descend;
+mod entries;
+mod iter;
+mod merge;
+mod node;
+mod split;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use iter::{Bound, Direction, Iter};
+
+use counters::Counters;
+use crossbeam_epoch::Guard;
+use descend::Place;
+use entries::Entries;
+use node::{Latched, Node, Root};
+use parking_lot::Mutex;
+use std::{mem, sync::atomic::Ordering};
+
+/// Ordered map from byte strings to words other than zero, shared by threads.
+pub(crate) struct Tree {
+    root: Root,
+    /// Held while a level is added.
+    growing: Mutex<()>,
+    counters: Counters,
+}
+
+impl Tree {
+    /// An empty tree.
+    pub(crate) fn new() -> Self {
+        let counters = Counters::default();
+        let leaf = split::build(&Entries::none(), &build::Frame::whole(0));
+        let root = Root::new(Node::create(leaf, &counters, &crossbeam_epoch::pin()));
+        Self {
+            root,
+            growing: Mutex::new(()),
+            counters,
+        }
+    }
+
+    /// The word of `key`, 0 if there is none. Takes no lock.
+    ///
+    /// What the word points to stays valid while `guard` lives, if its owner takes it
+    /// out of the tree before retiring it through the epoch.
+    #[inline]
+    pub(crate) fn get(&self, key: &[u8], guard: &Guard) -> u64 {
+        self.find(key, 0, guard).word()
+    }
+
+    /// Runs `f` with the word of `key`, 0 if there is none, and stores the word that `f`
+    /// returns, 0 to remove or not to create the slot. Nobody else changes the slot
+    /// meanwhile. `f` must be short and must not touch the tree; if it panics, nothing
+    /// changes.
+    pub(crate) fn update<R>(
+        &self,
+        key: &[u8],
+        guard: &Guard,
+        f: impl FnOnce(u64) -> (u64, R),
+    ) -> R {
+        let (latched, place) = self.find_latched(key, 0, guard);
+        let old = place.word();
+        let (new, result) = f(old);
+        self.store(latched, &place, key, (old, new), guard);
+        result
+    }
+
+    /// Stores `new` if the word of `key` is `old`; else fails with what it is. Either
+    /// may be 0, for no slot.
+    pub(crate) fn compare_exchange(
+        &self,
+        key: &[u8],
+        old: u64,
+        new: u64,
+        guard: &Guard,
+    ) -> Result<(), u64> {
+        self.update(key, guard, |word| {
+            if word == old {
+                (new, Ok(()))
+            } else {
+                (word, Err(word))
+            }
+        })
+    }
+
+    /// Walks through the items in key order from a bound on, either way.
+    ///
+    /// Never goes back, never repeats a key, and passes every key that is there
+    /// throughout. Each step looks at the tree as it is then.
+    pub(crate) fn iter<'g>(
+        &'g self,
+        from: Bound<'_>,
+        direction: Direction,
+        guard: &'g Guard,
+    ) -> Iter<'g> {
+        Iter::new(self, from, direction, guard)
+    }
+
+    /// Number of items.
+    pub(crate) fn len(&self) -> u64 {
+        self.counters.items()
+    }
+
+    /// Bytes of memory that the tree takes, rounded up as the allocator does; without
+    /// what was replaced and waits for readers to be done with it.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        mem::size_of::<Self>() as u64 + self.counters.bytes()
+    }
+
+    /// Hands each word to `f`, in key order, and leaves the tree empty.
+    pub(crate) fn drain_words(&mut self, mut f: impl FnMut(u64)) {
+        let mut drained = mem::replace(self, Self::new());
+        drained.root.free(|block| {
+            if block.level() == 0 {
+                for position in 0..block.len() {
+                    f(block.word(position).load(Ordering::Acquire));
+                }
+            }
+        });
+    }
+
+    /// Changes the word of the key that was found at `place` from `old` to `new`.
+    fn store<'g>(
+        &'g self,
+        latched: Latched<'g>,
+        place: &Place<'g>,
+        key: &[u8],
+        (old, new): (u64, u64),
+        guard: &'g Guard,
+    ) {
+        let (block, position) = (place.block, place.found.position);
+        match (old, new) {
+            (0, 0) => {}
+            (0, new) => {
+                self.counters.add_item();
+                self.insert(latched, block, position, key, new, guard);
+            }
+            (_, 0) => {
+                self.counters.subtract_item();
+                self.remove(latched, block, position, guard);
+            }
+            // Release: whoever loads the word sees what it points to.
+            (_, new) => block.word(position).store(new, Ordering::Release),
+        }
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        self.root.free(|_| {});
+    }
+}
+
+impl Place<'_> {
+    /// The word of the key that was sought, 0 if there is none.
+    #[inline]
+    fn word(&self) -> u64 {
+        if self.found.exact {
+            self.block.word(self.found.position).load(Ordering::Acquire)
+        } else {
+            0
+        }
+    }
+}

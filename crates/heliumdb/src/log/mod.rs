@@ -1,0 +1,213 @@
+//! The log: the one place where a volume's bytes are written, read, freed and recovered.
+//!
+//! Invariant: what [`Log::sync_to`] acknowledged is found again by [`Log::open`], as a
+//! prefix of what was appended; anything behind the end of the log never comes back.
+
+mod background;
+mod batch;
+mod buffer;
+mod commit;
+mod core;
+mod ledger;
+mod open;
+mod pointer;
+mod reader;
+mod recovery;
+mod space;
+mod table;
+#[cfg(test)]
+mod tests;
+mod walk;
+mod writer;
+
+pub(crate) use batch::Batch;
+pub(crate) use core::Core;
+pub(crate) use space::Reservation;
+
+use crate::{Result, VolumeId, format::frame, location::Location};
+use parking_lot::Mutex;
+use std::{
+    ops::Deref,
+    sync::{Arc, atomic::Ordering::*},
+    thread::JoinHandle,
+};
+
+/// Position in the log: segment sequence number * segment bytes + offset in the segment.
+pub(crate) type Lsn = u64;
+
+/// A transaction over several volumes: a number given by the volume that decides it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub(crate) struct GlobalTxn {
+    pub decider: VolumeId,
+    pub number: u64,
+}
+
+/// What a batch is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum BatchKind {
+    /// Counts as soon as its last frame is there.
+    Commit,
+    /// Counts when a resolve record says so.
+    Prepare {
+        global: GlobalTxn,
+        participants: Vec<VolumeId>,
+    },
+}
+
+/// What an append did.
+#[derive(Debug)]
+pub(crate) struct Appended {
+    pub batch_id: u64,
+    /// What to give to [`Log::sync_to`].
+    pub end: Lsn,
+    /// One per pushed item, tombstones too.
+    pub locations: Vec<Location>,
+}
+
+/// A batch as recovery finds it.
+#[derive(Clone, Debug)]
+pub(crate) struct ReplayBatch {
+    pub id: u64,
+    pub kind: BatchKind,
+}
+
+/// An item as recovery finds it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReplayItem<'a> {
+    pub tree: u32,
+    pub seq: u64,
+    pub overtakes: bool,
+    pub tombstone: bool,
+    /// The value is a list of chunks; [`Log::read`] gives the value itself.
+    pub indirect: bool,
+    pub key: &'a [u8],
+    pub value: &'a [u8],
+    pub location: Location,
+    pub lsn: Lsn,
+}
+
+/// Who hears what recovery finds. Only batches that are complete and not cancelled are
+/// delivered, in log order; every item (not tombstone) delivered counts as live until
+/// [`Log::mark_dead`]. That can be called once open returned: collect what is superseded.
+pub(crate) trait Replay {
+    fn item(&mut self, batch: &ReplayBatch, item: &ReplayItem<'_>) -> Result<()>;
+    fn batch_end(&mut self, batch: &ReplayBatch) -> Result<()>;
+    fn cancel(&mut self, batch_id: u64) -> Result<()>;
+    fn resolve(&mut self, global: GlobalTxn, committed: bool) -> Result<()>;
+}
+
+/// What is on a set of devices.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Found {
+    Blank,
+    Volume,
+}
+
+/// Figures.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LogStats {
+    pub capacity_bytes: u64,
+    pub used_bytes: u64,
+    pub live_bytes: u64,
+    pub frames: u64,
+    pub syncs: u64,
+    pub recovered_items: u64,
+    pub discarded_bytes: u64,
+}
+
+/// Bytes that frame headers add to a batch, at most.
+fn frame_overhead(prefix: usize, payload: usize) -> usize {
+    // No frame but a segment's last is shorter than the smallest segment less the longest item.
+    let frames = payload / (512 << 10) + 1;
+    frames * (frame::HEADER_BYTES + prefix)
+}
+
+/// The log of one volume, with its background thread.
+pub(crate) struct Log {
+    core: Arc<Core>,
+    worker: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Log {
+    fn new(core: Arc<Core>, worker: Option<JoinHandle<()>>) -> Self {
+        Self {
+            core,
+            worker: Mutex::new(worker),
+        }
+    }
+
+    /// Flushes, and joins the background thread. What comes later fails with `Closed`.
+    pub(crate) fn close(&self) -> Result<()> {
+        self.stop_worker();
+        if self.core.read_only || self.core.closed.load(Acquire) {
+            self.core.closed.store(true, Release);
+            return Ok(());
+        }
+        let result = self.core.sync_to(self.core.end());
+        // Once more for the copy of a segment header, which follows the first sync.
+        let result = result.and_then(|()| self.core.flush(true));
+        self.core.closed.store(true, Release);
+        result
+    }
+
+    fn stop_worker(&self) {
+        *self.core.stop.lock() = true;
+        self.core.wake.notify_all();
+        if let Some(worker) = self.worker.lock().take() {
+            // Its panic, if any, has poisoned the log.
+            let _ = worker.join();
+        }
+    }
+
+    /// One step of background work; true if something was done.
+    pub(crate) fn background_step(&self) -> Result<bool> {
+        self.core.background_step()
+    }
+}
+
+impl Deref for Log {
+    type Target = Core;
+    fn deref(&self) -> &Core {
+        &self.core
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        // An orderly end for whoever did not ask for one; its failure is in the log's state.
+        let _ = self.close();
+    }
+}
+
+impl Core {
+    /// No item with a smaller seq will be appended any more: lets segments with overtaking
+    /// tombstones go. Optional.
+    pub(crate) fn set_oldest_pending(&self, seq: u64) {
+        self.oldest_pending.fetch_max(seq, AcqRel);
+    }
+
+    /// Figures.
+    pub(crate) fn stats(&self) -> LogStats {
+        let members: u64 = self.superblock.lock().members.iter().map(|m| m.bytes).sum();
+        let ledger = self.ledger.lock();
+        let live = ledger
+            .in_use
+            .values()
+            .filter_map(|id| self.table.get(*id))
+            .map(|s| s.live.load(Acquire).max(0) as u64);
+        let grows = self.superblock.lock().members.iter().any(|m| m.grows);
+        LogStats {
+            capacity_bytes: if grows && self.limit_bytes != u64::MAX {
+                self.limit_bytes
+            } else {
+                members
+            },
+            used_bytes: ledger.in_use.len() as u64 * self.segment_bytes,
+            live_bytes: live.sum(),
+            frames: self.frames.load(Relaxed),
+            syncs: self.syncs.load(Relaxed),
+            recovered_items: self.recovered_items.load(Relaxed),
+            discarded_bytes: self.discarded_bytes.load(Relaxed),
+        }
+    }
+}

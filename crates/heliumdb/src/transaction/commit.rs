@@ -1,0 +1,119 @@
+//! Committing: the write path from versions to the log and back.
+
+use std::cell::RefCell;
+
+use super::{Durability, Phase, Transaction, part::Part, several};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    log::{Appended, Batch, BatchKind},
+};
+
+/// A buffer that grew past this is not kept for the next commit.
+const KEPT_BATCH_BYTES: usize = 1 << 20;
+
+thread_local! {
+    static BATCH: RefCell<Option<Batch>> = const { RefCell::new(None) };
+}
+
+impl Transaction {
+    /// Makes all writes durable and resolves them as committed, over all volumes or none.
+    ///
+    /// On error nothing was committed, unless the kind is `OutcomeUnknown`: then the volumes
+    /// are poisoned, and the outcome shows when they are opened again. Either way the
+    /// transaction is to be aborted.
+    pub fn commit(&mut self, durability: Durability) -> Result<()> {
+        self.check_active()?;
+        for part in &self.parts {
+            part.volume.check_writable()?;
+            part.check_overruled()?;
+        }
+        match &mut self.parts[..] {
+            [] => {}
+            [part] => commit_part(part, durability)?,
+            parts => several::commit(self.id, parts)?,
+        }
+        self.phase = Phase::Committed;
+        for part in &mut self.parts {
+            part.publish(self.id);
+        }
+        Ok(())
+    }
+
+    /// Takes back a commit that no one has seen yet: durable when it returns. Legal until
+    /// the horizon has passed the id; a transaction that did not commit is aborted.
+    pub fn cancel(&mut self) -> Result<()> {
+        if self.phase != Phase::Committed {
+            self.abort();
+            return Ok(());
+        }
+        self.phase = Phase::Aborted;
+        let cancelled = match &mut self.parts[..] {
+            [] => Ok(()),
+            [part] => cancel_part(part),
+            parts => several::cancel(self.id, parts),
+        };
+        self.undo();
+        cancelled
+    }
+}
+
+/// One frame, one sync: the whole commit on a single volume.
+fn commit_part(part: &mut Part, durability: Durability) -> Result<()> {
+    let Some(appended) = append(part, BatchKind::Commit, |_| {})? else {
+        return Ok(());
+    };
+    // CRASH: the batch is buffered; until the sync returns it is wholly there after recovery
+    // or wholly gone, as its frame's checksum decides.
+    if durability == Durability::Synced {
+        part.volume
+            .log
+            .sync_to(appended.end)
+            .map_err(outcome_unknown)?;
+    }
+    part.logged(&appended);
+    Ok(())
+}
+
+/// Appends the part as one batch of `kind`, with what `more` adds; `None` if there is nothing
+/// to log.
+pub(super) fn append(
+    part: &mut Part,
+    kind: BatchKind,
+    more: impl FnOnce(&mut Batch),
+) -> Result<Option<Appended>> {
+    BATCH.with_borrow_mut(|kept| {
+        let batch = match kept {
+            Some(batch) => {
+                batch.clear(kind);
+                batch
+            }
+            None => kept.insert(Batch::new(kind)),
+        };
+        part.encode(batch);
+        more(batch);
+        if batch.len() == 0 {
+            return Ok(None);
+        }
+        let appended = part.append(batch);
+        if batch.bytes() > KEPT_BATCH_BYTES {
+            *kept = None;
+        }
+        appended.map(Some)
+    })
+}
+
+/// From the moment a commit was submitted until its success the outcome is unknown; the log
+/// has poisoned itself before it reported the failure.
+pub(super) fn outcome_unknown(why: Error) -> Error {
+    why.context("whether the transaction committed shows when the volume is opened again")
+        .with_kind(ErrorKind::OutcomeUnknown)
+}
+
+fn cancel_part(part: &Part) -> Result<()> {
+    let Some(batch_id) = part.batch_id else {
+        return Ok(());
+    };
+    // CRASH: until the cancel record is durable, recovery finds the batch committed.
+    let end = part.volume.log.append_cancel(batch_id)?;
+    part.volume.log.sync_to(end).map_err(outcome_unknown)
+}

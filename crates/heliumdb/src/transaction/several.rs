@@ -1,0 +1,177 @@
+//! One commit over several volumes: prepare on all but one, then a decision on that one.
+//!
+//! The *decider* is the volume with the smallest id. Every other volume gets its part as a
+//! prepared batch; when all of these are durable, the decider's own part is logged together
+//! with a decision, an item of its internal decisions tree: that frame commits everything.
+//! Recovery of a prepared batch without a resolution asks the decider.
+//!
+//! A decision stays until every participant has durably resolved its part. That is not done
+//! before the horizon has passed the transaction, because until then it may be cancelled.
+
+use std::sync::Arc;
+
+use super::{
+    commit::{append, outcome_unknown},
+    part::Part,
+};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    limits::VOLUMES_PER_TRANSACTION_MAX,
+    log::{BatchKind, GlobalTxn, Lsn},
+    version::TxnId,
+    volume::{Shared, VolumeId},
+};
+
+/// A decided transaction whose participants have not all resolved it durably.
+pub(crate) struct Owed {
+    /// Once the horizon has passed it, the transaction cannot be cancelled any more.
+    owner: TxnId,
+    global: GlobalTxn,
+    /// Each participant, with the end of its resolve record once that was written.
+    participants: Vec<(Arc<Shared>, Option<Lsn>)>,
+}
+
+pub(super) fn check_count(volumes: usize) -> Result<()> {
+    if volumes <= VOLUMES_PER_TRANSACTION_MAX {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::InvalidArgument,
+        format!("a transaction may write to {VOLUMES_PER_TRANSACTION_MAX} volumes at most"),
+    ))
+}
+
+pub(super) fn commit(owner: TxnId, parts: &mut [Part]) -> Result<()> {
+    parts.sort_by_key(|part| part.volume.id());
+    let (decider, others) = parts.split_first_mut().ok_or_else(no_parts)?;
+    let global = GlobalTxn {
+        decider: decider.volume.id(),
+        number: decider.volume.next_sequence(),
+    };
+    prepare(global, others).inspect_err(|_| resolve(global, others, false))?;
+    decide(global, decider, others)?;
+    decider.volume.owe(Owed {
+        owner,
+        global,
+        participants: others
+            .iter()
+            .map(|part| (part.volume.clone(), None))
+            .collect(),
+    });
+    Ok(())
+}
+
+fn no_parts() -> Error {
+    Error::new(ErrorKind::InvalidArgument, "a transaction over no volume")
+}
+
+fn ids(parts: &[Part]) -> Vec<VolumeId> {
+    parts.iter().map(|part| part.volume.id()).collect()
+}
+
+/// Logs every other volume's part as a prepared batch, and makes them durable.
+fn prepare(global: GlobalTxn, others: &mut [Part]) -> Result<()> {
+    let participants = ids(others);
+    let mut ends = Vec::with_capacity(others.len());
+    for part in others.iter_mut() {
+        let kind = BatchKind::Prepare {
+            global,
+            participants: participants.clone(),
+        };
+        let appended = append(part, kind, |_| {})?;
+        if let Some(appended) = appended {
+            part.batch_id = Some(appended.batch_id);
+            ends.push((part.volume.clone(), appended.end));
+            part.logged(&appended);
+        }
+    }
+    // CRASH: prepared batches without a decision are absent after recovery.
+    for (volume, end) in ends {
+        volume.log.sync_to(end)?;
+    }
+    Ok(())
+}
+
+/// Logs the decider's part with the decision. From here to the sync's success the outcome is
+/// unknown, and a failure poisons every volume that took part.
+fn decide(global: GlobalTxn, decider: &mut Part, others: &mut [Part]) -> Result<()> {
+    let participants = ids(others);
+    let log = decider.volume.log.clone();
+    let sequence = decider.volume.next_sequence();
+    let tree = decider.volume.decisions.id;
+    let appended = append(decider, BatchKind::Commit, |batch| {
+        let value: Vec<u8> = participants.iter().flat_map(|id| id.0).collect();
+        let key = global.number.to_be_bytes();
+        batch.push(tree, sequence, false, &key, Some(&value));
+    })
+    .inspect_err(|_| resolve(global, others, false))?
+    .ok_or_else(no_parts)?;
+    // CRASH: all parts are prepared; this frame, whole or torn, decides for all of them.
+    if let Err(why) = log.sync_to(appended.end) {
+        for part in others {
+            part.volume.log.poison(why.clone());
+        }
+        return Err(outcome_unknown(why));
+    }
+    if let Some(&location) = appended.locations.last() {
+        decider.volume.insert_decision(global.number, location);
+    }
+    decider.logged(&appended);
+    Ok(())
+}
+
+/// Writes, buffered, what became of the prepared batches. A lost record costs a question to
+/// the decider, nothing more, so its failure is not reported.
+fn resolve(global: GlobalTxn, parts: &[Part], committed: bool) {
+    for part in parts.iter().filter(|part| part.batch_id.is_some()) {
+        let _ = part.volume.log.append_resolve(global, committed);
+    }
+}
+
+/// Takes back a decided transaction: cancelled on the decider, which durably undoes the
+/// decision, then resolved as absent everywhere else.
+pub(super) fn cancel(owner: TxnId, parts: &mut [Part]) -> Result<()> {
+    let (decider, others) = parts.split_first_mut().ok_or_else(no_parts)?;
+    let owed = decider.volume.forget_owed(owner);
+    if let Some(batch_id) = decider.batch_id {
+        let end = decider.volume.log.append_cancel(batch_id)?;
+        decider.volume.log.sync_to(end).map_err(outcome_unknown)?;
+    }
+    if let Some(owed) = owed {
+        resolve(owed.global, others, false);
+        decider.volume.erase_decision(owed.global.number);
+    }
+    Ok(())
+}
+
+impl Owed {
+    pub(crate) fn owner(&self) -> TxnId {
+        self.owner
+    }
+
+    /// Takes the next step towards forgetting the decision, as far as `oldest` allows: resolve
+    /// records, then, when all of them are durable, the end. True when nothing is owed any more.
+    pub(crate) fn step(&mut self, oldest: TxnId, decider: &Shared) -> bool {
+        if self.owner >= oldest {
+            return false;
+        }
+        let mut durable = true;
+        for (volume, end) in &mut self.participants {
+            if end.is_none() {
+                *end = volume.log.append_resolve(self.global, true).ok();
+            }
+            durable &= end.is_some_and(|end| volume.log.durable() >= end);
+        }
+        durable && decider.delete_decision(self.global.number).is_ok()
+    }
+
+    /// Makes the resolve records durable, for a volume that is about to close.
+    pub(crate) fn flush(&self) -> Result<()> {
+        for (volume, end) in &self.participants {
+            if let Some(end) = end {
+                volume.log.sync_to(*end)?;
+            }
+        }
+        Ok(())
+    }
+}

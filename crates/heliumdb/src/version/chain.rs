@@ -1,0 +1,415 @@
+//! Version chains: the states of one item that someone may still need.
+//!
+//! A chain hangs off a slot of the index, newest version first; its end is the
+//! *base*, a location or nothing. Invariants:
+//!
+//! - Links change only while the slot's leaf is latched; readers follow them
+//!   without a lock, under an epoch guard that keeps unlinked versions alive.
+//! - Sequence numbers fall strictly from the head down.
+//! - An unresolved version is changed and resolved by its transaction alone, and
+//!   is never unlinked by anyone else: its transaction holds a pointer to it.
+//! - The base, and every resolved version, say a location, a tombstone or nothing: no bytes.
+
+#![expect(
+    unsafe_code,
+    reason = "a lock-free chain of versions that lives in tagged words"
+)]
+
+use std::{
+    ptr::{self, NonNull},
+    sync::atomic::{AtomicU8, AtomicU64, Ordering},
+};
+
+use crossbeam_epoch::{Guard, Shared};
+
+use super::{
+    Isolation, TxnId, View,
+    payload::{Payload, Said},
+};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    location::{Location, Slot, Word},
+};
+
+/// One state of an item.
+pub(crate) struct Version {
+    /// The version below, or the base.
+    next: AtomicU64,
+    /// Given when it was linked; the highest wins.
+    pub(crate) sequence: u64,
+    /// The transaction that wrote it; zero for a write outside any.
+    owner: TxnId,
+    pub(crate) payload: Payload,
+    /// How many versions are below it, roughly: paces trimming.
+    depth: u32,
+    state: AtomicU8,
+    /// Linked above an unresolved version: an item of a lower sequence may follow it in the log.
+    pub(crate) overtakes: bool,
+}
+
+/// What became of a version's transaction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum State {
+    Unresolved,
+    Committed,
+    Aborted,
+}
+
+/// Memory that a version takes, allocator's share included.
+pub(crate) const VERSION_BYTES: usize = size_of::<Version>() + 8;
+
+impl Version {
+    pub(crate) fn state(&self) -> State {
+        match self.state.load(Ordering::Acquire) {
+            0 => State::Unresolved,
+            1 => State::Committed,
+            _ => State::Aborted,
+        }
+    }
+
+    /// Resolves the version; readers decide anew from here on.
+    pub(crate) fn resolve(&self, state: State) {
+        self.state.store(state as u8, Ordering::Release);
+    }
+
+    /// Bytes of memory that its value takes.
+    pub(crate) fn payload_bytes(&self) -> usize {
+        self.payload.heap_bytes()
+    }
+
+    fn next(&self) -> Word {
+        Word(self.next.load(Ordering::Acquire))
+    }
+}
+
+/// A version in the hands of the transaction that wrote it. It stays alive until the
+/// transaction has resolved it *and* the horizon has passed its owner: whoever holds one
+/// drops it before that.
+pub(crate) struct Held(NonNull<Version>);
+
+// SAFETY: a version's fields are atomic or never change; nothing in it belongs to a thread.
+unsafe impl Send for Held {}
+// SAFETY: as above.
+unsafe impl Sync for Held {}
+
+impl Held {
+    pub(crate) fn version(&self) -> &Version {
+        // SAFETY: unresolved versions are unlinked by their transaction alone, committed ones not
+        // before the horizon has passed their owner: by then this handle is gone.
+        unsafe { self.0.as_ref() }
+    }
+
+    fn is(&self, version: &Version) -> bool {
+        ptr::eq(self.0.as_ptr(), version)
+    }
+}
+
+/// What a reader finds in a slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Seen<'g> {
+    Absent,
+    Bytes(&'g [u8]),
+    At(Location),
+}
+
+impl Seen<'_> {
+    pub(crate) fn is_present(self) -> bool {
+        self != Seen::Absent
+    }
+}
+
+/// The versions of a slot, newest first.
+struct Walk<'g> {
+    word: Word,
+    _guard: &'g Guard,
+}
+
+impl<'g> Walk<'g> {
+    fn new(word: Word, guard: &'g Guard) -> Self {
+        Self {
+            word,
+            _guard: guard,
+        }
+    }
+
+    /// The word that ended the walk: the base, once `next` has returned `None`.
+    fn base(&self) -> Word {
+        self.word
+    }
+}
+
+impl<'g> Iterator for Walk<'g> {
+    type Item = &'g Version;
+
+    fn next(&mut self) -> Option<&'g Version> {
+        let version = deref(self.word, self._guard)?;
+        self.word = version.next();
+        Some(version)
+    }
+}
+
+/// The version a word points to.
+fn deref(word: Word, _guard: &Guard) -> Option<&Version> {
+    match word.slot() {
+        // SAFETY: a chain word points to a version that is retired only through the epoch
+        // after it was unlinked, and the word was read from a live slot under this guard.
+        Slot::Chain(address) => Some(unsafe { &*(address as *const Version) }),
+        _ => None,
+    }
+}
+
+/// The state of the item that `view` sees: the newest visible version, else the base.
+///
+/// A foreign unresolved version that the keeper of transactions already calls visible
+/// belongs to a prepared transaction: who would have to see it gets `PrepareConflict`.
+pub(crate) fn read<'g>(word: Word, view: &dyn View, guard: &'g Guard) -> Result<Seen<'g>> {
+    let mut walk = Walk::new(word, guard);
+    for version in walk.by_ref() {
+        // A reservation changes nothing that anyone could see, whoever holds it.
+        let said = version.payload.get(guard);
+        if said == Said::Reserve || !sees(version, view)? {
+            continue;
+        }
+        return Ok(seen(said));
+    }
+    Ok(base_seen(walk.base()))
+}
+
+/// The newest committed state of the item.
+pub(crate) fn read_committed(word: Word, guard: &Guard) -> Seen<'_> {
+    let mut walk = Walk::new(word, guard);
+    for version in walk.by_ref() {
+        let said = version.payload.get(guard);
+        if said == Said::Reserve || version.state() != State::Committed {
+            continue;
+        }
+        return seen(said);
+    }
+    base_seen(walk.base())
+}
+
+fn seen(said: Said<'_>) -> Seen<'_> {
+    match said {
+        Said::Bytes(bytes) => Seen::Bytes(bytes),
+        Said::At(location) => Seen::At(location),
+        Said::Tombstone | Said::Reserve => Seen::Absent,
+    }
+}
+
+fn base_seen<'g>(base: Word) -> Seen<'g> {
+    match base.slot() {
+        Slot::At(location) => Seen::At(location),
+        _ => Seen::Absent,
+    }
+}
+
+fn sees(version: &Version, view: &dyn View) -> Result<bool> {
+    let own = version.owner != 0 && version.owner == view.own();
+    Ok(match version.state() {
+        State::Aborted => false,
+        _ if own || view.isolation() == Isolation::ReadUncommitted => true,
+        State::Committed => version.owner == 0 || view.sees(version.owner),
+        State::Unresolved if view.sees(version.owner) => {
+            return Err(Error::new(
+                ErrorKind::PrepareConflict,
+                "the item was written by a prepared transaction that is not resolved yet; retry when it is",
+            ));
+        }
+        State::Unresolved => false,
+    })
+}
+
+/// Whether `view`'s transaction may write: at snapshot isolation the first updater wins.
+pub(crate) fn check_conflict(word: Word, view: &dyn View, guard: &Guard) -> Result<()> {
+    if view.isolation() != Isolation::Snapshot {
+        return Ok(());
+    }
+    let Some(newest) = Walk::new(word, guard).find(|v| v.state() != State::Aborted) else {
+        return Ok(());
+    };
+    let ours = newest.owner == view.own() && newest.owner != 0;
+    let visible =
+        newest.state() == State::Committed && (newest.owner == 0 || view.sees(newest.owner));
+    if ours || visible {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Conflict,
+        "another transaction updated the item first; roll back and retry",
+    ))
+}
+
+/// Whether a transaction that is not resolved has a version in the chain.
+pub(crate) fn has_unresolved(word: Word, guard: &Guard) -> bool {
+    Walk::new(word, guard).any(|v| v.state() == State::Unresolved)
+}
+
+/// A new head for the chain under `word`; the caller stores the returned word in the slot.
+pub(crate) fn link(
+    word: Word,
+    owner: TxnId,
+    sequence: u64,
+    payload: Payload,
+    state: State,
+    guard: &Guard,
+) -> (Word, Held) {
+    let below = deref(word, guard);
+    let version = Box::leak(Box::new(Version {
+        next: AtomicU64::new(word.0),
+        sequence,
+        owner,
+        payload,
+        depth: below.map_or(0, |v| v.depth.saturating_add(1)),
+        state: AtomicU8::new(state as u8),
+        overtakes: has_unresolved(word, guard),
+    }));
+    let held = Held(NonNull::from(version));
+    (Word::chain(held.0.as_ptr() as usize), held)
+}
+
+/// The head of the chain, if `owner` wrote it and is not resolved: it may change its mind in place.
+pub(crate) fn own_head<'g>(word: Word, owner: TxnId, guard: &'g Guard) -> Option<&'g Version> {
+    deref(word, guard).filter(|v| v.owner == owner && v.state() == State::Unresolved)
+}
+
+/// Whether the chain is due for a trim: at lengths 4, 8, 16 and so on, so that the walks of a
+/// chain that cannot be trimmed cost no more than a constant per version.
+pub(crate) fn is_trim_due(word: Word, guard: &Guard) -> bool {
+    deref(word, guard).is_some_and(|v| v.depth >= 3 && (v.depth + 1).is_power_of_two())
+}
+
+/// Whether anyone wrote above `version` outside a transaction: its own then must not commit.
+pub(crate) fn is_overruled(word: Word, version: &Held, guard: &Guard) -> bool {
+    Walk::new(word, guard)
+        .take_while(|v| !version.is(v))
+        .any(|v| v.owner == 0)
+}
+
+/// What a pass over a chain took away.
+#[derive(Default)]
+pub(crate) struct Swept {
+    /// Places in the log that no one needs any more.
+    pub(crate) dead: Vec<Location>,
+    /// Versions unlinked, freed once no reader can hold them.
+    pub(crate) versions: usize,
+    /// The highest owner left in the chain: when it is settled, the chain is due again.
+    pub(crate) newest_left: Option<TxnId>,
+}
+
+/// Settles the chain under `word`: the newest committed version that everyone sees (its owner
+/// is below `oldest`) becomes the base and all below it goes. The caller holds the leaf's latch
+/// and stores the returned word.
+///
+/// Nothing goes below the settled version while an unresolved version is down there.
+pub(crate) fn settle(word: Word, oldest: TxnId, guard: &Guard, swept: &mut Swept) -> Word {
+    let mut head = word;
+    let mut above: Option<&Version> = None;
+    let mut at = word;
+    while let Some(version) = deref(at, guard) {
+        let next = version.next();
+        let gone = match version.state() {
+            State::Committed if version.owner < oldest => settled_base(version, next, guard, swept),
+            _ => None,
+        };
+        match gone {
+            Some(below) => {
+                set_link(&mut head, above, below);
+                retire(at, guard, swept);
+                at = below;
+            }
+            None => {
+                swept.newest_left = swept.newest_left.max(Some(version.owner));
+                above = Some(version);
+                at = next;
+            }
+        }
+    }
+    head
+}
+
+/// What `version`, visible to everyone, leaves in its place: the base it becomes, with all below
+/// it gone; or, a mere reservation, what is below it. `None` if it has to stay.
+fn settled_base(version: &Version, next: Word, guard: &Guard, swept: &mut Swept) -> Option<Word> {
+    let base = match version.payload.get(guard) {
+        Said::Reserve => return Some(next),
+        Said::Tombstone => Word::EMPTY,
+        Said::At(location) => Word::at(location),
+        Said::Bytes(_) => return None,
+    };
+    if has_unresolved(next, guard) {
+        return None;
+    }
+    let mut at = next;
+    while let Some(old) = deref(at, guard) {
+        if let Said::At(location) = old.payload.get(guard) {
+            swept.dead.push(location);
+        }
+        let below = old.next();
+        retire(at, guard, swept);
+        at = below;
+    }
+    if let Slot::At(location) = at.slot() {
+        swept.dead.push(location);
+    }
+    Some(base)
+}
+
+/// Aborts `version` and takes it out of the chain under `word`; the caller holds the latch.
+pub(crate) fn unlink(word: Word, version: &Held, guard: &Guard, swept: &mut Swept) -> Word {
+    let mut head = word;
+    let mut above: Option<&Version> = None;
+    let mut at = word;
+    while let Some(found) = deref(at, guard) {
+        if version.is(found) {
+            found.resolve(State::Aborted);
+            if let Said::At(location) = found.payload.get(guard) {
+                swept.dead.push(location);
+            }
+            set_link(&mut head, above, found.next());
+            retire(at, guard, swept);
+            break;
+        }
+        above = Some(found);
+        at = found.next();
+    }
+    swept.newest_left = Walk::new(head, guard).map(|v| v.owner).max();
+    head
+}
+
+fn set_link(head: &mut Word, above: Option<&Version>, below: Word) {
+    match above {
+        Some(version) => version.next.store(below.0, Ordering::Release),
+        None => *head = below,
+    }
+}
+
+fn retire(word: Word, guard: &Guard, swept: &mut Swept) {
+    if let Slot::Chain(address) = word.slot() {
+        swept.versions += 1;
+        // SAFETY: the version was unlinked under the latch; only readers with older guards hold it.
+        unsafe { guard.defer_destroy(Shared::from(address as *const Version)) };
+    }
+}
+
+/// Every place in the log that the slot refers to, for a tree that goes as a whole.
+pub(crate) fn locations(word: Word, guard: &Guard, mut visit: impl FnMut(Location)) {
+    let mut walk = Walk::new(word, guard);
+    for version in walk.by_ref() {
+        if let Said::At(location) = version.payload.get(guard) {
+            visit(location);
+        }
+    }
+    if let Slot::At(location) = walk.base().slot() {
+        visit(location);
+    }
+}
+
+/// Frees the chain under a slot of a tree that is being dropped, once no reader can hold it.
+pub(crate) fn free_later(word: Word, guard: &Guard) {
+    let mut at = word;
+    while let Some(version) = deref(at, guard) {
+        let below = version.next();
+        retire(at, guard, &mut Swept::default());
+        at = below;
+    }
+}

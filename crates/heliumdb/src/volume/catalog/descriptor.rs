@@ -1,0 +1,112 @@
+//! The catalog's records, to the byte: see `docs/format.md`.
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    limits::{ATTRIBUTES_BYTES_MAX, NAME_BYTES_MAX},
+};
+
+const VERSION: u32 = 1;
+
+/// What the catalog says of one datastore.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(in crate::volume) struct Descriptor {
+    /// Under which id its items are in the log.
+    pub(in crate::volume) tree: u32,
+    pub(in crate::volume) name: Vec<u8>,
+    pub(in crate::volume) attributes: Vec<u8>,
+}
+
+impl Descriptor {
+    /// Version, tree id, flags (none yet), then name and attributes, each behind its length.
+    pub(in crate::volume) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for number in [VERSION, self.tree, 0] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        for field in [&self.name, &self.attributes] {
+            bytes.extend_from_slice(&(field.len() as u32).to_le_bytes());
+            bytes.extend_from_slice(field);
+        }
+        bytes
+    }
+
+    pub(in crate::volume) fn decode(mut bytes: &[u8]) -> Result<Self> {
+        let version = take_u32(&mut bytes)?;
+        if version != VERSION {
+            return Err(Error::new(
+                ErrorKind::UnsupportedFormat,
+                format!(
+                    "the volume's catalog has format {version}; this version reads {VERSION}: open it with a newer one"
+                ),
+            ));
+        }
+        let tree = take_u32(&mut bytes)?;
+        let _flags = take_u32(&mut bytes)?;
+        Ok(Self {
+            tree,
+            name: take_bytes(&mut bytes, NAME_BYTES_MAX)?,
+            attributes: take_bytes(&mut bytes, ATTRIBUTES_BYTES_MAX)?,
+        })
+    }
+}
+
+pub(super) fn encode_next_id(id: u32) -> Vec<u8> {
+    id.to_le_bytes().to_vec()
+}
+
+pub(super) fn decode_next_id(mut bytes: &[u8]) -> Result<u32> {
+    take_u32(&mut bytes)
+}
+
+fn take_u32(bytes: &mut &[u8]) -> Result<u32> {
+    let (head, rest) = bytes.split_first_chunk().ok_or_else(malformed)?;
+    *bytes = rest;
+    Ok(u32::from_le_bytes(*head))
+}
+
+fn take_bytes(bytes: &mut &[u8], most: usize) -> Result<Vec<u8>> {
+    let len = take_u32(bytes)? as usize;
+    if len > most {
+        return Err(malformed());
+    }
+    let (head, rest) = bytes.split_at_checked(len).ok_or_else(malformed)?;
+    *bytes = rest;
+    Ok(head.to_vec())
+}
+
+fn malformed() -> Error {
+    Error::new(
+        ErrorKind::Damaged,
+        "a record of the volume's catalog is malformed though its checksum is right",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_round_trip_and_short_ones_are_refused() {
+        let descriptor = Descriptor {
+            tree: 77,
+            name: b"WiredTiger.a".to_vec(),
+            attributes: vec![0, 1, 2],
+        };
+        let bytes = descriptor.encode();
+        assert_eq!(Descriptor::decode(&bytes).unwrap(), descriptor);
+        for end in 0..bytes.len() {
+            assert!(
+                Descriptor::decode(&bytes[..end]).is_err(),
+                "{end} bytes were accepted"
+            );
+        }
+    }
+
+    #[test]
+    fn a_newer_catalog_is_refused_with_a_sentence() {
+        let mut bytes = encode_next_id(VERSION + 1);
+        bytes.extend([0; 16]);
+        let refused = Descriptor::decode(&bytes).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::UnsupportedFormat);
+    }
+}

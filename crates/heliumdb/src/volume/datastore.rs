@@ -1,0 +1,348 @@
+//! Datastores: reading through a view, and plain reads and writes outside any transaction.
+
+use std::{collections::VecDeque, fmt, ops::RangeBounds, sync::Arc};
+
+use arc_swap::ArcSwapOption;
+use crossbeam_epoch::{self as epoch, Guard};
+
+use super::{DatastoreId, DatastoreInfo, Range, Shared, Volume, tree::Tree};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    index::{self, Direction},
+    location::Word,
+    version::{
+        Mode, View,
+        chain::{self, Seen},
+    },
+};
+
+/// Attempts to read an item whose place is reused meanwhile, before that counts as damage.
+const READ_ATTEMPTS: usize = 64;
+
+/// A key and its value.
+pub type Item = (Vec<u8>, Vec<u8>);
+
+/// Through whose eyes a slot is looked at; `None` sees the newest committed state.
+type Eyes<'a> = Option<&'a dyn View>;
+
+fn look<'g>(eyes: Eyes<'_>, word: Word, guard: &'g Guard) -> Result<Seen<'g>> {
+    match eyes {
+        Some(view) => chain::read(word, view, guard),
+        None => Ok(chain::read_committed(word, guard)),
+    }
+}
+
+/// A named set of ordered items; clones share it.
+#[derive(Clone)]
+pub struct Datastore {
+    pub(super) shared: Arc<Shared>,
+    pub(super) state: Arc<State>,
+}
+
+/// What all handles of a datastore share.
+pub(crate) struct State {
+    pub(super) id: DatastoreId,
+    /// Its items; `None` once it was removed.
+    pub(super) tree: ArcSwapOption<Tree>,
+}
+
+/// Where a seek starts, and which way it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position<'a> {
+    /// The first item.
+    First,
+    /// The last item.
+    Last,
+    /// The first item at or after the key.
+    AtOrAfter(&'a [u8]),
+    /// The first item after the key.
+    After(&'a [u8]),
+    /// The last item at or before the key.
+    AtOrBefore(&'a [u8]),
+    /// The last item before the key.
+    Before(&'a [u8]),
+}
+
+impl Datastore {
+    pub(super) fn new(shared: Arc<Shared>, state: Arc<State>) -> Self {
+        Self { shared, state }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Its items of now.
+    pub(crate) fn tree(&self) -> Result<Arc<Tree>> {
+        self.state.tree.load_full().ok_or_else(|| self.removed())
+    }
+
+    /// Runs `f` on its items of now.
+    pub(crate) fn with_tree<R>(&self, f: impl FnOnce(&Arc<Tree>) -> Result<R>) -> Result<R> {
+        let tree = self.state.tree.load();
+        f(tree.as_ref().ok_or_else(|| self.removed())?)
+    }
+
+    fn removed(&self) -> Error {
+        Error::new(
+            ErrorKind::DatastoreNotFound,
+            format!(
+                "datastore {} of the volume {} was removed",
+                self.state.id.0, self.shared.url
+            ),
+        )
+    }
+
+    /// Its id.
+    pub fn id(&self) -> DatastoreId {
+        self.state.id
+    }
+
+    /// The volume it is in.
+    pub fn volume(&self) -> Volume {
+        Volume::from_shared(self.shared.clone())
+    }
+
+    /// What the catalog says of it now; `DatastoreNotFound` once it was removed.
+    pub fn info(&self) -> Result<DatastoreInfo> {
+        self.shared
+            .catalog
+            .info(self.state.id)
+            .ok_or_else(|| self.removed())
+    }
+
+    /// Number of slots in the index: items, and keys that only have versions no one sees.
+    pub fn approximate_len(&self) -> u64 {
+        self.state
+            .tree
+            .load()
+            .as_ref()
+            .map_or(0, |tree| tree.index.len())
+    }
+
+    /// Reads the value of `key` that `view` sees into `value`, which is cleared first; false if
+    /// there is no item. `PrepareConflict` if a prepared transaction has written it.
+    pub fn read(&self, view: &dyn View, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
+        self.read_with(Some(view), key, value)
+    }
+
+    fn read_with(&self, eyes: Eyes<'_>, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
+        self.shared.check_open()?;
+        self.with_tree(|tree| {
+            let guard = epoch::pin();
+            let word = Word(tree.index.get(key, &guard));
+            self.read_slot(tree, key, word, value, &guard, eyes)
+        })
+    }
+
+    /// Reads what `look` finds in the slot of `key`, whose word is `word`, into `value`, which is
+    /// cleared first. Where the place in the log was reused meanwhile, the slot is read again.
+    fn read_slot(
+        &self,
+        tree: &Tree,
+        key: &[u8],
+        mut word: Word,
+        value: &mut Vec<u8>,
+        guard: &Guard,
+        eyes: Eyes<'_>,
+    ) -> Result<bool> {
+        value.clear();
+        for _ in 0..READ_ATTEMPTS {
+            match look(eyes, word, guard)? {
+                Seen::Absent => return Ok(false),
+                Seen::Bytes(bytes) => {
+                    value.extend_from_slice(bytes);
+                    return Ok(true);
+                }
+                Seen::At(location) => {
+                    if self.shared.log.read(location, tree.id, key, value)? {
+                        return Ok(true);
+                    }
+                }
+            }
+            word = Word(tree.index.get(key, guard));
+        }
+        Err(self.misplaced(key))
+    }
+
+    pub(super) fn misplaced(&self, key: &[u8]) -> Error {
+        let shown = &key[..key.len().min(64)];
+        Error::new(
+            ErrorKind::Damaged,
+            format!(
+                "volume {}: the place in the log of an item of datastore {} holds another item (key starts with {:?})",
+                self.shared.url,
+                self.state.id.0,
+                shown.escape_ascii().to_string()
+            ),
+        )
+    }
+
+    /// Finds the nearest item that `view` sees from `position`, and reads its key and value
+    /// (both cleared first); false if there is none. One atomic look at what `view` sees.
+    pub fn seek(
+        &self,
+        view: &dyn View,
+        position: Position<'_>,
+        key: &mut Vec<u8>,
+        value: &mut Vec<u8>,
+    ) -> Result<bool> {
+        self.seek_with(Some(view), position, key, value)
+    }
+
+    fn seek_with(
+        &self,
+        eyes: Eyes<'_>,
+        position: Position<'_>,
+        key: &mut Vec<u8>,
+        value: &mut Vec<u8>,
+    ) -> Result<bool> {
+        self.shared.check_open()?;
+        self.with_tree(|tree| {
+            let guard = epoch::pin();
+            let (bound, direction) = start(position);
+            let mut slots = tree.index.iter(bound, direction, &guard);
+            while let Some((found, word)) = slots.next() {
+                if self.read_slot(tree, found, Word(word), value, &guard, eyes)? {
+                    key.clear();
+                    key.extend_from_slice(found);
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+    }
+
+    /// The newest committed value of `key`.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let mut value = Vec::new();
+        let found = self.get_into(key, &mut value)?;
+        Ok(found.then_some(value))
+    }
+
+    /// Reads the newest committed value of `key` into `value`, which is cleared first; false
+    /// if there is no item.
+    pub fn get_into(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
+        self.read_with(None, key, value)
+    }
+
+    /// Sets the value of `key`. Buffered: durable after [`Volume::flush`].
+    pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.with_tree(|tree| self.shared.write(tree, key, Some(value), Mode::Any))
+    }
+
+    /// Sets the value of `key`, which must not be there. Buffered, as for [`Datastore::put`].
+    pub fn insert(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.with_tree(|tree| self.shared.write(tree, key, Some(value), Mode::Absent))
+    }
+
+    /// Sets the value of `key`, which must be there. Buffered, as for [`Datastore::put`].
+    pub fn replace(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.with_tree(|tree| self.shared.write(tree, key, Some(value), Mode::Present))
+    }
+
+    /// Removes `key`, which must be there. Buffered, as for [`Datastore::put`].
+    pub fn delete(&self, key: &[u8]) -> Result<()> {
+        self.with_tree(|tree| self.shared.write(tree, key, None, Mode::Present))
+    }
+
+    /// The newest committed item nearest to `position`.
+    pub fn nearest(&self, position: Position<'_>) -> Result<Option<Item>> {
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        let found = self.seek_with(None, position, &mut key, &mut value)?;
+        Ok(found.then_some((key, value)))
+    }
+
+    /// Reads up to `most` committed items from a bound on, as long as their keys are `within`;
+    /// false if there are no more.
+    pub(super) fn nearest_many(
+        &self,
+        (bound, direction): (index::Bound<'_>, Direction),
+        most: usize,
+        within: impl Fn(&[u8]) -> bool,
+        items: &mut VecDeque<Item>,
+    ) -> Result<bool> {
+        self.shared.check_open()?;
+        self.with_tree(|tree| {
+            let guard = epoch::pin();
+            let mut slots = tree.index.iter(bound, direction, &guard);
+            while items.len() < most {
+                let Some((key, word)) = slots.next().filter(|(key, _)| within(key)) else {
+                    return Ok(false);
+                };
+                let mut value = Vec::new();
+                if self.read_slot(tree, key, Word(word), &mut value, &guard, None)? {
+                    items.push_back((key.to_vec(), value));
+                }
+            }
+            Ok(true)
+        })
+    }
+
+    /// Shows `visit` the newest committed items from `position` on, in order, until it returns
+    /// false or there are no more. No copies, and no allocation: the fastest way to scan. The
+    /// callback must not block: memory and log space that others free wait for it.
+    pub fn visit(
+        &self,
+        position: Position<'_>,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<()> {
+        self.shared.check_open()?;
+        self.with_tree(|tree| {
+            let guard = epoch::pin();
+            let (bound, direction) = start(position);
+            let mut slots = tree.index.iter(bound, direction, &guard);
+            let mut value = Vec::new();
+            while let Some((key, word)) = slots.next() {
+                if self.read_slot(tree, key, Word(word), &mut value, &guard, None)?
+                    && !visit(key, &value)
+                {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The item after `key`, which need not be there itself.
+    pub fn next(&self, key: &[u8]) -> Result<Option<Item>> {
+        self.nearest(Position::After(key))
+    }
+
+    /// The item before `key`, which need not be there itself.
+    pub fn previous(&self, key: &[u8]) -> Result<Option<Item>> {
+        self.nearest(Position::Before(key))
+    }
+
+    /// The newest committed items whose keys are in `bounds`, in order; `rev()` goes the other
+    /// way, and both ends can be mixed. Each item is looked up when the iterator gets there.
+    pub fn range<K: AsRef<[u8]>>(&self, bounds: impl RangeBounds<K>) -> Range {
+        Range::new(
+            self.clone(),
+            bounds.start_bound().map(|key| key.as_ref().to_vec()),
+            bounds.end_bound().map(|key| key.as_ref().to_vec()),
+        )
+    }
+
+    /// All items, in order: see [`Datastore::range`].
+    pub fn iter(&self) -> Range {
+        self.range::<&[u8]>(..)
+    }
+}
+
+impl fmt::Debug for Datastore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Datastore({} of {})", self.state.id.0, self.shared.url)
+    }
+}
+
+pub(super) fn start<'a>(position: Position<'a>) -> (index::Bound<'a>, Direction) {
+    match position {
+        Position::First => (index::Bound::Unbounded, Direction::Forward),
+        Position::Last => (index::Bound::Unbounded, Direction::Backward),
+        Position::AtOrAfter(key) => (index::Bound::Included(key), Direction::Forward),
+        Position::After(key) => (index::Bound::Excluded(key), Direction::Forward),
+        Position::AtOrBefore(key) => (index::Bound::Included(key), Direction::Backward),
+        Position::Before(key) => (index::Bound::Excluded(key), Direction::Backward),
+    }
+}

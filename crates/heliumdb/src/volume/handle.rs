@@ -1,0 +1,170 @@
+//! What users hold of a volume.
+
+use std::{fmt, sync::Arc};
+
+use super::{Datastore, DatastoreId, Shared, VolumeId, VolumeOptions, open};
+use crate::{device::Device, error::Result, version::Horizon};
+
+/// An open volume; clones share it. The last handle to go, of its datastores' too, closes it.
+#[derive(Clone)]
+pub struct Volume {
+    shared: Arc<Shared>,
+}
+
+/// What the catalog knows of a datastore.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DatastoreInfo {
+    /// Its id.
+    pub id: DatastoreId,
+    /// Its name.
+    pub name: Vec<u8>,
+    /// Its owner's attributes.
+    pub attributes: Vec<u8>,
+}
+
+/// Figures of a volume.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Size of all devices, in bytes (of what a growing file may become, if limited).
+    pub capacity_bytes: u64,
+    /// Bytes of segments in use.
+    pub used_bytes: u64,
+    /// Bytes of live items.
+    pub live_bytes: u64,
+    /// Bytes of index memory.
+    pub index_bytes: u64,
+    /// Bytes of unsettled versions.
+    pub version_bytes: u64,
+    /// Frames appended since the volume was opened.
+    pub frames: u64,
+    /// Syncs since the volume was opened.
+    pub syncs: u64,
+    /// Items that the last recovery read.
+    pub recovered_items: u64,
+    /// Bytes of log that the last recovery discarded as a torn tail.
+    pub discarded_bytes: u64,
+}
+
+impl Volume {
+    /// Opens (or makes) the volume that `url`, like `he://./path,path`, names.
+    pub fn open(url: &str, options: &VolumeOptions) -> Result<Self> {
+        open::open(url, options)
+    }
+
+    /// Opens a volume on devices of the caller's own making.
+    pub fn open_devices(devices: Vec<Box<dyn Device>>, options: &VolumeOptions) -> Result<Self> {
+        open::open_devices(devices, options)
+    }
+
+    pub(super) fn from_shared(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The volume's id.
+    pub fn id(&self) -> VolumeId {
+        self.shared.id()
+    }
+
+    /// The URL or device names it was opened by.
+    pub fn url(&self) -> &str {
+        &self.shared.url
+    }
+
+    /// Makes a datastore; durable when it returns. Its owner may keep `attributes` with it.
+    pub fn create_datastore(&self, name: &[u8], attributes: &[u8]) -> Result<Datastore> {
+        self.shared.create_datastore(name, attributes)
+    }
+
+    /// Opens a datastore by name.
+    pub fn datastore(&self, name: &[u8]) -> Result<Datastore> {
+        self.shared.datastore(name)
+    }
+
+    /// Opens a datastore by id.
+    pub fn datastore_by_id(&self, id: DatastoreId) -> Result<Datastore> {
+        self.shared.datastore_by_id(id)
+    }
+
+    /// All datastores, in order of their names.
+    pub fn datastores(&self) -> Vec<DatastoreInfo> {
+        self.shared.catalog.list()
+    }
+
+    /// Gives a datastore another name; durable when it returns. `Busy` while unresolved
+    /// transactions have written to it; `DatastoreExists` if the name is taken.
+    pub fn rename_datastore(&self, id: DatastoreId, name: &[u8]) -> Result<()> {
+        self.shared.rename_datastore(id, name)
+    }
+
+    /// Replaces the owner's attributes of a datastore; durable when it returns.
+    pub fn set_attributes(&self, id: DatastoreId, attributes: &[u8]) -> Result<()> {
+        self.shared.set_attributes(id, attributes)
+    }
+
+    /// Removes a datastore and its items; durable when it returns. `Busy` as for rename.
+    pub fn remove_datastore(&self, id: DatastoreId) -> Result<()> {
+        self.shared.remove_datastore(id)
+    }
+
+    /// Removes all items of a datastore at once; durable when it returns. `Busy` as for rename.
+    pub fn truncate_datastore(&self, id: DatastoreId) -> Result<()> {
+        self.shared.truncate_datastore(id)
+    }
+
+    /// Returns when everything written so far is durable.
+    pub fn flush(&self) -> Result<()> {
+        self.shared.flush()
+    }
+
+    /// Settles versions that `horizon` says everyone can see; returns how many chains turned
+    /// back into plain items. Call it now and then, from any thread.
+    pub fn settle(&self, horizon: &dyn Horizon) -> usize {
+        self.shared.settle(horizon)
+    }
+
+    /// Bytes of memory that unsettled versions use.
+    pub fn version_bytes(&self) -> u64 {
+        self.shared.unsettled.bytes()
+    }
+
+    /// Figures.
+    pub fn stats(&self) -> Stats {
+        let log = self.shared.log.stats();
+        Stats {
+            capacity_bytes: log.capacity_bytes,
+            used_bytes: log.used_bytes,
+            live_bytes: log.live_bytes,
+            index_bytes: self.shared.catalog.index_bytes(),
+            version_bytes: self.version_bytes(),
+            frames: log.frames,
+            syncs: log.syncs,
+            recovered_items: self.shared.recovered_items,
+            discarded_bytes: log.discarded_bytes,
+        }
+    }
+
+    /// One step of background work, for a simulation that opened the volume without a
+    /// background thread; true if something was done.
+    #[doc(hidden)]
+    pub fn background_step(&self) -> Result<bool> {
+        self.shared.log.background_step()
+    }
+
+    /// Flushes, stops background threads and closes the devices, whatever clones there are:
+    /// their later calls fail with `Closed`. No thread may be in a call meanwhile.
+    pub fn close(&self) -> Result<()> {
+        self.shared.close()
+    }
+}
+
+impl fmt::Debug for Volume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Volume({}, {})", self.shared.url, self.shared.id())
+    }
+}

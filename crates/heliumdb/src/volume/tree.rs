@@ -1,0 +1,125 @@
+//! One generation of a datastore's items: an index and who is using it.
+//!
+//! Truncating a datastore gives it a new tree with a new id. Invariant: a tree whose items
+//! are dead on the log (`retired`) has no unresolved versions, and none can come.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use crossbeam_epoch as epoch;
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    index::{Bound, Direction, Tree as Index},
+    location::Word,
+    log::Log,
+    version::chain,
+};
+
+/// The items that the log keeps under one tree id.
+pub(crate) struct Tree {
+    pub(crate) id: u32,
+    pub(crate) index: Index,
+    log: Arc<Log>,
+    /// Transactions that have unresolved versions here.
+    writers: AtomicUsize,
+    /// The datastore is being truncated, renamed or removed: no transaction may start to write.
+    closing: AtomicBool,
+    /// The catalog has durably forgotten the tree: its items die with it.
+    retired: AtomicBool,
+    /// A write outside any transaction was once linked above an unresolved version.
+    overruled: AtomicBool,
+}
+
+impl Tree {
+    pub(crate) fn new(id: u32, log: Arc<Log>) -> Arc<Self> {
+        Self::with_index(id, Index::new(), log)
+    }
+
+    /// A tree that recovery has filled.
+    pub(crate) fn with_index(id: u32, index: Index, log: Arc<Log>) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            index,
+            log,
+            writers: AtomicUsize::new(0),
+            closing: AtomicBool::new(false),
+            retired: AtomicBool::new(false),
+            overruled: AtomicBool::new(false),
+        })
+    }
+
+    /// Lets a transaction in; [`Tree::leave`] ends that.
+    pub(crate) fn enter(&self) -> Result<()> {
+        // Entering and closing each announce themselves before they look for the other.
+        self.writers.fetch_add(1, Ordering::SeqCst);
+        if self.closing.load(Ordering::SeqCst) {
+            self.leave();
+            return Err(Error::new(
+                ErrorKind::Busy,
+                "the datastore is being truncated, renamed or removed",
+            ));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn leave(&self) {
+        self.writers.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Keeps transactions out, if none is in.
+    pub(crate) fn close(&self) -> Result<Closing<'_>> {
+        self.closing.store(true, Ordering::SeqCst);
+        let closing = Closing(self);
+        if self.writers.load(Ordering::SeqCst) != 0 {
+            return Err(Error::new(
+                ErrorKind::Busy,
+                "a transaction that is not resolved yet has written to the datastore",
+            ));
+        }
+        Ok(closing)
+    }
+
+    pub(crate) fn set_overruled(&self) {
+        self.overruled.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_overruled(&self) -> bool {
+        self.overruled.load(Ordering::Acquire)
+    }
+}
+
+/// Transactions are kept out of a tree; dropping it lets them in again.
+pub(crate) struct Closing<'a>(&'a Tree);
+
+impl Closing<'_> {
+    /// The catalog has durably forgotten the tree.
+    pub(crate) fn retire(self) {
+        self.0.retired.store(true, Ordering::Release);
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.closing.store(false, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        let retired = *self.retired.get_mut();
+        let guard = epoch::pin();
+        let mut all = self
+            .index
+            .iter(Bound::Unbounded, Direction::Forward, &guard);
+        while let Some((_, word)) = all.next() {
+            if retired {
+                chain::locations(Word(word), &guard, |location| self.log.mark_dead(location));
+            }
+            chain::free_later(Word(word), &guard);
+        }
+    }
+}
