@@ -141,6 +141,32 @@ impl Driver {
         })
     }
 
+    /// Goes on with the volumes that `machine` has.
+    pub fn open(machine: &Machine, options: DriverOptions, seed: u64) -> Result<Self, Error> {
+        let volumes = open(machine, &options)?;
+        let stores = stores(&volumes)?;
+        let mut model = Model::new(stores.len());
+        let found = dump(&stores)?;
+        for ((place, key), value) in found.iter().flatten() {
+            model.load(*place, key, value);
+        }
+        Ok(Self {
+            keeper: Keeper::new(),
+            slots: (0..options.transactions).map(|_| None).collect(),
+            model,
+            acknowledged: vec![0; volumes.len()],
+            histories: found.into_iter().map(History::new).collect(),
+            rng: seed::rng(seed),
+            // Values stay different from those of all earlier drivers.
+            values: seed << 32,
+            shared: 0,
+            machine: machine.clone(),
+            options,
+            volumes,
+            stores,
+        })
+    }
+
     /// Opens the volumes on another machine and returns what is in them.
     pub fn recover(machine: &Machine, options: &DriverOptions) -> Result<Vec<State>, Error> {
         let volumes = open(machine, options)?;
@@ -155,6 +181,11 @@ impl Driver {
     /// The volumes' histories.
     pub fn histories(&self) -> &[History] {
         &self.histories
+    }
+
+    /// The datastores, in order of their places.
+    pub fn stores(&self) -> &[Datastore] {
+        &self.stores
     }
 
     /// The volumes.
@@ -541,7 +572,7 @@ impl Driver {
 }
 
 /// What is different between two states, in a line.
-pub(crate) fn difference(wanted: &State, found: &State) -> String {
+pub fn difference(wanted: &State, found: &State) -> String {
     let missing = wanted.iter().filter(|(k, v)| found.get(*k) != Some(v));
     let extra = found.iter().filter(|(k, v)| wanted.get(*k) != Some(v));
     let name = |key: &(usize, Vec<u8>)| format!("{}:{}", key.0, key.1.escape_ascii());

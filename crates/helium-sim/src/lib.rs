@@ -14,7 +14,7 @@ mod model;
 pub mod seed;
 mod torn;
 
-pub use driver::{Driver, DriverOptions, Event, Place, dump, sim_options};
+pub use driver::{Driver, DriverOptions, Event, Place, difference, dump, sim_options};
 pub use fault::{Fault, FaultKind, On};
 pub use history::{History, LogEvent, State};
 pub use image::Image;

@@ -161,6 +161,17 @@ impl Model {
         Ok(LogEvent::Batch(vec![item]))
     }
 
+    /// An item that is there from the start.
+    pub fn load(&mut self, place: usize, key: &[u8], value: &Value) {
+        let version = Version {
+            sequence: 0,
+            owner: 0,
+            resolution: Resolution::Committed,
+            said: Said::Value(value.clone()),
+        };
+        self.places[place].insert(key.to_vec(), vec![version]);
+    }
+
     /// Whether a write outside any transaction came above one of `owner`'s: it must not commit.
     pub fn is_overruled(&self, owner: TxnId) -> bool {
         let chains = self.places.iter().flat_map(BTreeMap::values);
