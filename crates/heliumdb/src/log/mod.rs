@@ -3,8 +3,34 @@
 //! Invariant: what [`Log::sync_to`] acknowledged is found again by [`Log::open`], as a
 //! prefix of what was appended; anything behind the end of the log never comes back.
 
-use crate::{Error, Result, VolumeId, VolumeOptions, device::Device, location::Location};
-use std::sync::Arc;
+mod background;
+mod batch;
+mod buffer;
+mod commit;
+mod core;
+mod ledger;
+mod open;
+mod pointer;
+mod reader;
+mod recovery;
+mod space;
+mod table;
+#[cfg(test)]
+mod tests;
+mod walk;
+mod writer;
+
+pub(crate) use batch::Batch;
+pub(crate) use core::Core;
+pub(crate) use space::Reservation;
+
+use crate::{Result, VolumeId, format::frame, location::Location};
+use parking_lot::Mutex;
+use std::{
+    ops::Deref,
+    sync::{Arc, atomic::Ordering::*},
+    thread::JoinHandle,
+};
 
 /// Position in the log: segment sequence number * segment bytes + offset in the segment.
 pub(crate) type Lsn = u64;
@@ -89,147 +115,99 @@ pub(crate) struct LogStats {
     pub discarded_bytes: u64,
 }
 
-/// Items encoded and hashed outside any lock; reusable.
-pub(crate) struct Batch {}
+/// Bytes that frame headers add to a batch, at most.
+fn frame_overhead(prefix: usize, payload: usize) -> usize {
+    // No frame but a segment's last is shorter than the smallest segment less the longest item.
+    let frames = payload / (512 << 10) + 1;
+    frames * (frame::HEADER_BYTES + prefix)
+}
 
-impl Batch {
-    pub(crate) fn new(_kind: BatchKind) -> Self {
-        todo!()
+/// The log of one volume, with its background thread.
+pub(crate) struct Log {
+    core: Arc<Core>,
+    worker: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Log {
+    fn new(core: Arc<Core>, worker: Option<JoinHandle<()>>) -> Self {
+        Self {
+            core,
+            worker: Mutex::new(worker),
+        }
     }
-    pub(crate) fn clear(&mut self, _kind: BatchKind) {
-        todo!()
+
+    /// Flushes, and joins the background thread. What comes later fails with `Closed`.
+    pub(crate) fn close(&self) -> Result<()> {
+        self.stop_worker();
+        if self.core.read_only || self.core.closed.load(Acquire) {
+            self.core.closed.store(true, Release);
+            return Ok(());
+        }
+        let result = self.core.sync_to(self.core.end());
+        // Once more for the copy of a segment header, which follows the first sync.
+        let result = result.and_then(|()| self.core.flush(true));
+        self.core.closed.store(true, Release);
+        result
     }
-    /// `value` None is a tombstone. Returns the item's index in the batch.
-    pub(crate) fn push(
-        &mut self,
-        _tree: u32,
-        _seq: u64,
-        _overtakes: bool,
-        _key: &[u8],
-        _value: Option<&[u8]>,
-    ) -> usize {
-        todo!()
+
+    fn stop_worker(&self) {
+        *self.core.stop.lock() = true;
+        self.core.wake.notify_all();
+        if let Some(worker) = self.worker.lock().take() {
+            // Its panic, if any, has poisoned the log.
+            let _ = worker.join();
+        }
     }
-    pub(crate) fn len(&self) -> usize {
-        todo!()
-    }
-    /// Bytes it takes in the log, frame headers included.
-    pub(crate) fn bytes(&self) -> usize {
-        todo!()
+
+    /// One step of background work; true if something was done.
+    pub(crate) fn background_step(&self) -> Result<bool> {
+        self.core.background_step()
     }
 }
 
-/// Space promised to a transaction; released when dropped. Feed it to [`Log::append_promised`].
-pub(crate) struct Reservation {}
+impl Deref for Log {
+    type Target = Core;
+    fn deref(&self) -> &Core {
+        &self.core
+    }
+}
 
-/// The log of one volume.
-pub(crate) struct Log {}
+impl Drop for Log {
+    fn drop(&mut self) {
+        // An orderly end for whoever did not ask for one; its failure is in the log's state.
+        let _ = self.close();
+    }
+}
 
-impl Log {
-    /// Blank, ours, or an error (foreign bytes, mixed devices, damage).
-    pub(crate) fn probe(_devices: &[Box<dyn Device>]) -> Result<Found> {
-        todo!()
-    }
-    /// Formats the devices, whatever they hold: ask [`Log::probe`] first unless truncating.
-    pub(crate) fn create(
-        _devices: Vec<Box<dyn Device>>,
-        _options: &VolumeOptions,
-    ) -> Result<Arc<Log>> {
-        todo!()
-    }
-    /// Recovers. With `read_only` writes nothing.
-    pub(crate) fn open(
-        _devices: Vec<Box<dyn Device>>,
-        _options: &VolumeOptions,
-        _sink: &mut dyn Replay,
-    ) -> Result<Arc<Log>> {
-        todo!()
-    }
-    /// Probe, then create or open as the options say.
-    pub(crate) fn open_or_create(
-        _devices: Vec<Box<dyn Device>>,
-        _options: &VolumeOptions,
-        _sink: &mut dyn Replay,
-    ) -> Result<Arc<Log>> {
-        todo!()
-    }
-    pub(crate) fn volume_id(&self) -> VolumeId {
-        todo!()
-    }
-    pub(crate) fn segment_bytes(&self) -> u64 {
-        todo!()
-    }
-    /// Appends, buffered. Ordinary appends leave the reserve and what is promised to others
-    /// alone; `uses_reserve` (deletes) may use the reserve. For commits that hold a
-    /// [`Reservation`] use `append_promised`.
-    pub(crate) fn append(&self, _batch: &mut Batch, _uses_reserve: bool) -> Result<Appended> {
-        todo!()
-    }
-    /// Appends in space promised earlier: does not fail for space while the batch fits the promise.
-    pub(crate) fn append_promised(
-        &self,
-        _batch: &mut Batch,
-        _promise: &mut Reservation,
-    ) -> Result<Appended> {
-        todo!()
-    }
-    pub(crate) fn append_cancel(&self, _batch_id: u64) -> Result<Lsn> {
-        todo!()
-    }
-    /// On the decider's volume the record stays until `forget_decision`.
-    pub(crate) fn append_resolve(&self, _global: GlobalTxn, _committed: bool) -> Result<Lsn> {
-        todo!()
-    }
-    /// Every participant has a durable resolve record: the decision need not be kept.
-    pub(crate) fn forget_decision(&self, _global: GlobalTxn) {
-        todo!()
-    }
-    pub(crate) fn sync_to(&self, _lsn: Lsn) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn end(&self) -> Lsn {
-        todo!()
-    }
-    pub(crate) fn durable(&self) -> Lsn {
-        todo!()
-    }
-    /// Appends the value of the item at `at` to `value`. Ok(false): another item is there now.
-    /// The caller holds an epoch guard since before it learned of `at`.
-    pub(crate) fn read(
-        &self,
-        _at: Location,
-        _tree: u32,
-        _key: &[u8],
-        _value: &mut Vec<u8>,
-    ) -> Result<bool> {
-        todo!()
-    }
-    /// The item at `at` (never a tombstone's place) is dead.
-    pub(crate) fn mark_dead(&self, _at: Location) {
-        todo!()
-    }
+impl Core {
     /// No item with a smaller seq will be appended any more: lets segments with overtaking
     /// tombstones go. Optional.
-    pub(crate) fn set_oldest_pending(&self, _seq: u64) {
-        todo!()
+    pub(crate) fn set_oldest_pending(&self, seq: u64) {
+        self.oldest_pending.fetch_max(seq, AcqRel);
     }
-    pub(crate) fn reserve(&self, _bytes: u64) -> Result<Reservation> {
-        todo!()
-    }
-    pub(crate) fn poison(&self, _why: Error) {
-        todo!()
-    }
-    pub(crate) fn poisoned(&self) -> Option<Error> {
-        todo!()
-    }
+
+    /// Figures.
     pub(crate) fn stats(&self) -> LogStats {
-        todo!()
-    }
-    pub(crate) fn close(&self) -> Result<()> {
-        todo!()
-    }
-    /// One step of background work; true if something was done.
-    pub(crate) fn background_step(&self) -> Result<bool> {
-        todo!()
+        let members: u64 = self.superblock.lock().members.iter().map(|m| m.bytes).sum();
+        let ledger = self.ledger.lock();
+        let live = ledger
+            .in_use
+            .values()
+            .filter_map(|id| self.table.get(*id))
+            .map(|s| s.live.load(Acquire).max(0) as u64);
+        let grows = self.superblock.lock().members.iter().any(|m| m.grows);
+        LogStats {
+            capacity_bytes: if grows && self.limit_bytes != u64::MAX {
+                self.limit_bytes
+            } else {
+                members
+            },
+            used_bytes: ledger.in_use.len() as u64 * self.segment_bytes,
+            live_bytes: live.sum(),
+            frames: self.frames.load(Relaxed),
+            syncs: self.syncs.load(Relaxed),
+            recovered_items: self.recovered_items.load(Relaxed),
+            discarded_bytes: self.discarded_bytes.load(Relaxed),
+        }
     }
 }

@@ -1,0 +1,275 @@
+//! Work that nobody waits for: writing what filled up, writing ahead, freeing what is dead.
+//!
+//! Invariant: a segment is free only after a slot that says so is durable, after what
+//! superseded its items is durable, and after every reader that might hold a place in it is gone.
+
+use super::{
+    core::Core,
+    table::{FREE, LEAVING, SEALED},
+};
+use crate::{
+    Error, ErrorKind, Result,
+    format::{
+        SEGMENT_HEADER_BYTES,
+        segment::{SegmentHeader, State},
+    },
+};
+use std::{
+    sync::{Arc, atomic::Ordering::*},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+const ZEROS: usize = 1 << 20;
+/// A lost wake-up costs no more than this.
+const PAUSE: Duration = Duration::from_millis(100);
+
+impl Core {
+    /// One step of background work; true if something was done.
+    pub(crate) fn background_step(self: &Arc<Self>) -> Result<bool> {
+        self.check_writable()?;
+        let mut worked = false;
+        if !self.appender.lock().opened.is_empty() {
+            self.flush(false)?;
+            worked = true;
+        }
+        worked |= self.write_ahead()?;
+        worked |= self.free_dead()?;
+        // Lets readers' epochs pass, so that what was freed can be used.
+        crossbeam_epoch::pin().flush();
+        Ok(worked)
+    }
+
+    pub(super) fn nudge(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Keeps one segment ready whose use changes no metadata of the file, while commits are synced.
+    fn write_ahead(&self) -> Result<bool> {
+        if self.syncs_lately.load(Relaxed) == 0 {
+            return Ok(false);
+        }
+        let next = {
+            let mut space = self.space.lock();
+            if !space.ready.is_empty() {
+                None
+            } else {
+                space.raw.pop_front()
+            }
+        };
+        let Some(id) = next else { return Ok(false) };
+        self.syncs_lately.store(0, Relaxed);
+        self.make_ready(id)?;
+        Ok(true)
+    }
+
+    /// Writes zeros over a free segment and syncs them.
+    pub(super) fn make_ready(&self, id: u64) -> Result<()> {
+        let written = self.table.get(id).is_some_and(|s| s.written.load(Relaxed));
+        if !written {
+            let result = self.write_zeros(id);
+            if let Err(e) = result {
+                self.space.lock().raw.push_back(id);
+                // No room for it now: it stays raw, and whoever needs it hears of it.
+                return if e.kind() == ErrorKind::VolumeFull {
+                    Ok(())
+                } else {
+                    Err(e)
+                };
+            }
+            self.sync_device(self.segment_place(id).0)?;
+        }
+        self.space.lock().ready.push_back(id);
+        Ok(())
+    }
+
+    /// Writes zeros over all of a free segment but its header.
+    pub(super) fn write_zeros(&self, id: u64) -> Result<()> {
+        let (device, start) = self.segment_place(id);
+        let zeros = vec![0; ZEROS];
+        let mut at = SEGMENT_HEADER_BYTES as u64;
+        while at < self.segment_bytes {
+            let n = (self.segment_bytes - at).min(ZEROS as u64);
+            // CRASH: a free segment with some zeros in it: its header says what it is.
+            match self.devices[device].write_at(&zeros[..n as usize], start + at) {
+                Ok(()) => at += n,
+                Err(e) if e.kind() == std::io::ErrorKind::StorageFull => {
+                    return Err(self
+                        .io_error("write ahead on", device, start + at, e)
+                        .with_kind(ErrorKind::VolumeFull));
+                }
+                Err(e) => return self.or_poison("write ahead on", device, start + at, Err(e)),
+            }
+        }
+        if let Some(segment) = self.table.get(id) {
+            segment.written.store(true, Relaxed);
+        }
+        Ok(())
+    }
+
+    fn free_dead(self: &Arc<Self>) -> Result<bool> {
+        let dead = self.dead_segments();
+        if dead.is_empty() {
+            return Ok(false);
+        }
+        // What superseded the items in them must not be lost when they are gone.
+        self.sync_to(self.end())?;
+        let mut freed = false;
+        for (sequence, id) in dead {
+            // Once more for the copy of the header, which follows the first sync.
+            for _ in 0..2 {
+                if !self.is_written(id) {
+                    self.flush(true)?;
+                }
+            }
+            if self.is_written(id) {
+                self.free(id, sequence)?;
+                freed = true;
+            }
+        }
+        Ok(freed)
+    }
+
+    /// Sealed segments that nothing needs: sequence and id.
+    fn dead_segments(&self) -> Vec<(u64, u64)> {
+        let ledger = self.ledger.lock();
+        let entries: Vec<_> = ledger
+            .in_use
+            .iter()
+            .filter_map(|(&sequence, &id)| Some((sequence, id, self.table.get(id)?)))
+            .collect();
+        // The two oldest items: of a segment's others, one of them is the oldest.
+        let mut oldest = [(u64::MAX, u64::MAX); 2];
+        for (_, id, segment) in &entries {
+            let entry = (segment.min_item.load(Acquire), *id);
+            if entry < oldest[0] {
+                oldest = [entry, oldest[0]];
+            } else if entry < oldest[1] {
+                oldest[1] = entry;
+            }
+        }
+        let pending = self.oldest_pending.load(Acquire);
+        let mut dead = Vec::new();
+        for (sequence, id, segment) in entries {
+            let others = if oldest[0].1 == id {
+                oldest[1].0
+            } else {
+                oldest[0].0
+            };
+            let tombstones_needed = segment.tombstones.load(Acquire) > 0
+                && (others <= segment.max_tombstone.load(Acquire)
+                    || pending < segment.max_overtaking.load(Acquire));
+            if segment.state.load(Acquire) == SEALED
+                && segment.live.load(Acquire) == 0
+                && !tombstones_needed
+                && !ledger.is_pinned(id, sequence, self.segment_bytes)
+            {
+                dead.push((sequence, id));
+            }
+        }
+        dead
+    }
+
+    fn free(self: &Arc<Self>, id: u64, sequence: u64) -> Result<()> {
+        let Some(segment) = self.table.get(id) else {
+            return Ok(());
+        };
+        let generation = segment.generation.fetch_add(2, Relaxed) + 1;
+        self.write_free(id, sequence, segment.epoch.load(Relaxed), generation)?;
+        self.ledger.lock().freed(id, sequence);
+        segment.state.store(LEAVING, Release);
+        segment.set_buffer(None);
+        let core = Arc::downgrade(self);
+        let guard = crossbeam_epoch::pin();
+        guard.defer(move || {
+            if let Some(core) = core.upgrade() {
+                core.readmit(id);
+            }
+        });
+        guard.flush();
+        Ok(())
+    }
+
+    /// Every reader that might have held a place in it is gone.
+    fn readmit(&self, id: u64) {
+        let Some(segment) = self.table.get(id) else {
+            return;
+        };
+        segment.state.store(FREE, Release);
+        let mut space = self.space.lock();
+        if segment.written.load(Relaxed) {
+            space.ready.push_back(id);
+        } else {
+            space.raw.push_back(id);
+        }
+    }
+
+    /// Makes it durable that a segment holds nothing.
+    pub(super) fn write_free(
+        &self,
+        id: u64,
+        sequence: u64,
+        epoch: u64,
+        generation: u64,
+    ) -> Result<()> {
+        let header = SegmentHeader {
+            state: State::Free,
+            generation,
+            volume: self.volume,
+            segment: id,
+            sequence,
+            epoch,
+            chain: 0,
+            end: 0,
+            horizon: self.durable(),
+        };
+        // CRASH: in use in both slots, or free in the newer: either is right, as nothing in
+        // the segment is live. It is not written to before the sync.
+        self.write_header(&header)?;
+        self.sync_device(self.segment_place(id).0)?;
+        self.write_header(&SegmentHeader {
+            generation: generation + 1,
+            ..header
+        })
+    }
+}
+
+/// The thread that takes background steps.
+pub(super) fn spawn(core: &Arc<Core>) -> Result<Option<JoinHandle<()>>> {
+    if !core.background {
+        return Ok(None);
+    }
+    let core = Arc::clone(core);
+    let thread = std::thread::Builder::new().name("helium-log".to_owned());
+    let work = move || {
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(&core)));
+        if result.is_err() {
+            core.poison(Error::new(
+                ErrorKind::Poisoned,
+                "the log's background thread panicked",
+            ));
+        }
+    };
+    thread
+        .spawn(work)
+        .map(Some)
+        .map_err(|e| Error::io("start the log's background thread", e))
+}
+
+fn run(core: &Arc<Core>) {
+    loop {
+        let worked = match core.background_step() {
+            Ok(worked) => worked,
+            // The volume is poisoned, or full: appends say so.
+            Err(e) if e.kind() == ErrorKind::VolumeFull => false,
+            Err(_) => return,
+        };
+        let mut stop = core.stop.lock();
+        if !*stop && !worked {
+            core.wake.wait_for(&mut stop, PAUSE);
+        }
+        if *stop {
+            return;
+        }
+    }
+}

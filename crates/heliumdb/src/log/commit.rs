@@ -1,0 +1,208 @@
+//! Group commit: many threads' commits share one write and one sync.
+//!
+//! Invariant: `durable` only passes a position after everything below it was written and
+//! the devices it lies on were synced. A block is written again only while nothing in it
+//! was acknowledged.
+
+use super::{Lsn, buffer::SegmentBuffer, core::Core};
+use crate::{
+    Result, format::SEGMENT_HEADER_BYTES, format::segment::SegmentHeader, limits::BLOCK_BYTES,
+};
+use parking_lot::{Condvar, Mutex};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::Ordering::*},
+};
+
+/// A segment that is not wholly written.
+pub(super) struct Active {
+    header: SegmentHeader,
+    buffer: Arc<SegmentBuffer>,
+    flushed: usize,
+    stage: Stage,
+}
+
+/// How far a segment's header got.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Unwritten,
+    Written,
+    /// Durable in one slot: the other may be written.
+    Durable,
+    Copied,
+}
+
+impl Active {
+    pub(super) fn new(header: SegmentHeader, buffer: Arc<SegmentBuffer>) -> Self {
+        Self {
+            header,
+            buffer,
+            flushed: SEGMENT_HEADER_BYTES,
+            stage: Stage::Unwritten,
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.stage == Stage::Copied
+            && self.buffer.sealed()
+            && self.flushed == self.buffer.published().len()
+    }
+}
+
+/// What the flusher knows.
+#[derive(Default)]
+pub(super) struct Flush {
+    active: VecDeque<Active>,
+    /// Wholly written segments still in memory, oldest first: id and sequence.
+    cached: VecDeque<(u64, u64)>,
+    /// Bit per device written since its last sync.
+    dirty: u64,
+}
+
+/// Who leads, and who waits.
+#[derive(Default)]
+pub(super) struct Group {
+    leading: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Group {
+    pub(super) fn wake_all(&self) {
+        self.changed.notify_all();
+    }
+}
+
+impl Core {
+    /// Returns when everything appended before `lsn` is durable.
+    pub(crate) fn sync_to(&self, lsn: Lsn) -> Result<()> {
+        loop {
+            if self.durable() >= lsn {
+                return Ok(());
+            }
+            let mut leading = self.group.leading.lock();
+            if self.durable() >= lsn {
+                return Ok(());
+            }
+            self.check_writable()?;
+            if *leading {
+                self.group.changed.wait(&mut leading);
+                continue;
+            }
+            *leading = true;
+            drop(leading);
+            let result = self.flush(true);
+            *self.group.leading.lock() = false;
+            self.group.changed.notify_all();
+            result?;
+        }
+    }
+
+    /// Keeps the memory of unwritten segments bounded: wakes the background thread early,
+    /// and writes here when that does not keep up.
+    pub(super) fn relieve(&self, waiting: usize) -> Result<()> {
+        let most = if self.background {
+            (self.cache_segments / 2).max(2)
+        } else {
+            2
+        };
+        if waiting >= most {
+            self.flush(false)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what was appended; with `sync`, all of it, and makes it durable.
+    pub(super) fn flush(&self, sync: bool) -> Result<()> {
+        let mut flush = self.flush.lock();
+        self.check_writable()?;
+        let (target, opened) = self.cut(sync);
+        flush.active.extend(opened);
+        let mut dirty = flush.dirty;
+        let result = flush.active.iter_mut().try_for_each(|active| {
+            dirty |= 1 << self.segment_place(active.header.segment).0;
+            self.write_active(active)
+        });
+        flush.dirty |= dirty;
+        result?;
+        if sync {
+            self.sync_dirty(&mut flush)?;
+            self.durable.fetch_max(target, AcqRel);
+            self.syncs_lately.fetch_add(1, Relaxed);
+        }
+        self.retire_written(&mut flush);
+        Ok(())
+    }
+
+    fn write_active(&self, active: &mut Active) -> Result<()> {
+        if active.stage == Stage::Unwritten {
+            self.write_header(&active.header)?;
+            active.stage = Stage::Written;
+        } else if active.stage == Stage::Durable {
+            let copy = SegmentHeader {
+                generation: active.header.generation + 1,
+                ..active.header
+            };
+            self.write_header(&copy)?;
+            active.stage = Stage::Copied;
+        }
+        let bytes = active.buffer.published();
+        // Whole blocks only: what is cut off is still being filled.
+        let end = bytes.len() / BLOCK_BYTES * BLOCK_BYTES;
+        if end > active.flushed {
+            let (device, start) = self.segment_place(active.header.segment);
+            let offset = start + active.flushed as u64;
+            // CRASH: any of these sectors may be old, new or torn. Nothing in these blocks was
+            // acknowledged; recovery ends the log at the first frame that is not whole.
+            let result = self.devices[device].write_at(&bytes[active.flushed..end], offset);
+            self.or_poison("write log to", device, offset, result)?;
+            active.flushed = end;
+        }
+        Ok(())
+    }
+
+    fn sync_dirty(&self, flush: &mut Flush) -> Result<()> {
+        for device in (0..self.devices.len()).filter(|d| flush.dirty >> d & 1 == 1) {
+            self.sync_device(device)?;
+        }
+        flush.dirty = 0;
+        for active in flush
+            .active
+            .iter_mut()
+            .filter(|a| a.stage == Stage::Written)
+        {
+            active.stage = Stage::Durable;
+        }
+        Ok(())
+    }
+
+    /// Whether nothing of the segment's present use remains to be written.
+    pub(super) fn is_written(&self, segment: u64) -> bool {
+        self.flush
+            .lock()
+            .active
+            .iter()
+            .all(|a| a.header.segment != segment)
+    }
+
+    /// Forgets segments that are on the device, and lets go of the oldest ones' memory.
+    fn retire_written(&self, flush: &mut Flush) {
+        while let Some(active) = flush.active.front().filter(|a| a.is_done()) {
+            flush
+                .cached
+                .push_back((active.header.segment, active.header.sequence));
+            flush.active.pop_front();
+        }
+        while flush.active.len() + flush.cached.len() > self.cache_segments {
+            let Some((id, sequence)) = flush.cached.pop_front() else {
+                return;
+            };
+            if let Some(segment) = self
+                .table
+                .get(id)
+                .filter(|s| s.sequence.load(Acquire) == sequence)
+            {
+                segment.set_buffer(None);
+            }
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! What all parts of the log share, and the steps that concern all devices at once.
+//!
+//! Invariant: no segment is used before a superblock that counts it is durable.
+
+use super::{
+    Lsn,
+    commit::{Flush, Group},
+    ledger::Ledger,
+    space::Space,
+    table::Table,
+    writer::Appender,
+};
+use crate::{
+    Error, ErrorKind, Result, VolumeId, VolumeOptions,
+    device::Device,
+    format::{
+        SEGMENT_HEADER_BYTES, SEGMENTS_AT, Salt, frame, segment::SegmentHeader,
+        superblock::Superblock,
+    },
+    limits::{self, BLOCK_BYTES},
+};
+use parking_lot::{Condvar, Mutex};
+use std::{
+    io,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering::*},
+    },
+};
+
+/// The log without its background thread.
+pub(crate) struct Core {
+    pub(super) devices: Vec<Box<dyn Device>>,
+    pub(super) segment_bytes: u64,
+    pub(super) volume: VolumeId,
+    pub(super) salt: Salt,
+    pub(super) read_only: bool,
+    pub(super) background: bool,
+    pub(super) limit_bytes: u64,
+    pub(super) cache_segments: usize,
+    pub(super) epoch: AtomicU64,
+    pub(super) table: Table,
+    pub(super) space: Arc<Mutex<Space>>,
+    pub(super) superblock: Mutex<Superblock>,
+    /// Held while files are made longer, so that no segment is counted twice.
+    growing: Mutex<()>,
+    pub(super) appender: Mutex<Appender>,
+    pub(super) flush: Mutex<Flush>,
+    pub(super) group: Group,
+    pub(super) ledger: Mutex<Ledger>,
+    pub(super) end: AtomicU64,
+    pub(super) durable: AtomicU64,
+    pub(super) oldest_pending: AtomicU64,
+    pub(super) poison: OnceLock<Error>,
+    pub(super) closed: AtomicBool,
+    pub(super) stop: Mutex<bool>,
+    pub(super) wake: Condvar,
+    pub(super) frames: AtomicU64,
+    pub(super) syncs: AtomicU64,
+    pub(super) recovered_items: AtomicU64,
+    pub(super) discarded_bytes: AtomicU64,
+    /// Syncs asked for since the last segment was taken: whether writing ahead pays.
+    pub(super) syncs_lately: AtomicU64,
+}
+
+impl Core {
+    pub(super) fn new(
+        devices: Vec<Box<dyn Device>>,
+        superblock: Superblock,
+        options: &VolumeOptions,
+    ) -> Self {
+        let segment_bytes = superblock.segment_bytes;
+        let grows = superblock.members.iter().any(|m| m.grows);
+        let largest = if grows {
+            limits::VOLUME_BYTES_MAX / segment_bytes
+        } else {
+            let per_device = superblock
+                .members
+                .iter()
+                .map(|m| m.bytes / segment_bytes)
+                .max();
+            per_device.unwrap_or(0) * devices.len() as u64
+        };
+        let segments_max = largest.min(limits::VOLUME_BYTES_MAX / segment_bytes);
+        Self {
+            segment_bytes,
+            volume: superblock.volume,
+            salt: Salt::of(superblock.volume),
+            read_only: options.read_only,
+            background: options.background_thread && !options.read_only,
+            limit_bytes: options.limit_bytes.unwrap_or(u64::MAX),
+            cache_segments: (options.write_cache_bytes / segment_bytes).max(2) as usize,
+            epoch: AtomicU64::new(superblock.epoch),
+            table: Table::new(segments_max),
+            space: Arc::default(),
+            superblock: Mutex::new(superblock),
+            growing: Mutex::default(),
+            appender: Mutex::new(Appender::new(1)),
+            flush: Mutex::default(),
+            group: Group::default(),
+            ledger: Mutex::default(),
+            end: AtomicU64::new(0),
+            durable: AtomicU64::new(0),
+            oldest_pending: AtomicU64::new(0),
+            poison: OnceLock::new(),
+            closed: AtomicBool::new(false),
+            stop: Mutex::new(false),
+            wake: Condvar::new(),
+            frames: AtomicU64::new(0),
+            syncs: AtomicU64::new(0),
+            recovered_items: AtomicU64::new(0),
+            discarded_bytes: AtomicU64::new(0),
+            syncs_lately: AtomicU64::new(0),
+            devices,
+        }
+    }
+
+    /// The device and the offset on it of a byte of the address space.
+    pub(super) fn place(&self, address: u64) -> (usize, u64) {
+        let (segment, within) = (address / self.segment_bytes, address % self.segment_bytes);
+        let n = self.devices.len() as u64;
+        (
+            (segment % n) as usize,
+            SEGMENTS_AT + segment / n * self.segment_bytes + within,
+        )
+    }
+
+    /// Where a segment starts.
+    pub(super) fn segment_place(&self, segment: u64) -> (usize, u64) {
+        self.place(segment * self.segment_bytes)
+    }
+
+    /// Bytes of a segment that frames can use.
+    pub(super) fn usable(&self) -> u64 {
+        self.segment_bytes - SEGMENT_HEADER_BYTES as u64 - frame::HEADER_BYTES as u64
+    }
+
+    /// Room that only deletes and outcomes may use: each delete may have to be synced alone.
+    pub(super) fn reserve_bytes(&self) -> u64 {
+        let deletes = limits::DELETES_WHEN_FULL * BLOCK_BYTES as u64;
+        (deletes.div_ceil(self.usable()) + 1).max(2) * self.usable()
+    }
+
+    pub(crate) fn volume_id(&self) -> VolumeId {
+        self.volume
+    }
+
+    pub(crate) fn segment_bytes(&self) -> u64 {
+        self.segment_bytes
+    }
+
+    pub(crate) fn end(&self) -> Lsn {
+        self.end.load(Acquire)
+    }
+
+    pub(crate) fn durable(&self) -> Lsn {
+        self.durable.load(Acquire)
+    }
+
+    /// Nothing is acknowledged from now on. The first reason is kept.
+    pub(crate) fn poison(&self, why: Error) {
+        if self.poison.set(why).is_ok() {
+            tracing::error!(
+                "the volume is read-only from now on: {}",
+                self.poison.get().map_or("".into(), Error::to_string)
+            );
+        }
+        self.group.wake_all();
+    }
+
+    pub(crate) fn poisoned(&self) -> Option<Error> {
+        self.poison.get().cloned()
+    }
+
+    /// Refuses to go on after a failure, and on closed and read-only volumes.
+    pub(super) fn check_writable(&self) -> Result<()> {
+        if let Some(why) = self.poison.get() {
+            return Err(why.clone().with_kind(ErrorKind::Poisoned).context(
+                "the volume is read-only until it is opened again, because of an earlier failure",
+            ));
+        }
+        if self.closed.load(Acquire) {
+            return Err(Error::new(ErrorKind::Closed, "the volume is closed"));
+        }
+        if self.read_only {
+            return Err(Error::new(
+                ErrorKind::ReadOnly,
+                "the volume was opened read-only",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Poisons the volume if `result` is a failure of the device.
+    pub(super) fn or_poison<T>(
+        &self,
+        what: &str,
+        device: usize,
+        offset: u64,
+        result: io::Result<T>,
+    ) -> Result<T> {
+        result.map_err(|e| {
+            let error = self.io_error(what, device, offset, e);
+            self.poison(error.clone());
+            error
+        })
+    }
+
+    pub(super) fn io_error(
+        &self,
+        what: &str,
+        device: usize,
+        offset: u64,
+        error: io::Error,
+    ) -> Error {
+        Error::io(
+            format_args!("{what} {} at offset {offset}", self.devices[device].name()),
+            error,
+        )
+    }
+
+    /// Writes one slot of a segment's header. Not synced.
+    pub(super) fn write_header(&self, header: &SegmentHeader) -> Result<()> {
+        let mut slot = [0; BLOCK_BYTES];
+        header.encode(&mut slot, self.salt);
+        let (device, offset) = self.segment_place(header.segment);
+        let offset = offset + (header.slot() * BLOCK_BYTES) as u64;
+        // CRASH: old, new or torn slot; the other slot is durable, and whole, with the state before.
+        self.or_poison(
+            "write segment header of",
+            device,
+            offset,
+            self.devices[device].write_at(&slot, offset),
+        )
+    }
+
+    pub(super) fn sync_device(&self, device: usize) -> Result<()> {
+        self.syncs.fetch_add(1, Relaxed);
+        // CRASH: any subset of what was written since the last sync survives: recovery's
+        // scan ends the log at the first frame that is not whole.
+        self.or_poison("sync", device, 0, self.devices[device].sync())
+    }
+
+    pub(super) fn sync_all(&self) -> Result<()> {
+        (0..self.devices.len()).try_for_each(|device| self.sync_device(device))
+    }
+
+    /// Makes a change to the superblock durable on every device.
+    pub(super) fn update_superblock(&self, change: impl FnOnce(&mut Superblock)) -> Result<()> {
+        let mut current = self.superblock.lock();
+        let mut next = current.clone();
+        change(&mut next);
+        next.generation += 1;
+        for (i, device) in self.devices.iter().enumerate() {
+            next.device = i as u32;
+            let offset = (next.block() * BLOCK_BYTES) as u64;
+            // CRASH: some devices have the new generation, one perhaps a torn block; each
+            // still has the one before in its other block, and the highest of all counts.
+            self.or_poison(
+                "write superblock of",
+                i,
+                offset,
+                device.write_at(&next.encode(), offset),
+            )?;
+        }
+        self.sync_all()?;
+        *current = next;
+        Ok(())
+    }
+
+    /// Makes files longer, by at least one segment each; false if they cannot be.
+    pub(super) fn grow(&self) -> Result<bool> {
+        let _one = self.growing.lock();
+        let members = self.superblock.lock().members.clone();
+        let Some(shortest) = members.iter().filter(|m| m.grows).map(|m| m.bytes).min() else {
+            return Ok(false);
+        };
+        let old = shortest.saturating_sub(SEGMENTS_AT) / self.segment_bytes;
+        let mut step = (old / 8).clamp(4, 64);
+        while step > 0 {
+            let bytes = SEGMENTS_AT + (old + step) * self.segment_bytes;
+            let total: u64 = members
+                .iter()
+                .map(|m| if m.grows { bytes } else { m.bytes })
+                .sum();
+            if total <= self.limit_bytes.min(limits::VOLUME_BYTES_MAX) && self.grow_to(bytes)? {
+                return Ok(true);
+            }
+            step /= 2;
+        }
+        Ok(false)
+    }
+
+    /// False if there is no room for it.
+    fn grow_to(&self, bytes: u64) -> Result<bool> {
+        let members = self.superblock.lock().members.clone();
+        for (i, member) in members.iter().enumerate().filter(|(_, m)| m.grows) {
+            // CRASH: a file longer than its superblocks say: the next growth finds it so.
+            match self.devices[i].grow(bytes) {
+                Ok(()) => {}
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        io::ErrorKind::StorageFull
+                            | io::ErrorKind::QuotaExceeded
+                            | io::ErrorKind::FileTooLarge
+                    ) =>
+                {
+                    return Ok(false);
+                }
+                Err(e) => return Err(self.io_error("lengthen", i, member.bytes, e)),
+            }
+        }
+        self.sync_all()?;
+        self.update_superblock(|next| {
+            next.members
+                .iter_mut()
+                .filter(|m| m.grows)
+                .for_each(|m| m.bytes = bytes);
+        })?;
+        let mut space = self.space.lock();
+        let n = self.devices.len() as u64;
+        for (i, member) in members.iter().enumerate().filter(|(_, m)| m.grows) {
+            let indexes = self.segments_in(member.bytes)..self.segments_in(bytes);
+            space.raw.extend(indexes.map(|index| index * n + i as u64));
+        }
+        space.raw.make_contiguous().sort_unstable();
+        Ok(true)
+    }
+
+    /// Segments on a device of so many bytes.
+    pub(super) fn segments_in(&self, bytes: u64) -> u64 {
+        bytes.saturating_sub(SEGMENTS_AT) / self.segment_bytes
+    }
+
+    /// Ids of all segments that the superblock counts.
+    pub(super) fn all_segments(&self) -> Vec<u64> {
+        let members = self.superblock.lock().members.clone();
+        let n = members.len() as u64;
+        let mut ids: Vec<u64> = Vec::new();
+        for (i, member) in members.iter().enumerate() {
+            ids.extend((0..self.segments_in(member.bytes)).map(|index| index * n + i as u64));
+        }
+        ids.sort_unstable();
+        ids
+    }
+}

@@ -1,0 +1,343 @@
+//! Which devices make up a volume, and making one of blank devices.
+//!
+//! Invariant: nothing that is not ours or blank is written to, unless truncation asks for it.
+
+use super::{Core, Found, Log, Replay, background, recovery, walk::newer};
+use crate::{
+    Error, ErrorKind, Result, VolumeId, VolumeOptions,
+    device::{Device, aligned::AlignedBuffer},
+    format::{
+        Look, SEGMENT_HEADER_BYTES, SEGMENTS_AT,
+        superblock::{MAY_HOLD_CANCELS, Member, Superblock, has_magic},
+    },
+    limits::{self, BLOCK_BYTES},
+};
+use std::{fs::File, io::Read, sync::Arc};
+
+impl Log {
+    /// Blank, ours, or an error (foreign bytes, mixed devices, damage).
+    pub(crate) fn probe(devices: &[Box<dyn Device>]) -> Result<Found> {
+        match load(devices)? {
+            None => Ok(Found::Blank),
+            Some(_) => Ok(Found::Volume),
+        }
+    }
+
+    /// Probe, then create or open as the options say.
+    pub(crate) fn open_or_create(
+        devices: Vec<Box<dyn Device>>,
+        options: &VolumeOptions,
+        sink: &mut dyn Replay,
+    ) -> Result<Arc<Log>> {
+        if options.truncate {
+            return Self::create(devices, options);
+        }
+        match Self::probe(&devices)? {
+            Found::Volume => Self::open(devices, options, sink),
+            Found::Blank if options.create && !options.read_only => Self::create(devices, options),
+            Found::Blank => Err(not_ours(
+                devices.first(),
+                "blank, and was not to be formatted",
+            )),
+        }
+    }
+
+    /// Recovers. With `read_only` writes nothing.
+    pub(crate) fn open(
+        devices: Vec<Box<dyn Device>>,
+        options: &VolumeOptions,
+        sink: &mut dyn Replay,
+    ) -> Result<Arc<Log>> {
+        let superblock = load(&devices)?.ok_or_else(|| not_ours(devices.first(), "blank"))?;
+        let core = Core::new(devices, superblock, options);
+        recovery::recover(&core, sink)?;
+        Self::start(core)
+    }
+
+    /// Formats the devices, whatever they hold: ask [`Log::probe`] first unless truncating.
+    pub(crate) fn create(
+        devices: Vec<Box<dyn Device>>,
+        options: &VolumeOptions,
+    ) -> Result<Arc<Log>> {
+        if options.read_only {
+            return Err(Error::new(
+                ErrorKind::ReadOnly,
+                "a volume cannot be formatted read-only",
+            ));
+        }
+        let superblock = plan(&devices, options)?;
+        let grows = superblock.members.iter().any(|m| m.grows);
+        for device in &devices {
+            wipe(device.as_ref(), superblock.segment_bytes)?;
+        }
+        let core = Core::new(devices, superblock, options);
+        core.sync_all()?;
+        core.space.lock().raw.extend(core.all_segments());
+        if grows {
+            while core.space.lock().available(core.usable())
+                < core.reserve_bytes() + 2 * core.usable()
+            {
+                if !core.grow()? {
+                    return Err(Error::new(
+                        ErrorKind::VolumeFull,
+                        "there is no room for a new volume",
+                    ));
+                }
+            }
+        }
+        // CRASH: one superblock or none: `look_at` takes a device with a torn first one for
+        // blank. With both, the volume is there.
+        core.update_superblock(|_| {})?;
+        if core.superblock.lock().generation < 2 {
+            core.update_superblock(|_| {})?;
+        }
+        let start = core.segment_bytes;
+        core.end.store(start, std::sync::atomic::Ordering::Release);
+        core.durable
+            .store(start, std::sync::atomic::Ordering::Release);
+        let first = core.space.lock().raw.pop_front();
+        if let Some(id) = first {
+            core.make_ready(id)?;
+        }
+        Self::start(core)
+    }
+
+    fn start(core: Core) -> Result<Arc<Log>> {
+        let core = Arc::new(core);
+        let worker = background::spawn(&core)?;
+        Ok(Arc::new(Log::new(core, worker)))
+    }
+}
+
+impl Core {
+    /// Makes it durable that cancel records may follow.
+    pub(super) fn announce_cancels(&self) -> Result<()> {
+        if self.superblock.lock().flags & MAY_HOLD_CANCELS == 0 {
+            self.update_superblock(|next| next.flags |= MAY_HOLD_CANCELS)?;
+        }
+        Ok(())
+    }
+}
+
+fn not_ours(device: Option<&Box<dyn Device>>, what: &str) -> Error {
+    let name = device.map_or("the volume", |d| d.name());
+    Error::new(ErrorKind::NotAVolume, format!("{name} is {what}"))
+}
+
+/// The volume's newest superblock; `None` if all devices are blank.
+fn load(devices: &[Box<dyn Device>]) -> Result<Option<Superblock>> {
+    if devices.is_empty() {
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            "a volume needs a device",
+        ));
+    }
+    let looks: Vec<Option<Superblock>> = devices
+        .iter()
+        .map(|d| look_at(d.as_ref()))
+        .collect::<Result<_>>()?;
+    let Some(newest) = looks.iter().flatten().max_by_key(|s| s.generation) else {
+        return Ok(None);
+    };
+    // Formatting that was cut short: no device was ever in use.
+    if newest.generation == 1 && looks.iter().any(Option::is_none) {
+        return Ok(None);
+    }
+    for (i, (device, look)) in devices.iter().zip(&looks).enumerate() {
+        check_member(i, device.as_ref(), look.as_ref(), newest)?;
+    }
+    if devices.len() < newest.members.len() {
+        return Err(mismatch(format!(
+            "the volume on {} has {} devices, but {} are named: the one after {} is missing",
+            devices[0].name(),
+            newest.members.len(),
+            devices.len(),
+            devices[devices.len() - 1].name(),
+        )));
+    }
+    Ok(Some(newest.clone()))
+}
+
+fn check_member(
+    i: usize,
+    device: &dyn Device,
+    look: Option<&Superblock>,
+    newest: &Superblock,
+) -> Result<()> {
+    let name = device.name();
+    let Some(look) = look else {
+        return Err(mismatch(format!(
+            "{name} is blank, while other devices named with it hold a volume"
+        )));
+    };
+    if look.volume != newest.volume || look.members.len() != newest.members.len() {
+        return Err(mismatch(format!(
+            "{name} belongs to another volume than the devices named with it"
+        )));
+    }
+    let ours = look.device as usize;
+    if look.members[ours].id != newest.members[ours].id {
+        return Err(mismatch(format!(
+            "{name} belongs to another volume than the devices named with it"
+        )));
+    }
+    if ours != i {
+        return Err(mismatch(format!(
+            "{name} is device {} of its volume, but is named as device {}: name the devices in their order, each once",
+            ours + 1,
+            i + 1
+        )));
+    }
+    let bytes = newest.members[i].bytes;
+    if device.len() < bytes {
+        return Err(mismatch(format!(
+            "{name} was truncated: it has {} bytes of {bytes}",
+            device.len()
+        )));
+    }
+    Ok(())
+}
+
+fn mismatch(message: String) -> Error {
+    Error::new(ErrorKind::DeviceMismatch, message)
+}
+
+/// What one device says of itself; `None` if it is blank.
+fn look_at(device: &dyn Device) -> Result<Option<Superblock>> {
+    let len = device.len().min(2 * BLOCK_BYTES as u64) as usize;
+    let mut bytes = AlignedBuffer::new(2 * BLOCK_BYTES);
+    let read = if len == bytes.len() {
+        device.read_at_uncached(&mut bytes, 0)
+    } else {
+        device.read_at(&mut bytes[..len], 0)
+    };
+    read.map_err(|e| Error::io(format_args!("read superblock of {}", device.name()), e))?;
+    let looks = [0, 1].map(|block| Superblock::decode(&bytes[block * BLOCK_BYTES..], block));
+    let mut best: Option<Superblock> = None;
+    for look in &looks {
+        match look {
+            Look::Newer(version) => return Err(newer(device.name(), *version)),
+            Look::Good(s) if best.as_ref().is_none_or(|b| b.generation < s.generation) => {
+                best = Some(s.clone())
+            }
+            _ => {}
+        }
+    }
+    let unfinished = looks[0] == Look::Blank && has_magic(&bytes[BLOCK_BYTES..]);
+    if best.is_some() {
+        Ok(best)
+    } else if looks == [Look::Blank, Look::Blank] || unfinished {
+        Ok(None)
+    } else if has_magic(&bytes) || has_magic(&bytes[BLOCK_BYTES..]) {
+        let name = device.name();
+        Err(Error::new(
+            ErrorKind::Damaged,
+            format!("{name} is damaged at offset 0: neither copy of its superblock is whole"),
+        ))
+    } else {
+        let name = device.name();
+        Err(Error::new(
+            ErrorKind::NotAVolume,
+            format!("{name} holds something that is not a Helium volume: it was left alone"),
+        ))
+    }
+}
+
+/// The superblock of the volume that these devices will be.
+fn plan(devices: &[Box<dyn Device>], options: &VolumeOptions) -> Result<Superblock> {
+    if devices.is_empty() || devices.len() > limits::DEVICES_MAX {
+        let message = format!(
+            "a volume has 1 to {} devices, not {}",
+            limits::DEVICES_MAX,
+            devices.len()
+        );
+        return Err(Error::new(ErrorKind::InvalidArgument, message));
+    }
+    let share = limits::VOLUME_BYTES_MAX / devices.len() as u64;
+    let mut members = Vec::new();
+    for device in devices {
+        // A growing volume that is truncated goes on growing.
+        let grew = look_at(device.as_ref())
+            .ok()
+            .flatten()
+            .is_some_and(|s| s.members[s.device as usize].grows);
+        let grows = device.can_grow() && (device.is_empty() || grew);
+        let bytes = if grows {
+            SEGMENTS_AT
+        } else {
+            device.len().min(share)
+        };
+        if !grows && bytes < SEGMENTS_AT + (8 << 20) {
+            return Err(too_small(device.name(), device.len()));
+        }
+        members.push(Member {
+            id: random()?,
+            bytes,
+            grows,
+        });
+    }
+    let capacity = if members.iter().any(|m| m.grows) {
+        options.limit_bytes.unwrap_or(u64::MAX)
+    } else {
+        members.iter().map(|m| m.bytes).sum()
+    };
+    if capacity < limits::VOLUME_BYTES_MIN {
+        return Err(too_small(devices[0].name(), capacity));
+    }
+    for (device, member) in devices.iter().zip(&members).filter(|(_, m)| m.grows) {
+        let result = device.grow(member.bytes);
+        result.map_err(|e| Error::io(format_args!("lengthen {}", device.name()), e))?;
+    }
+    Ok(Superblock {
+        flags: 0,
+        generation: 0,
+        volume: VolumeId(random()?),
+        device: 0,
+        segment_bytes: if capacity < 512 << 20 {
+            1 << 20
+        } else {
+            8 << 20
+        },
+        epoch: 1,
+        members,
+    })
+}
+
+fn too_small(name: &str, bytes: u64) -> Error {
+    let min = limits::VOLUME_BYTES_MIN;
+    Error::new(
+        ErrorKind::VolumeTooSmall,
+        format!("{name} has {bytes} bytes: a volume needs {min}"),
+    )
+}
+
+fn random() -> Result<[u8; 16]> {
+    let mut id = [0; 16];
+    File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut id))
+        .map_err(|e| Error::io("read /dev/urandom", e))?;
+    Ok(id)
+}
+
+/// Makes a device blank wherever a superblock or a segment header will be looked for.
+fn wipe(device: &dyn Device, segment_bytes: u64) -> Result<()> {
+    let zeros = [0; SEGMENT_HEADER_BYTES];
+    let failed = |e| Error::io(format_args!("format {}", device.name()), e);
+    // CRASH: a volume that was here before is gone from its superblocks on; its segments
+    // are wiped by the formatting that will be asked for again.
+    device.write_at(&zeros, 0).map_err(failed)?;
+    device.sync().map_err(failed)?;
+    let mut header = AlignedBuffer::new(SEGMENT_HEADER_BYTES);
+    let mut offset = SEGMENTS_AT;
+    while offset + segment_bytes <= device.len() {
+        device
+            .read_at_uncached(&mut header, offset)
+            .map_err(failed)?;
+        if header.iter().any(|&b| b != 0) {
+            // CRASH: as above.
+            device.write_at(&zeros, offset).map_err(failed)?;
+        }
+        offset += segment_bytes;
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! What is known of each segment: counters that many threads update without a lock, and
+//! the way to its bytes while they are in memory.
+
+use super::buffer::SegmentBuffer;
+use crossbeam_epoch::{Atomic, Guard, Owned, Shared};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering::*},
+};
+
+const CHUNK: usize = 1024;
+
+pub(super) const FREE: u8 = 0;
+pub(super) const FILLING: u8 = 1;
+pub(super) const SEALED: u8 = 2;
+/// Freed on the device, waiting for readers.
+pub(super) const LEAVING: u8 = 3;
+
+/// One segment.
+pub(super) struct Segment {
+    buffer: Atomic<Arc<SegmentBuffer>>,
+    pub(super) state: AtomicU8,
+    pub(super) sequence: AtomicU64,
+    /// Generation of the newest header slot.
+    pub(super) generation: AtomicU64,
+    pub(super) epoch: AtomicU64,
+    /// Bytes of live items, by their size class.
+    pub(super) live: AtomicI64,
+    pub(super) tombstones: AtomicU64,
+    pub(super) max_tombstone: AtomicU64,
+    pub(super) max_overtaking: AtomicU64,
+    pub(super) min_item: AtomicU64,
+    pub(super) indirect: AtomicBool,
+    /// All of its blocks exist on the medium: a write changes no metadata.
+    pub(super) written: AtomicBool,
+}
+
+impl Segment {
+    fn new() -> Self {
+        Self {
+            buffer: Atomic::null(),
+            state: AtomicU8::new(FREE),
+            sequence: AtomicU64::new(0),
+            generation: AtomicU64::new(0),
+            epoch: AtomicU64::new(0),
+            live: AtomicI64::new(0),
+            tombstones: AtomicU64::new(0),
+            max_tombstone: AtomicU64::new(0),
+            max_overtaking: AtomicU64::new(0),
+            min_item: AtomicU64::new(u64::MAX),
+            indirect: AtomicBool::new(false),
+            written: AtomicBool::new(false),
+        }
+    }
+
+    /// Starts a new use.
+    pub(super) fn begin(&self, sequence: u64, epoch: u64, state: u8) {
+        self.live.store(0, Relaxed);
+        self.tombstones.store(0, Relaxed);
+        self.max_tombstone.store(0, Relaxed);
+        self.max_overtaking.store(0, Relaxed);
+        self.min_item.store(u64::MAX, Relaxed);
+        self.indirect.store(false, Relaxed);
+        self.epoch.store(epoch, Relaxed);
+        self.sequence.store(sequence, Release);
+        self.state.store(state, Release);
+    }
+
+    pub(super) fn buffer<'g>(&self, guard: &'g Guard) -> Option<&'g SegmentBuffer> {
+        let shared = self.buffer.load(Acquire, guard);
+        super::pointer::deref(shared).map(|arc| &**arc)
+    }
+
+    /// Gives the segment a buffer, or takes it away: readers that hold it keep it.
+    pub(super) fn set_buffer(&self, buffer: Option<Arc<SegmentBuffer>>) {
+        let guard = crossbeam_epoch::pin();
+        let new = match buffer {
+            Some(buffer) => Owned::new(buffer).into_shared(&guard),
+            None => Shared::null(),
+        };
+        let old = self.buffer.swap(new, AcqRel, &guard);
+        super::pointer::retire(old, &guard);
+    }
+
+    pub(super) fn add_item(&self, seq: u64, tombstone: bool, overtakes: bool, class_bytes: u64) {
+        if !tombstone {
+            self.min_item.fetch_min(seq, Relaxed);
+            return;
+        }
+        self.tombstones.fetch_add(class_bytes, Relaxed);
+        self.max_tombstone.fetch_max(seq, Relaxed);
+        if overtakes {
+            self.max_overtaking.fetch_max(seq, Relaxed);
+        }
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        self.set_buffer(None);
+    }
+}
+
+/// All segments that a volume may come to have; made a thousand at a time.
+pub(super) struct Table(Box<[OnceLock<Box<[Segment]>>]>);
+
+impl Table {
+    pub(super) fn new(segments_max: u64) -> Self {
+        Self(
+            (0..segments_max.div_ceil(CHUNK as u64))
+                .map(|_| OnceLock::new())
+                .collect(),
+        )
+    }
+
+    /// The segment's entry; `None` if the volume can have no such segment.
+    pub(super) fn get(&self, segment: u64) -> Option<&Segment> {
+        let chunk = self.0.get(segment as usize / CHUNK)?;
+        let chunk = chunk.get_or_init(|| (0..CHUNK).map(|_| Segment::new()).collect());
+        chunk.get(segment as usize % CHUNK)
+    }
+}

@@ -1,0 +1,105 @@
+//! The log's own tests: what it promises, on a disk whose power can be cut.
+
+mod crash;
+mod disk;
+mod figures;
+mod members;
+mod space;
+mod store;
+
+use super::{Appended, Batch, BatchKind, GlobalTxn, Log, Lsn, Replay, ReplayBatch, ReplayItem};
+use crate::{Result, VolumeOptions, location::Location};
+use disk::Disk;
+use std::{collections::BTreeMap, sync::Arc};
+
+const MIB: u64 = 1 << 20;
+
+/// Remembers what was delivered, and what is live of it.
+#[derive(Default)]
+struct Model {
+    live: BTreeMap<(u32, Vec<u8>), (u64, Option<Location>)>,
+    superseded: Vec<Location>,
+    batches: Vec<u64>,
+    items: u64,
+    cancels: Vec<u64>,
+    resolves: Vec<(GlobalTxn, bool)>,
+    prepared: Vec<GlobalTxn>,
+}
+
+impl Replay for Model {
+    fn item(&mut self, _batch: &ReplayBatch, item: &ReplayItem<'_>) -> Result<()> {
+        self.items += 1;
+        let key = (item.tree, item.key.to_vec());
+        let place = (!item.tombstone).then_some(item.location);
+        match self.live.get(&key) {
+            Some((seq, _)) if *seq > item.seq => self.superseded.extend(place),
+            _ => {
+                let old = self.live.insert(key, (item.seq, place));
+                self.superseded.extend(old.and_then(|(_, place)| place));
+            }
+        }
+        Ok(())
+    }
+    fn batch_end(&mut self, batch: &ReplayBatch) -> Result<()> {
+        if let BatchKind::Prepare { global, .. } = &batch.kind {
+            self.prepared.push(*global);
+        }
+        self.batches.push(batch.id);
+        Ok(())
+    }
+    fn cancel(&mut self, batch_id: u64) -> Result<()> {
+        self.cancels.push(batch_id);
+        Ok(())
+    }
+    fn resolve(&mut self, global: GlobalTxn, committed: bool) -> Result<()> {
+        self.resolves.push((global, committed));
+        Ok(())
+    }
+}
+
+impl Model {
+    fn value(&self, log: &Log, tree: u32, key: &[u8]) -> Option<Vec<u8>> {
+        let (_, place) = self.live.get(&(tree, key.to_vec()))?;
+        let mut value = Vec::new();
+        assert!(log.read((*place)?, tree, key, &mut value).unwrap());
+        Some(value)
+    }
+}
+
+fn quiet() -> VolumeOptions {
+    VolumeOptions {
+        background_thread: false,
+        write_cache_bytes: 2 * MIB,
+        ..VolumeOptions::default()
+    }
+}
+
+fn create(disk: &Disk) -> Arc<Log> {
+    Log::create(vec![disk.device()], &quiet()).unwrap()
+}
+
+fn open(disk: &Disk) -> Result<(Arc<Log>, Model)> {
+    let mut model = Model::default();
+    let log = Log::open(vec![disk.device()], &quiet(), &mut model)?;
+    for place in std::mem::take(&mut model.superseded) {
+        log.mark_dead(place);
+    }
+    Ok((log, model))
+}
+
+fn put(log: &Log, seq: u64, key: &[u8], value: &[u8]) -> Appended {
+    let mut batch = Batch::new(BatchKind::Commit);
+    batch.push(1, seq, false, key, Some(value));
+    log.append(&mut batch, false).unwrap()
+}
+
+fn put_synced(log: &Log, seq: u64, key: &[u8], value: &[u8]) -> Lsn {
+    let appended = put(log, seq, key, value);
+    log.sync_to(appended.end).unwrap();
+    appended.end
+}
+
+/// Leaves the disk as a power cut without any surviving write would.
+fn abandon(log: Arc<Log>) {
+    log.poison(crate::Error::new(crate::ErrorKind::Io, "power cut"));
+}

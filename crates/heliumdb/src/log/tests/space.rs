@@ -1,0 +1,194 @@
+use super::*;
+use crate::{ErrorKind, limits::DELETES_WHEN_FULL};
+
+fn settle(log: &Log) {
+    for _ in 0..20 {
+        log.background_step().unwrap();
+    }
+}
+
+fn fill(log: &Log) -> Vec<Location> {
+    let mut places = Vec::new();
+    let mut batch = Batch::new(BatchKind::Commit);
+    for i in 0u64.. {
+        batch.clear(BatchKind::Commit);
+        batch.push(1, i + 1, false, &i.to_le_bytes(), Some(&[5; 50_000]));
+        match log.append(&mut batch, false) {
+            Ok(appended) => places.extend(appended.locations),
+            Err(e) => {
+                assert_eq!(e.kind(), ErrorKind::VolumeFull, "{e}");
+                return places;
+            }
+        }
+    }
+    places
+}
+
+#[test]
+fn a_full_volume_still_takes_the_stated_number_of_synced_deletes() {
+    for disk in [
+        Disk::new("disk", 64 * MIB),
+        Disk::growing("disk", 100 * MIB),
+    ] {
+        let log = create(&disk);
+        let places = fill(&log);
+        assert!(places.len() > 500, "{}", places.len());
+        assert_eq!(
+            log.reserve(1000).err().unwrap().kind(),
+            ErrorKind::VolumeFull
+        );
+        let mut batch = Batch::new(BatchKind::Commit);
+        for i in 0..DELETES_WHEN_FULL {
+            batch.clear(BatchKind::Commit);
+            batch.push(1, 1_000_000 + i, false, &i.to_le_bytes(), None);
+            let end = log
+                .append(&mut batch, true)
+                .unwrap_or_else(|e| panic!("delete {i}: {e}"))
+                .end;
+            log.sync_to(end).unwrap();
+        }
+        abandon(log);
+        let (_, model) = open(&disk).unwrap();
+        let gone = model.live.values().filter(|(_, at)| at.is_none()).count();
+        assert_eq!(gone as u64, DELETES_WHEN_FULL);
+    }
+}
+
+#[test]
+fn a_limit_on_growth_is_kept() {
+    let disk = Disk::growing("disk", 1 << 40);
+    let options = VolumeOptions {
+        limit_bytes: Some(80 * MIB),
+        ..quiet()
+    };
+    let log = Log::create(vec![disk.device()], &options).unwrap();
+    fill(&log);
+    assert!(crate::device::Device::len(&disk) <= 80 * MIB);
+    let too_small = VolumeOptions {
+        limit_bytes: Some(60 * MIB),
+        ..quiet()
+    };
+    let disk = Disk::growing("disk", 1 << 40);
+    assert_eq!(
+        Log::create(vec![disk.device()], &too_small)
+            .err()
+            .unwrap()
+            .kind(),
+        ErrorKind::VolumeTooSmall
+    );
+}
+
+#[test]
+fn promised_space_is_there_when_it_is_wanted() {
+    let disk = Disk::new("disk", 64 * MIB);
+    let log = create(&disk);
+    let mut batch = Batch::new(BatchKind::Commit);
+    for i in 0..20u64 {
+        batch.push(9, i + 1, false, &i.to_le_bytes(), Some(&[7; 200_000]));
+    }
+    let mut promise = log.reserve(batch.bytes() as u64).unwrap();
+    fill(&log);
+    let mut other = Batch::new(BatchKind::Commit);
+    other.push(1, 1, false, b"k", Some(&[0; 100_000]));
+    assert_eq!(
+        log.append(&mut other, false).unwrap_err().kind(),
+        ErrorKind::VolumeFull
+    );
+    log.append_promised(&mut batch, &mut promise).unwrap();
+    drop(promise);
+    assert_eq!(log.space.lock().promised, 0);
+}
+
+#[test]
+fn dead_segments_are_freed_and_used_again() {
+    let disk = Disk::new("disk", 64 * MIB);
+    let log = create(&disk);
+    let mut last: Option<Location> = None;
+    // Five times the volume through one key.
+    for i in 0..1600u64 {
+        let at = put(&log, i + 1, b"key", &[i as u8; 200_000]).locations[0];
+        if let Some(old) = last.replace(at) {
+            log.mark_dead(old);
+        }
+        if i % 20 == 0 {
+            settle(&log);
+        }
+    }
+    log.sync_to(log.end()).unwrap();
+    settle(&log);
+    assert!(
+        log.stats().used_bytes <= 3 * MIB,
+        "{}",
+        log.stats().used_bytes
+    );
+    abandon(log);
+    let (log, model) = open(&disk).unwrap();
+    assert_eq!(
+        model.value(&log, 1, b"key"),
+        Some(vec![1599u64 as u8; 200_000])
+    );
+}
+
+#[test]
+fn a_tombstone_stays_until_no_older_item_can_come_back() {
+    let disk = Disk::new("disk", 64 * MIB);
+    let log = create(&disk);
+    let old = put(&log, 1, b"key", b"old").locations[0];
+    let keep = put(&log, 2, b"keep", b"v").locations[0];
+    let mut fillers = Vec::new();
+    for i in 0..10 {
+        fillers.push(put(&log, 10 + i, b"filler", &[0; 200_000]).locations[0]);
+    }
+    let mut batch = Batch::new(BatchKind::Commit);
+    batch.push(1, 50, false, b"key", None);
+    let tombstone = log.append(&mut batch, true).unwrap().locations[0];
+    log.mark_dead(old);
+    for i in 0..10 {
+        fillers.push(put(&log, 60 + i, b"filler", &[0; 200_000]).locations[0]);
+    }
+    fillers.into_iter().for_each(|at| log.mark_dead(at));
+    settle(&log);
+    let in_use = |at: Location| {
+        log.ledger
+            .lock()
+            .in_use
+            .values()
+            .any(|id| *id == at.address() / MIB)
+    };
+    assert!(
+        in_use(old) && in_use(tombstone),
+        "the old item's segment lives because of another item"
+    );
+    log.mark_dead(keep);
+    settle(&log);
+    settle(&log);
+    assert!(!in_use(old) && !in_use(tombstone));
+    log.sync_to(log.end()).unwrap();
+    abandon(log);
+    let (_, model) = open(&disk).unwrap();
+    assert!(!model.live.contains_key(&(1, b"key".to_vec())));
+}
+
+#[test]
+fn a_cancel_stays_as_long_as_the_batch_it_cancels() {
+    let disk = Disk::new("disk", 64 * MIB);
+    let log = create(&disk);
+    put(&log, 1, b"keep", b"v");
+    let gone = put(&log, 2, b"gone", b"v");
+    log.mark_dead(gone.locations[0]);
+    let mut fillers = Vec::new();
+    for i in 0..10 {
+        fillers.push(put(&log, 10 + i, b"filler", &[0; 200_000]).locations[0]);
+    }
+    log.append_cancel(gone.batch_id).unwrap();
+    for i in 0..10 {
+        fillers.push(put(&log, 60 + i, b"filler", &[0; 200_000]).locations[0]);
+    }
+    fillers.into_iter().for_each(|at| log.mark_dead(at));
+    settle(&log);
+    log.sync_to(log.end()).unwrap();
+    abandon(log);
+    let (_, model) = open(&disk).unwrap();
+    assert_eq!(model.cancels, [gone.batch_id]);
+    assert!(!model.live.contains_key(&(1, b"gone".to_vec())));
+}

@@ -1,0 +1,151 @@
+//! From one frame of a segment to the next.
+//!
+//! Invariant: a frame is handed out only after its position, epoch and chain, its hash and
+//! that of its payload, and every item in it were checked.
+
+use crate::{
+    Error, ErrorKind, Result,
+    format::{
+        FORMAT_VERSION, Look, SEGMENT_HEADER_BYTES, Salt, fold,
+        frame::{self, FrameHeader, Kind},
+        item,
+        segment::SegmentHeader,
+    },
+    limits::{BLOCK_BYTES, ITEM_ALIGN},
+};
+
+/// What comes next in a segment.
+pub(super) enum Step {
+    Frame {
+        header: FrameHeader,
+        at: usize,
+        payload: std::ops::Range<usize>,
+        prefix_len: usize,
+    },
+    /// The segment's log is complete.
+    Sealed,
+    /// No valid frame here.
+    Broken { at: usize, found: &'static str },
+}
+
+/// Walks the frames of one segment's image.
+pub(super) struct Walk<'a> {
+    pub(super) image: &'a [u8],
+    pub(super) segment: &'a SegmentHeader,
+    pub(super) salt: Salt,
+    pub(super) at: usize,
+    /// Hash of the frame header before `at`.
+    pub(super) chain: u64,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(image: &'a [u8], segment: &'a SegmentHeader, salt: Salt) -> Self {
+        Self {
+            image,
+            segment,
+            salt,
+            at: SEGMENT_HEADER_BYTES,
+            chain: segment.chain,
+        }
+    }
+
+    pub(super) fn base_lsn(&self) -> u64 {
+        self.segment.sequence * self.image.len() as u64
+    }
+
+    pub(super) fn next(&mut self) -> Result<Step> {
+        if self.is_zero_to_block() {
+            self.at = self.at.next_multiple_of(BLOCK_BYTES);
+        }
+        if self.image.len() - self.at < frame::HEADER_BYTES {
+            return Ok(Step::Sealed);
+        }
+        let at = self.at;
+        let broken = |found| Ok(Step::Broken { at, found });
+        let (header, hash) = match FrameHeader::decode(&self.image[at..], self.salt) {
+            Look::Good(good) => good,
+            Look::Newer(version) => return Err(newer("a log frame", version)),
+            Look::Blank => return broken("nothing"),
+            Look::Bad => return broken("bytes that are no frame header"),
+        };
+        if header.lsn != self.base_lsn() + at as u64 || header.epoch != self.segment.epoch {
+            return broken("a frame from an earlier use of the place");
+        }
+        if header.chain != self.chain {
+            return broken("a frame that does not follow the one before it");
+        }
+        let start = at + frame::HEADER_BYTES;
+        let Some(payload) = self.image[start..].get(..header.payload_len as usize) else {
+            return broken("a frame that is longer than its segment");
+        };
+        let address = self.segment.segment * self.image.len() as u64 + start as u64;
+        let Some(prefix_len) = check_payload(&header, payload, self.salt, address) else {
+            return broken("a frame whose contents do not match their checksums");
+        };
+        self.chain = hash;
+        self.at = start + payload.len();
+        if header.kind == Kind::Seal {
+            return Ok(Step::Sealed);
+        }
+        Ok(Step::Frame {
+            header,
+            at,
+            payload: start..self.at,
+            prefix_len,
+        })
+    }
+
+    /// Whether a synced write was padded from here on.
+    fn is_zero_to_block(&self) -> bool {
+        let end = self.at.next_multiple_of(BLOCK_BYTES).min(self.image.len());
+        self.at < end && self.image[self.at..end].iter().all(|&b| b == 0)
+    }
+}
+
+/// Checks a frame's contents; returns the length of what stands before its items.
+fn check_payload(header: &FrameHeader, payload: &[u8], salt: Salt, address: u64) -> Option<usize> {
+    let prefix_len = match header.kind {
+        Kind::Commit => 0,
+        Kind::Prepare => frame::decode_prepare(payload)?.2,
+        Kind::Cancel | Kind::Resolve | Kind::Seal => payload.len(),
+    };
+    let mut sum = frame::prefix_hash(&payload[..prefix_len]);
+    let mut at = prefix_len;
+    for _ in 0..header.item_count {
+        let (item, hash) = item::decode(&payload[at..], salt, address + at as u64)?;
+        sum = fold(sum, hash);
+        at += item.padded_len();
+    }
+    (at == payload.len() && sum == header.payload_hash).then_some(prefix_len)
+}
+
+/// Valid frame headers of this use of the segment from `at` on: what is said by frames
+/// behind the log's end. Returns the highest horizon and the bytes of such frames.
+pub(super) fn survivors(
+    image: &[u8],
+    segment: &SegmentHeader,
+    salt: Salt,
+    at: usize,
+) -> (u64, u64) {
+    let (mut horizon, mut bytes) = (0, 0);
+    let base = segment.sequence * image.len() as u64;
+    for at in (at.next_multiple_of(ITEM_ALIGN)..image.len()).step_by(ITEM_ALIGN) {
+        if let Look::Good((header, _)) = FrameHeader::decode(&image[at..], salt)
+            && header.lsn == base + at as u64
+            && header.epoch == segment.epoch
+        {
+            horizon = horizon.max(header.horizon);
+            bytes += frame::HEADER_BYTES as u64 + u64::from(header.payload_len);
+        }
+    }
+    (horizon, bytes)
+}
+
+pub(super) fn newer(what: &str, version: u16) -> Error {
+    Error::new(
+        ErrorKind::UnsupportedFormat,
+        format!(
+            "{what} has format version {version}; this program knows {FORMAT_VERSION}: use a newer one"
+        ),
+    )
+}
