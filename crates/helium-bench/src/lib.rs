@@ -1,1 +1,12 @@
-//! The project's own measurements.
+//! The same work on any ordered store: what the project's figures are measured with.
+//!
+//! A store is put behind [`Engine`]; [`work`] lists the pieces of work, [`run`] does them
+//! and prints a table. Engines of other projects live in the `bench-compare` workspace, so
+//! that nobody builds them to run the tests.
+
+pub mod engine;
+pub mod helium;
+pub mod run;
+pub mod work;
+
+pub use engine::Engine;

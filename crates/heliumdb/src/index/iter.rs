@@ -96,10 +96,6 @@ impl<'g> Iter<'g> {
     /// The next item: its key, valid until the next call, and its word. After `None`
     /// it may go on, if there are new items.
     #[inline]
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "the key is lent, which the standard trait cannot express"
-    )]
     pub(crate) fn next(&mut self) -> Option<(&[u8], u64)> {
         if !self.node.holds(self.block) {
             self.find_again();

@@ -12,7 +12,7 @@ use super::{
     descend::covering_child,
     entries::Entries,
     node::{Content, Latched, Node},
-    split::{BLOCK_KEY_BYTES_MAX, build, keys_max},
+    split::{BLOCK_KEY_BYTES_MAX, build, keys_max, keys_to_split},
 };
 use crossbeam_epoch::Guard;
 
@@ -132,18 +132,18 @@ fn current<'g>(node: &'g Node, guard: &'g Guard) -> Option<Block<'g>> {
 fn join(left: Block<'_>, right: Block<'_>) -> Option<OwnedBlock> {
     let level = left.level();
     let entries = Entries::joining(left, right);
-    let count = left.len() + right.len();
-    // One that holds next to nothing goes in any case.
-    let most = if left.len().min(right.len()) <= 1 {
+    let measure = entries.measure();
+    let fewer = left.len().min(right.len());
+    // What holds next to nothing goes in any case.
+    let most = if fewer <= 1 {
         keys_max(level)
     } else {
         keys_max(level) * 3 / 4
     };
-    if count > most {
-        return None;
-    }
-    let measure = entries.measure();
-    if measure.suffix_bytes > BLOCK_KEY_BYTES_MAX * 3 / 4 && count > 1 {
+    let is_light = measure.suffix_bytes <= BLOCK_KEY_BYTES_MAX * 3 / 4
+        || measure.count < keys_to_split(level)
+        || fewer == 0;
+    if measure.count > most || !is_light {
         return None;
     }
     let frame = Frame {

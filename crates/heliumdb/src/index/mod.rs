@@ -27,7 +27,6 @@ mod tests;
 
 pub(crate) use iter::{Bound, Direction, Iter};
 
-use build::OwnedBlock;
 use counters::Counters;
 use crossbeam_epoch::Guard;
 use descend::Place;

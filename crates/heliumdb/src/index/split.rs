@@ -21,9 +21,10 @@ pub(super) const LEAF_KEYS_MAX: usize = 64;
 pub(super) const CHILDREN_MAX: usize = 128;
 /// A block with more bytes of keys is split if it has enough keys for that.
 pub(super) const BLOCK_KEY_BYTES_MAX: usize = 16 << 10;
-/// A block of this level is not split for its bytes unless it has as many keys.
+/// A leaf with fewer keys is not split for its bytes.
 const LEAF_KEYS_TO_SPLIT: usize = 2;
-/// Inner blocks must branch, or the tree would only get higher.
+/// Nor is an inner block with fewer children: it must branch, or the tree would only
+/// get higher.
 const CHILDREN_TO_SPLIT: usize = 8;
 /// After so many inserts in a row one expects more of them.
 const RUN: i8 = 6;
@@ -171,14 +172,18 @@ pub(super) fn build(entries: &Entries<'_>, frame: &Frame<'_>) -> OwnedBlock {
     OwnedBlock::build(entries, &entries.measure(), frame)
 }
 
-fn fits(measure: &Measure, level: u8) -> bool {
-    let keys_to_split = if level == 0 {
+/// Fewest keys of a block that is split for its bytes.
+pub(super) fn keys_to_split(level: u8) -> usize {
+    if level == 0 {
         LEAF_KEYS_TO_SPLIT
     } else {
         CHILDREN_TO_SPLIT
-    };
+    }
+}
+
+fn fits(measure: &Measure, level: u8) -> bool {
     measure.count <= keys_max(level)
-        && (measure.suffix_bytes <= BLOCK_KEY_BYTES_MAX || measure.count < keys_to_split)
+        && (measure.suffix_bytes <= BLOCK_KEY_BYTES_MAX || measure.count < keys_to_split(level))
 }
 
 /// Where to cut `entries`, the one at `position` being new.

@@ -90,9 +90,9 @@ impl Part {
             .unsettled
             .check_budget(VERSION_BYTES + payload_bytes)?;
         let guard = epoch::pin();
-        let volume = self.volume.clone();
+        let volume = &self.volume;
         let linked = self.trees[tree].index.update(key, &guard, |word| {
-            match link(&volume, Word(word), owner, view, change, mode, &guard) {
+            match link(volume, Word(word), owner, view, change, mode, &guard) {
                 Ok((word, linked)) => (word.0, Ok(linked)),
                 Err(why) => (word, Err(why)),
             }
@@ -112,13 +112,14 @@ impl Part {
 
     /// Enters the datastore's tree of now; returns its place in `trees`.
     fn enter(&mut self, datastore: &Datastore) -> Result<usize> {
-        let tree = datastore.tree()?;
-        if let Some(index) = self.trees.iter().position(|t| Arc::ptr_eq(t, &tree)) {
-            return Ok(index);
-        }
-        tree.enter()?;
-        self.trees.push(tree);
-        Ok(self.trees.len() - 1)
+        datastore.with_tree(|tree| {
+            if let Some(index) = self.trees.iter().position(|t| Arc::ptr_eq(t, tree)) {
+                return Ok(index);
+            }
+            tree.enter()?;
+            self.trees.push(tree.clone());
+            Ok(self.trees.len() - 1)
+        })
     }
 
     /// Makes sure that the log has room for what the commit will append. Removals are let

@@ -6,6 +6,8 @@
 pub(crate) mod chain;
 mod payload;
 pub(crate) mod settle;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use payload::{Payload, Said};
 

@@ -1,6 +1,6 @@
 //! Datastores: reading through a view, and plain reads and writes outside any transaction.
 
-use std::{fmt, ops::RangeBounds, sync::Arc};
+use std::{collections::VecDeque, fmt, ops::RangeBounds, sync::Arc};
 
 use arc_swap::ArcSwapOption;
 use crossbeam_epoch::{self as epoch, Guard};
@@ -21,6 +21,16 @@ const READ_ATTEMPTS: usize = 64;
 
 /// A key and its value.
 pub type Item = (Vec<u8>, Vec<u8>);
+
+/// Through whose eyes a slot is looked at; `None` sees the newest committed state.
+type Eyes<'a> = Option<&'a dyn View>;
+
+fn look<'g>(eyes: Eyes<'_>, word: Word, guard: &'g Guard) -> Result<Seen<'g>> {
+    match eyes {
+        Some(view) => chain::read(word, view, guard),
+        None => Ok(chain::read_committed(word, guard)),
+    }
+}
 
 /// A named set of ordered items; clones share it.
 #[derive(Clone)]
@@ -67,6 +77,12 @@ impl Datastore {
         self.state.tree.load_full().ok_or_else(|| self.removed())
     }
 
+    /// Runs `f` on its items of now.
+    pub(crate) fn with_tree<R>(&self, f: impl FnOnce(&Arc<Tree>) -> Result<R>) -> Result<R> {
+        let tree = self.state.tree.load();
+        f(tree.as_ref().ok_or_else(|| self.removed())?)
+    }
+
     fn removed(&self) -> Error {
         Error::new(
             ErrorKind::DatastoreNotFound,
@@ -107,22 +123,32 @@ impl Datastore {
     /// Reads the value of `key` that `view` sees into `value`, which is cleared first; false if
     /// there is no item. `PrepareConflict` if a prepared transaction has written it.
     pub fn read(&self, view: &dyn View, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
-        self.read_with(key, value, |word, guard| chain::read(word, view, guard))
+        self.read_with(Some(view), key, value)
     }
 
-    fn read_with(
-        &self,
-        key: &[u8],
-        value: &mut Vec<u8>,
-        look: impl Fn(Word, &Guard) -> Result<Seen<'_>>,
-    ) -> Result<bool> {
+    fn read_with(&self, eyes: Eyes<'_>, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
         self.shared.check_open()?;
+        self.with_tree(|tree| {
+            let guard = epoch::pin();
+            let word = Word(tree.index.get(key, &guard));
+            self.read_slot(tree, key, word, value, &guard, eyes)
+        })
+    }
+
+    /// Reads what `look` finds in the slot of `key`, whose word is `word`, into `value`, which is
+    /// cleared first. Where the place in the log was reused meanwhile, the slot is read again.
+    fn read_slot(
+        &self,
+        tree: &Tree,
+        key: &[u8],
+        mut word: Word,
+        value: &mut Vec<u8>,
+        guard: &Guard,
+        eyes: Eyes<'_>,
+    ) -> Result<bool> {
         value.clear();
-        let tree = self.state.tree.load();
-        let tree = tree.as_ref().ok_or_else(|| self.removed())?;
-        let guard = epoch::pin();
         for _ in 0..READ_ATTEMPTS {
-            match look(Word(tree.index.get(key, &guard)), &guard)? {
+            match look(eyes, word, guard)? {
                 Seen::Absent => return Ok(false),
                 Seen::Bytes(bytes) => {
                     value.extend_from_slice(bytes);
@@ -134,6 +160,7 @@ impl Datastore {
                     }
                 }
             }
+            word = Word(tree.index.get(key, guard));
         }
         Err(self.misplaced(key))
     }
@@ -160,46 +187,30 @@ impl Datastore {
         key: &mut Vec<u8>,
         value: &mut Vec<u8>,
     ) -> Result<bool> {
-        self.seek_with(position, key, value, &|word, guard| {
-            chain::read(word, view, guard)
-        })
+        self.seek_with(Some(view), position, key, value)
     }
 
     fn seek_with(
         &self,
+        eyes: Eyes<'_>,
         position: Position<'_>,
         key: &mut Vec<u8>,
         value: &mut Vec<u8>,
-        look: &dyn Fn(Word, &Guard) -> Result<Seen<'_>>,
     ) -> Result<bool> {
         self.shared.check_open()?;
-        value.clear();
-        let tree = self.state.tree.load();
-        let tree = tree.as_ref().ok_or_else(|| self.removed())?;
-        let guard = epoch::pin();
-        let (bound, direction) = start(position);
-        let mut slots = tree.index.iter(bound, direction, &guard);
-        while let Some((found, word)) = slots.next() {
-            let present = match look(Word(word), &guard)? {
-                Seen::Absent => false,
-                Seen::Bytes(bytes) => {
-                    value.extend_from_slice(bytes);
-                    true
+        self.with_tree(|tree| {
+            let guard = epoch::pin();
+            let (bound, direction) = start(position);
+            let mut slots = tree.index.iter(bound, direction, &guard);
+            while let Some((found, word)) = slots.next() {
+                if self.read_slot(tree, found, Word(word), value, &guard, eyes)? {
+                    key.clear();
+                    key.extend_from_slice(found);
+                    return Ok(true);
                 }
-                Seen::At(location) if self.shared.log.read(location, tree.id, found, value)? => {
-                    true
-                }
-                // The place was reused: look at the slot as it is now.
-                Seen::At(_) => self.read_with(found, value, look)?,
-            };
-            if present {
-                key.clear();
-                key.extend_from_slice(found);
-                return Ok(true);
             }
-        }
-        key.clear();
-        Ok(false)
+            Ok(false)
+        })
     }
 
     /// The newest committed value of `key`.
@@ -212,41 +223,85 @@ impl Datastore {
     /// Reads the newest committed value of `key` into `value`, which is cleared first; false
     /// if there is no item.
     pub fn get_into(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
-        self.read_with(key, value, |word, guard| {
-            Ok(chain::read_committed(word, guard))
-        })
+        self.read_with(None, key, value)
     }
 
     /// Sets the value of `key`. Buffered: durable after [`Volume::flush`].
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.shared
-            .write(&self.tree()?, key, Some(value), Mode::Any)
+        self.with_tree(|tree| self.shared.write(tree, key, Some(value), Mode::Any))
     }
 
     /// Sets the value of `key`, which must not be there. Buffered, as for [`Datastore::put`].
     pub fn insert(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.shared
-            .write(&self.tree()?, key, Some(value), Mode::Absent)
+        self.with_tree(|tree| self.shared.write(tree, key, Some(value), Mode::Absent))
     }
 
     /// Sets the value of `key`, which must be there. Buffered, as for [`Datastore::put`].
     pub fn replace(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.shared
-            .write(&self.tree()?, key, Some(value), Mode::Present)
+        self.with_tree(|tree| self.shared.write(tree, key, Some(value), Mode::Present))
     }
 
     /// Removes `key`, which must be there. Buffered, as for [`Datastore::put`].
     pub fn delete(&self, key: &[u8]) -> Result<()> {
-        self.shared.write(&self.tree()?, key, None, Mode::Present)
+        self.with_tree(|tree| self.shared.write(tree, key, None, Mode::Present))
     }
 
     /// The newest committed item nearest to `position`.
     pub fn nearest(&self, position: Position<'_>) -> Result<Option<Item>> {
         let (mut key, mut value) = (Vec::new(), Vec::new());
-        let found = self.seek_with(position, &mut key, &mut value, &|word, guard| {
-            Ok(chain::read_committed(word, guard))
-        })?;
+        let found = self.seek_with(None, position, &mut key, &mut value)?;
         Ok(found.then_some((key, value)))
+    }
+
+    /// Reads up to `most` committed items from a bound on, as long as their keys are `within`;
+    /// false if there are no more.
+    pub(super) fn nearest_many(
+        &self,
+        (bound, direction): (index::Bound<'_>, Direction),
+        most: usize,
+        within: impl Fn(&[u8]) -> bool,
+        items: &mut VecDeque<Item>,
+    ) -> Result<bool> {
+        self.shared.check_open()?;
+        self.with_tree(|tree| {
+            let guard = epoch::pin();
+            let mut slots = tree.index.iter(bound, direction, &guard);
+            while items.len() < most {
+                let Some((key, word)) = slots.next().filter(|(key, _)| within(key)) else {
+                    return Ok(false);
+                };
+                let mut value = Vec::new();
+                if self.read_slot(tree, key, Word(word), &mut value, &guard, None)? {
+                    items.push_back((key.to_vec(), value));
+                }
+            }
+            Ok(true)
+        })
+    }
+
+    /// Shows `visit` the newest committed items from `position` on, in order, until it returns
+    /// false or there are no more. No copies, and no allocation: the fastest way to scan. The
+    /// callback must not block: memory and log space that others free wait for it.
+    pub fn visit(
+        &self,
+        position: Position<'_>,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<()> {
+        self.shared.check_open()?;
+        self.with_tree(|tree| {
+            let guard = epoch::pin();
+            let (bound, direction) = start(position);
+            let mut slots = tree.index.iter(bound, direction, &guard);
+            let mut value = Vec::new();
+            while let Some((key, word)) = slots.next() {
+                if self.read_slot(tree, key, Word(word), &mut value, &guard, None)?
+                    && !visit(key, &value)
+                {
+                    break;
+                }
+            }
+            Ok(())
+        })
     }
 
     /// The item after `key`, which need not be there itself.
@@ -281,7 +336,7 @@ impl fmt::Debug for Datastore {
     }
 }
 
-fn start<'a>(position: Position<'a>) -> (index::Bound<'a>, Direction) {
+pub(super) fn start<'a>(position: Position<'a>) -> (index::Bound<'a>, Direction) {
     match position {
         Position::First => (index::Bound::Unbounded, Direction::Forward),
         Position::Last => (index::Bound::Unbounded, Direction::Backward),

@@ -1,18 +1,29 @@
 //! Iterating over a datastore, from both ends.
 //!
-//! Invariant: what is still to come lies between `low` and `high`; each step narrows them.
+//! Invariant: keys still to be read lie between `low` and `high`; what was read ahead at
+//! either end lies outside of them, in the order in which that end hands it out.
 
-use std::ops::Bound;
+use std::{collections::VecDeque, ops::Bound};
 
-use super::{Datastore, Position, datastore::Item};
+use super::{
+    Datastore, Position,
+    datastore::{Item, start},
+};
 use crate::error::Result;
 
-/// Iterator over a range of a datastore, from both ends: see [`Datastore::range`].
+/// Items read ahead at most. The first step reads one, each further one twice as many.
+const READ_AHEAD_ITEMS_MAX: usize = 128;
+
+/// Iterator over the newest committed items of a range: see [`Datastore::range`].
 pub struct Range {
     datastore: Datastore,
     low: Bound<Vec<u8>>,
     high: Bound<Vec<u8>>,
-    done: bool,
+    front: VecDeque<Item>,
+    back: VecDeque<Item>,
+    read_ahead: usize,
+    /// Nothing is left between `low` and `high`.
+    exhausted: bool,
 }
 
 impl Range {
@@ -21,38 +32,63 @@ impl Range {
             datastore,
             low,
             high,
-            done: false,
+            front: VecDeque::new(),
+            back: VecDeque::new(),
+            read_ahead: 1,
+            exhausted: false,
         }
     }
 
-    fn step(&mut self, position: impl Fn(&Self) -> Position<'_>) -> Option<Result<Item>> {
-        if self.done {
-            return None;
-        }
-        let found = self.datastore.nearest(position(self)).transpose();
-        match &found {
-            Some(Ok((key, _))) if self.contains(key) => {}
-            Some(Err(_)) => self.done = true,
-            _ => {
-                self.done = true;
-                return None;
-            }
-        }
-        found
-    }
-
-    fn contains(&self, key: &[u8]) -> bool {
-        let above = match &self.low {
-            Bound::Included(low) => key >= low.as_slice(),
-            Bound::Excluded(low) => key > low.as_slice(),
-            Bound::Unbounded => true,
+    fn fill_front(&mut self) -> Result<()> {
+        let position = match &self.low {
+            Bound::Included(key) => Position::AtOrAfter(key),
+            Bound::Excluded(key) => Position::After(key),
+            Bound::Unbounded => Position::First,
         };
-        let below = match &self.high {
+        let within = |key: &[u8]| match &self.high {
             Bound::Included(high) => key <= high.as_slice(),
             Bound::Excluded(high) => key < high.as_slice(),
             Bound::Unbounded => true,
         };
-        above && below
+        let most = self.read_ahead;
+        self.exhausted =
+            !self
+                .datastore
+                .nearest_many(start(position), most, within, &mut self.front)?;
+        if let Some((key, _)) = self.front.back() {
+            self.low = Bound::Excluded(key.clone());
+        }
+        self.read_ahead = (2 * most).min(READ_AHEAD_ITEMS_MAX);
+        Ok(())
+    }
+
+    fn fill_back(&mut self) -> Result<()> {
+        let position = match &self.high {
+            Bound::Included(key) => Position::AtOrBefore(key),
+            Bound::Excluded(key) => Position::Before(key),
+            Bound::Unbounded => Position::Last,
+        };
+        let within = |key: &[u8]| match &self.low {
+            Bound::Included(low) => key >= low.as_slice(),
+            Bound::Excluded(low) => key > low.as_slice(),
+            Bound::Unbounded => true,
+        };
+        let most = self.read_ahead;
+        self.exhausted =
+            !self
+                .datastore
+                .nearest_many(start(position), most, within, &mut self.back)?;
+        if let Some((key, _)) = self.back.back() {
+            self.high = Bound::Excluded(key.clone());
+        }
+        self.read_ahead = (2 * most).min(READ_AHEAD_ITEMS_MAX);
+        Ok(())
+    }
+
+    /// Hands out an error once; what was read ahead is still handed out after it.
+    fn failed(&mut self, why: crate::Error) -> Option<Result<Item>> {
+        self.exhausted = true;
+        Some(Err(why))
     }
 }
 
@@ -60,28 +96,30 @@ impl Iterator for Range {
     type Item = Result<Item>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let found = self.step(|range| match &range.low {
-            Bound::Included(key) => Position::AtOrAfter(key),
-            Bound::Excluded(key) => Position::After(key),
-            Bound::Unbounded => Position::First,
-        });
-        if let Some(Ok((key, _))) = &found {
-            self.low = Bound::Excluded(key.clone());
+        if self.front.is_empty()
+            && !self.exhausted
+            && let Err(why) = self.fill_front()
+        {
+            return self.failed(why);
         }
-        found
+        self.front
+            .pop_front()
+            .or_else(|| self.back.pop_back())
+            .map(Ok)
     }
 }
 
 impl DoubleEndedIterator for Range {
     fn next_back(&mut self) -> Option<Self::Item> {
-        let found = self.step(|range| match &range.high {
-            Bound::Included(key) => Position::AtOrBefore(key),
-            Bound::Excluded(key) => Position::Before(key),
-            Bound::Unbounded => Position::Last,
-        });
-        if let Some(Ok((key, _))) = &found {
-            self.high = Bound::Excluded(key.clone());
+        if self.back.is_empty()
+            && !self.exhausted
+            && let Err(why) = self.fill_back()
+        {
+            return self.failed(why);
         }
-        found
+        self.back
+            .pop_front()
+            .or_else(|| self.front.pop_back())
+            .map(Ok)
     }
 }

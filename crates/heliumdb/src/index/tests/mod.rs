@@ -1,1 +1,29 @@
+//! Tests of the index. A failure prints the seed that replays it.
 
+mod concurrent;
+mod figures;
+mod model;
+mod shape;
+
+use super::*;
+use crossbeam_epoch::pin;
+
+/// Everything in the tree, in the order in which a walk passes it.
+fn walk(tree: &Tree, from: Bound<'_>, direction: Direction) -> Vec<(Vec<u8>, u64)> {
+    let guard = pin();
+    let mut iter = tree.iter(from, direction, &guard);
+    let mut items = Vec::new();
+    while let Some((key, word)) = iter.next() {
+        items.push((key.to_vec(), word));
+    }
+    items
+}
+
+fn set(tree: &Tree, key: &[u8], word: u64) -> u64 {
+    tree.update(key, &pin(), |old| (word, old))
+}
+
+/// Twice as many steps where nothing slows them down, few under miri.
+fn scaled(steps: usize) -> usize {
+    if cfg!(miri) { steps / 100 } else { steps }
+}

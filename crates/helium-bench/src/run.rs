@@ -1,0 +1,86 @@
+//! Running all work on some engines, in turns, and printing the medians.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::Result;
+use clap::Parser;
+
+use crate::{
+    Engine,
+    work::{ALL, Data, measure},
+};
+
+/// How much to measure.
+#[derive(Parser, Debug)]
+pub struct Options {
+    /// Number of items.
+    #[arg(long, default_value_t = 2_000_000)]
+    pub items: usize,
+    /// Bytes of a value.
+    #[arg(long, default_value_t = 200)]
+    pub value_bytes: usize,
+    /// Seconds that each piece of work takes.
+    #[arg(long, default_value_t = 3.0)]
+    pub seconds: f64,
+    /// Runs, of which the median is shown.
+    #[arg(long, default_value_t = 3)]
+    pub runs: usize,
+    /// Only engines with this in their names.
+    #[arg(long)]
+    pub engine: Option<String>,
+    /// Folder to work in; the system's temporary one by default.
+    #[arg(long)]
+    pub folder: Option<std::path::PathBuf>,
+}
+
+/// An engine's name, and how to make it in an empty folder.
+pub type Factory = (&'static str, fn(&Path) -> Result<Box<dyn Engine>>);
+
+/// Measures each engine `runs` times, in turns, and prints a table of medians.
+pub fn run(options: &Options, engines: &[Factory]) -> Result<()> {
+    let wanted = options.engine.as_deref().unwrap_or("");
+    let engines: Vec<_> = engines
+        .iter()
+        .filter(|(name, _)| name.contains(wanted))
+        .collect();
+    let data = Data::new(options.items, options.value_bytes);
+    let mut rates = vec![vec![Vec::new(); engines.len()]; ALL.len()];
+    for run in 0..options.runs {
+        for (column, (name, create)) in engines.iter().enumerate() {
+            eprintln!("run {} of {}: {name}", run + 1, options.runs);
+            let folder = match &options.folder {
+                Some(folder) => tempfile::tempdir_in(folder)?,
+                None => tempfile::tempdir()?,
+            };
+            let engine = create(folder.path())?;
+            for (row, (_, work, threads)) in ALL.iter().enumerate() {
+                let time = Duration::from_secs_f64(options.seconds);
+                rates[row][column].push(measure(&*engine, &data, *work, *threads, time)?);
+            }
+        }
+    }
+    print(&engines, rates);
+    Ok(())
+}
+
+fn print(engines: &[&Factory], rates: Vec<Vec<Vec<f64>>>) {
+    print!("{:38}", "operations per second (medians)");
+    engines.iter().for_each(|(name, _)| print!("{name:>14}"));
+    println!();
+    for ((title, ..), row) in ALL.iter().zip(rates) {
+        print!("{title:38}");
+        for mut runs in row {
+            runs.sort_by(f64::total_cmp);
+            print!("{:>14}", human(runs[runs.len() / 2]));
+        }
+        println!();
+    }
+}
+
+fn human(rate: f64) -> String {
+    match rate {
+        r if r >= 1e6 => format!("{:.2} M", r / 1e6),
+        r if r >= 1e3 => format!("{:.1} k", r / 1e3),
+        r => format!("{r:.0}"),
+    }
+}

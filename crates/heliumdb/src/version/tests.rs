@@ -1,0 +1,244 @@
+//! Chains on their own: no log, no index; the slot is a local word.
+
+use crossbeam_epoch as epoch;
+
+use super::{
+    Isolation, TxnId, View,
+    chain::{self, Held, Seen, State, Swept},
+    payload::Payload,
+};
+use crate::{
+    ErrorKind,
+    location::{Location, Slot, Word},
+};
+
+/// A reader to whom transactions below `below` are visible, as are those in `also`.
+struct Eyes {
+    own: TxnId,
+    isolation: Isolation,
+    below: TxnId,
+    also: &'static [TxnId],
+}
+
+impl View for Eyes {
+    fn own(&self) -> TxnId {
+        self.own
+    }
+    fn isolation(&self) -> Isolation {
+        self.isolation
+    }
+    fn sees(&self, id: TxnId) -> bool {
+        id < self.below || self.also.contains(&id)
+    }
+}
+
+fn snapshot(own: TxnId, below: TxnId) -> Eyes {
+    Eyes {
+        own,
+        isolation: Isolation::Snapshot,
+        below,
+        also: &[],
+    }
+}
+
+fn place(n: u64) -> Location {
+    Location::new(n * 16, 32)
+}
+
+/// A slot with the base `place(1)`, to which tests link versions with rising sequences.
+struct Slotted {
+    word: Word,
+    sequence: u64,
+}
+
+impl Slotted {
+    fn new() -> Self {
+        Self {
+            word: Word::at(place(1)),
+            sequence: 0,
+        }
+    }
+
+    fn link(&mut self, owner: TxnId, payload: Payload) -> Held {
+        self.sequence += 1;
+        let (word, held) = chain::link(
+            self.word,
+            owner,
+            self.sequence,
+            payload,
+            State::Unresolved,
+            &epoch::pin(),
+        );
+        self.word = word;
+        held
+    }
+
+    /// Links a version that is logged at `place(at)` and committed.
+    fn commit(&mut self, owner: TxnId, at: u64) {
+        self.link(owner, Payload::at(place(at)))
+            .version()
+            .resolve(State::Committed);
+    }
+
+    fn seen(&self, view: &Eyes) -> Result<String, ErrorKind> {
+        let guard = epoch::pin();
+        match chain::read(self.word, view, &guard) {
+            Ok(Seen::Absent) => Ok("absent".into()),
+            Ok(Seen::Bytes(bytes)) => Ok(String::from_utf8_lossy(bytes).into()),
+            Ok(Seen::At(location)) => Ok((location.address() / 16).to_string()),
+            Err(why) => Err(why.kind()),
+        }
+    }
+
+    fn settle(&mut self, oldest: TxnId) -> Swept {
+        let mut swept = Swept::default();
+        self.word = chain::settle(self.word, oldest, &epoch::pin(), &mut swept);
+        swept
+    }
+}
+
+impl Drop for Slotted {
+    fn drop(&mut self) {
+        chain::free_later(self.word, &epoch::pin());
+    }
+}
+
+#[test]
+fn each_reader_finds_its_own_state() {
+    let mut slot = Slotted::new();
+    slot.commit(5, 2);
+    slot.commit(7, 3);
+    let _mine = slot.link(9, Payload::bytes(b"mine"));
+    assert_eq!(slot.seen(&snapshot(0, 5)).unwrap(), "1");
+    assert_eq!(slot.seen(&snapshot(0, 6)).unwrap(), "2");
+    assert_eq!(slot.seen(&snapshot(0, 8)).unwrap(), "3");
+    assert_eq!(slot.seen(&snapshot(9, 5)).unwrap(), "mine");
+    let dirty = Eyes {
+        isolation: Isolation::ReadUncommitted,
+        ..snapshot(0, 0)
+    };
+    assert_eq!(slot.seen(&dirty).unwrap(), "mine");
+}
+
+#[test]
+fn a_prepared_version_stops_readers_who_would_have_to_see_it() {
+    let mut slot = Slotted::new();
+    let _prepared = slot.link(5, Payload::tombstone());
+    assert_eq!(slot.seen(&snapshot(0, 5)).unwrap(), "1");
+    assert_eq!(
+        slot.seen(&snapshot(0, 6)).unwrap_err(),
+        ErrorKind::PrepareConflict
+    );
+    let guard = epoch::pin();
+    let refused = chain::check_conflict(slot.word, &snapshot(8, 8), &guard).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Conflict);
+}
+
+#[test]
+fn a_reservation_conflicts_but_changes_nothing() {
+    let mut slot = Slotted::new();
+    let _reserved = slot.link(5, Payload::reserve());
+    assert_eq!(slot.seen(&snapshot(5, 5)).unwrap(), "1");
+    assert_eq!(slot.seen(&snapshot(0, 9)).unwrap(), "1");
+    let guard = epoch::pin();
+    assert!(chain::check_conflict(slot.word, &snapshot(6, 5), &guard).is_err());
+    assert!(chain::check_conflict(slot.word, &snapshot(5, 5), &guard).is_ok());
+}
+
+#[test]
+fn the_first_updater_wins_at_snapshot_isolation_only() {
+    let mut slot = Slotted::new();
+    slot.commit(5, 2);
+    let guard = epoch::pin();
+    assert!(chain::check_conflict(slot.word, &snapshot(9, 5), &guard).is_err());
+    assert!(chain::check_conflict(slot.word, &snapshot(9, 6), &guard).is_ok());
+    let committed = Eyes {
+        isolation: Isolation::ReadCommitted,
+        ..snapshot(9, 5)
+    };
+    assert!(chain::check_conflict(slot.word, &committed, &guard).is_ok());
+}
+
+#[test]
+fn settling_keeps_what_someone_may_need() {
+    let mut slot = Slotted::new();
+    slot.commit(5, 2);
+    slot.commit(7, 3);
+    slot.commit(9, 4);
+    let swept = slot.settle(8);
+    assert_eq!(swept.dead, [place(2), place(1)]);
+    assert_eq!(swept.versions, 2);
+    assert_eq!(swept.newest_left, Some(9));
+    assert_eq!(slot.seen(&snapshot(0, 8)).unwrap(), "3");
+    let swept = slot.settle(10);
+    assert_eq!(swept.dead, [place(3)]);
+    assert_eq!(slot.word.slot(), Slot::At(place(4)));
+}
+
+#[test]
+fn a_settled_tombstone_leaves_an_empty_slot() {
+    let mut slot = Slotted::new();
+    slot.link(5, Payload::tombstone())
+        .version()
+        .resolve(State::Committed);
+    assert_eq!(slot.settle(6).dead, [place(1)]);
+    assert_eq!(slot.word.slot(), Slot::Empty);
+}
+
+#[test]
+fn nothing_settles_above_an_unresolved_version() {
+    let mut slot = Slotted::new();
+    let below = slot.link(5, Payload::bytes(b"late"));
+    slot.commit(6, 2);
+    assert_eq!(slot.settle(100).versions, 0);
+    below
+        .version()
+        .payload
+        .replace(Payload::at(place(3)), &epoch::pin());
+    below.version().resolve(State::Committed);
+    let swept = slot.settle(100);
+    assert_eq!(swept.dead, [place(3), place(1)]);
+    assert_eq!(slot.word.slot(), Slot::At(place(2)));
+}
+
+#[test]
+fn an_aborted_version_leaves_no_trace() {
+    let mut slot = Slotted::new();
+    slot.commit(5, 2);
+    let mine = slot.link(7, Payload::bytes(b"mine"));
+    slot.commit(8, 3);
+    let mut swept = Swept::default();
+    slot.word = chain::unlink(slot.word, &mine, &epoch::pin(), &mut swept);
+    assert_eq!(swept.versions, 1);
+    assert_eq!(slot.seen(&snapshot(7, 6)).unwrap(), "2");
+    assert_eq!(slot.seen(&snapshot(0, 9)).unwrap(), "3");
+}
+
+#[test]
+fn a_version_linked_above_an_unresolved_one_overtakes_it() {
+    let mut slot = Slotted::new();
+    let first = slot.link(5, Payload::tombstone());
+    let second = slot.link(6, Payload::tombstone());
+    assert!(!first.version().overtakes && second.version().overtakes);
+}
+
+#[test]
+fn values_change_place_under_readers() {
+    let guard = epoch::pin();
+    let mut slot = Slotted::new();
+    let held = slot.link(5, Payload::bytes(b"value"));
+    let dirty = Eyes {
+        isolation: Isolation::ReadUncommitted,
+        ..snapshot(0, 0)
+    };
+    let Seen::Bytes(before) = chain::read(slot.word, &dirty, &guard).unwrap() else {
+        panic!("no bytes");
+    };
+    let freed = held
+        .version()
+        .payload
+        .replace(Payload::at(place(9)), &guard);
+    assert_eq!(freed, -(8 + 5));
+    assert_eq!(before, b"value");
+    assert_eq!(slot.seen(&dirty).unwrap(), "9");
+}

@@ -1,0 +1,118 @@
+//! What `WT_SESSION.create` and `WT_SESSION.open_cursor` are told of one object.
+
+use super::{Lookup, Value};
+use crate::error::{Code, Error, Result};
+
+/// The format that a key or value has if none is given: raw bytes.
+const DEFAULT_FORMAT: &str = "u";
+
+/// Options of `WT_SESSION.create`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CreateOptions {
+    /// Fail if the object exists.
+    pub exclusive: bool,
+    /// Remove all items if the object exists.
+    pub truncate: bool,
+    /// Compress items.
+    pub compress: bool,
+    /// Format of keys.
+    pub key_format: String,
+    /// Format of values.
+    pub value_format: String,
+    /// Names of columns, as configured, with brackets; empty if none were given.
+    pub columns: String,
+    /// The application's own words, as configured; empty if none were given.
+    pub app_metadata: String,
+}
+
+impl CreateOptions {
+    /// Reads them from a call's configuration.
+    pub fn read(config: &(impl Lookup + ?Sized)) -> Result<Self> {
+        let text = |key| -> Result<String> {
+            let value = config.value(key)?.filter(|value| !value.text.is_empty());
+            Ok(value.map_or(String::new(), |value| value.item().to_config()))
+        };
+        Ok(Self {
+            exclusive: boolean(config, "exclusive")?.unwrap_or(false),
+            truncate: boolean(config, "helium_o_truncate")?.unwrap_or(false),
+            compress: boolean(config, "helium_o_compress")?.unwrap_or(false),
+            key_format: format(config, "key_format")?,
+            value_format: format(config, "value_format")?,
+            columns: text("columns")?,
+            app_metadata: text("app_metadata")?,
+        })
+    }
+
+    /// Whether an object of these formats is what the caller asks for. A format that was
+    /// not given cannot be told from the default one, so that one asks for nothing.
+    pub fn accept_formats(&self, key_format: &str, value_format: &str) -> bool {
+        let accepts = |asked: &str, has: &str| asked == DEFAULT_FORMAT || asked == has;
+        accepts(&self.key_format, key_format) && accepts(&self.value_format, value_format)
+    }
+}
+
+/// Options of `WT_SESSION.open_cursor`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CursorOptions {
+    /// Inserts get the next record number.
+    pub append: bool,
+    /// Inserts replace and updates create.
+    pub overwrite: bool,
+    /// Fills an index that is being made.
+    pub fills_index: bool,
+}
+
+impl CursorOptions {
+    /// Reads them from a call's configuration, and refuses what a cursor here cannot do.
+    pub fn read(config: &(impl Lookup + ?Sized)) -> Result<Self> {
+        let given = |key| -> Result<Option<Value>> {
+            Ok(config
+                .value(key)?
+                .filter(|value| !matches!(value.text.as_str(), "" | "false" | "0")))
+        };
+        if let Some(name) = given("checkpoint")? {
+            return Err(unsupported(format!(
+                "a cursor on checkpoint '{}' is not supported: an object here has no \
+                 named states; use a snapshot transaction",
+                name.text
+            )));
+        }
+        if given("next_random")?.is_some() || given("next_random_sample_size")?.is_some() {
+            return Err(unsupported("a cursor with next_random is not supported"));
+        }
+        let bulk = given("bulk")?;
+        if let Some(bulk) = &bulk
+            && !matches!(bulk.text.as_str(), "true" | "1" | "unordered")
+        {
+            return Err(unsupported(format!(
+                "a cursor with bulk={} is not supported",
+                bulk.text
+            )));
+        }
+        Ok(Self {
+            append: boolean(config, "append")?.unwrap_or(false),
+            overwrite: boolean(config, "overwrite")?.unwrap_or(true),
+            fills_index: bulk.is_some_and(|bulk| bulk.text == "unordered"),
+        })
+    }
+}
+
+fn unsupported(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::new(Code::Unsupported, message)
+}
+
+fn boolean(config: &(impl Lookup + ?Sized), key: &str) -> Result<Option<bool>> {
+    let Some(value) = config.value(key)? else {
+        return Ok(None);
+    };
+    let answer = value
+        .item()
+        .as_bool()
+        .ok_or_else(|| Error::invalid(format!("{key} is true or false, not '{}'", value.text)))?;
+    Ok(Some(answer))
+}
+
+fn format(config: &(impl Lookup + ?Sized), key: &str) -> Result<String> {
+    let value = config.value(key)?.filter(|value| !value.text.is_empty());
+    Ok(value.map_or_else(|| DEFAULT_FORMAT.to_owned(), |value| value.text))
+}

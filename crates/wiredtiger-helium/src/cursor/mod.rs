@@ -1,0 +1,124 @@
+//! Cursors: reading and writing an object through the eyes of a session.
+//!
+//! Invariant: key and value are in buffers of the cursor's own, which stay as they are
+//! until its next operation and are reused by it; an operation that fails leaves the key
+//! buffer alone. The position is a key, not a place: next and previous work from it
+//! whatever became of the item.
+
+mod place;
+mod read;
+mod write;
+
+use crate::{
+    config::CursorOptions,
+    host::Host,
+    source::{Object, Source},
+    transactions::SessionState,
+};
+use place::Place;
+use std::sync::Arc;
+
+/// A key or value that an operation is given.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// The one that the cursor's last operation left in its buffer.
+    Held,
+    /// These bytes.
+    Bytes(&'a [u8]),
+}
+
+/// The key that an operation is given, in both forms; the object says which counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'a> {
+    /// As bytes.
+    pub bytes: Input<'a>,
+    /// As a record number.
+    pub recno: u64,
+}
+
+/// An open cursor.
+pub struct Cursor<H: Host> {
+    source: Arc<Source<H>>,
+    object: Arc<Object>,
+    session: H::Session,
+    state: Arc<SessionState>,
+    appends: bool,
+    overwrites: bool,
+    place: Place,
+}
+
+impl<H: Host> Cursor<H> {
+    /// A cursor on an object that was entered for it.
+    pub fn new(
+        source: Arc<Source<H>>,
+        object: Arc<Object>,
+        session: H::Session,
+        options: CursorOptions,
+    ) -> Self {
+        let state = source.transactions().attach(session);
+        Self {
+            appends: options.append && object.has_recnos,
+            overwrites: options.overwrite,
+            place: Place {
+                has_recnos: object.has_recnos,
+                ..Place::default()
+            },
+            source,
+            object,
+            session,
+            state,
+        }
+    }
+
+    /// The connection's data source.
+    pub fn source(&self) -> &Arc<Source<H>> {
+        &self.source
+    }
+
+    /// The object's URI.
+    pub fn uri(&self) -> &str {
+        &self.object.uri
+    }
+
+    /// Whether it was opened so that inserts replace and updates create.
+    pub fn overwrites(&self) -> bool {
+        self.overwrites
+    }
+
+    /// Whether keys are record numbers.
+    pub fn has_recnos(&self) -> bool {
+        self.object.has_recnos
+    }
+
+    /// The current key.
+    pub fn key(&self) -> &[u8] {
+        &self.place.key
+    }
+
+    /// The current record number.
+    pub fn recno(&self) -> u64 {
+        self.place.recno
+    }
+
+    /// The current value.
+    pub fn value(&self) -> &[u8] {
+        &self.place.value
+    }
+
+    /// Whether `start` is in one of the cursor's own buffers.
+    pub fn owns(&self, start: *const u8) -> bool {
+        self.place.owns(start)
+    }
+
+    /// Loses the position.
+    pub fn reset(&mut self) {
+        self.place.reset();
+    }
+}
+
+impl<H: Host> Drop for Cursor<H> {
+    fn drop(&mut self) {
+        self.object.leave();
+        self.source.transactions().detach(self.session);
+    }
+}

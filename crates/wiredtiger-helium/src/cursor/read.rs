@@ -1,0 +1,100 @@
+//! Reading: search, search near, next, previous.
+//!
+//! Invariant: what the cursor stands on changes only when an operation succeeds, and
+//! nothing is allocated once the buffers have grown.
+
+use super::{Cursor, Key, Place};
+use crate::{
+    error::{Code, Error, Result},
+    host::Host,
+    recno,
+    transactions::SessionView,
+};
+use heliumdb::Position;
+use std::{cmp::Ordering, mem};
+
+impl<H: Host> Cursor<H> {
+    /// Finds the item of `key`.
+    pub fn search(&mut self, key: Key<'_>) -> Result<()> {
+        self.place.take_key(key)?;
+        self.place.positioned = false;
+        let view = SessionView::new(self.source.host(), self.session, self.state.own());
+        let Place { key, value, .. } = &mut self.place;
+        if !self.object.datastore.read(&view, key, value)? {
+            return Err(Code::NotFound.into());
+        }
+        self.place.positioned = true;
+        Ok(())
+    }
+
+    /// Finds the item of `key`, or the nearest larger one, or the nearest smaller one, and
+    /// says which it was. All looks are through the snapshot of this one call.
+    pub fn search_near(&mut self, key: Key<'_>) -> Result<Ordering> {
+        self.place.take_key(key)?;
+        self.place.positioned = false;
+        if !self.seek(|key| Position::AtOrAfter(key))? && !self.seek(|key| Position::Before(key))? {
+            return Err(Code::NotFound.into());
+        }
+        let which = self.place.next_key.cmp(&self.place.key);
+        self.arrive()?;
+        Ok(which)
+    }
+
+    /// Moves to the next item, or to the first.
+    pub fn next(&mut self) -> Result<()> {
+        let found = if self.place.positioned {
+            self.seek(|key| Position::After(key))
+        } else {
+            self.seek(|_| Position::First)
+        };
+        self.arrive_if(found)
+    }
+
+    /// Moves to the previous item, or to the last.
+    pub fn previous(&mut self) -> Result<()> {
+        let found = if self.place.positioned {
+            self.seek(|key| Position::Before(key))
+        } else {
+            self.seek(|_| Position::Last)
+        };
+        self.arrive_if(found)
+    }
+
+    fn arrive_if(&mut self, found: Result<bool>) -> Result<()> {
+        if found? {
+            return self.arrive();
+        }
+        self.place.positioned = false;
+        Err(Code::NotFound.into())
+    }
+
+    /// Reads the item that `from` the current key names into the spare key buffer and the
+    /// value buffer.
+    fn seek(&mut self, from: impl FnOnce(&[u8]) -> Position<'_>) -> Result<bool> {
+        let view = SessionView::new(self.source.host(), self.session, self.state.own());
+        let Place {
+            key,
+            next_key,
+            value,
+            ..
+        } = &mut self.place;
+        let datastore = &self.object.datastore;
+        Ok(datastore.seek(&view, from(key), next_key, value)?)
+    }
+
+    /// Stands on the item that a seek has read.
+    fn arrive(&mut self) -> Result<()> {
+        let place = &mut self.place;
+        if place.has_recnos {
+            place.recno = recno::unpack(&place.next_key).ok_or_else(|| {
+                Error::new(
+                    Code::Io,
+                    format!("{}: a key is not a record number", self.object.uri),
+                )
+            })?;
+        }
+        mem::swap(&mut place.key, &mut place.next_key);
+        place.positioned = true;
+        Ok(())
+    }
+}

@@ -1,0 +1,145 @@
+//! Writing: insert, update, remove, reserve.
+//!
+//! Invariant: the transaction is known to WiredTiger before anything is tried, and every
+//! check runs inside it, so that a failed write keeps it from committing. The store
+//! decides about conflicts and existence; nothing here looks before it writes.
+
+use super::{Cursor, Input, Key};
+use crate::{
+    config::Verbosity,
+    error::{Code, Result},
+    host::Host,
+};
+use heliumdb::{Change, Mode};
+
+/// The value of a bit field that was removed.
+const NO_BITS: &[u8] = &[0];
+/// The value of an item that has none.
+const NO_BYTES: &[u8] = &[];
+
+impl<H: Host> Cursor<H> {
+    /// Sets the value of an item, or of a new one at the end if the cursor appends.
+    /// The cursor stands nowhere afterwards.
+    pub fn insert(&mut self, key: Key<'_>, value: Input<'_>, overwrite: bool) -> Result<()> {
+        let mode = if overwrite { Mode::Any } else { Mode::Absent };
+        if self.appends {
+            self.append(value)?;
+        } else {
+            self.write("insert", key, value, Write::Value(mode))?;
+        }
+        self.place.keep_value(value);
+        self.place.positioned = false;
+        Ok(())
+    }
+
+    /// Sets the value of an item, and stands on it.
+    pub fn update(&mut self, key: Key<'_>, value: Input<'_>, overwrite: bool) -> Result<()> {
+        let mode = if overwrite { Mode::Any } else { Mode::Present };
+        self.write("update", key, value, Write::Value(mode))?;
+        self.place.keep_value(value);
+        self.place.positioned = true;
+        Ok(())
+    }
+
+    /// Removes an item; that there is none is an error unless `overwrite` says otherwise.
+    /// The cursor stays where it was.
+    pub fn remove(&mut self, key: Key<'_>, overwrite: bool) -> Result<()> {
+        let (left, write) = if self.object.has_bit_fields {
+            (NO_BITS, Write::Value(Mode::Present))
+        } else {
+            (NO_BYTES, Write::Removal)
+        };
+        let left = Input::Bytes(left);
+        self.place.positioned = match self.write("remove", key, left, write) {
+            Err(error) if overwrite && error.code() == Code::NotFound => false,
+            stood_there => stood_there?,
+        };
+        self.place.keep_value(left);
+        Ok(())
+    }
+
+    /// Claims an item for the transaction without changing it, and stands on it.
+    pub fn reserve(&mut self, key: Key<'_>) -> Result<()> {
+        let nothing = Input::Bytes(NO_BYTES);
+        self.write("reserve", key, nothing, Write::Claim)?;
+        self.place.keep_value(nothing);
+        self.place.positioned = true;
+        Ok(())
+    }
+
+    /// Does one write; says whether the cursor stood on the item.
+    fn write(&mut self, what: &str, key: Key<'_>, value: Input<'_>, write: Write) -> Result<bool> {
+        self.tell(what, key, value);
+        let (source, object, place) = (&*self.source, &self.object, &mut self.place);
+        let session = self.session;
+        source.write(session, &self.state, object, |transaction, view| {
+            let held = place.take_key(key)?;
+            let (change, mode) = write.in_store(place.bytes_of(value));
+            let mut put = || {
+                transaction
+                    .write(&object.datastore, view, &place.key, change, mode)
+                    .map_err(|error| source.write_refused(session, error))
+            };
+            if object.has_recnos && matches!(change, Change::Put(_)) {
+                object.append.set(&object.datastore, place.recno, put)?;
+            } else {
+                put()?;
+            }
+            Ok(held)
+        })
+    }
+
+    /// Inserts an item under the next record number.
+    fn append(&mut self, value: Input<'_>) -> Result<()> {
+        let (source, object, place) = (&*self.source, &self.object, &mut self.place);
+        let session = self.session;
+        let result = source.write(session, &self.state, object, |transaction, view| {
+            object.append.append(&object.datastore, |recno| {
+                place.set_recno(recno);
+                let change = Change::Put(place.bytes_of(value));
+                transaction
+                    .write(&object.datastore, view, &place.key, change, Mode::Absent)
+                    .map_err(|error| source.write_refused(session, error))
+            })
+        });
+        let recno = result?;
+        let key = Key {
+            bytes: Input::Held,
+            recno,
+        };
+        self.tell("append", key, value);
+        Ok(())
+    }
+
+    fn tell(&self, what: &str, key: Key<'_>, value: Input<'_>) {
+        if self.source.verbosity() < Verbosity::Operations {
+            return;
+        }
+        let length = self.place.bytes_of(value).len();
+        let key = match key.bytes {
+            _ if self.object.has_recnos => key.recno.to_string(),
+            Input::Held => self.place.key.escape_ascii().to_string(),
+            Input::Bytes(bytes) => bytes.escape_ascii().to_string(),
+        };
+        let text = format!("{what} {} key {key}, value of {length} bytes", self.uri());
+        self.source.host().message(Some(self.session), &text);
+    }
+}
+
+/// What a write is, before its value is known.
+#[derive(Clone, Copy)]
+enum Write {
+    Value(Mode),
+    Removal,
+    Claim,
+}
+
+impl Write {
+    fn in_store(self, value: &[u8]) -> (Change<'_>, Mode) {
+        match self {
+            Self::Value(mode) => (Change::Put(value), mode),
+            Self::Removal => (Change::Remove, Mode::Present),
+            Self::Claim => (Change::Reserve, Mode::Present),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What the data source needs of the WiredTiger that runs it.
+//!
+//! Invariant: nothing behind this trait knows WiredTiger's types. The boundary
+//! implements it over the extension interface; tests implement it in memory.
+
+use crate::error::Result;
+use heliumdb::{Isolation, TxnId};
+use std::hash::Hash;
+
+/// A WiredTiger connection as the data source sees it.
+pub trait Host: Send + Sync + 'static {
+    /// Names a session. Two sessions that live at the same time have different names.
+    type Session: Copy + Eq + Hash + Send + Sync + 'static;
+
+    /// Id of the session's running transaction; gives it one if it has none yet.
+    /// Only write operations may ask.
+    fn transaction_id(&self, session: Self::Session) -> TxnId;
+
+    /// Has [`crate::transactions::Transactions::resolve`] called when the session's
+    /// transaction ends.
+    fn request_notification(&self, session: Self::Session) -> Result<()>;
+
+    /// Isolation of the session's transaction.
+    fn isolation(&self, session: Self::Session) -> Isolation;
+
+    /// Whether the session's transaction sees updates of transaction `id`. May be true of
+    /// prepared and of rolled back ones.
+    fn is_visible(&self, session: Self::Session, id: TxnId) -> bool;
+
+    /// Every update with a smaller id, if committed, is visible to everyone.
+    fn oldest(&self) -> TxnId;
+
+    /// The metadata entry of `uri`.
+    fn metadata(&self, session: Self::Session, uri: &str) -> Result<Option<String>>;
+
+    /// Makes or replaces the metadata entry of `uri`.
+    fn insert_metadata(&self, session: Self::Session, uri: &str, entry: &str) -> Result<()>;
+
+    /// Removes the metadata entry of `uri`.
+    fn remove_metadata(&self, session: Self::Session, uri: &str) -> Result<()>;
+
+    /// Tells the application something.
+    fn message(&self, session: Option<Self::Session>, text: &str);
+
+    /// Tells the application what went wrong.
+    fn error(&self, session: Option<Self::Session>, text: &str);
+}

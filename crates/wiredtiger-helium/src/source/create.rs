@@ -1,0 +1,198 @@
+//! Creating an object: catalog first, durable, then the metadata.
+//!
+//! CRASH: in between, the datastore is there without a metadata entry, in state
+//! `Creating`; the next create of that name makes it anew.
+
+use super::{
+    Mounted, Name, Source,
+    attributes::{Attributes, State},
+    find::without_datastore,
+};
+use crate::{
+    config::{CreateOptions, Lookup},
+    error::{Code, Error, Result},
+    host::Host,
+    metadata::{Identity, entry_text},
+};
+use heliumdb::{Datastore, ErrorKind};
+use std::sync::atomic::Ordering;
+
+impl<H: Host> Source<H> {
+    /// Makes the object `uri`, or checks that it is as asked for if there is one already.
+    pub fn create(
+        &self,
+        session: H::Session,
+        uri: &str,
+        config: &(impl Lookup + ?Sized),
+    ) -> Result<()> {
+        self.check()?;
+        let name = Name::parse(uri)?;
+        let mounted = self.mounted(&name)?;
+        let options = CreateOptions::read(config).map_err(|error| error.context(uri))?;
+        let _schema = self.schema.lock();
+        if let Some(entry) = self.entry(session, uri)? {
+            if options.exclusive {
+                return Err(Code::Exists.into());
+            }
+            let datastore = self
+                .find(mounted, &name, &entry, true)?
+                .ok_or_else(|| without_datastore(uri, mounted))?;
+            if !options.accept_formats(&entry.key_format, &entry.value_format) {
+                return Err(Error::invalid(format!(
+                    "{uri} exists with key_format={} and value_format={}, not {} and {}",
+                    entry.key_format, entry.value_format, options.key_format, options.value_format
+                )));
+            }
+            return self.truncate_if_asked(uri, mounted, &datastore, &options);
+        }
+        // What was open under this name went away without our being told.
+        self.retire(uri)?;
+        let datastore = match self.orphan(session, mounted, &name)? {
+            Some(orphan) => self.adopt(session, mounted, &name, &options, orphan)?,
+            None => make(mounted, &name, &options)?,
+        };
+        self.publish(session, mounted, uri, &options, &datastore)
+    }
+
+    fn truncate_if_asked(
+        &self,
+        uri: &str,
+        mounted: &Mounted,
+        datastore: &Datastore,
+        options: &CreateOptions,
+    ) -> Result<()> {
+        if options.truncate {
+            self.retire(uri)?;
+            mounted.volume.truncate_datastore(datastore.id())?;
+        }
+        Ok(())
+    }
+
+    /// The datastore that has the object's name though the metadata does not know it. What
+    /// is left of an unfinished create, drop or rename is cleared away first.
+    pub(super) fn orphan(
+        &self,
+        session: H::Session,
+        mounted: &Mounted,
+        name: &Name<'_>,
+    ) -> Result<Option<Datastore>> {
+        let volume = &mounted.volume;
+        let datastore = match volume.datastore(&name.datastore()) {
+            Err(error) if error.kind() == ErrorKind::DatastoreNotFound => return Ok(None),
+            found => found?,
+        };
+        let info = datastore.info()?;
+        let Some(attributes) = Attributes::read(&info.attributes) else {
+            return Ok(Some(datastore));
+        };
+        match attributes.state {
+            State::Live => return Ok(Some(datastore)),
+            State::Creating | State::Dropping => volume.remove_datastore(info.id)?,
+            State::Renaming { from } => {
+                let old_name = Name {
+                    object: &from,
+                    ..*name
+                };
+                if !self.is_known_as(session, mounted, &old_name, &datastore)? {
+                    return Ok(Some(datastore));
+                }
+                self.make_live(mounted, &old_name, &datastore, false)?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the metadata's entry for `name` means this datastore.
+    pub(super) fn is_known_as(
+        &self,
+        session: H::Session,
+        mounted: &Mounted,
+        name: &Name<'_>,
+        datastore: &Datastore,
+    ) -> Result<bool> {
+        let identity = Identity {
+            volume: mounted.volume.id(),
+            datastore: datastore.id(),
+        };
+        let entry = self.entry(session, &name.uri())?;
+        Ok(entry.is_some_and(|entry| entry.identity == Some(identity)))
+    }
+
+    /// Takes over a datastore that no metadata entry leads to, if that is what the caller
+    /// can want: its rows are somebody's.
+    fn adopt(
+        &self,
+        session: H::Session,
+        mounted: &Mounted,
+        name: &Name<'_>,
+        options: &CreateOptions,
+        orphan: Datastore,
+    ) -> Result<Datastore> {
+        let info = orphan.info()?;
+        let uri = name.uri();
+        let refusal = |why: &str| {
+            Error::new(
+                Code::Exists,
+                format!(
+                    "{uri} is on volume {} without being in the metadata, {why}",
+                    mounted.name
+                ),
+            )
+        };
+        let attributes = Attributes::read(&info.attributes)
+            .ok_or_else(|| refusal("and was not made by this data source"))?;
+        if options.exclusive {
+            return Err(refusal("and exclusive was asked for"));
+        }
+        let formats = (&attributes.key_format, &attributes.value_format);
+        if formats != (&options.key_format, &options.value_format) {
+            if orphan.approximate_len() > 0 {
+                let has = format!(
+                    "with key_format={} and value_format={}",
+                    formats.0, formats.1
+                );
+                return Err(refusal(&has));
+            }
+            mounted.volume.remove_datastore(info.id)?;
+            return make(mounted, name, options);
+        }
+        self.host.message(
+            Some(session),
+            &format!("{uri} was on volume {} already: adopted", mounted.name),
+        );
+        if options.truncate {
+            mounted.volume.truncate_datastore(info.id)?;
+        }
+        Ok(orphan)
+    }
+
+    fn publish(
+        &self,
+        session: H::Session,
+        mounted: &Mounted,
+        uri: &str,
+        options: &CreateOptions,
+        datastore: &Datastore,
+    ) -> Result<()> {
+        let identity = Identity {
+            volume: mounted.volume.id(),
+            datastore: datastore.id(),
+        };
+        // Its state is settled when it is first opened, or at a checkpoint.
+        self.unfinished.store(true, Ordering::Relaxed);
+        self.host
+            .insert_metadata(session, uri, &entry_text(identity, options))?;
+        self.tell(Some(session), || {
+            format!("created {uri} as datastore {}", identity.datastore.0)
+        });
+        Ok(())
+    }
+}
+
+fn make(mounted: &Mounted, name: &Name<'_>, options: &CreateOptions) -> Result<Datastore> {
+    let attributes = Attributes::new(&options.key_format, &options.value_format)?;
+    let made = mounted
+        .volume
+        .create_datastore(&name.datastore(), &attributes.to_bytes());
+    Ok(made?)
+}

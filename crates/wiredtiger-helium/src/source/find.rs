@@ -1,0 +1,154 @@
+//! From a URI to an open object.
+
+use super::{
+    Mounted, Name, Object, Source,
+    attributes::{Attributes, State},
+};
+use crate::{
+    error::{Code, Error, Result},
+    host::Host,
+    metadata::Entry,
+};
+use heliumdb::{Datastore, ErrorKind};
+use std::sync::Arc;
+
+impl<H: Host> Source<H> {
+    /// The object `uri`, with its user counted; `fills_index` if the user is the one that
+    /// fills an index that is being made.
+    pub(super) fn enter(
+        &self,
+        session: H::Session,
+        uri: &str,
+        fills_index: bool,
+    ) -> Result<Arc<Object>> {
+        if let Some(object) = self.enter_open(uri) {
+            return Ok(object);
+        }
+        let name = Name::parse(uri)?;
+        let mounted = self.mounted(&name)?;
+        let _schema = self.schema.lock();
+        if let Some(object) = self.enter_open(uri) {
+            return Ok(object);
+        }
+        let entry = self
+            .entry(session, uri)?
+            .ok_or_else(|| Error::from(Code::NoEntry))?;
+        let datastore = self
+            .find(mounted, &name, &entry, fills_index)?
+            .ok_or_else(|| without_datastore(uri, mounted))?;
+        let object = Arc::new(Object::new(uri, datastore, &entry));
+        object.enter();
+        let mut objects = self.objects.lock();
+        objects.insert(uri.to_owned(), Arc::clone(&object));
+        Ok(object)
+    }
+
+    fn enter_open(&self, uri: &str) -> Option<Arc<Object>> {
+        let objects = self.objects.lock();
+        let object = objects.get(uri)?;
+        // Counted under the registry's lock: see `retire`.
+        object.enter();
+        Some(Arc::clone(object))
+    }
+
+    /// Takes `uri` out of the registry, if nothing uses it.
+    pub(super) fn retire(&self, uri: &str) -> Result<()> {
+        let mut objects = self.objects.lock();
+        if objects.get(uri).is_some_and(|object| object.is_busy()) {
+            return Err(Code::Busy.into());
+        }
+        objects.remove(uri);
+        Ok(())
+    }
+
+    /// Whether a cursor is open on `uri`.
+    pub(super) fn is_open(&self, uri: &str) -> bool {
+        let objects = self.objects.lock();
+        objects.get(uri).is_some_and(|object| object.is_open())
+    }
+
+    /// The volume that `name` is on.
+    pub(super) fn mounted(&self, name: &Name<'_>) -> Result<&Mounted> {
+        let mut volumes = self.volumes.iter();
+        volumes
+            .find(|mounted| mounted.name == name.volume)
+            .ok_or_else(|| {
+                Error::invalid(format!(
+                    "'{}': no volume is called {}",
+                    name.uri(),
+                    name.volume
+                ))
+            })
+    }
+
+    /// The metadata entry of `uri`.
+    pub(super) fn entry(&self, session: H::Session, uri: &str) -> Result<Option<Entry>> {
+        let text = self.host.metadata(session, uri)?;
+        text.map(|text| Entry::read(&text))
+            .transpose()
+            .map_err(|error| error.context(uri))
+    }
+
+    /// The datastore that `entry` means, with whatever was half done to it taken back: an
+    /// object that the metadata knows is in use, and has the name under which it is known.
+    pub(super) fn find(
+        &self,
+        mounted: &Mounted,
+        name: &Name<'_>,
+        entry: &Entry,
+        fills_index: bool,
+    ) -> Result<Option<Datastore>> {
+        let volume = &mounted.volume;
+        let found = match entry.identity {
+            Some(identity) if identity.volume != volume.id() => return Ok(None),
+            Some(identity) => volume.datastore_by_id(identity.datastore),
+            None => volume.datastore(&name.datastore()),
+        };
+        let datastore = match found {
+            Err(error) if error.kind() == ErrorKind::DatastoreNotFound => return Ok(None),
+            found => found?,
+        };
+        self.make_live(mounted, name, &datastore, fills_index)?;
+        Ok(Some(datastore))
+    }
+
+    /// Gives the datastore the name and the state that the metadata says it has.
+    pub(super) fn make_live(
+        &self,
+        mounted: &Mounted,
+        name: &Name<'_>,
+        datastore: &Datastore,
+        fills_index: bool,
+    ) -> Result<()> {
+        let info = datastore.info()?;
+        let wanted = name.datastore();
+        if info.name != wanted {
+            mounted.volume.rename_datastore(info.id, &wanted)?;
+        }
+        let Some(attributes) = Attributes::read(&info.attributes) else {
+            // Made by the C connector: it has no states.
+            return Ok(());
+        };
+        match attributes.state {
+            State::Live => Ok(()),
+            State::Creating if fills_index => Ok(()),
+            _ => {
+                let live = attributes.in_state(State::Live).to_bytes();
+                Ok(mounted.volume.set_attributes(info.id, &live)?)
+            }
+        }
+    }
+}
+
+/// The metadata has an object that its volume does not.
+pub(super) fn without_datastore(uri: &str, mounted: &Mounted) -> Error {
+    Error::new(
+        Code::NoEntry,
+        format!(
+            "{uri} is in the metadata, but volume {} ({}) does not hold it; \
+             it can be dropped",
+            mounted.name,
+            mounted.volume.url()
+        ),
+    )
+}

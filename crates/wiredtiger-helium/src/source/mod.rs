@@ -1,0 +1,218 @@
+//! The data source of one connection: its volumes, its objects, its transactions.
+//!
+//! Invariant: the id in the metadata says which datastore an object is; what the catalog
+//! calls it follows. All schema operations hold one lock; opening an object that is open
+//! already does not.
+
+mod append;
+mod attributes;
+mod create;
+mod drop;
+mod find;
+mod maintain;
+mod names;
+mod object;
+mod rename;
+mod unfinished;
+
+pub use names::Name;
+pub use object::Object;
+
+use crate::{
+    config::{ConnectionOptions, CursorOptions, Lookup, Verbosity},
+    cursor::Cursor,
+    error::{Code, Error, Result},
+    host::Host,
+    nudge::Pulse,
+    transactions::{Outcome, SessionState, SessionView, Transactions},
+};
+use heliumdb::{ErrorKind, Transaction, TxnId, Volume};
+use parking_lot::Mutex;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// A volume under the name by which URIs know it.
+struct Mounted {
+    name: String,
+    volume: Volume,
+}
+
+/// The data source of one connection.
+pub struct Source<H: Host> {
+    host: H,
+    verbosity: Verbosity,
+    volumes: Vec<Mounted>,
+    /// Held by every operation that changes what objects there are.
+    schema: Mutex<()>,
+    /// Objects that have been opened, by URI.
+    objects: Mutex<HashMap<String, Arc<Object>>>,
+    transactions: Transactions<H>,
+    pulse: Pulse,
+    /// Some object's state in the catalog may be other than live.
+    unfinished: AtomicBool,
+    /// A panic was caught: nothing more is tried.
+    broken: AtomicBool,
+}
+
+impl<H: Host> Source<H> {
+    /// Opens the volumes.
+    pub fn open(host: H, options: ConnectionOptions) -> Result<Self> {
+        let wanted: Vec<_> = options
+            .volumes
+            .iter()
+            .map(|volume| (volume.url.clone(), volume.options.clone()))
+            .collect();
+        let volumes = heliumdb::open_all(&wanted)?;
+        let names = options.volumes.into_iter().map(|volume| volume.name);
+        let source = Self {
+            host,
+            verbosity: options.verbosity,
+            volumes: names
+                .zip(volumes)
+                .map(|(name, volume)| Mounted { name, volume })
+                .collect(),
+            schema: Mutex::new(()),
+            objects: Mutex::default(),
+            transactions: Transactions::new(options.durability),
+            pulse: Pulse::default(),
+            // WiredTiger's recovery has not run yet: who is an orphan shows later.
+            unfinished: AtomicBool::new(true),
+            broken: AtomicBool::new(false),
+        };
+        for mounted in &source.volumes {
+            source.tell(None, || {
+                let stats = mounted.volume.stats();
+                format!(
+                    "volume {} on {}: recovery read {} items and discarded {} bytes",
+                    mounted.name,
+                    mounted.volume.url(),
+                    stats.recovered_items,
+                    stats.discarded_bytes
+                )
+            });
+        }
+        Ok(source)
+    }
+
+    /// Opens a cursor on the object `uri`.
+    pub fn open_cursor(
+        self: &Arc<Self>,
+        session: H::Session,
+        uri: &str,
+        config: &(impl Lookup + ?Sized),
+    ) -> Result<Cursor<H>> {
+        self.check()?;
+        let options = CursorOptions::read(config).map_err(|error| error.context(uri))?;
+        let object = self.enter(session, uri, options.fills_index)?;
+        Ok(Cursor::new(Arc::clone(self), object, session, options))
+    }
+
+    /// WiredTiger's word that a transaction ends.
+    pub fn resolve(&self, session: H::Session, id: TxnId, committed: bool) -> Result<()> {
+        if committed {
+            self.check()?;
+        }
+        if let Outcome::Committed { id, writes } =
+            self.transactions.resolve(session, id, committed)?
+        {
+            self.pulse.committed(id, writes);
+        }
+        Ok(())
+    }
+
+    /// Runs one write of the session's transaction.
+    pub fn write<T>(
+        &self,
+        session: H::Session,
+        state: &SessionState,
+        object: &Arc<Object>,
+        write: impl FnOnce(&mut Transaction, &SessionView<'_, H>) -> Result<T>,
+    ) -> Result<T> {
+        self.transactions
+            .write(&self.host, session, state, object, write)
+    }
+
+    /// What the caller is told of a write that the store refused. Where the store has no
+    /// memory for more versions, the caller waits a moment for settling to catch up.
+    pub fn write_refused(&self, session: H::Session, error: heliumdb::Error) -> Error {
+        if error.kind() == ErrorKind::VersionBudget && self.pulse.relieve() {
+            self.host.error(
+                Some(session),
+                &format!("{error}; a reader may be holding an old snapshot"),
+            );
+        }
+        error.into()
+    }
+
+    /// Whether anything can still be done; not after a panic.
+    pub fn check(&self) -> Result<()> {
+        if self.broken.load(Ordering::Relaxed) {
+            return Err(Error::new(
+                Code::Panic,
+                "an operation panicked earlier; close the connection and open it again",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Has everything from now on refused.
+    pub fn mark_broken(&self) {
+        self.broken.store(true, Ordering::Relaxed);
+    }
+
+    /// What it needs of WiredTiger.
+    pub fn host(&self) -> &H {
+        &self.host
+    }
+
+    /// How much is told.
+    pub fn verbosity(&self) -> Verbosity {
+        self.verbosity
+    }
+
+    /// Who is writing.
+    pub fn transactions(&self) -> &Transactions<H> {
+        &self.transactions
+    }
+
+    /// What sets the settling thread going.
+    pub fn pulse(&self) -> &Pulse {
+        &self.pulse
+    }
+
+    /// Turns versions that everyone can see into plain items.
+    pub fn settle(&self) {
+        let horizon = HostHorizon(&self.host);
+        for mounted in &self.volumes {
+            mounted.volume.settle(&horizon);
+        }
+        self.transactions.forget_older(self.host.oldest());
+    }
+
+    /// Bytes of memory that unsettled versions use.
+    #[cfg(test)]
+    pub fn version_bytes(&self) -> u64 {
+        let volumes = self.volumes.iter();
+        volumes.map(|mounted| mounted.volume.version_bytes()).sum()
+    }
+
+    fn tell(&self, session: Option<H::Session>, text: impl FnOnce() -> String) {
+        if self.verbosity >= Verbosity::Objects {
+            self.host.message(session, &text());
+        }
+    }
+}
+
+/// What the connection's transactions may still need.
+struct HostHorizon<'a, H>(&'a H);
+
+impl<H: Host> heliumdb::Horizon for HostHorizon<'_, H> {
+    fn oldest(&self) -> TxnId {
+        self.0.oldest()
+    }
+}

@@ -1,0 +1,93 @@
+//! An open object: its datastore, its kinds of key and value, and who uses it.
+//!
+//! Invariant: a datastore is dropped or renamed only while no cursor is open on its
+//! object and no unresolved transaction has written to it; both are counted here.
+
+use super::append::Append;
+use crate::metadata::Entry;
+use heliumdb::Datastore;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// An object that someone has opened.
+pub struct Object {
+    /// Its URI.
+    pub uri: String,
+    /// Where its items are.
+    pub datastore: Datastore,
+    /// Whether keys are record numbers.
+    pub has_recnos: bool,
+    /// Whether values are bit fields, for which removing means setting to zero.
+    pub has_bit_fields: bool,
+    /// Which record number comes next.
+    pub append: Append,
+    cursors: AtomicUsize,
+    writers: AtomicUsize,
+}
+
+impl Object {
+    /// The object that `entry` describes.
+    pub fn new(uri: &str, datastore: Datastore, entry: &Entry) -> Self {
+        Self {
+            uri: uri.to_owned(),
+            datastore,
+            has_recnos: entry.key_format == "r",
+            has_bit_fields: is_bit_field(&entry.value_format),
+            append: Append::default(),
+            cursors: AtomicUsize::new(0),
+            writers: AtomicUsize::new(0),
+        }
+    }
+
+    /// Counts a user: a cursor, or a check of the whole object.
+    pub fn enter(&self) {
+        self.cursors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Ends what [`Self::enter`] began.
+    pub fn leave(&self) {
+        self.cursors.fetch_sub(1, Ordering::Release);
+    }
+
+    /// Counts a transaction that has written here.
+    pub fn begin_writer(&self) {
+        self.writers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Ends what [`Self::begin_writer`] began.
+    pub fn end_writer(&self) {
+        self.writers.fetch_sub(1, Ordering::Release);
+    }
+
+    /// Whether a cursor is open on it.
+    pub fn is_open(&self) -> bool {
+        self.cursors.load(Ordering::Acquire) > 0
+    }
+
+    /// Whether anything uses it. Once it is out of the registry and unused, it stays so:
+    /// only an open cursor begins a writer.
+    pub fn is_busy(&self) -> bool {
+        self.is_open() || self.writers.load(Ordering::Acquire) > 0
+    }
+}
+
+/// Whether a value format is a bit field: `t`, alone or after its number of bits.
+fn is_bit_field(format: &str) -> bool {
+    format
+        .strip_suffix('t')
+        .is_some_and(|bits| bits.bytes().all(|c| c.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_bit_field;
+
+    #[test]
+    fn bit_fields_are_told_by_their_format() {
+        for format in ["t", "1t", "8t"] {
+            assert!(is_bit_field(format));
+        }
+        for format in ["u", "", "tt", "8tS", "St", "i"] {
+            assert!(!is_bit_field(format));
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Settling what creates, drops and renames left in the catalog.
+//!
+//! Invariant: done at checkpoints only, when WiredTiger's own recovery is over and no drop
+//! or rename is under way, so that the metadata is right about what happened.
+
+use super::{
+    Mounted, Name, Source,
+    attributes::{Attributes, State},
+};
+use crate::{error::Result, host::Host};
+use heliumdb::{DatastoreInfo, ErrorKind};
+use std::sync::atomic::Ordering;
+
+impl<H: Host> Source<H> {
+    /// Settles the state of every object whose state is not live.
+    pub(super) fn finish(&self, session: H::Session) -> Result<()> {
+        if !self.unfinished.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let _schema = self.schema.lock();
+        for mounted in &self.volumes {
+            for info in mounted.volume.datastores() {
+                let finished = self.finish_one(session, mounted, &info);
+                if !matches!(finished, Ok(true)) {
+                    self.unfinished.store(true, Ordering::Relaxed);
+                }
+                finished?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Settles one; false if it has to wait.
+    fn finish_one(
+        &self,
+        session: H::Session,
+        mounted: &Mounted,
+        info: &DatastoreInfo,
+    ) -> Result<bool> {
+        let Some(name) = Name::of_datastore(&mounted.name, &info.name) else {
+            return Ok(true);
+        };
+        let Some(attributes) = Attributes::read(&info.attributes) else {
+            return Ok(true);
+        };
+        if attributes.state == State::Live {
+            return Ok(true);
+        }
+        let datastore = mounted.volume.datastore_by_id(info.id)?;
+        let is_known = self.is_known_as(session, mounted, &name, &datastore)?;
+        match attributes.state {
+            // Whoever fills it now may still fail.
+            State::Creating if self.is_open(&name.uri()) || !is_known => return Ok(false),
+            State::Dropping if !is_known => return self.remove(mounted, info),
+            State::Renaming { from } if !is_known => {
+                let old_name = Name {
+                    object: &from,
+                    ..name
+                };
+                let is_known = self.is_known_as(session, mounted, &old_name, &datastore)?;
+                let name = if is_known { &old_name } else { &name };
+                self.make_live(mounted, name, &datastore, false)?;
+            }
+            _ => self.make_live(mounted, &name, &datastore, false)?,
+        }
+        Ok(true)
+    }
+
+    fn remove(&self, mounted: &Mounted, info: &DatastoreInfo) -> Result<bool> {
+        match mounted.volume.remove_datastore(info.id) {
+            Err(error) if error.kind() == ErrorKind::Busy => Ok(false),
+            removed => removed.map(|()| true).map_err(Into::into),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The data source core against a WiredTiger that is simulated.
+
+mod cursors;
+mod objects;
+mod settling;
+mod sim;
+mod writes;

@@ -1,0 +1,234 @@
+//! Creating, dropping, renaming, and what is left when the host changes its mind.
+
+use super::sim::{Connection, code};
+use crate::error::Code;
+use heliumdb::Isolation::Snapshot;
+
+const URI: &str = "helium:dev1/rows";
+const OTHER: &str = "helium:dev1/other";
+
+fn open() -> Connection {
+    let connection = Connection::open();
+    connection.create(URI, "key_format=S").expect("created");
+    let mut table = connection.cursor(1, URI);
+    table.insert("a", "1").expect("inserted");
+    drop(table);
+    connection
+}
+
+fn open_code(connection: &Connection, uri: &str) -> Code {
+    match connection.cursor_with(1, uri, "") {
+        Ok(_) => panic!("{uri} opens"),
+        Err(error) => error.code(),
+    }
+}
+
+#[test]
+fn creating_again_changes_nothing() {
+    let connection = open();
+    let entry = connection.sim().entry(URI);
+    connection.create(URI, "").expect("is there");
+    connection.create(URI, "key_format=S").expect("is there");
+    assert_eq!(code(connection.create(URI, "key_format=r")), Code::Invalid);
+    let exclusive = "exclusive=true,helium_o_truncate=true";
+    assert_eq!(code(connection.create(URI, exclusive)), Code::Exists);
+    assert_eq!(connection.sim().entry(URI), entry);
+    assert_eq!(connection.cursor(1, URI).keys(), "a");
+}
+
+#[test]
+fn truncating_at_create_waits_for_nobody() {
+    let connection = open();
+    let table = connection.cursor(1, URI);
+    let truncate = "helium_o_truncate=true";
+    assert_eq!(code(connection.create(URI, truncate)), Code::Busy);
+    drop(table);
+    connection.create(URI, truncate).expect("truncated");
+    assert_eq!(connection.cursor(1, URI).keys(), "");
+}
+
+#[test]
+fn a_volume_that_is_not_there_is_named() {
+    let connection = open();
+    let error = connection.create("helium:dev9/x", "").expect_err("no dev9");
+    assert_eq!(error.code(), Code::Invalid);
+    assert!(error.message().contains("dev9"));
+    assert_eq!(open_code(&connection, "helium:dev1/nothing"), Code::NoEntry);
+}
+
+#[test]
+fn dropping_removes_and_needs_everybody_gone() {
+    let connection = open();
+    let source = &connection.source;
+    let mut table = connection.cursor(1, URI);
+    assert_eq!(code(source.drop_object(0, URI)), Code::Busy);
+    connection.begin(1, Snapshot);
+    table.insert("b", "2").expect("inserted");
+    drop(table);
+    assert_eq!(code(source.drop_object(0, URI)), Code::Busy);
+    connection.commit(1).expect("committed");
+    source.drop_object(0, URI).expect("dropped");
+    assert_eq!(code(source.drop_object(0, URI)), Code::NoEntry);
+    assert_eq!(open_code(&connection, URI), Code::NoEntry);
+    source.checkpoint(0).expect("finishes the drop");
+    connection
+        .create(URI, "key_format=r")
+        .expect("created anew");
+    assert_eq!(connection.cursor(1, URI).keys(), "");
+}
+
+#[test]
+fn a_drop_that_the_host_undoes_did_not_happen() {
+    let connection = open();
+    let entry = connection.sim().entry(URI);
+    connection.source.drop_object(0, URI).expect("dropped");
+    connection.sim().set_entry(URI, entry.clone());
+    assert_eq!(connection.cursor(1, URI).keys(), "a");
+    connection.source.drop_object(0, URI).expect("dropped");
+    connection.sim().set_entry(URI, entry);
+    connection.source.checkpoint(0).expect("flushed");
+    assert_eq!(connection.cursor(1, URI).keys(), "a");
+    connection.sim().set_failing("remove", true);
+    assert!(connection.source.drop_object(0, URI).is_err());
+    assert_eq!(connection.cursor(1, URI).keys(), "a");
+}
+
+#[test]
+fn dropping_what_the_volume_lost_succeeds() {
+    let connection = open();
+    let entry = connection.sim().entry(URI).expect("there");
+    let lost = entry.replace("datastore_id=", "datastore_id=77");
+    connection.sim().set_entry(OTHER, Some(lost));
+    let error = connection.cursor_with(1, OTHER, "").err().expect("lost");
+    assert_eq!(error.code(), Code::NoEntry);
+    assert!(error.message().contains(OTHER));
+    connection.source.drop_object(0, OTHER).expect("dropped");
+    assert_eq!(connection.sim().entry(OTHER), None);
+    assert_eq!(connection.cursor(1, URI).keys(), "a");
+}
+
+#[test]
+fn renaming_moves_the_rows_and_refuses_what_is_taken() {
+    let connection = open();
+    let source = &connection.source;
+    connection.create(OTHER, "").expect("created");
+    assert_eq!(code(source.rename(0, URI, OTHER)), Code::Exists);
+    assert_eq!(
+        code(source.rename(0, URI, "helium:dev2/rows")),
+        Code::Invalid
+    );
+    assert_eq!(code(source.rename(0, URI, "table:rows")), Code::Invalid);
+    let new = "helium:dev1/new.cache";
+    assert_eq!(code(source.rename(0, "helium:dev1/no", new)), Code::NoEntry);
+    let table = connection.cursor(1, URI);
+    assert_eq!(code(source.rename(0, URI, new)), Code::Busy);
+    drop(table);
+    source.rename(0, URI, new).expect("renamed");
+    assert_eq!(open_code(&connection, URI), Code::NoEntry);
+    assert_eq!(connection.cursor(1, new).keys(), "a");
+    connection.create(URI, "").expect("the old name is free");
+    assert_eq!(connection.cursor(1, URI).keys(), "");
+}
+
+#[test]
+fn a_rename_that_the_host_undoes_did_not_happen() {
+    for by_create in [false, true] {
+        let connection = open();
+        let entry = connection.sim().entry(URI);
+        connection.source.rename(0, URI, OTHER).expect("renamed");
+        connection.sim().set_entry(OTHER, None);
+        connection.sim().set_entry(URI, entry);
+        if by_create {
+            connection.create(OTHER, "").expect("the name is free");
+            assert_eq!(connection.cursor(1, OTHER).keys(), "");
+        } else {
+            connection.source.checkpoint(0).expect("flushed");
+        }
+        assert_eq!(connection.cursor(1, URI).keys(), "a");
+    }
+    let connection = open();
+    connection.sim().set_failing("remove", true);
+    assert!(connection.source.rename(0, URI, OTHER).is_err());
+    connection.sim().set_failing("remove", false);
+    connection.sim().set_entry(OTHER, None);
+    assert_eq!(connection.cursor(1, URI).keys(), "a");
+}
+
+#[test]
+fn rows_without_metadata_are_adopted_never_removed() {
+    let connection = open();
+    connection.source.checkpoint(0).expect("flushed");
+    connection.sim().set_entry(URI, None);
+    connection.source.checkpoint(0).expect("flushed");
+    assert_eq!(
+        code(connection.create(URI, "key_format=S,exclusive=true")),
+        Code::Exists
+    );
+    assert_eq!(code(connection.create(URI, "key_format=i")), Code::Exists);
+    connection.create(URI, "key_format=S").expect("adopted");
+    assert!(connection.sim().messages().contains("adopted"));
+    assert_eq!(connection.cursor(1, URI).keys(), "a");
+}
+
+#[test]
+fn what_an_unfinished_create_left_is_made_anew() {
+    let connection = Connection::open();
+    connection.create(URI, "").expect("created");
+    let mut filler = connection
+        .cursor_with(1, URI, "bulk=unordered")
+        .expect("opens");
+    filler.insert("half", "filled").expect("inserted");
+    connection.source.checkpoint(0).expect("flushed");
+    drop(filler);
+    connection.sim().set_entry(URI, None);
+    connection.create(URI, "").expect("created anew");
+    assert_eq!(connection.cursor(1, URI).keys(), "");
+    connection.sim().set_failing("insert", true);
+    assert!(connection.create(OTHER, "exclusive=true").is_err());
+    connection.sim().set_failing("insert", false);
+    connection
+        .create(OTHER, "exclusive=true")
+        .expect("nothing is in the way");
+}
+
+#[test]
+fn cursors_that_cannot_be_are_refused() {
+    let connection = open();
+    for config in ["checkpoint=x", "next_random=true", "bulk=bitmap"] {
+        let refused = connection.cursor_with(1, URI, config).err().expect(config);
+        assert_eq!(refused.code(), Code::Unsupported);
+    }
+    connection
+        .source
+        .drop_object(0, URI)
+        .expect("none of them counts");
+}
+
+#[test]
+fn an_entry_of_another_version_is_refused() {
+    let connection = open();
+    let entry = connection.sim().entry(URI).expect("there");
+    let newer = entry.replace("major=1", "major=2");
+    connection.sim().set_entry(OTHER, Some(newer));
+    assert_eq!(open_code(&connection, OTHER), Code::Unsupported);
+}
+
+#[test]
+fn verify_salvage_and_compact_answer() {
+    let connection = open();
+    let source = &connection.source;
+    source.verify(0, URI).expect("all is well");
+    source.salvage(0, URI).expect("all is well");
+    source.compact(0, URI).expect("done");
+    let messages = connection.sim().messages();
+    assert!(messages.contains("salvage") && messages.contains("compact"));
+    assert_eq!(code(source.verify(0, OTHER)), Code::NoEntry);
+    source.drop_object(0, URI).expect("nobody uses it any more");
+}
+
+#[test]
+fn nothing_works_after_terminate() {
+    let connection = open();
+    connection.source.terminate().expect("closed");
+    assert!(connection.create(OTHER, "").is_err());
+}

@@ -1,0 +1,32 @@
+//! Through whose eyes an operation looks: the session's, as WiredTiger sees it.
+
+use crate::host::Host;
+use heliumdb::{Isolation, TxnId, View};
+
+/// The view of a session for the length of one operation.
+pub struct SessionView<'a, H: Host> {
+    host: &'a H,
+    session: H::Session,
+    own: TxnId,
+}
+
+impl<'a, H: Host> SessionView<'a, H> {
+    /// The view of `session`, whose transaction writes as `own`, or zero.
+    pub fn new(host: &'a H, session: H::Session, own: TxnId) -> Self {
+        Self { host, session, own }
+    }
+}
+
+impl<H: Host> View for SessionView<'_, H> {
+    fn own(&self) -> TxnId {
+        self.own
+    }
+
+    fn isolation(&self) -> Isolation {
+        self.host.isolation(self.session)
+    }
+
+    fn sees(&self, id: TxnId) -> bool {
+        self.host.is_visible(self.session, id)
+    }
+}

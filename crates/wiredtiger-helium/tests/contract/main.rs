@@ -1,0 +1,42 @@
+//! The contract: what a program that uses WiredTiger may rely on, inside the real WiredTiger.
+//!
+//! Most tests run three times: on a native table, which proves the test, on a
+//! `helium:` object, and on a `table:` of `type=helium`. Where WiredTiger documents
+//! or shows another behaviour for data sources than for its own tables, the test
+//! says so by asking `arena.is_native()`.
+//!
+//! Run one topic with `cargo test -p wiredtiger-helium --test contract bank::`, only
+//! the native runs with `native`. Scale and seeds come from the environment:
+//! `HELIUM_SEED`, `HELIUM_LOCKSTEP_STEPS`, `HELIUM_CRASH_ROUNDS`, `HELIUM_MEMORY_UPDATES`,
+//! `HELIUM_MEMORY_KEYS`, `HELIUM_BANK_SECONDS`; `WIREDTIGER_ECHO=1` shows all messages.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test says what it expects by unwrapping"
+)]
+
+mod common;
+
+mod bank;
+mod bitfields;
+mod checkpoint;
+mod config;
+mod conflicts;
+mod crash;
+mod cursors;
+mod indices_colgroups;
+mod isolation;
+mod lockstep;
+mod memory_bound;
+mod overwrite;
+mod prepared;
+mod recno_append;
+mod restart;
+mod schema;
+mod search_near;
+mod seed_faults;
+mod several_volumes;
+mod sizes;
+mod truncate;
+mod verify_compact_salvage;
+mod wt_utility;

@@ -1,0 +1,194 @@
+//! The `wt` program over our objects, with the extension given by `-C` or found by itself.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use crate::common::*;
+
+const FORMATS: &str = "key_format=S,value_format=S";
+
+/// A database at rest, and `wt` to look at it. None where `wt` is not installed.
+struct Utility {
+    arena: Arena,
+    config: String,
+}
+
+impl Utility {
+    fn new() -> Option<Self> {
+        if Command::new("wt").arg("-V").output().is_err() {
+            eprintln!(
+                "skipped: the wt program is not installed (on Debian: apt-get install wiredtiger)"
+            );
+            return None;
+        }
+        let mut arena = Arena::new(Kind::Object);
+        {
+            let session = arena.session();
+            let uri = arena.create(&session, "t", FORMATS);
+            let cursor = session.cursor(&uri, "").unwrap();
+            for number in 0..50 {
+                cursor
+                    .put(&format!("key {number:02}"), &format!("value {number}"))
+                    .unwrap();
+            }
+        }
+        let config = arena.open_config();
+        arena.close();
+        Some(Self { arena, config })
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.run_in(&self.arena.home(), arguments, None)
+    }
+
+    fn run_in(&self, home: &Path, arguments: &[&str], input: Option<&[u8]>) -> Output {
+        let mut command = Command::new("wt");
+        command
+            .arg("-h")
+            .arg(home)
+            .arg("-C")
+            .arg(&self.config)
+            .args(arguments);
+        match input {
+            None => command.stdin(Stdio::null()),
+            Some(bytes) => {
+                let file = self.arena.folder().join("input");
+                std::fs::write(&file, bytes).unwrap();
+                command.stdin(std::fs::File::open(file).unwrap())
+            }
+        };
+        command.output().unwrap()
+    }
+
+    fn works(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        success(arguments, &output);
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn rows(&mut self, uri: &str) -> Vec<String> {
+        self.arena.open();
+        let rows = {
+            let session = self.arena.session();
+            session.cursor(uri, "").unwrap().list().unwrap()
+        };
+        self.arena.close();
+        rows
+    }
+}
+
+fn success(arguments: &[&str], output: &Output) {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "wt {arguments:?}: {errors}");
+    assert_eq!(errors, "", "wt {arguments:?} complains");
+}
+
+#[test]
+fn list_shows_the_objects() {
+    let Some(wt) = Utility::new() else { return };
+    assert!(
+        wt.works(&["list"])
+            .lines()
+            .any(|line| line == "helium:dev1/t")
+    );
+    assert!(wt.works(&["list", "-v"]).contains("key_format=S"));
+}
+
+#[test]
+fn without_a_configuration_the_extension_is_found() {
+    let Some(wt) = Utility::new() else { return };
+    let output = Command::new("wt")
+        .arg("-h")
+        .arg(wt.arena.home())
+        .args(["dump", "helium:dev1/t"])
+        .output()
+        .unwrap();
+    success(&["dump"], &output);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("value 7"));
+}
+
+#[test]
+fn dump_and_load_go_round() {
+    let Some(mut wt) = Utility::new() else { return };
+    let before = wt.rows("helium:dev1/t");
+    for flag in [None, Some("-x")] {
+        let arguments: Vec<&str> = ["dump"]
+            .into_iter()
+            .chain(flag)
+            .chain(["helium:dev1/t"])
+            .collect();
+        let dump = wt.works(&arguments);
+        let load = ["load", "-r", "helium:dev2/copy"];
+        let output = wt.run_in(&wt.arena.home(), &load, Some(dump.as_bytes()));
+        success(&load, &output);
+        assert_eq!(wt.rows("helium:dev2/copy"), before);
+        assert_eq!(wt.works(&arguments), dump);
+        wt.works(&["drop", "helium:dev2/copy"]);
+    }
+}
+
+#[test]
+fn dump_speaks_json() {
+    let Some(wt) = Utility::new() else { return };
+    let dump = wt.works(&["dump", "-j", "helium:dev1/t"]);
+    assert!(dump.contains("\"value 49\""), "{dump}");
+}
+
+#[test]
+fn reads_and_writes_single_rows() {
+    let Some(mut wt) = Utility::new() else { return };
+    assert_eq!(wt.works(&["read", "helium:dev1/t", "key 07"]), "value 7\n");
+    wt.works(&["write", "helium:dev1/t", "new", "row"]);
+    assert!(wt.rows("helium:dev1/t").contains(&"new=row".to_owned()));
+    assert!(
+        !wt.run(&["read", "helium:dev1/t", "missing"])
+            .status
+            .success()
+    );
+}
+
+#[test]
+fn creates_renames_and_drops() {
+    let Some(mut wt) = Utility::new() else { return };
+    wt.works(&["create", "-c", FORMATS, "helium:dev2/made"]);
+    wt.works(&["write", "helium:dev2/made", "k", "v"]);
+    wt.works(&["rename", "helium:dev2/made", "helium:dev2/renamed"]);
+    assert_eq!(wt.rows("helium:dev2/renamed"), ["k=v"]);
+    wt.works(&["drop", "helium:dev2/renamed"]);
+    assert!(!wt.works(&["list"]).contains("dev2"));
+    assert!(!wt.run(&["dump", "helium:dev2/renamed"]).status.success());
+}
+
+#[test]
+fn verifies_and_truncates() {
+    let Some(mut wt) = Utility::new() else { return };
+    wt.works(&["verify", "helium:dev1/t"]);
+    wt.works(&["truncate", "helium:dev1/t"]);
+    assert!(wt.rows("helium:dev1/t").is_empty());
+}
+
+#[test]
+fn tables_over_the_data_source_go_round() {
+    let Some(mut wt) = Utility::new() else { return };
+    wt.works(&[
+        "create",
+        "-c",
+        &format!("type=helium,{FORMATS}"),
+        "table:dev1/people",
+    ]);
+    wt.works(&["write", "table:dev1/people", "ada", "1815"]);
+    let dump = wt.works(&["dump", "table:dev1/people"]);
+    wt.works(&["drop", "table:dev1/people"]);
+    let output = wt.run_in(&wt.arena.home(), &["load"], Some(dump.as_bytes()));
+    success(&["load"], &output);
+    assert_eq!(wt.rows("table:dev1/people"), ["ada=1815"]);
+}
+
+/// What WiredTiger refuses for every data source.
+#[test]
+fn stat_and_upgrade_are_refused() {
+    let Some(wt) = Utility::new() else { return };
+    for arguments in [["stat", "helium:dev1/t"], ["upgrade", "helium:dev1/t"]] {
+        assert!(!wt.run(&arguments).status.success(), "{arguments:?}");
+    }
+}
