@@ -1,1 +1,23 @@
-//! A simulated disk and crash tests for heliumdb.
+//! A simulated machine to test the store on: disks that lose, tear, reorder and lie, a keeper of
+//! transactions, and models of what the store must answer.
+//!
+//! Everything random comes from one [`seed`], so that a failure is replayed by its number.
+
+mod disk;
+mod driver;
+mod fault;
+mod history;
+mod image;
+mod keeper;
+mod machine;
+mod model;
+pub mod seed;
+mod torn;
+
+pub use driver::{Driver, DriverOptions, Event, Place, difference, dump, sim_options};
+pub use fault::{Fault, FaultKind, On};
+pub use history::{History, LogEvent, State};
+pub use image::Image;
+pub use keeper::{Keeper, Txn};
+pub use machine::{DiskId, Machine, Recorded};
+pub use model::{Model, Outcome};

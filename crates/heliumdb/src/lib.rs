@@ -21,5 +21,5 @@ pub use transaction::{Durability, Transaction};
 pub use version::{Change, Horizon, Isolation, Mode, TxnId, View};
 pub use volume::{
     Datastore, DatastoreId, DatastoreInfo, Item, Position, Range, Stats, VerifyReport, Volume,
-    VolumeId, VolumeOptions, open_all,
+    VolumeId, VolumeOptions, open_all, open_all_devices,
 };

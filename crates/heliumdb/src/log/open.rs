@@ -46,6 +46,9 @@ impl Log {
         sink: &mut dyn Replay,
     ) -> Result<Arc<Log>> {
         let superblock = load(&devices)?.ok_or_else(|| not_ours(&devices, "blank"))?;
+        if !options.read_only {
+            catch_up(&devices, &superblock)?;
+        }
         let core = Core::new(devices, superblock, options);
         recovery::recover(&core, sink)?;
         Self::start(core)
@@ -238,6 +241,27 @@ fn look_at(device: &dyn Device) -> Result<Option<Superblock>> {
             format!("{name} holds something that is not a Helium volume: it was left alone"),
         ))
     }
+}
+
+/// Gives the newest superblock to devices that an interrupted change left behind: the next
+/// change goes where the newest's predecessor is, which there may be the only whole copy.
+fn catch_up(devices: &[Box<dyn Device>], newest: &Superblock) -> Result<()> {
+    for (i, device) in devices.iter().enumerate() {
+        if look_at(device.as_ref())?.is_some_and(|own| own.generation == newest.generation) {
+            continue;
+        }
+        let own = Superblock {
+            device: i as u32,
+            ..newest.clone()
+        };
+        let offset = (own.block() * BLOCK_BYTES) as u64;
+        // CRASH: torn, and the device still has the one before in its other block.
+        device
+            .write_at(&own.encode(), offset)
+            .and_then(|()| device.sync())
+            .map_err(|e| Error::io(format_args!("write superblock of {}", device.name()), e))?;
+    }
+    Ok(())
 }
 
 /// The superblock of the volume that these devices will be.

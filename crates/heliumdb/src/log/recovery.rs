@@ -470,10 +470,25 @@ impl<'a> Scan<'a> {
             self.pending = Some(pending);
             return Ok(());
         }
-        if self.delivers() && !self.cancelled.contains(&pending.batch.id) {
-            self.deliver(segment, &pending, items)?;
+        if self.delivers() {
+            self.enter_batch(segment, &pending);
+            if !self.cancelled.contains(&pending.batch.id) {
+                self.deliver(&pending, items)?;
+            }
         }
         Ok(())
+    }
+
+    /// Remembers where the batch's frames are, cancelled or not: what says that it is has to
+    /// stay as long as any of them.
+    fn enter_batch(&self, segment: &SegmentHeader, pending: &Pending) {
+        let mut sequences = pending.sequences.clone();
+        sequences.dedup();
+        let mut ledger = self.core.ledger.lock();
+        ledger.batch(pending.batch.id, &sequences, segment.segment);
+        if let BatchKind::Prepare { global, .. } = &pending.batch.kind {
+            ledger.prepared(*global, pending.batch.id);
+        }
     }
 
     fn record(
@@ -508,21 +523,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn deliver(
-        &mut self,
-        segment: &SegmentHeader,
-        pending: &Pending,
-        last: (u64, Lsn, &[u8]),
-    ) -> Result<()> {
-        let mut sequences = pending.sequences.clone();
-        sequences.dedup();
-        {
-            let mut ledger = self.core.ledger.lock();
-            ledger.batch(pending.batch.id, &sequences, segment.segment);
-            if let BatchKind::Prepare { global, .. } = &pending.batch.kind {
-                ledger.prepared(*global, pending.batch.id);
-            }
-        }
+    fn deliver(&mut self, pending: &Pending, last: (u64, Lsn, &[u8])) -> Result<()> {
         for (address, lsn, bytes) in &pending.parts {
             self.items(&pending.batch, *address, *lsn, bytes)?;
         }

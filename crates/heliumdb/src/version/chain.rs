@@ -224,7 +224,13 @@ pub(crate) fn check_conflict(word: Word, view: &dyn View, guard: &Guard) -> Resu
     if view.isolation() != Isolation::Snapshot {
         return Ok(());
     }
-    let Some(newest) = Walk::new(word, guard).find(|v| v.state() != State::Aborted) else {
+    // A reservation holds until its transaction ends, and not beyond.
+    let is_write = |v: &&Version| match v.state() {
+        State::Unresolved => true,
+        State::Committed => v.payload.get(guard) != Said::Reserve,
+        State::Aborted => false,
+    };
+    let Some(newest) = Walk::new(word, guard).find(is_write) else {
         return Ok(());
     };
     let ours = newest.owner == view.own() && newest.owner != 0;
@@ -310,7 +316,8 @@ pub(crate) struct Swept {
 /// is below `oldest`) becomes the base and all below it goes. The caller holds the leaf's latch
 /// and stores the returned word.
 ///
-/// Nothing goes below the settled version while an unresolved version is down there.
+/// Nothing goes below the settled version while one is down there whose transaction is not
+/// resolved, or may still be taken back: it holds a pointer to its version.
 pub(crate) fn settle(word: Word, oldest: TxnId, guard: &Guard, swept: &mut Swept) -> Word {
     let mut head = word;
     let mut above: Option<&Version> = None;
@@ -318,7 +325,9 @@ pub(crate) fn settle(word: Word, oldest: TxnId, guard: &Guard, swept: &mut Swept
     while let Some(version) = deref(at, guard) {
         let next = version.next();
         let gone = match version.state() {
-            State::Committed if version.owner < oldest => settled_base(version, next, guard, swept),
+            State::Committed if version.owner < oldest => {
+                settled_base(version, next, oldest, guard, swept)
+            }
             _ => None,
         };
         match gone {
@@ -339,14 +348,21 @@ pub(crate) fn settle(word: Word, oldest: TxnId, guard: &Guard, swept: &mut Swept
 
 /// What `version`, visible to everyone, leaves in its place: the base it becomes, with all below
 /// it gone; or, a mere reservation, what is below it. `None` if it has to stay.
-fn settled_base(version: &Version, next: Word, guard: &Guard, swept: &mut Swept) -> Option<Word> {
+fn settled_base(
+    version: &Version,
+    next: Word,
+    oldest: TxnId,
+    guard: &Guard,
+    swept: &mut Swept,
+) -> Option<Word> {
     let base = match version.payload.get(guard) {
         Said::Reserve => return Some(next),
         Said::Tombstone => Word::EMPTY,
         Said::At(location) => Word::at(location),
         Said::Bytes(_) => return None,
     };
-    if has_unresolved(next, guard) {
+    let held = |v: &Version| v.state() == State::Unresolved || v.owner >= oldest;
+    if Walk::new(next, guard).any(held) {
         return None;
     }
     let mut at = next;

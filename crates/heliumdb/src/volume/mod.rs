@@ -18,7 +18,7 @@ mod verify;
 
 pub use datastore::{Datastore, Item, Position};
 pub use handle::{DatastoreInfo, Stats, Volume};
-pub use open::open_all;
+pub use open::{open_all, open_all_devices};
 pub use options::VolumeOptions;
 pub use range::Range;
 pub(crate) use shared::Shared;

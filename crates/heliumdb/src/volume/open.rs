@@ -26,18 +26,23 @@ pub(super) fn open_devices(
     devices: Vec<Box<dyn Device>>,
     options: &VolumeOptions,
 ) -> Result<Volume> {
-    let names: Vec<&str> = devices.iter().map(|device| device.name()).collect();
-    let url = names.join(",");
-    let replayed = replay(devices, options).map_err(|why| why.context(&url))?;
-    let mut opened = [Opened {
-        url,
-        options: options.clone(),
-        paths: Vec::new(),
-        replayed,
-    }];
+    let mut volumes = open_all_devices(vec![(devices, options.clone())])?;
+    volumes.pop().ok_or_else(|| no_devices(""))
+}
+
+/// Does for devices of the caller's own making what [`open_all`] does for URLs.
+pub fn open_all_devices(
+    volumes: Vec<(Vec<Box<dyn Device>>, VolumeOptions)>,
+) -> Result<Vec<Volume>> {
+    let mut opened = Vec::with_capacity(volumes.len());
+    for (devices, options) in volumes {
+        opened.push(Opened::on_devices(devices, options)?);
+    }
     resolve_doubts(&mut opened)?;
-    let [opened] = opened;
-    Ok(Volume::from_shared(opened.finish()?))
+    let finished: Result<Vec<_>> = opened.into_iter().map(Opened::finish).collect();
+    let all = finished?;
+    forget_decisions(&all)?;
+    Ok(all.into_iter().map(Volume::from_shared).collect())
 }
 
 /// Opens several volumes that share transactions, and settles between them what a crash left
@@ -97,6 +102,18 @@ impl Opened {
             url: url.to_owned(),
             options: options.clone(),
             paths,
+            replayed,
+        })
+    }
+
+    fn on_devices(devices: Vec<Box<dyn Device>>, options: VolumeOptions) -> Result<Self> {
+        let names: Vec<&str> = devices.iter().map(|device| device.name()).collect();
+        let url = names.join(",");
+        let replayed = replay(devices, &options).map_err(|why| why.context(&url))?;
+        Ok(Self {
+            url,
+            options,
+            paths: Vec::new(),
             replayed,
         })
     }
@@ -184,7 +201,8 @@ fn ask(opened: &[Opened], asking: &Opened, global: GlobalTxn) -> Result<bool> {
         .iter()
         .find(|volume| volume.replayed.log.volume_id() == global.decider);
     let decider = decider.ok_or_else(|| missing_decider(asking, global.decider))?;
-    Ok(decider.replayed.recovery.has_decision(global.number))
+    let Replayed { log, recovery } = &decider.replayed;
+    recovery.has_decided(log, global.number, asking.replayed.log.volume_id())
 }
 
 fn resolve(volume: &mut Opened, global: GlobalTxn, committed: bool) -> Result<()> {

@@ -173,10 +173,27 @@ impl Recovery {
             .collect()
     }
 
-    /// Whether this volume decided `number` for a commit.
-    pub(super) fn has_decision(&self, number: u64) -> bool {
-        let decisions = self.trees.get(&DECISIONS_TREE);
-        decisions.is_some_and(|tree| tree.get(&number.to_be_bytes(), &epoch::pin()) != 0)
+    /// Whether this volume decided `number` for a commit that `participant` took part in. A number
+    /// that nothing durable bears is given again after a crash, so it alone says too little.
+    pub(super) fn has_decided(
+        &self,
+        log: &Log,
+        number: u64,
+        participant: VolumeId,
+    ) -> Result<bool> {
+        let key = number.to_be_bytes();
+        let guard = epoch::pin();
+        let Some(decisions) = self.trees.get(&DECISIONS_TREE) else {
+            return Ok(false);
+        };
+        let Slot::At(location) = Word(decisions.get(&key, &guard)).slot() else {
+            return Ok(false);
+        };
+        let mut participants = Vec::new();
+        if !log.read(location, DECISIONS_TREE, &key, &mut participants)? {
+            return Err(misplaced());
+        }
+        Ok(participants.chunks(16).any(|id| id == participant.0))
     }
 
     /// Whether other volumes may still ask this one about a commit.
@@ -239,13 +256,17 @@ pub(super) fn read_all(tree: &Tree, log: &Log) -> Result<Vec<(Vec<u8>, Vec<u8>)>
         if let Slot::At(location) = Word(word).slot() {
             let mut value = Vec::new();
             if !log.read(location, tree.id, key, &mut value)? {
-                return Err(Error::new(
-                    ErrorKind::Damaged,
-                    "a record of the volume's catalog is not where the log had it a moment ago",
-                ));
+                return Err(misplaced());
             }
             records.push((key.to_vec(), value));
         }
     }
     Ok(records)
+}
+
+fn misplaced() -> Error {
+    Error::new(
+        ErrorKind::Damaged,
+        "a record of the volume's catalog is not where the log had it a moment ago",
+    )
 }

@@ -1,0 +1,175 @@
+//! What the tests share: machines, volumes, and sessions that keep a transaction and its view.
+
+use std::sync::Arc;
+
+use helium_sim::{DiskId, DriverOptions, Image, Keeper, Machine, Txn, sim_options};
+use heliumdb::{
+    Change, Datastore, Durability, Isolation, Mode, Result, Transaction, Volume, open_all_devices,
+};
+
+pub(crate) const MIB: u64 = 1 << 20;
+
+/// A machine with one disk of the smallest size for each volume.
+pub(crate) fn machine(seed: u64, volumes: usize) -> Machine {
+    Machine::new(seed, &vec![64 * MIB; volumes])
+}
+
+/// The volumes of a machine that has one disk for each.
+pub(crate) fn open(machine: &Machine, disks: &[usize]) -> Result<Vec<Volume>> {
+    open_all_devices(
+        disks
+            .iter()
+            .map(|&disk| (machine.devices(&[DiskId(disk)]), sim_options()))
+            .collect(),
+    )
+}
+
+/// The only volume of a machine with one disk.
+pub(crate) fn open_one(machine: &Machine) -> Result<Volume> {
+    Volume::open_devices(machine.devices(&[DiskId(0)]), &sim_options())
+}
+
+/// A machine with a volume and a datastore.
+pub(crate) fn store() -> (Machine, Volume, Datastore) {
+    let machine = machine(0, 1);
+    let volume = open_one(&machine).expect("open a blank disk");
+    let store = volume.create_datastore(b"store", b"").expect("create");
+    (machine, volume, store)
+}
+
+/// The machine after the power went, with nothing unsynced left.
+pub(crate) fn after_power_loss(machine: &Machine, seed: u64) -> Machine {
+    Machine::with_images(seed, machine.crash(&mut helium_sim::seed::rng(seed)))
+}
+
+/// The machine after the process was killed: what was written is there, synced or not.
+pub(crate) fn after_kill(machine: &Machine, seed: u64) -> Machine {
+    Machine::with_images(seed, machine.images())
+}
+
+/// Two volumes, one of them of two disks.
+pub(crate) fn driver_options() -> (Vec<u64>, DriverOptions) {
+    let disks = vec![64 * MIB, 32 * MIB, 32 * MIB];
+    let options = DriverOptions {
+        volumes: vec![vec![DiskId(0)], vec![DiskId(1), DiskId(2)]],
+        keys: 60,
+        transactions: 4,
+        value_bytes: 3000,
+        huge_values: 0.001,
+        reopen: 0.0,
+    };
+    (disks, options)
+}
+
+/// Runs `round` for every seed, on all cores.
+pub(crate) fn in_parallel(seeds: impl Iterator<Item = u64> + Send, round: impl Fn(u64) + Sync) {
+    let seeds = std::sync::Mutex::new(seeds);
+    let next = || seeds.lock().expect("no panic holds it").next();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                while let Some(seed) = next() {
+                    round(seed);
+                }
+            });
+        }
+    });
+}
+
+/// One byte of `images` changed by `change`.
+pub(crate) fn changed(images: &[Image], disk: usize, offset: u64, bytes: &[u8]) -> Vec<Image> {
+    let mut images = images.to_vec();
+    images[disk].write(bytes, offset);
+    images
+}
+
+/// A transaction with its view.
+pub(crate) struct Session {
+    pub(crate) view: Txn,
+    pub(crate) txn: Option<Transaction>,
+}
+
+impl Session {
+    pub(crate) fn begin(keeper: &Arc<Keeper>, isolation: Isolation) -> Self {
+        Self {
+            view: keeper.begin(isolation),
+            txn: None,
+        }
+    }
+
+    pub(crate) fn get(&mut self, store: &Datastore, key: &str) -> Result<Option<String>> {
+        self.view.operation();
+        let mut value = Vec::new();
+        let found = store.read(&self.view, key.as_bytes(), &mut value)?;
+        Ok(found.then(|| String::from_utf8_lossy(&value).into_owned()))
+    }
+
+    /// All items that the session sees, in order, found by seeking.
+    pub(crate) fn scan(&mut self, store: &Datastore) -> Result<Vec<(String, String)>> {
+        use heliumdb::Position;
+        self.view.operation();
+        let mut items = Vec::new();
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        let mut position = Position::First;
+        let mut last;
+        while store.seek(&self.view, position, &mut key, &mut value)? {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            items.push((text(&key), text(&value)));
+            last = key.clone();
+            position = Position::After(&last);
+        }
+        Ok(items)
+    }
+
+    pub(crate) fn write(
+        &mut self,
+        store: &Datastore,
+        key: &[u8],
+        change: Change<'_>,
+        mode: Mode,
+    ) -> Result<()> {
+        self.view.operation();
+        let id = self.view.allocate();
+        let txn = self.txn.get_or_insert_with(|| Transaction::new(id));
+        txn.write(store, &self.view, key, change, mode)
+    }
+
+    pub(crate) fn put(&mut self, store: &Datastore, key: &str, value: &str) -> Result<()> {
+        let change = Change::Put(value.as_bytes());
+        self.write(store, key.as_bytes(), change, Mode::Any)
+    }
+
+    pub(crate) fn remove(&mut self, store: &Datastore, key: &str) -> Result<()> {
+        self.write(store, key.as_bytes(), Change::Remove, Mode::Any)
+    }
+
+    pub(crate) fn reserve(&mut self, store: &Datastore, key: &str) -> Result<()> {
+        self.write(store, key.as_bytes(), Change::Reserve, Mode::Present)
+    }
+
+    /// Commits in the store; the keeper does not know yet.
+    pub(crate) fn commit_unpublished(&mut self) -> Result<()> {
+        match &mut self.txn {
+            Some(txn) => txn.commit(Durability::Synced),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn commit(mut self) -> Result<()> {
+        self.commit_unpublished()?;
+        self.view.end();
+        Ok(())
+    }
+
+    pub(crate) fn cancel(mut self) -> Result<()> {
+        let cancelled = self.txn.as_mut().map_or(Ok(()), Transaction::cancel);
+        self.view.end();
+        cancelled
+    }
+
+    pub(crate) fn abort(mut self) {
+        self.txn.take();
+        self.view.end();
+    }
+}

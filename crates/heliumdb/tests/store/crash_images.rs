@@ -1,0 +1,161 @@
+//! Power losses: the volumes after any of them are a prefix of what was done, with everything in
+//! it that was acknowledged, and transactions over both volumes wholly there or wholly not.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use helium_sim::{Driver, DriverOptions, History, Machine, Recorded, State, seed};
+use rand::{Rng, rngs::SmallRng, seq::IndexedRandom};
+
+use crate::common::{driver_options, in_parallel};
+
+const STEPS: u64 = 150;
+const IMAGES_PER_GENERATION: u64 = 100;
+const GENERATIONS: u64 = 4;
+
+/// What a driver did, for judging what a crash left of it.
+struct Deeds {
+    histories: Vec<History>,
+    states: Vec<Vec<Arc<State>>>,
+}
+
+impl Deeds {
+    fn of(driver: &Driver) -> Self {
+        let histories = driver.histories().to_vec();
+        let states = histories.iter().map(History::states).collect();
+        Self { histories, states }
+    }
+
+    /// `found` is what may be left when `note` was the last note.
+    fn check(&self, note: &[u64], found: &[State]) {
+        let volumes = self.histories.len();
+        let mut prefixes = Vec::new();
+        for (volume, found) in found.iter().enumerate() {
+            let (acknowledged, begun) = (note[volume] as usize, note[volumes + volume] as usize);
+            let states = &self.states[volume];
+            let possible = History::prefixes(states, acknowledged, begun, found);
+            assert!(
+                !possible.is_empty(),
+                "volume {volume}: what is left is no prefix with all {acknowledged} acknowledged of {begun} events: \
+                 it is prefix {:?}; from the acknowledged ones on, {}; from all, {}",
+                History::prefixes(states, 0, states.len() - 1, found),
+                helium_sim::difference(&states[acknowledged], found),
+                helium_sim::difference(&states[begun], found),
+            );
+            prefixes.push(possible);
+        }
+        assert!(
+            History::agree(&self.histories, &prefixes),
+            "a transaction over both volumes is on one only: prefixes {prefixes:?}"
+        );
+    }
+}
+
+/// Works, and returns what was done with the disks after every write and sync.
+fn work(mut driver: Driver, machine: &Machine) -> (Deeds, Vec<Recorded>) {
+    machine.record(&driver.note());
+    for step in 0..STEPS {
+        if let Err(why) = driver.step() {
+            panic!("step {step}: {why}");
+        }
+    }
+    let deeds = Deeds::of(&driver);
+    (deeds, machine.records())
+}
+
+fn recover(machine: &Machine, options: &DriverOptions) -> Vec<State> {
+    match Driver::recover(machine, options) {
+        Ok(found) => found,
+        Err(why) => panic!("after a power loss: {why}"),
+    }
+}
+
+/// A volume made by a first driver, and then generation after generation: work, crash anywhere,
+/// go on with one of the images.
+fn generations(seed: u64, mut judge: impl FnMut(&Deeds, &Recorded, &mut SmallRng)) {
+    let (disks, options) = driver_options();
+    let mut rng = seed::rng(seed);
+    let mut machine = Machine::new(seed, &disks);
+    let mut driver = Driver::create(&machine, options.clone(), seed).expect("create");
+    for generation in 1..=GENERATIONS {
+        let (deeds, records) = work(driver, &machine);
+        for _ in 0..IMAGES_PER_GENERATION {
+            let record = records.choose(&mut rng).expect("some were made");
+            judge(&deeds, record, &mut rng);
+        }
+        let last = records.choose(&mut rng).expect("some were made");
+        machine = Machine::with_images(seed, last.crash(&mut rng));
+        driver = match Driver::open(&machine, options.clone(), seed * GENERATIONS + generation) {
+            Ok(driver) => driver,
+            Err(why) => panic!("after a power loss: {why}"),
+        };
+    }
+}
+
+#[test]
+fn a_power_loss_leaves_a_prefix_with_all_that_was_acknowledged() {
+    let images = seed::count("HELIUM_CRASH_IMAGES", 2_000);
+    let rounds = images.div_ceil(IMAGES_PER_GENERATION * GENERATIONS);
+    in_parallel(seed::seeds(rounds), |seed| {
+        let _replay = seed::Replay::new("a_power_loss_leaves_a_prefix", seed);
+        let (_, options) = driver_options();
+        generations(seed, |deeds, record, rng| {
+            let machine = Machine::with_images(seed, record.crash(rng));
+            deeds.check(&record.note, &recover(&machine, &options));
+        });
+    });
+}
+
+/// Recovery is cut short, that of what is left, too, and so on; what recovery once returned stays.
+#[test]
+fn a_power_loss_in_recovery_changes_nothing() {
+    let images = seed::count("HELIUM_NESTED_CRASH_IMAGES", 600);
+    let rounds = images.div_ceil(IMAGES_PER_GENERATION * GENERATIONS);
+    let cut_short = AtomicU64::new(0);
+    in_parallel(seed::seeds(rounds), |seed| {
+        let _replay = seed::Replay::new("a_power_loss_in_recovery_changes_nothing", seed);
+        let (_, options) = driver_options();
+        generations(seed, |deeds, record, rng| {
+            let mut images = record.crash(rng);
+            for _ in 0..rng.random_range(1..4) {
+                let machine = Machine::with_images(seed, images);
+                machine.power_off_at(rng.random_range(0..12));
+                let _ = Driver::recover(&machine, &options);
+                cut_short.fetch_add(u64::from(!machine.is_powered()), Ordering::Relaxed);
+                images = machine.crash(rng);
+            }
+            let machine = Machine::with_images(seed, images);
+            let found = recover(&machine, &options);
+            deeds.check(&record.note, &found);
+            // Whoever opened a volume has seen what is in it.
+            let again = Machine::with_images(seed, machine.crash(rng));
+            assert!(
+                found == recover(&again, &options),
+                "what a recovery returned was different after the next power loss"
+            );
+        });
+    });
+    assert!(cut_short.into_inner() > 0, "no recovery was cut short");
+}
+
+/// The process is killed: the page cache keeps every write that it had made.
+#[test]
+fn a_killed_process_leaves_a_prefix() {
+    in_parallel(seed::seeds(4), |seed| {
+        let _replay = seed::Replay::new("a_killed_process_leaves_a_prefix", seed);
+        let (disks, options) = driver_options();
+        for at in 0..60 {
+            let machine = Machine::new(seed, &disks);
+            let mut driver = Driver::create(&machine, options.clone(), seed).expect("create");
+            machine.record(&driver.note());
+            machine.power_off_at(at);
+            while driver.step().is_ok() {}
+            let (deeds, note) = (Deeds::of(&driver), driver.note());
+            drop(driver);
+            let machine = crate::common::after_kill(&machine, seed);
+            deeds.check(&note, &recover(&machine, &options));
+        }
+    });
+}

@@ -1,0 +1,27 @@
+//! Random operations of several transactions over two volumes, in lockstep with a model.
+
+use helium_sim::{Driver, Machine, seed};
+
+use crate::common::{driver_options, in_parallel};
+
+const OPERATIONS_PER_ROUND: u64 = 20_000;
+
+#[test]
+fn random_operations_agree_with_the_model() {
+    let operations = seed::count("HELIUM_MODEL_OPS", 200_000);
+    let rounds = operations.div_ceil(OPERATIONS_PER_ROUND);
+    in_parallel(seed::seeds(rounds), |seed| {
+        let _replay = seed::Replay::new("random_operations_agree_with_the_model", seed);
+        let (disks, mut options) = driver_options();
+        options.reopen = 0.001;
+        options.keys = [8, 60, 400][seed as usize % 3];
+        let machine = Machine::new(seed, &disks);
+        let mut driver = Driver::create(&machine, options, seed).expect("create");
+        for step in 0..operations.min(OPERATIONS_PER_ROUND) {
+            if let Err(why) = driver.step() {
+                panic!("step {step}: {why}");
+            }
+        }
+        driver.reopen().expect("reopen at the end");
+    });
+}
