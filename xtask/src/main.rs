@@ -1,2 +1,63 @@
-//! Set-up, demo and tests of the project.
-fn main() {}
+//! `cargo xtask`: the project's set-up, demo, tests and checks.
+//!
+//! Every task is a list of steps; the first one that fails ends the task with a
+//! non-zero exit and a sentence that says which command it was.
+
+mod build;
+mod checks;
+mod setup;
+mod step;
+mod tidy;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(
+    bin_name = "cargo xtask",
+    about = "Set-up, demo, tests and checks of Helium."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what is missing on Debian: WiredTiger, its header, a C compiler
+    Setup,
+    /// Set up, build in release, and run the demo: tables on two volumes, killed and recovered
+    #[command(disable_help_flag = true)]
+    Demo {
+        /// Passed on to the demo (`--help` to see what it takes)
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Set up, build, and run every test
+    Test,
+    /// Formatting, clippy and documentation without warnings, tidy, then what `test` does
+    Ci,
+    /// Check that the tree is what its documents say
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
+    match task {
+        Task::Setup => setup::setup(),
+        Task::Demo { arguments } => build::demo(&arguments),
+        Task::Test => build::test(),
+        Task::Ci => checks::ci(),
+        Task::Tidy => tidy::tidy(),
+    }
+}

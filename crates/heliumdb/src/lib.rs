@@ -5,16 +5,12 @@
 //! a log; an index in memory maps keys to places in it. See `ARCHITECTURE.md` for
 //! the map of the code and `docs/format.md` for the bytes.
 
-#[allow(dead_code, reason = "the engine that uses it is being written")]
 pub mod device;
 mod error;
-#[allow(dead_code, reason = "the engine that uses it is being written")]
 mod format;
-#[allow(dead_code)]
 mod index;
 pub mod limits;
 mod location;
-#[allow(dead_code, unused, reason = "the engine that uses it is being written")]
 mod log;
 mod transaction;
 mod version;

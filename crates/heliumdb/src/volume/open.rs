@@ -46,7 +46,7 @@ pub fn open_all(volumes: &[(String, VolumeOptions)]) -> Result<Vec<Volume>> {
     let mut shared: Vec<Option<Arc<Shared>>> = Vec::new();
     let mut opened = Vec::new();
     for (url, options) in volumes {
-        let paths = device::paths(url)?;
+        let paths = identity(url, options)?;
         let found = registry::find(&paths, options.exclusive)?;
         if found.is_none() {
             opened.push(Opened::new(url, options, paths)?);
@@ -64,6 +64,17 @@ pub fn open_all(volumes: &[(String, VolumeOptions)]) -> Result<Vec<Volume>> {
     }
     forget_decisions(&all)?;
     Ok(all.into_iter().map(Volume::from_shared).collect())
+}
+
+/// The paths by which another opener in this process would meet the volume: none for memory
+/// that its opener wants alone, of which there may be any number.
+fn identity(url: &str, options: &VolumeOptions) -> Result<Vec<PathBuf>> {
+    let paths = device::paths(url)?;
+    let is_memory = |path: &PathBuf| path.as_os_str().as_encoded_bytes().starts_with(b"_");
+    if options.exclusive && paths.iter().all(is_memory) {
+        return Ok(Vec::new());
+    }
+    Ok(paths)
 }
 
 /// A volume on its way up.

@@ -148,7 +148,10 @@ on_every_kind! {
         session.begin("").unwrap();
         assert_eq!(cursor.hold("k").code(), Code::NOTFOUND);
         session.rollback().unwrap();
-        assert_eq!(cursor.hold("k").code(), Code::EINVAL, "only inside a transaction");
+        // Outside of a transaction WiredTiger refuses it for its own tables; for a data source
+        // it starts one for the call.
+        let outside = if arena.is_native() { Code::EINVAL } else { Code::NOTFOUND };
+        assert_eq!(cursor.hold("k").code(), outside);
     }
 
     fn an_update_after_ones_own_reservation_stands(arena) {

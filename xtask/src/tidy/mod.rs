@@ -1,0 +1,44 @@
+//! Checks that keep the tree honest: what the documents say of it is true of it.
+//!
+//! Each rule is a pure function from the tree's files to complaints, so that the
+//! rules are tested without a tree.
+
+mod documents;
+mod sources;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use crate::step;
+use anyhow::{Result, bail};
+use tree::Tree;
+
+/// A complaint: the file, and what is wrong with it.
+type Complaint = String;
+
+const RULES: [fn(&Tree) -> Vec<Complaint>; 9] = [
+    sources::module_docs,
+    sources::lengths,
+    sources::unfinished,
+    sources::lints,
+    documents::map_names_what_exists,
+    documents::map_is_complete,
+    documents::links,
+    documents::decisions_are_numbered,
+    documents::licences_are_there,
+];
+
+/// Applies every rule to the workspace.
+pub fn tidy() -> Result<()> {
+    step::step("tidy", || {
+        let tree = Tree::read(step::root())?;
+        let complaints: Vec<Complaint> = RULES.iter().flat_map(|rule| rule(&tree)).collect();
+        for complaint in &complaints {
+            eprintln!("    {complaint}");
+        }
+        match complaints.len() {
+            0 => Ok(()),
+            count => bail!("{count} complaints"),
+        }
+    })
+}

@@ -1,0 +1,82 @@
+//! Each rule, on a tree that keeps it and on one that does not.
+
+use super::{documents, sources, tree::Tree};
+
+#[test]
+fn sources_start_with_a_module_doc() {
+    let tree = Tree::of(&[("a.rs", "//! What it is.\n"), ("b.rs", "use std;\n")]);
+    assert_eq!(sources::module_docs(&tree).len(), 1);
+}
+
+#[test]
+fn long_sources_are_named() {
+    let long = "//! Long.\n".repeat(601);
+    let tree = Tree::of(&[("a.rs", &long), ("b.rs", "//! Short.\n")]);
+    assert_eq!(
+        sources::lengths(&tree),
+        ["a.rs: 601 lines; 600 are the limit"]
+    );
+}
+
+#[test]
+fn unfinished_work_is_named_with_its_line() {
+    let text = format!("//! Doc.\nfn f() {{ to{}() }}\n", "do!");
+    let complaints = sources::unfinished(&Tree::of(&[("a.rs", &text)]));
+    assert_eq!(complaints.len(), 1);
+    assert!(complaints[0].starts_with("a.rs:2:"));
+}
+
+#[test]
+fn crates_take_the_lints() {
+    let with = "[package]\nname = \"a\"\n\n[lints]\nworkspace = true\n";
+    let tree = Tree::of(&[
+        ("a/Cargo.toml", with),
+        ("b/Cargo.toml", "[package]\n"),
+        ("c/Cargo.toml", "[package]\n[workspace]\n"),
+    ]);
+    assert_eq!(sources::lints(&tree).len(), 1);
+}
+
+#[test]
+fn the_map_names_what_exists_and_all_of_it() {
+    let map = "# Map\n## Code map\n| `top` | does `this` |\n`crates/a`, `crates/a/src/log/`, `crates/gone`\n## Next\n`x/y`\n";
+    let tree = Tree::of(&[
+        ("ARCHITECTURE.md", map),
+        ("top/src/lib.rs", ""),
+        ("crates/a/src/lib.rs", ""),
+        ("crates/a/src/log/mod.rs", ""),
+        ("crates/a/src/index/mod.rs", ""),
+    ]);
+    assert_eq!(
+        documents::map_names_what_exists(&tree),
+        ["ARCHITECTURE.md: names crates/gone, which does not exist"]
+    );
+    assert_eq!(
+        documents::map_is_complete(&tree),
+        ["ARCHITECTURE.md: `crates/a/src/index` is not in the code map"]
+    );
+}
+
+#[test]
+fn a_tree_without_a_map_is_not_tidy() {
+    assert_eq!(documents::map_names_what_exists(&Tree::default()).len(), 1);
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let text = "[a](../README.md#top) [b](gone.md) [c](https://example.org/) [d](#here)";
+    let tree = Tree::of(&[("docs/a.md", text), ("README.md", "")]);
+    assert_eq!(
+        documents::links(&tree),
+        ["docs/a.md: links to gone.md, which does not exist"]
+    );
+}
+
+#[test]
+fn decisions_have_numbers_and_alternatives() {
+    let tree = Tree::of(&[
+        ("docs/decisions/0001-a.md", "## Rejected\n"),
+        ("docs/decisions/0003-b.md", "nothing\n"),
+    ]);
+    assert_eq!(documents::decisions_are_numbered(&tree).len(), 2);
+}
