@@ -6,8 +6,9 @@
 
 use super::{
     Tree,
-    block::{Block, Found},
+    block::Block,
     node::{Content, Latched, Node},
+    search::Found,
 };
 use crossbeam_epoch::Guard;
 
@@ -79,7 +80,7 @@ impl Tree {
                 return Place { node, block, found };
             }
             // Its first key is its low fence, which is below.
-            node = block.child(found.position.saturating_sub(1));
+            node = block.child(found.sorted_below.saturating_sub(1));
         }
     }
 
@@ -100,12 +101,12 @@ impl Tree {
             }
             if block.level() == 0 {
                 let found = Found {
-                    position: block.len(),
-                    exact: false,
+                    sorted_below: block.sorted(),
+                    slot: None,
                 };
                 return Place { node, block, found };
             }
-            node = block.child(block.len() - 1);
+            node = block.child(block.sorted() - 1);
         }
     }
 }
@@ -130,8 +131,8 @@ fn look_at<'g>(node: &'g Node, key: &[u8], guard: &'g Guard) -> Result<Place<'g>
     };
     block.prefetch();
     let found = block.search(key);
-    // Not above all keys of the block: then it is not above its high fence either.
-    if found.position == block.len()
+    // Not above all sorted keys of the block: then not above its high fence either.
+    if found.sorted_below == block.sorted()
         && let Some(right) = block.next()
         && !block.is_below_high(key)
     {
@@ -142,9 +143,5 @@ fn look_at<'g>(node: &'g Node, key: &[u8], guard: &'g Guard) -> Result<Place<'g>
 
 /// Which child of an inner block covers the key that was `found`.
 pub(super) fn covering_child(found: Found) -> usize {
-    if found.exact {
-        found.position
-    } else {
-        found.position.saturating_sub(1)
-    }
+    found.slot.unwrap_or(found.sorted_below.saturating_sub(1))
 }

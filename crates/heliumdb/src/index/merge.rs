@@ -1,4 +1,4 @@
-//! Removing a key from a node, merging it with a sibling where it got small.
+//! Removing a key from a leaf, merging nodes with a sibling where they got small.
 //!
 //! Invariant: of two siblings under one parent the left absorbs the right, with all
 //! three latched, in this order: parent, left, right. Other latches are taken one at a
@@ -12,7 +12,7 @@ use super::{
     descend::covering_child,
     entries::Entries,
     node::{Content, Latched, Node},
-    split::{BLOCK_KEY_BYTES_MAX, build, keys_max, keys_to_split},
+    split::{BLOCK_KEY_BYTES_MAX, build, build_with_spare, keys_max, keys_to_split},
 };
 use crossbeam_epoch::Guard;
 
@@ -35,18 +35,22 @@ enum With {
 }
 
 impl Tree {
-    /// Removes the key at `position` of `block`, which is current in the `latched` node.
+    /// Makes `slot` of `block`, which is current in the `latched` node, dead.
     pub(super) fn remove<'g>(
         &'g self,
         latched: Latched<'g>,
         block: Block<'g>,
-        position: usize,
+        (slot, word): (usize, u64),
         guard: &'g Guard,
     ) {
-        let rest = build(&Entries::removing(block, position), &Frame::of(block));
-        latched.publish(rest, &self.counters, guard);
+        block.set_word(&latched, slot, word, 0);
+        let live = block.live();
+        if (block.len() - live) * 4 >= block.len() {
+            let rest = build_with_spare(&Entries::of(block), &Frame::of(block));
+            latched.publish(rest, &self.counters, guard);
+        }
         drop(latched);
-        if is_small(block.len() - 1, 0) {
+        if is_small(live, 0) {
             self.merge_around(0, block.low(), With::Right, guard);
         }
     }
@@ -131,19 +135,22 @@ fn current<'g>(node: &'g Node, guard: &'g Guard) -> Option<Block<'g>> {
 /// One block in the place of two neighbours, if it leaves room for more keys.
 fn join(left: Block<'_>, right: Block<'_>) -> Option<OwnedBlock> {
     let level = left.level();
-    let entries = Entries::joining(left, right);
-    let measure = entries.measure();
-    let fewer = left.len().min(right.len());
+    let fewer = left.live().min(right.live());
     // What holds next to nothing goes in any case.
     let most = if fewer <= 1 {
         keys_max(level)
     } else {
         keys_max(level) * 3 / 4
     };
+    if left.live() + right.live() > most {
+        return None;
+    }
+    let entries = Entries::joining(left, right);
+    let measure = entries.measure();
     let is_light = measure.suffix_bytes <= BLOCK_KEY_BYTES_MAX * 3 / 4
         || measure.count < keys_to_split(level)
         || fewer == 0;
-    if measure.count > most || !is_light {
+    if !is_light {
         return None;
     }
     let frame = Frame {
