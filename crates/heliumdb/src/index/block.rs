@@ -9,7 +9,7 @@
 //!
 //! | part | size | what |
 //! |---|---|---|
-//! | header | 40 | [`Header`] |
+//! | header | 48 | [`Header`] |
 //! | prefix | `prefix_len`, padded to 8 | longest prefix that the sorted keys share; all start with it |
 //! | heads | 4 per slot, padded to 8 | the four bytes behind the prefix as a number, zero-padded |
 //! | words | 8 per slot | a leaf's words; an inner block's children |
@@ -23,8 +23,8 @@
 //! sorted keys ends before its head does, the tails of the block hold the heads' bytes
 //! too ([`HEADS_IN_TAILS`]): only so can a padded head be told from zero bytes.
 //!
-//! An inner block's keys are the low fences of its children; its first key is its own
-//! low fence. So leaves and inner blocks are one format, searched and built alike.
+//! An inner block's keys are the low fences of its children but the first, whose low
+//! fence is the block's own. So leaves and inner blocks are searched and built alike.
 #![expect(
     unsafe_code,
     reason = "blocks are hand-laid allocations; raw access to them is here, in build.rs and in append.rs"
@@ -56,6 +56,8 @@ pub(super) const HEADS_IN_TAILS: u8 = 0x80;
 pub(super) struct Header {
     /// Right sibling, null in the rightmost block of a level.
     pub(super) next: *const Node,
+    /// Word of the first child, 0 in a leaf.
+    pub(super) first: u64,
     /// Size of the allocation.
     pub(super) bytes: u32,
     /// Number of slots in key order.
@@ -233,11 +235,14 @@ impl<'g> Block<'g> {
         self.bytes_from(self.words_at()).cast::<AtomicU64>()
     }
 
-    /// The child in `slot` of an inner block.
+    /// The child at `index` of an inner block, which has one more than it has keys.
     #[inline]
-    pub(super) fn child(self, slot: usize) -> &'g Node {
+    pub(super) fn child(self, index: usize) -> &'g Node {
         assert!(self.level() > 0);
-        let address = self.word(slot).load(Ordering::Relaxed);
+        let address = match index.checked_sub(1) {
+            None => self.header().first,
+            Some(slot) => self.word(slot).load(Ordering::Relaxed),
+        };
         // SAFETY: an inner block's words are addresses exposed by `Node::word`, and a
         // node is retired after the last block that names it.
         unsafe { &*ptr::with_exposed_provenance::<Node>(address as usize) }

@@ -36,6 +36,8 @@ pub(super) struct Frame<'a> {
     pub(super) low: &'a [u8],
     pub(super) high: Option<&'a [u8]>,
     pub(super) next: Option<&'a Node>,
+    /// Word of the first child, 0 in a leaf.
+    pub(super) first: u64,
     /// Number of slots to append to.
     pub(super) spare: usize,
     /// Rank of the key inserted last.
@@ -52,6 +54,7 @@ impl<'a> Frame<'a> {
             low: &[],
             high: None,
             next: None,
+            first: 0,
             spare: 0,
             last: 0,
             run: 0,
@@ -65,6 +68,7 @@ impl<'a> Frame<'a> {
             low: block.low(),
             high: block.high(),
             next: block.next(),
+            first: block.header().first,
             ..Self::whole(0)
         }
     }
@@ -151,6 +155,7 @@ fn header(measure: &Measure, frame: &Frame<'_>) -> Header {
         + frame.high.map_or(0, <[u8]>::len);
     Header {
         next: frame.next.map_or(ptr::null(), ptr::from_ref),
+        first: frame.first,
         bytes: bytes as u32,
         sorted: measure.count as u8,
         spare: frame.spare as u8,

@@ -45,6 +45,9 @@ impl Tree {
         loop {
             let latched = place.node.latch();
             if place.node.holds(place.block) {
+                if place.found.slots != place.block.len() {
+                    place.found = place.block.search(key);
+                }
                 return (latched, place);
             }
             // Changed meanwhile. What it holds now leads on, or is it; one latch at a time.
@@ -79,8 +82,7 @@ impl Tree {
             if block.level() == 0 {
                 return Place { node, block, found };
             }
-            // Its first key is its low fence, which is below.
-            node = block.child(found.sorted_below.saturating_sub(1));
+            node = block.child(found.sorted_below);
         }
     }
 
@@ -103,10 +105,11 @@ impl Tree {
                 let found = Found {
                     sorted_below: block.sorted(),
                     slot: None,
+                    slots: block.len(),
                 };
                 return Place { node, block, found };
             }
-            node = block.child(block.sorted() - 1);
+            node = block.child(block.len());
         }
     }
 }
@@ -143,5 +146,5 @@ fn look_at<'g>(node: &'g Node, key: &[u8], guard: &'g Guard) -> Result<Place<'g>
 
 /// Which child of an inner block covers the key that was `found`.
 pub(super) fn covering_child(found: Found) -> usize {
-    found.slot.unwrap_or(found.sorted_below.saturating_sub(1))
+    found.sorted_below + usize::from(found.slot.is_some())
 }

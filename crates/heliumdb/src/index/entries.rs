@@ -41,7 +41,7 @@ pub(super) struct Measure {
 #[derive(Clone)]
 pub(super) struct Entries<'a> {
     blocks: [Option<Block<'a>>; 2],
-    new: [(&'a [u8], u64); 2],
+    new: (&'a [u8], u64),
     /// Where the entries are, the first of them at `start`.
     at: [At; SLOTS_MAX + 1],
     start: usize,
@@ -70,19 +70,18 @@ impl<'a> Entries<'a> {
     pub(super) fn none() -> Self {
         Self {
             blocks: [None; 2],
-            new: [(&[], 0); 2],
+            new: (&[], 0),
             at: [At::default(); SLOTS_MAX + 1],
             start: 0,
             end: 0,
         }
     }
 
-    /// Two new ones.
-    pub(super) fn pair(first: (&'a [u8], u64), second: (&'a [u8], u64)) -> Self {
+    /// A new one.
+    pub(super) fn one(key: &'a [u8], word: u64) -> Self {
         let mut entries = Self::none();
-        entries.new = [first, second];
+        entries.new = (key, word);
         entries.push(NEW, 0);
-        entries.push(NEW, 1);
         entries
     }
 
@@ -104,7 +103,7 @@ impl<'a> Entries<'a> {
     ) -> (Self, usize) {
         let mut entries = Self::none();
         entries.blocks[0] = Some(block);
-        entries.new[0] = (key, word);
+        entries.new = (key, word);
         let order = Order::of(block);
         (0..rank).for_each(|r| entries.push_live(0, block, order.slot(r)));
         let rank_among_live = entries.end;
@@ -122,11 +121,16 @@ impl<'a> Entries<'a> {
         entries
     }
 
-    /// The live ones of two neighbours, which are not too many.
+    /// The live ones of two neighbours, which are not too many, and between those of
+    /// inner blocks the right one's first child.
     pub(super) fn joining(left: Block<'a>, right: Block<'a>) -> Self {
         let mut entries = Self::none();
         entries.blocks = [Some(left), Some(right)];
         entries.push_block(0, left);
+        if right.level() > 0 {
+            entries.new = (right.low(), right.header().first);
+            entries.push(NEW, 0);
+        }
         entries.push_block(1, right);
         entries
     }
@@ -175,8 +179,8 @@ impl<'a> Entries<'a> {
                     to: slot + run.len(),
                 }),
                 None => Some(Run::New {
-                    key: self.new[slot].0,
-                    word: self.new[slot].1,
+                    key: self.new.0,
+                    word: self.new.1,
                 }),
             }
         })
@@ -271,6 +275,15 @@ impl<'a> Entries<'a> {
         }
     }
 
+    /// The word at `rank`.
+    pub(super) fn word_at(&self, rank: usize) -> u64 {
+        let At { source, slot } = self.at[self.start..self.end][rank];
+        match self.blocks.get(usize::from(source)) {
+            Some(Some(block)) => block.word(slot.into()).load(Ordering::Relaxed),
+            _ => self.new.1,
+        }
+    }
+
     fn keys(&self) -> impl Iterator<Item = Key<'a>> {
         (0..self.len()).map(|rank| self.key(rank))
     }
@@ -282,7 +295,7 @@ impl<'a> Entries<'a> {
                 block,
                 slot: slot.into(),
             },
-            _ => Key::Plain(self.new[usize::from(slot)].0),
+            _ => Key::Plain(self.new.0),
         }
     }
 }

@@ -19,8 +19,8 @@ use crossbeam_epoch::Guard;
 /// What an attempt to merge came to.
 enum Outcome {
     /// Two siblings were merged, the right one of which had this low fence; so many
-    /// are left under the parent.
-    Merged { fence: Vec<u8>, siblings: usize },
+    /// keys are left in the parent.
+    Merged { fence: Vec<u8>, keys: usize },
     /// There is no sibling under the same parent.
     Alone,
     /// They are too full, or just being changed; or there is no parent.
@@ -59,12 +59,12 @@ impl Tree {
     /// whatever that makes small.
     fn merge_around<'g>(&'g self, level: u8, key: &[u8], with: With, guard: &'g Guard) {
         match self.try_merge(level, key, with, guard) {
-            Outcome::Merged { fence, siblings } => {
+            Outcome::Merged { fence, keys } => {
                 // Their last and first child are siblings only now.
                 if level > 0 {
                     self.merge_around(level - 1, &fence, With::Left, guard);
                 }
-                if is_small(siblings, level + 1) {
+                if is_small(keys, level + 1) {
                     self.merge_around(level + 1, key, With::Right, guard);
                 }
             }
@@ -78,7 +78,8 @@ impl Tree {
             return Outcome::Not;
         }
         let (latched, parent) = self.find_latched(key, level + 1, guard);
-        if parent.block.len() < 2 {
+        let keys = parent.block.len();
+        if keys == 0 {
             return Outcome::Alone;
         }
         let child = covering_child(parent.found);
@@ -87,12 +88,14 @@ impl Tree {
             With::Left => [child, child + 1],
         };
         for right in pairs {
-            if right == 0 || right >= parent.block.len() {
+            if right == 0 || right > keys {
                 continue;
             }
             if let Some(fence) = self.try_pair(&latched, parent.block, right, guard) {
-                let siblings = parent.block.len() - 1;
-                return Outcome::Merged { fence, siblings };
+                return Outcome::Merged {
+                    fence,
+                    keys: keys - 1,
+                };
             }
         }
         Outcome::Not
@@ -118,7 +121,7 @@ impl Tree {
             return None;
         }
         let merged = join(left, right_block)?;
-        let shrunk = build(&Entries::removing(block, right), &Frame::of(block));
+        let shrunk = build(&Entries::removing(block, right - 1), &Frame::of(block));
         let fence = right_block.low().to_vec();
         left_node.absorb(right_node, merged, parent, shrunk, &self.counters, guard);
         Some(fence)
@@ -142,7 +145,8 @@ fn join(left: Block<'_>, right: Block<'_>) -> Option<OwnedBlock> {
     } else {
         keys_max(level) * 3 / 4
     };
-    if left.live() + right.live() > most {
+    // Of inner nodes, the right one's first child gets a key.
+    if left.live() + right.live() + usize::from(level > 0) > most {
         return None;
     }
     let entries = Entries::joining(left, right);

@@ -13,45 +13,48 @@ pub(super) struct Found {
     pub(super) sorted_below: usize,
     /// The slot of the key, dead or live.
     pub(super) slot: Option<usize>,
+    /// Number of slots that were looked at: more may have been appended since.
+    pub(super) slots: usize,
 }
 
 impl Block<'_> {
     /// Finds `key`.
     #[inline]
     pub(super) fn search(self, key: &[u8]) -> Found {
+        let heads = self.heads();
+        let (sorted_heads, appended) = heads.split_at(self.sorted());
+        let mut found = Found {
+            sorted_below: 0,
+            slot: None,
+            slots: heads.len(),
+        };
         let Some(suffix) = strip_prefix(key, self.prefix()) else {
-            let above = key > self.prefix();
-            return Found {
-                sorted_below: if above { self.sorted() } else { 0 },
-                slot: None,
-            };
+            if key > self.prefix() {
+                found.sorted_below = sorted_heads.len();
+            }
+            return found;
         };
         let head = head(suffix);
-        let heads = self.sorted_heads();
-        let below = count_below(heads, head);
-        let mut found = Found {
-            sorted_below: below,
-            slot: None,
-        };
-        if heads.get(below) == Some(&head) {
-            found = self.search_ties(suffix, head, below);
+        found.sorted_below = count_below(sorted_heads, head);
+        if sorted_heads.get(found.sorted_below) == Some(&head) {
+            let ties = self.search_ties(suffix, head, found.sorted_below);
+            (found.sorted_below, found.slot) = ties;
         }
-        if found.slot.is_none() {
-            found.slot = self.search_appended(suffix, head);
+        if found.slot.is_none() && has(appended, head) {
+            found.slot = (sorted_heads.len()..heads.len())
+                .filter(|&slot| heads[slot] == head)
+                .find(|&slot| self.compare(slot, suffix) == Ordering::Equal);
         }
         found
     }
 
-    /// Finds the key among the sorted ones from `from` on whose heads equal its own.
+    /// Finds the key among the sorted ones from `from` on whose heads equal its own:
+    /// how many are smaller, and its slot.
     #[inline]
-    fn search_ties(self, suffix: &[u8], head: u32, from: usize) -> Found {
-        let is_at = |slot, order| Found {
-            sorted_below: slot,
-            slot: (order == Ordering::Equal).then_some(slot),
-        };
+    fn search_ties(self, suffix: &[u8], head: u32, from: usize) -> (usize, Option<usize>) {
         let first = self.compare(from, suffix);
         if first != Ordering::Less {
-            return is_at(from, first);
+            return (from, (first == Ordering::Equal).then_some(from));
         }
         let ties = self.sorted_heads()[from..].partition_point(|&h| h == head);
         let (mut low, mut high) = (from + 1, from + ties);
@@ -59,21 +62,11 @@ impl Block<'_> {
             let middle = low.midpoint(high);
             match self.compare(middle, suffix) {
                 Ordering::Less => low = middle + 1,
-                Ordering::Equal => return is_at(middle, Ordering::Equal),
+                Ordering::Equal => return (middle, Some(middle)),
                 Ordering::Greater => high = middle,
             }
         }
-        is_at(low, Ordering::Greater)
-    }
-
-    #[inline]
-    fn search_appended(self, suffix: &[u8], head: u32) -> Option<usize> {
-        let sorted = self.sorted();
-        let appended = &self.heads()[sorted..];
-        (0..appended.len())
-            .filter(|&i| appended[i] == head)
-            .map(|i| sorted + i)
-            .find(|&slot| self.compare(slot, suffix) == Ordering::Equal)
+        (low, None)
     }
 
     /// How many of the first `len` slots, all of the sorted ones among them, have a
@@ -88,11 +81,14 @@ impl Block<'_> {
             return if key > self.prefix() { len } else { 0 };
         };
         let head = head(suffix);
+        let below = found.sorted_below + count_below(appended, head);
+        if !has(appended, head) {
+            return below;
+        }
         let ties = (0..appended.len())
             .filter(|&i| appended[i] == head)
-            .filter(|&i| self.compare(sorted + i, suffix) == Ordering::Less)
-            .count();
-        found.sorted_below + count_below(appended, head) + ties
+            .filter(|&i| self.compare(sorted + i, suffix) == Ordering::Less);
+        below + ties.count()
     }
 
     /// Compares the key in `slot` with one of the same prefix and head.
@@ -119,6 +115,12 @@ impl Block<'_> {
 #[inline]
 fn count_below(heads: &[u32], head: u32) -> usize {
     heads.iter().map(|&h| u32::from(h < head)).sum::<u32>() as usize
+}
+
+/// Whether there is such a head; as quick.
+#[inline]
+fn has(heads: &[u32], head: u32) -> bool {
+    heads.iter().fold(false, |has, &h| has | (h == head))
 }
 
 /// The first bytes of a suffix as a number that orders as they do.
@@ -149,23 +151,23 @@ fn compare(a: &[u8], b: &[u8]) -> Ordering {
     }
 }
 
-/// Whether they are equal, which they mostly are, and short: not worth a call.
+/// Whether they are equal, which they mostly are, and short: not worth a call. The first
+/// bytes and the last, which may overlap, are compared as one number each.
 #[inline]
 fn is_equal(a: &[u8], b: &[u8]) -> bool {
-    const STEP: usize = 8;
     if a.len() != b.len() {
         return false;
     }
-    if a.len() > 4 * STEP {
-        return a == b;
+    match a.len() {
+        0 => true,
+        1..4 => (a[0], a[a.len() / 2], a[a.len() - 1]) == (b[0], b[b.len() / 2], b[b.len() - 1]),
+        4..8 => ends::<4>(a) == ends::<4>(b),
+        8..=16 => ends::<8>(a) == ends::<8>(b),
+        _ => a == b,
     }
-    let (a, a_rest) = a.as_chunks::<STEP>();
-    let (b, b_rest) = b.as_chunks::<STEP>();
-    let differs = |a: &[u8; STEP], b: &[u8; STEP]| u64::from_ne_bytes(*a) ^ u64::from_ne_bytes(*b);
-    let chunks = a.iter().zip(b).fold(0, |bits, (a, b)| bits | differs(a, b));
-    let rest = a_rest
-        .iter()
-        .zip(b_rest)
-        .fold(0, |bits, (a, b)| bits | (a ^ b));
-    chunks == 0 && rest == 0
+}
+
+#[inline]
+fn ends<const N: usize>(bytes: &[u8]) -> Option<([u8; N], [u8; N])> {
+    Some((*bytes.first_chunk()?, *bytes.last_chunk()?))
 }

@@ -20,15 +20,15 @@ use std::sync::atomic::Ordering;
 
 /// Most keys of a leaf.
 pub(super) const LEAF_KEYS_MAX: usize = SLOTS_MAX;
-/// Most children of an inner block.
-pub(super) const CHILDREN_MAX: usize = SLOTS_MAX;
+/// Most keys of an inner block, which has one more child.
+pub(super) const INNER_KEYS_MAX: usize = SLOTS_MAX;
 /// A block with more bytes of keys is split if it has enough keys for that.
 pub(super) const BLOCK_KEY_BYTES_MAX: usize = 16 << 10;
 /// A leaf with fewer keys is not split for its bytes.
 const LEAF_KEYS_TO_SPLIT: usize = 2;
-/// Nor is an inner block with fewer children: it must branch, or the tree would only
+/// Nor is an inner block with fewer keys: it must branch, or the tree would only
 /// get higher.
-const CHILDREN_TO_SPLIT: usize = 8;
+const INNER_KEYS_TO_SPLIT: usize = 8;
 /// Most spare slots of a leaf, unless keys come in order.
 const SPARE_SLOTS_MAX: usize = 16;
 /// Most bytes of keys that a leaf has room for in its spare slots.
@@ -48,7 +48,7 @@ pub(super) fn keys_max(level: u8) -> usize {
     if level == 0 {
         LEAF_KEYS_MAX
     } else {
-        CHILDREN_MAX
+        INNER_KEYS_MAX
     }
 }
 
@@ -110,40 +110,32 @@ impl Tree {
         cut: &Cut,
         guard: &'g Guard,
     ) -> Split<'g> {
-        // A leaf's fence may be anything between two keys; an inner block's first key
-        // is its low fence.
-        let low = if frame.level == 0 {
-            entries.separator(cut.at)
+        let new_is_right = cut.is_right(frame.last);
+        // A leaf's fence may be anything between two keys. From an inner block's keys
+        // one moves up, and its child becomes the first of the right part.
+        let (low, first, right) = if frame.level == 0 {
+            let right = entries.part(cut.at, entries.len());
+            (entries.separator(cut.at), 0, right)
         } else {
-            entries.key_at(cut.at)
+            let right = entries.part(cut.at + 1, entries.len());
+            (entries.key_at(cut.at), entries.word_at(cut.at), right)
         };
-        let right = Frame {
+        let right_frame = Frame {
             low: &low,
+            first,
             last: frame.last.saturating_sub(cut.at as u8),
-            run: if cut.is_right(frame.last) {
-                frame.run
-            } else {
-                0
-            },
+            run: if new_is_right { frame.run } else { 0 },
             ..*frame
         };
-        let right = cut.build(
-            &entries.part(cut.at, entries.len()),
-            &right,
-            cut.is_right(frame.last),
-        );
+        let right = cut.build(&right, &right_frame, new_is_right);
         let node = Node::create(right, &self.counters, guard);
-        let left = Frame {
+        let left_frame = Frame {
             high: Some(&low),
             next: Some(node),
-            run: if cut.is_right(frame.last) {
-                0
-            } else {
-                frame.run
-            },
+            run: if new_is_right { 0 } else { frame.run },
             ..*frame
         };
-        let left = cut.build(&entries.part(0, cut.at), &left, !cut.is_right(frame.last));
+        let left = cut.build(&entries.part(0, cut.at), &left_frame, !new_is_right);
         latched.publish(left, &self.counters, guard);
         Split {
             level: frame.level,
@@ -170,8 +162,12 @@ impl Tree {
             return false;
         }
         let top = self.root.get(guard);
-        let children = Entries::pair((&[], top.word()), (&news.low, news.node.word()));
-        let block = build(&children, &Frame::whole(news.level + 1));
+        let children = Entries::one(&news.low, news.node.word());
+        let frame = Frame {
+            first: top.word(),
+            ..Frame::whole(news.level + 1)
+        };
+        let block = build(&children, &frame);
         self.root.set(Node::create(block, &self.counters, guard));
         true
     }
@@ -192,7 +188,7 @@ pub(super) fn keys_to_split(level: u8) -> usize {
     if level == 0 {
         LEAF_KEYS_TO_SPLIT
     } else {
-        CHILDREN_TO_SPLIT
+        INNER_KEYS_TO_SPLIT
     }
 }
 
