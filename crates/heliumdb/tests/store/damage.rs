@@ -41,7 +41,9 @@ impl Reference {
                     volume.flush().expect("flush");
                 }
             }
-            store.put(b"long", &vec![round as u8; 300_000]).expect("put");
+            store
+                .put(b"long", &vec![round as u8; 300_000])
+                .expect("put");
             items.insert(b"long".to_vec(), vec![round as u8; 300_000]);
             volume.flush().expect("flush");
             if round == 1 {
@@ -111,7 +113,10 @@ fn check_named(what: &str, why: &heliumdb::Error) {
             | ErrorKind::UnsupportedFormat
     );
     assert!(named, "{what}: {:?}: {why}", why.kind());
-    assert!(why.to_string().contains("disk0"), "{what}: names no device: {why}");
+    assert!(
+        why.to_string().contains("disk0"),
+        "{what}: names no device: {why}"
+    );
 }
 
 fn sample(variable: &str, default: u64) -> impl Iterator<Item = u64> + Send {
@@ -132,7 +137,12 @@ fn a_flipped_bit_is_never_a_wrong_value() {
         let bit = rng.random_range(0..if few { 100 * 8 } else { 4096 * 8 });
         let mut byte = [0];
         reference.now[0].read(&mut byte, page + bit / 8);
-        let images = changed(&reference.now, 0, page + bit / 8, &[byte[0] ^ 1 << (bit % 8)]);
+        let images = changed(
+            &reference.now,
+            0,
+            page + bit / 8,
+            &[byte[0] ^ 1 << (bit % 8)],
+        );
         reference.judge(&format!("bit {bit} of block {page}"), images);
     });
 }
@@ -163,7 +173,10 @@ fn blocks_zeroed_swapped_or_older_are_never_a_wrong_value() {
                 let images = changed(now, 0, one, &block(&now[0], two));
                 changed(&images, 0, two, &block(&now[0], one))
             }),
-            _ => ("older", changed(now, 0, one, &block(&reference.older[0], one))),
+            _ => (
+                "older",
+                changed(now, 0, one, &block(&reference.older[0], one)),
+            ),
         };
         reference.judge(&format!("block {one} (or {two}) {what}"), images);
     });
@@ -199,5 +212,7 @@ fn damage_that_comes_later_fails_its_keys_alone() {
         }
     }
     assert!(failed <= 1);
-    store.put(b"still", b"writable").expect("reads poison nothing");
+    store
+        .put(b"still", b"writable")
+        .expect("reads poison nothing");
 }

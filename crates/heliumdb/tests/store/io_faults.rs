@@ -86,7 +86,10 @@ fn round(seed: u64, fault: Fault) {
             );
             prefixes.push(possible);
         }
-        assert!(History::agree(&histories, &prefixes), "{fault:?}: one volume only");
+        assert!(
+            History::agree(&histories, &prefixes),
+            "{fault:?}: one volume only"
+        );
     }
 }
 
@@ -100,7 +103,10 @@ fn nothing_is_acknowledged(driver: &Driver) {
         };
         assert_eq!(why.kind(), ErrorKind::Poisoned, "{why}");
         poisoned += 1;
-        assert!(volume.flush().is_err(), "a flush was acknowledged after {why}");
+        assert!(
+            volume.flush().is_err(),
+            "a flush was acknowledged after {why}"
+        );
         assert!(volume.create_datastore(b"after", b"").is_err());
         assert!(store.delete(b"after").is_err());
         for item in store.iter() {
@@ -140,7 +146,9 @@ fn after_a_failed_sync_nothing_more_is_acknowledged() {
 #[test]
 fn a_failed_read_fails_its_operation_alone() {
     let kinds = [FaultKind::Eio, FaultKind::Short, FaultKind::FlippedBit];
-    every_fault("a_failed_read", On::Read, &kinds, |seed| measure(seed).1.clamp(1, 60));
+    every_fault("a_failed_read", On::Read, &kinds, |seed| {
+        measure(seed).1.clamp(1, 60)
+    });
 }
 
 /// Faults while the volumes are opened after a power loss: an error, or the truth.
