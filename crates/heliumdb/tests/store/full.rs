@@ -1,1 +1,136 @@
-//! full
+//! A full volume: reads and a stated number of deletes go on, and space comes back.
+
+use helium_sim::Keeper;
+use heliumdb::{Datastore, Error, ErrorKind, Isolation, Volume, limits::DELETES_WHEN_FULL};
+
+use crate::common::{Session, after_power_loss, open_one, store};
+
+fn key(number: u64) -> Vec<u8> {
+    // As long as keys reasonably are.
+    format!("{number:0>64}").into_bytes()
+}
+
+/// Writes until the volume is full; how many items there are then.
+fn fill(volume: &Volume, store: &Datastore) -> (u64, Error) {
+    for number in 0.. {
+        while volume.background_step().unwrap_or(false) {}
+        if let Err(why) = store.put(&key(number), &[number as u8; 3000]) {
+            return (number, why);
+        }
+    }
+    unreachable!("the volume has an end")
+}
+
+#[test]
+fn a_full_volume_reads_and_deletes_and_recovers_its_space() {
+    let (machine, volume, store) = store();
+    let (items, why) = fill(&volume, &store);
+    assert_eq!(why.kind(), ErrorKind::VolumeFull, "{why}");
+    // The reserve holds as many synced deletes as are promised, at a block each.
+    let reserve = DELETES_WHEN_FULL * 4096;
+    assert!(
+        items * 3000 > (40 << 20) && items * 3000 < (64 << 20) - reserve,
+        "{items} items fit"
+    );
+    for number in (0..items).step_by(501) {
+        let value = store.get(&key(number)).unwrap();
+        assert_eq!(value, Some(vec![number as u8; 3000]));
+    }
+    volume.flush().unwrap();
+    // Every fourth or so goes, so that no segment dies of it.
+    let mut deleted = 0;
+    for number in (0..items).step_by(4) {
+        if deleted == DELETES_WHEN_FULL {
+            break;
+        }
+        store.delete(&key(number)).unwrap();
+        deleted += 1;
+    }
+    assert!(deleted > 3_000, "{deleted}");
+    volume.flush().unwrap();
+    drop((volume, store));
+    let volume = open_one(&after_power_loss(&machine, 0)).unwrap();
+    let store = volume.datastore(b"store").unwrap();
+    assert_eq!(store.approximate_len(), items - deleted);
+    // The rest goes, too: whole segments die, and their space comes back.
+    for number in 0..items {
+        if number % 4 != 0 || number / 4 >= deleted {
+            store.delete(&key(number)).unwrap();
+        }
+        while volume.background_step().unwrap() {}
+    }
+    volume.flush().unwrap();
+    for _ in 0..100 {
+        while volume.background_step().unwrap() {}
+    }
+    let (again, _) = fill(&volume, &store);
+    assert!(again * 10 > items * 8, "{again} of {items} items fit again");
+}
+
+#[test]
+fn deletes_in_transactions_work_on_a_full_volume() {
+    let (_machine, volume, store) = store();
+    let (items, _) = fill(&volume, &store);
+    let keeper = Keeper::new();
+    let mut number = 0;
+    while number < DELETES_WHEN_FULL.min(items) {
+        let mut session = Session::begin(&keeper, Isolation::Snapshot);
+        for _ in 0..64 {
+            session
+                .remove(&store, &String::from_utf8(key(number)).unwrap())
+                .unwrap();
+            number += 1;
+        }
+        session.commit().unwrap();
+        volume.settle(&*keeper);
+    }
+    assert_eq!(store.get(&key(number - 1)).unwrap(), None);
+}
+
+#[test]
+fn what_was_accepted_can_be_committed() {
+    let (machine, volume, store) = store();
+    let keeper = Keeper::new();
+    let mut session = Session::begin(&keeper, Isolation::Snapshot);
+    for number in 0..1_000 {
+        session
+            .put(&store, &format!("early{number}"), &"v".repeat(100))
+            .unwrap();
+    }
+    fill(&volume, &store);
+    let mut late = Session::begin(&keeper, Isolation::Snapshot);
+    let refused = loop {
+        match late.put(&store, "late", &"v".repeat(60_000)) {
+            Ok(()) => continue,
+            Err(why) => break why,
+        }
+    };
+    assert_eq!(refused.kind(), ErrorKind::VolumeFull, "{refused}");
+    late.abort();
+    session.commit().unwrap();
+    drop((volume, store));
+    let volume = open_one(&after_power_loss(&machine, 0)).unwrap();
+    let store = volume.datastore(b"store").unwrap();
+    assert!(store.get(b"early999").unwrap().is_some());
+}
+
+#[test]
+fn overwriting_for_ever_fits_in_a_small_volume() {
+    let (_machine, volume, store) = store();
+    let keeper = Keeper::new();
+    for round in 0..60_000u64 {
+        if round % 2 == 0 {
+            store.put(&key(round % 100), &[round as u8; 2000]).unwrap();
+        } else {
+            let mut session = Session::begin(&keeper, Isolation::Snapshot);
+            let key = String::from_utf8(key(round % 100)).unwrap();
+            session.put(&store, &key, &"x".repeat(2000)).unwrap();
+            session.commit().unwrap();
+        }
+        if round % 16 == 0 {
+            volume.settle(&*keeper);
+            while volume.background_step().unwrap() {}
+        }
+    }
+    assert!(volume.stats().used_bytes <= 64 << 20);
+}
