@@ -1,5 +1,6 @@
 //! The store through its public interface, on simulated machines.
 
+mod block_device;
 mod catalog;
 mod common;
 mod concurrency;
