@@ -6,7 +6,9 @@ use crate::{
     dataset::{DPKG, DataSet},
     image::Image,
     load::load,
-    progress, report, round,
+    progress,
+    recovery::Recovery,
+    report, round,
     scan::scan,
     schema::{self, Engine, TABLES, index_uri},
     worker::Task,
@@ -73,9 +75,9 @@ impl Job<'_> {
             seed: self.seed,
         };
         let round = round::run(task, time, acks)?;
-        let (image, opened) = self.look()?;
+        let (image, recovery) = self.look()?;
         let verdict = check(&image, data, acks);
-        report::round(number, self.threads, &round, opened, &verdict);
+        report::round(number, self.threads, &round, &recovery, &verdict);
         ensure!(
             verdict.complaints.is_empty(),
             "round {number} left something that is not right"
@@ -89,16 +91,16 @@ impl Job<'_> {
         Ok(round.transactions)
     }
 
-    /// Opens the database, reads everything and closes it again; and how long opening took.
-    fn look(&self) -> Result<(Image, Duration)> {
+    /// Opens the database, reads everything and closes it again; and what recovery came to.
+    fn look(&self) -> Result<(Image, Recovery)> {
         let bar = progress::waiting("reopening");
         let start = Instant::now();
         let connection = schema::open(self.home, self.engine)?;
-        let opened = start.elapsed();
+        let recovery = Recovery::of(&connection, start.elapsed());
         bar.finish_and_clear();
         let image = scan(&connection, self.engine)?;
         connection.close()?;
-        Ok((image, opened))
+        Ok((image, recovery))
     }
 
     /// Verifies every table, and checks that a clean close changes nothing; the number of rows.

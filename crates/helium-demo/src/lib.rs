@@ -14,6 +14,7 @@ mod job;
 mod load;
 mod options;
 mod progress;
+mod recovery;
 mod report;
 mod round;
 mod scan;

@@ -4,6 +4,7 @@ use crate::{
     check::Verdict,
     dataset::DataSet,
     load::{BATCH_ROWS, Loaded},
+    recovery::Recovery,
     round::Round,
     schema::{Engine, TABLES, VOLUMES, volume_file},
 };
@@ -41,7 +42,7 @@ pub fn loaded(loaded: &Loaded) {
 }
 
 /// Says what came of one round: what the worker did, and what was there after the kill.
-pub fn round(number: u64, threads: u64, round: &Round, opened: Duration, verdict: &Verdict) {
+pub fn round(number: u64, threads: u64, round: &Round, recovery: &Recovery, verdict: &Verdict) {
     let done = round.transactions;
     println!(
         "round {number:<3} {threads} threads, killed after {}",
@@ -63,7 +64,10 @@ pub fn round(number: u64, threads: u64, round: &Round, opened: Duration, verdict
         ),
         _ => "NOT as it must be".to_owned(),
     };
-    println!("          recovered in {}: {found}", seconds(opened));
+    println!("          recovered in {}: {found}", seconds(recovery.time));
+    for volume in &recovery.volumes {
+        println!("          {volume}");
+    }
     complaints(verdict);
 }
 

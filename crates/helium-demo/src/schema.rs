@@ -115,7 +115,7 @@ pub fn open(home: &Path, engine: Engine) -> Result<Connection> {
                 let url = format!("he://./{}", volume_file(home, name).display());
                 helium::Volume::devices(name, &[&url])
             });
-            helium::extensions(&volumes).map_err(|why| anyhow!(why))?
+            helium::extensions_with(&volumes, "helium_verbose=1").map_err(|why| anyhow!(why))?
         }
         Engine::Native => {
             "log=(enabled=true),transaction_sync=(enabled=true,method=fsync)".to_owned()
