@@ -57,16 +57,13 @@ pub fn round(number: u64, threads: u64, round: &Round, opened: Duration, verdict
     );
     let found = match verdict.complaints.len() {
         0 => format!(
-            "all {} acknowledged are there, none by half",
-            HumanCount(done)
+            "all {} acknowledged are there, and {} that were not yet; none by half",
+            HumanCount(done),
+            verdict.unacknowledged,
         ),
         _ => "NOT as it must be".to_owned(),
     };
-    println!(
-        "          recovered in {}: {found}; {} more had committed, but not said so yet",
-        seconds(opened),
-        verdict.unacknowledged,
-    );
+    println!("          recovered in {}: {found}", seconds(opened));
     complaints(verdict);
 }
 

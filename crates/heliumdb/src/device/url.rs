@@ -1,7 +1,7 @@
 //! From a volume's URL to its open, locked devices.
 //!
 //! `he://./a,b` names two files relative to the working directory, `he://.//dev/x,/dev/y`
-//! two by absolute path, `_67108864` that many bytes of memory. `he://host/...` is a
+//! two by absolute path (as does `he:///dev/x,/dev/y`), `_67108864` that many bytes of memory. `he://host/...` is a
 //! volume on a server, which this version has no client for.
 
 use std::path::PathBuf;
@@ -70,7 +70,11 @@ fn parse(url: &str) -> Result<Vec<Part<'_>>> {
         .filter(|scheme| scheme.eq_ignore_ascii_case("he://"))
         .map(|_| &url[5..])
         .ok_or_else(|| bad("must start with he://, as in he://./path,path"))?;
-    let Some(list) = rest.strip_prefix("./") else {
+    // An empty host is this machine too, so `he:///a` is the path `/a`.
+    let Some(list) = rest
+        .strip_prefix("./")
+        .or(rest.starts_with('/').then_some(rest))
+    else {
         if rest.is_empty() || rest == "." {
             return Err(bad("names no device; write he://./path,path"));
         }

@@ -9,7 +9,7 @@ use crate::{
 };
 use xxhash_rust::xxh3::xxh3_64;
 
-pub(crate) const HEADER_BYTES: usize = 32;
+pub(crate) const HEADER_BYTES: usize = 24;
 pub(crate) const TOMBSTONE: u8 = 1;
 pub(crate) const OVERTAKES: u8 = 2;
 pub(crate) const INDIRECT: u8 = 4;
@@ -50,7 +50,6 @@ impl ItemHeader {
         };
         let codec = value >> 24;
         let sound = codec == 0
-            && is_zero(&bytes[24..HEADER_BYTES])
             && header.flags & !FLAGS == 0
             && header.key_len <= KEY_BYTES_MAX
             && header.value_len <= CHUNK_BYTES

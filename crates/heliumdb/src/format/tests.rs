@@ -23,7 +23,7 @@ proptest! {
         prop_assert_eq!(again, hash);
         prop_assert_eq!((header.tree, header.seq, header.flags), (tree, seq, flags));
         prop_assert_eq!((header.key(&bytes), header.value(&bytes)), (&key[..], &value[..]));
-        prop_assert!(item::decode(&bytes, SALT, unit * 16 ^ 16).is_none());
+        prop_assert!(item::decode(&bytes, SALT, (unit * 16) ^ 16).is_none());
         flip(&mut bytes, bit);
         prop_assert!(item::decode(&bytes, SALT, unit * 16).is_none());
     }

@@ -1,39 +1,43 @@
-//! Blocks: the immutable, exactly sized contents of a node, and the search in them.
+//! Blocks: the contents of a node in one allocation.
 //!
-//! Invariant: everything in a published block is immutable but the words of a leaf,
-//! which are stored only under the latch of the node that the block is current in.
-//! One allocation holds, in this order, what a search touches first at the front:
+//! Invariant: a published block changes in three ways only, each under the latch of the
+//! node that it is current in and each a single atomic store to readers: the word of a
+//! slot is replaced; the word becomes 0, which leaves the slot *dead*; an entry is
+//! *appended* to the spare slots of a leaf. What was there once stays where it is.
+//!
+//! In this order, what a search touches first at the front:
 //!
 //! | part | size | what |
 //! |---|---|---|
-//! | header | 32 | [`Header`] |
-//! | prefix | `prefix_len`, padded to 8 | longest prefix that all keys share |
-//! | heads | 4 n, padded to 8 | the four bytes behind the prefix as a number, zero-padded |
-//! | words | 8 n | a leaf's words; an inner block's children |
-//! | offsets | 0, 2 (n + 1) or 4 (n + 1) | where the tails start; none if all are equally long |
+//! | header | 48 | [`Header`] |
+//! | prefix | `prefix_len`, padded to 8 | longest prefix that the sorted keys share; all start with it |
+//! | heads | 4 per slot, padded to 8 | the four bytes behind the prefix as a number, zero-padded |
+//! | words | 8 per slot | a leaf's words; an inner block's children |
+//! | offsets | none, or 2 or 4 per slot, and one more | where the tails start; none if all are equally long |
 //! | tails | | what is left of each key |
 //! | fences | `low_len`, `high_len` | keys k of this block: low <= k < high |
 //!
-//! A tail is what follows prefix and head, so that a head costs nothing; if a key of
-//! the block ends before its head does, the tails of the block hold the heads' bytes
-//! too (`HEADS_IN_TAILS`), because only so can a padded head be told from zero bytes.
+//! The first `sorted` slots are in key order, the appended ones as they came.
 //!
-//! An inner block's keys are the low fences of its children; its first key is its own
-//! low fence. So leaves and inner blocks are one format, searched and built alike.
+//! A tail is what follows prefix and head, so that a head costs nothing; if one of the
+//! sorted keys ends before its head does, the tails of the block hold the heads' bytes
+//! too ([`HEADS_IN_TAILS`]): only so can a padded head be told from zero bytes.
+//!
+//! An inner block's keys are the low fences of its children but the first, whose low
+//! fence is the block's own. So leaves and inner blocks are searched and built alike.
 #![expect(
     unsafe_code,
-    reason = "blocks are hand-laid allocations; all raw access to them is in this file and build.rs"
+    reason = "blocks are hand-laid allocations; raw access to them is here, in build.rs and in append.rs"
 )]
 
 use super::node::Node;
 use std::{
     alloc::Layout,
-    cmp::Ordering,
     marker::PhantomData,
     mem::{align_of, size_of},
     ptr::{self, NonNull},
     slice,
-    sync::atomic::AtomicU64,
+    sync::atomic::{AtomicI8, AtomicU8, AtomicU64, Ordering},
 };
 
 /// Bytes of a key that its head holds.
@@ -52,22 +56,30 @@ pub(super) const HEADS_IN_TAILS: u8 = 0x80;
 pub(super) struct Header {
     /// Right sibling, null in the rightmost block of a level.
     pub(super) next: *const Node,
+    /// Word of the first child, 0 in a leaf.
+    pub(super) first: u64,
     /// Size of the allocation.
     pub(super) bytes: u32,
-    /// Number of keys.
-    pub(super) count: u8,
+    /// Number of slots in key order.
+    pub(super) sorted: u8,
+    /// Number of slots that may be appended.
+    pub(super) spare: u8,
+    /// Number of slots that have been appended.
+    pub(super) appended: AtomicU8,
     /// Distance from the leaves, and [`HEADS_IN_TAILS`].
     pub(super) level_and_flags: u8,
-    /// Where the last key was inserted: see [`super::split`].
-    pub(super) last: u8,
-    /// How many inserts in a row went up (positive) or down from there.
-    pub(super) run: i8,
     pub(super) prefix_len: u32,
     pub(super) low_len: u32,
     /// Or [`NO_HIGH`].
     pub(super) high_len: u32,
     /// Length of every tail, or [`NARROW_OFFSETS`], or [`WIDE_OFFSETS`].
     pub(super) stride: u32,
+    /// Number of slots whose word is 0. This and what follows is for latch holders.
+    pub(super) dead: AtomicU8,
+    /// Where in key order the last key was inserted: see [`super::split`].
+    pub(super) last: AtomicU8,
+    /// How many inserts in a row went up (positive) or down from there.
+    pub(super) run: AtomicI8,
 }
 
 /// A block that stays allocated for `'g`, by an epoch guard or because it is owned.
@@ -77,18 +89,9 @@ pub(super) struct Block<'g> {
     lives: PhantomData<&'g Header>,
 }
 
-/// Where a key is, or would be, among a block's keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Found {
-    /// Number of keys that are smaller.
-    pub(super) position: usize,
-    /// Whether the key at `position` is the one sought.
-    pub(super) exact: bool,
-}
-
 impl<'g> Block<'g> {
     /// Header, prefix and heads of most blocks.
-    const SEARCHED_BYTES: usize = 320;
+    const SEARCHED_BYTES: usize = 448;
 
     /// # Safety
     /// `at` is a completely built block that is not freed within `'g`.
@@ -103,35 +106,55 @@ impl<'g> Block<'g> {
         self.at.as_ptr()
     }
 
+    #[inline]
     pub(super) fn header(self) -> &'g Header {
-        // SAFETY: the block lives for 'g and nothing in its header changes.
+        // SAFETY: the block lives for 'g; what changes in its header is atomic.
         unsafe { self.at.as_ref() }
     }
 
     /// Asks the processor for what a search will touch, all lines at once.
+    #[inline]
     pub(super) fn prefetch(self) {
         #[cfg(all(target_arch = "x86_64", not(miri)))]
         for line in (0..Self::SEARCHED_BYTES).step_by(64) {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let at = self.at.as_ptr().cast::<i8>().wrapping_add(line);
             // SAFETY: a prefetch reads nothing and may name any address.
-            unsafe {
-                _mm_prefetch(
-                    self.at.as_ptr().cast::<i8>().wrapping_add(line),
-                    _MM_HINT_T0,
-                )
-            };
+            unsafe { _mm_prefetch(at, _MM_HINT_T0) };
         }
     }
 
-    pub(super) fn len(self) -> usize {
-        usize::from(self.header().count)
+    /// Number of slots in key order.
+    #[inline]
+    pub(super) fn sorted(self) -> usize {
+        usize::from(self.header().sorted)
     }
 
+    /// Number of slots, the appended ones included.
+    #[inline]
+    pub(super) fn len(self) -> usize {
+        // Acquire: see what was written to the slots before they were counted in.
+        self.sorted() + usize::from(self.header().appended.load(Ordering::Acquire))
+    }
+
+    /// Number of slots, those to be appended included.
+    #[inline]
+    pub(super) fn capacity(self) -> usize {
+        self.sorted() + usize::from(self.header().spare)
+    }
+
+    /// Number of slots with a word other than 0, for the latch holder.
+    pub(super) fn live(self) -> usize {
+        self.len() - usize::from(self.header().dead.load(Ordering::Relaxed))
+    }
+
+    #[inline]
     pub(super) fn level(self) -> u8 {
         self.header().level_and_flags & !HEADS_IN_TAILS
     }
 
     /// How many bytes at the start of each suffix are only in its head.
+    #[inline]
     pub(super) fn stripped(self) -> usize {
         if self.header().level_and_flags & HEADS_IN_TAILS == 0 {
             HEAD_BYTES
@@ -155,6 +178,7 @@ impl<'g> Block<'g> {
         layout(self.header().bytes as usize)
     }
 
+    #[inline]
     pub(super) fn prefix(self) -> &'g [u8] {
         self.slice(size_of::<Header>(), self.header().prefix_len as usize)
     }
@@ -174,221 +198,171 @@ impl<'g> Block<'g> {
         })
     }
 
-    pub(super) fn heads(self) -> &'g [u32] {
-        // SAFETY: the builder wrote `count` aligned heads there; they never change.
-        unsafe { slice::from_raw_parts(self.bytes_from(self.heads_at()).cast::<u32>(), self.len()) }
+    /// Whether `key` is below the high fence.
+    pub(super) fn is_below_high(self, key: &[u8]) -> bool {
+        self.high().is_none_or(|high| key < high)
     }
 
-    /// The word at `position`; in an inner block, the address of a child.
-    pub(super) fn word(self, position: usize) -> &'g AtomicU64 {
-        assert!(position < self.len());
-        // SAFETY: the builder wrote `count` aligned words there, `position` is below,
-        // and they are only ever accessed through atomics once published.
-        unsafe { &*self.words().add(position) }
+    /// The heads of all slots.
+    #[inline]
+    pub(super) fn heads(self) -> &'g [u32] {
+        self.heads_of(self.len())
+    }
+
+    /// The heads of the slots in key order.
+    #[inline]
+    pub(super) fn sorted_heads(self) -> &'g [u32] {
+        self.heads_of(self.sorted())
+    }
+
+    #[inline]
+    fn heads_of(self, count: usize) -> &'g [u32] {
+        // SAFETY: the first `count` heads, which are aligned, have been written and do
+        // not change any more.
+        unsafe { slice::from_raw_parts(self.bytes_from(self.heads_at()).cast::<u32>(), count) }
+    }
+
+    /// The word in `slot`; in an inner block, the address of a child.
+    #[inline]
+    pub(super) fn word(self, slot: usize) -> &'g AtomicU64 {
+        assert!(slot < self.len());
+        // SAFETY: an aligned word that has been written; it is only ever accessed
+        // through atomics once published.
+        unsafe { &*self.words().add(slot) }
     }
 
     pub(super) fn words(self) -> *const AtomicU64 {
         self.bytes_from(self.words_at()).cast::<AtomicU64>()
     }
 
-    /// The child at `position` of an inner block.
-    pub(super) fn child(self, position: usize) -> &'g Node {
+    /// The child at `index` of an inner block, which has one more than it has keys.
+    #[inline]
+    pub(super) fn child(self, index: usize) -> &'g Node {
         assert!(self.level() > 0);
-        let address = self
-            .word(position)
-            .load(std::sync::atomic::Ordering::Relaxed);
+        let address = match index.checked_sub(1) {
+            None => self.header().first,
+            Some(slot) => self.word(slot).load(Ordering::Relaxed),
+        };
         // SAFETY: an inner block's words are addresses exposed by `Node::word`, and a
         // node is retired after the last block that names it.
         unsafe { &*ptr::with_exposed_provenance::<Node>(address as usize) }
     }
 
-    /// Where the tail of the key at `position` starts; `position` may be the count.
-    pub(super) fn tail_start(self, position: usize) -> usize {
-        debug_assert!(position <= self.len());
+    /// Where the tail of the key in `slot` starts; `slot` may be the count.
+    #[inline]
+    pub(super) fn tail_start(self, slot: usize) -> usize {
+        debug_assert!(slot <= self.len());
+        let stride = self.header().stride;
+        if stride < WIDE_OFFSETS {
+            return stride as usize * slot;
+        }
         let offsets = self.bytes_from(self.offsets_at());
-        match self.header().stride {
-            // SAFETY: with this stride the builder wrote count + 1 offsets of 2 bytes.
-            NARROW_OFFSETS => usize::from(unsafe { *offsets.cast::<u16>().add(position) }),
-            // SAFETY: with this stride the builder wrote count + 1 offsets of 4 bytes.
-            WIDE_OFFSETS => unsafe { *offsets.cast::<u32>().add(position) as usize },
-            stride => stride as usize * position,
+        if stride == NARROW_OFFSETS {
+            // SAFETY: there is a 2-byte offset for each slot and one more.
+            usize::from(unsafe { *offsets.cast::<u16>().add(slot) })
+        } else {
+            // SAFETY: there is a 4-byte offset for each slot and one more.
+            unsafe { *offsets.cast::<u32>().add(slot) as usize }
         }
     }
 
-    /// The tails of the keys from `from` up to `to`, one after the other.
+    /// The tails of the keys from slot `from` up to `to`, one after the other.
+    #[inline]
     pub(super) fn tails(self, from: usize, to: usize) -> &'g [u8] {
         assert!(from <= to && to <= self.len());
         let start = self.tail_start(from);
         self.slice(self.tails_at() + start, self.tail_start(to) - start)
     }
 
-    pub(super) fn tail(self, position: usize) -> &'g [u8] {
-        self.tails(position, position + 1)
+    #[inline]
+    pub(super) fn tail(self, slot: usize) -> &'g [u8] {
+        self.tails(slot, slot + 1)
     }
 
-    /// Length of the key at `position` without the prefix.
-    pub(super) fn suffix_len(self, position: usize) -> usize {
-        self.stripped() + self.tail_start(position + 1) - self.tail_start(position)
-    }
-
-    /// What follows the prefix in the key at `position`: its head, of which the first
+    /// What follows the prefix in the key in `slot`: its head, of which the first
     /// [`Self::stripped`] bytes count, and its tail.
-    pub(super) fn suffix(self, position: usize) -> ([u8; HEAD_BYTES], &'g [u8]) {
-        (self.heads()[position].to_be_bytes(), self.tail(position))
+    #[inline]
+    pub(super) fn suffix(self, slot: usize) -> ([u8; HEAD_BYTES], &'g [u8]) {
+        (self.heads()[slot].to_be_bytes(), self.tail(slot))
     }
 
-    /// Shortest and longest tail of the keys from `from` up to `to`.
-    pub(super) fn tail_lens(self, from: usize, to: usize) -> (usize, usize) {
+    /// Length of the key in `slot`.
+    pub(super) fn key_len(self, slot: usize) -> usize {
+        let tail = self.tail_start(slot + 1) - self.tail_start(slot);
+        self.prefix().len() + self.stripped() + tail
+    }
+
+    /// Length of all keys if they are equally long.
+    pub(super) fn common_key_len(self) -> Option<usize> {
         let stride = self.header().stride;
-        if !matches!(stride, NARROW_OFFSETS | WIDE_OFFSETS) {
-            return (stride as usize, stride as usize);
-        }
-        (from..to).fold((usize::MAX, 0), |(shortest, longest), i| {
-            let len = self.tail_start(i + 1) - self.tail_start(i);
-            (len.min(shortest), len.max(longest))
-        })
+        (stride < WIDE_OFFSETS).then(|| self.prefix().len() + self.stripped() + stride as usize)
     }
 
-    /// Appends what follows the prefix in the key at `position`.
-    pub(super) fn push_suffix(self, position: usize, to: &mut Vec<u8>) {
+    /// Appends what follows the prefix in the key in `slot`.
+    #[inline]
+    pub(super) fn push_suffix(self, slot: usize, to: &mut Vec<u8>) {
+        let (head, tail) = self.suffix(slot);
         if self.stripped() > 0 {
-            to.extend_from_slice(&self.heads()[position].to_be_bytes());
+            to.extend_from_slice(&head);
         }
-        to.extend_from_slice(self.tail(position));
+        to.extend_from_slice(tail);
     }
 
-    /// Appends the key at `position`.
-    pub(super) fn push_key(self, position: usize, to: &mut Vec<u8>) {
+    /// Appends the key in `slot`.
+    pub(super) fn push_key(self, slot: usize, to: &mut Vec<u8>) {
         to.extend_from_slice(self.prefix());
-        self.push_suffix(position, to);
+        self.push_suffix(slot, to);
     }
 
-    /// Whether `key` is below the high fence.
-    pub(super) fn is_below_high(self, key: &[u8]) -> bool {
-        self.high().is_none_or(|high| key < high)
-    }
-
-    /// Finds `key`; without a lock, and mostly by the heads alone.
     #[inline]
-    pub(super) fn search(self, key: &[u8]) -> Found {
-        let prefix = self.prefix();
-        let Some(suffix) = key.strip_prefix(prefix) else {
-            let above = key > prefix;
-            return Found {
-                position: if above { self.len() } else { 0 },
-                exact: false,
-            };
-        };
-        let heads = self.heads();
-        let head = head(suffix);
-        let position = count_below(heads, head);
-        if heads.get(position) != Some(&head) {
-            return Found {
-                position,
-                exact: false,
-            };
-        }
-        self.search_ties(suffix, head, position)
-    }
-
-    /// Finds the key among those from `from` on whose heads equal its own.
-    #[inline]
-    fn search_ties(self, suffix: &[u8], head: u32, from: usize) -> Found {
-        let first = self.compare(from, suffix);
-        if first != Ordering::Less {
-            return Found {
-                position: from,
-                exact: first == Ordering::Equal,
-            };
-        }
-        let ties = self.heads()[from..].partition_point(|&h| h == head);
-        let (mut low, mut high) = (from + 1, from + ties);
-        while low < high {
-            let middle = low.midpoint(high);
-            match self.compare(middle, suffix) {
-                Ordering::Less => low = middle + 1,
-                Ordering::Equal => {
-                    return Found {
-                        position: middle,
-                        exact: true,
-                    };
-                }
-                Ordering::Greater => high = middle,
-            }
-        }
-        Found {
-            position: low,
-            exact: false,
-        }
-    }
-
-    /// Compares the key at `position` with one of the same prefix and head.
-    #[inline]
-    fn compare(self, position: usize, suffix: &[u8]) -> Ordering {
-        match suffix.get(self.stripped()..) {
-            Some(tail) => self.tail(position).cmp(tail),
-            // It ends within a head that is complete here.
-            None => Ordering::Greater,
-        }
-    }
-
-    fn heads_at(self) -> usize {
+    pub(super) fn heads_at(self) -> usize {
         size_of::<Header>() + round_up(self.header().prefix_len as usize)
     }
 
-    fn words_at(self) -> usize {
-        self.heads_at() + round_up(size_of::<u32>() * self.len())
+    #[inline]
+    pub(super) fn words_at(self) -> usize {
+        self.heads_at() + round_up(size_of::<u32>() * self.capacity())
     }
 
-    fn offsets_at(self) -> usize {
-        self.words_at() + size_of::<u64>() * self.len()
+    #[inline]
+    pub(super) fn offsets_at(self) -> usize {
+        self.words_at() + size_of::<u64>() * self.capacity()
     }
 
-    fn tails_at(self) -> usize {
-        self.offsets_at() + offsets_bytes(self.header().stride, self.len())
+    #[inline]
+    pub(super) fn tails_at(self) -> usize {
+        self.offsets_at() + offsets_bytes(self.header().stride, self.capacity())
     }
 
-    fn fences_at(self) -> usize {
-        self.tails_at() + self.tail_start(self.len())
+    pub(super) fn fences_at(self) -> usize {
+        let header = self.header();
+        let high_len = match header.high_len {
+            NO_HIGH => 0,
+            len => len as usize,
+        };
+        header.bytes as usize - header.low_len as usize - high_len
     }
 
+    #[inline]
     fn bytes_from(self, offset: usize) -> *const u8 {
         debug_assert!(offset <= self.header().bytes as usize);
         // SAFETY: every offset computed here is within the allocation.
         unsafe { self.at.as_ptr().cast::<u8>().add(offset) }
     }
 
+    #[inline]
     fn slice(self, offset: usize, len: usize) -> &'g [u8] {
         debug_assert!(offset + len <= self.header().bytes as usize);
-        // SAFETY: a part that the builder wrote, and that never changes.
+        // SAFETY: bytes that were written before they were counted in, and that do not
+        // change any more.
         unsafe { slice::from_raw_parts(self.bytes_from(offset), len) }
     }
 }
 
-/// Number of heads smaller than `head`. Looks at all of them, without a branch:
-/// cheaper than a search by halves, and all cache lines are fetched at once.
-#[inline]
-fn count_below(heads: &[u32], head: u32) -> usize {
-    heads.iter().map(|&h| u32::from(h < head)).sum::<u32>() as usize
-}
-
-/// The first bytes of a suffix as a number that orders as they do.
-#[inline]
-pub(super) fn head(suffix: &[u8]) -> u32 {
-    match suffix.first_chunk::<HEAD_BYTES>() {
-        Some(bytes) => u32::from_be_bytes(*bytes),
-        None => {
-            let mut bytes = [0; HEAD_BYTES];
-            bytes[..suffix.len()].copy_from_slice(suffix);
-            u32::from_be_bytes(bytes)
-        }
-    }
-}
-
-pub(super) fn offsets_bytes(stride: u32, count: usize) -> usize {
+pub(super) fn offsets_bytes(stride: u32, slots: usize) -> usize {
     match stride {
-        NARROW_OFFSETS => size_of::<u16>() * (count + 1),
-        WIDE_OFFSETS => size_of::<u32>() * (count + 1),
+        NARROW_OFFSETS => size_of::<u16>() * (slots + 1),
+        WIDE_OFFSETS => size_of::<u32>() * (slots + 1),
         _ => 0,
     }
 }

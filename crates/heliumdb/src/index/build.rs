@@ -1,25 +1,27 @@
-//! Building blocks: from stretches of older blocks and single entries, in key order.
+//! Building blocks: from runs of older blocks' entries and new ones, in key order.
 //!
-//! Invariant: a block's prefix is the longest that its keys share, and its size is
-//! exact. A stretch whose prefix and layout stay the same is copied piecewise, which is
-//! the usual insert; otherwise its keys are put together and cut anew.
+//! Invariant: a block's prefix is the longest that its keys share, and its size is what
+//! its entries and spare slots need. A run whose prefix and layout stay the same is
+//! copied part by part; otherwise its keys are put together and cut anew.
 #![expect(
     unsafe_code,
-    reason = "blocks are hand-laid allocations; all raw access to them is in this file and block.rs"
+    reason = "blocks are hand-laid allocations; raw access to them is here, in block.rs and in append.rs"
 )]
 
 use super::{
     block::{
-        Block, HEAD_BYTES, HEADS_IN_TAILS, Header, NARROW_OFFSETS, NO_HIGH, WIDE_OFFSETS, head,
-        layout, offsets_bytes, round_up,
+        Block, HEAD_BYTES, HEADS_IN_TAILS, Header, NARROW_OFFSETS, NO_HIGH, WIDE_OFFSETS, layout,
+        offsets_bytes, round_up,
     },
-    entries::{Entries, Measure, Piece},
+    entries::{Entries, Measure, Run},
     node::Node,
+    search::head,
 };
 use std::{
     alloc::{alloc, dealloc, handle_alloc_error},
     mem::{ManuallyDrop, size_of},
     ptr::{self, NonNull},
+    sync::atomic::{AtomicI8, AtomicU8, Ordering},
 };
 
 /// A block that nobody else sees: freed when dropped.
@@ -34,7 +36,11 @@ pub(super) struct Frame<'a> {
     pub(super) low: &'a [u8],
     pub(super) high: Option<&'a [u8]>,
     pub(super) next: Option<&'a Node>,
-    /// Where the last key was inserted.
+    /// Word of the first child, 0 in a leaf.
+    pub(super) first: u64,
+    /// Number of slots to append to.
+    pub(super) spare: usize,
+    /// Rank of the key inserted last.
     pub(super) last: u8,
     /// How many inserts in a row went one way.
     pub(super) run: i8,
@@ -48,6 +54,8 @@ impl<'a> Frame<'a> {
             low: &[],
             high: None,
             next: None,
+            first: 0,
+            spare: 0,
             last: 0,
             run: 0,
         }
@@ -60,8 +68,8 @@ impl<'a> Frame<'a> {
             low: block.low(),
             high: block.high(),
             next: block.next(),
-            last: block.header().last,
-            run: 0,
+            first: block.header().first,
+            ..Self::whole(0)
         }
     }
 }
@@ -69,49 +77,17 @@ impl<'a> Frame<'a> {
 impl OwnedBlock {
     /// A block of `entries`, whose measure is `measure`.
     pub(super) fn build(entries: &Entries<'_>, measure: &Measure, frame: &Frame<'_>) -> Self {
-        let stripped = if measure.shortest >= HEAD_BYTES {
-            HEAD_BYTES
-        } else {
-            0
-        };
-        let tails = measure.suffix_bytes - stripped * measure.count;
-        let stride = if measure.shortest == measure.longest {
-            (measure.shortest - stripped) as u32
-        } else if tails <= usize::from(u16::MAX) {
-            NARROW_OFFSETS
-        } else {
-            WIDE_OFFSETS
-        };
-        let bytes = size_of::<Header>()
-            + round_up(measure.prefix_len)
-            + round_up(size_of::<u32>() * measure.count)
-            + size_of::<u64>() * measure.count
-            + offsets_bytes(stride, measure.count)
-            + tails
-            + frame.low.len()
-            + frame.high.map_or(0, <[u8]>::len);
-        let block = Self::allocate(Header {
-            next: frame.next.map_or(ptr::null(), ptr::from_ref),
-            bytes: bytes as u32,
-            count: measure.count as u8,
-            level_and_flags: frame.level | if stripped == 0 { HEADS_IN_TAILS } else { 0 },
-            last: frame.last,
-            run: frame.run,
-            prefix_len: measure.prefix_len as u32,
-            low_len: frame.low.len() as u32,
-            high_len: frame.high.map_or(NO_HIGH, |high| high.len() as u32),
-            stride,
-        });
+        let block = Self::allocate(header(measure, frame));
         let mut filler = Filler::new(block.view());
         if measure.count > 0 {
-            let mut first = Vec::new();
-            let prefix = entries.prefix_of_first(measure.prefix_len, &mut first);
+            let mut scratch = Vec::new();
+            let prefix = entries.prefix(measure.prefix_len, &mut scratch);
             filler.put_bytes(size_of::<Header>(), prefix);
         }
-        for piece in entries.pieces() {
-            filler.add(piece);
+        for run in entries.runs() {
+            filler.add(&run);
         }
-        filler.finish(frame.low, frame.high.unwrap_or_default());
+        filler.finish(frame);
         block
     }
 
@@ -152,16 +128,53 @@ impl Drop for OwnedBlock {
     }
 }
 
+/// The header of a block to be built; it says all sizes.
+fn header(measure: &Measure, frame: &Frame<'_>) -> Header {
+    let stripped = if measure.shortest >= HEAD_BYTES {
+        HEAD_BYTES
+    } else {
+        0
+    };
+    let slots = measure.count + frame.spare;
+    let tails = measure.suffix_bytes - stripped * measure.count;
+    let tails_with_spare = tails + frame.spare * tails.div_ceil(measure.count.max(1));
+    let stride = if measure.shortest == measure.longest {
+        (measure.shortest - stripped) as u32
+    } else if tails_with_spare <= usize::from(u16::MAX) {
+        NARROW_OFFSETS
+    } else {
+        WIDE_OFFSETS
+    };
+    let bytes = size_of::<Header>()
+        + round_up(measure.prefix_len)
+        + round_up(size_of::<u32>() * slots)
+        + size_of::<u64>() * slots
+        + offsets_bytes(stride, slots)
+        + tails_with_spare
+        + frame.low.len()
+        + frame.high.map_or(0, <[u8]>::len);
+    Header {
+        next: frame.next.map_or(ptr::null(), ptr::from_ref),
+        first: frame.first,
+        bytes: bytes as u32,
+        sorted: measure.count as u8,
+        spare: frame.spare as u8,
+        appended: AtomicU8::new(0),
+        level_and_flags: frame.level | if stripped == 0 { HEADS_IN_TAILS } else { 0 },
+        prefix_len: measure.prefix_len as u32,
+        low_len: frame.low.len() as u32,
+        high_len: frame.high.map_or(NO_HIGH, |high| high.len() as u32),
+        stride,
+        dead: AtomicU8::new(0),
+        last: AtomicU8::new(frame.last),
+        run: AtomicI8::new(frame.run),
+    }
+}
+
 /// Writes entries into a fresh block, front to back.
 struct Filler<'a> {
     block: Block<'a>,
     at: *mut u8,
-    prefix_len: usize,
-    stripped: usize,
-    heads_at: usize,
-    words_at: usize,
-    offsets_at: usize,
-    tails_at: usize,
     /// Entries written.
     count: usize,
     /// Bytes of tails written.
@@ -171,146 +184,126 @@ struct Filler<'a> {
 
 impl<'a> Filler<'a> {
     fn new(block: Block<'a>) -> Self {
-        let header = block.header();
-        let count = block.len();
-        let heads_at = size_of::<Header>() + round_up(header.prefix_len as usize);
-        let words_at = heads_at + round_up(size_of::<u32>() * count);
-        let offsets_at = words_at + size_of::<u64>() * count;
         Self {
             block,
             at: block.as_ptr().cast::<u8>(),
-            prefix_len: header.prefix_len as usize,
-            stripped: block.stripped(),
-            heads_at,
-            words_at,
-            offsets_at,
-            tails_at: offsets_at + offsets_bytes(header.stride, count),
             count: 0,
             tail_end: 0,
             scratch: Vec::new(),
         }
     }
 
-    fn add(&mut self, piece: &Piece<'_>) {
-        match *piece {
-            Piece::Run { block, from, to } if from < to => {
-                let alike =
-                    block.prefix().len() == self.prefix_len && block.stripped() == self.stripped;
+    fn add(&mut self, run: &Run<'_>) {
+        match *run {
+            Run::Old { block, from, to } => {
+                let alike = block.prefix().len() == self.block.prefix().len()
+                    && block.stripped() == self.block.stripped();
                 if alike {
                     self.add_alike(block, from, to);
                 } else {
                     self.add_anew(block, from, to);
                 }
             }
-            Piece::Run { .. } => {}
-            Piece::One { key, word } => self.add_suffix(&key[self.prefix_len..], word),
+            Run::New { key, word } => self.add_key(key, word),
         }
     }
 
     /// Copies entries that look the same in the new block.
     fn add_alike(&mut self, block: Block<'_>, from: usize, to: usize) {
-        let count = to - from;
         self.put_heads(&block.heads()[from..to]);
         self.put_words(block, from, to);
-        let tails = block.tails(from, to);
-        let start = block.tail_start(from);
-        for i in 0..self.offsets_of(count) {
-            self.put_offset(
-                self.count + i,
-                self.tail_end + block.tail_start(from + i) - start,
-            );
+        if self.has_offsets() {
+            let start = block.tail_start(from);
+            for slot in from..to {
+                let offset = self.tail_end + block.tail_start(slot) - start;
+                self.put_offset(self.count + slot - from, offset);
+            }
         }
-        self.put_bytes(self.tails_at + self.tail_end, tails);
+        let tails = block.tails(from, to);
+        self.put_bytes(self.block.tails_at() + self.tail_end, tails);
         self.tail_end += tails.len();
-        self.count += count;
+        self.count += to - from;
     }
 
     /// Puts the keys together and cuts them anew.
     fn add_anew(&mut self, block: Block<'_>, from: usize, to: usize) {
-        for i in from..to {
+        for slot in from..to {
             let mut key = std::mem::take(&mut self.scratch);
             key.clear();
-            block.push_key(i, &mut key);
-            let word = block.word(i).load(std::sync::atomic::Ordering::Relaxed);
-            self.add_suffix(&key[self.prefix_len..], word);
+            block.push_key(slot, &mut key);
+            self.add_key(&key, block.word(slot).load(Ordering::Relaxed));
             self.scratch = key;
         }
     }
 
-    fn add_suffix(&mut self, suffix: &[u8], word: u64) {
+    fn add_key(&mut self, key: &[u8], word: u64) {
+        let suffix = &key[self.block.prefix().len()..];
         self.put_heads(&[head(suffix)]);
-        assert!(self.count < self.block.len());
-        // SAFETY: fresh, aligned, and within the words' part.
-        unsafe {
-            self.at
-                .add(self.words_at)
-                .cast::<u64>()
-                .add(self.count)
-                .write(word);
-        }
-        if self.offsets_of(1) > 0 {
+        self.put_word(word);
+        if self.has_offsets() {
             self.put_offset(self.count, self.tail_end);
         }
-        let tail = &suffix[self.stripped..];
-        self.put_bytes(self.tails_at + self.tail_end, tail);
+        let tail = &suffix[self.block.stripped()..];
+        self.put_bytes(self.block.tails_at() + self.tail_end, tail);
         self.tail_end += tail.len();
         self.count += 1;
     }
 
-    fn finish(&mut self, low: &[u8], high: &[u8]) {
-        assert_eq!(self.count, self.block.len());
-        if self.offsets_of(1) > 0 {
+    fn finish(&mut self, frame: &Frame<'_>) {
+        assert_eq!(self.count, self.block.sorted());
+        if self.has_offsets() {
             self.put_offset(self.count, self.tail_end);
         }
-        let fences_at = self.tails_at + self.tail_end;
-        self.put_bytes(fences_at, low);
-        self.put_bytes(fences_at + low.len(), high);
-        assert_eq!(
-            fences_at + low.len() + high.len(),
-            self.block.header().bytes as usize
-        );
+        let fences_at = self.block.fences_at();
+        assert!(self.block.tails_at() + self.tail_end <= fences_at);
+        self.put_bytes(fences_at, frame.low);
+        self.put_bytes(fences_at + frame.low.len(), frame.high.unwrap_or_default());
     }
 
-    /// How many offsets `count` entries need.
-    fn offsets_of(&self, count: usize) -> usize {
-        if self.tails_at > self.offsets_at {
-            count
-        } else {
-            0
-        }
+    fn has_offsets(&self) -> bool {
+        self.block.header().stride >= WIDE_OFFSETS
     }
 
     fn put_heads(&mut self, heads: &[u32]) {
-        assert!(self.count + heads.len() <= self.block.len());
+        assert!(self.count + heads.len() <= self.block.capacity());
         // SAFETY: within the heads' part of a block that nobody else sees.
         unsafe {
-            let to = self.at.add(self.heads_at).cast::<u32>().add(self.count);
-            ptr::copy_nonoverlapping(heads.as_ptr(), to, heads.len());
+            let to = self.at.add(self.block.heads_at()).cast::<u32>();
+            ptr::copy_nonoverlapping(heads.as_ptr(), to.add(self.count), heads.len());
+        }
+    }
+
+    fn put_word(&mut self, word: u64) {
+        assert!(self.count < self.block.capacity());
+        // SAFETY: an aligned word in a block that nobody else sees.
+        unsafe {
+            let words = self.at.add(self.block.words_at()).cast::<u64>();
+            words.add(self.count).write(word);
         }
     }
 
     fn put_words(&mut self, block: Block<'_>, from: usize, to: usize) {
         assert!(from <= to && to <= block.len());
-        assert!(self.count + to - from <= self.block.len());
+        assert!(self.count + to - from <= self.block.capacity());
         // SAFETY: the source's words do not change, because its node is latched (others
         // may load them, which is no race with our reading them); the target is fresh.
         unsafe {
             let source = block.words().add(from).cast::<u64>();
-            let target = self.at.add(self.words_at).cast::<u64>().add(self.count);
-            ptr::copy_nonoverlapping(source, target, to - from);
+            let words = self.at.add(self.block.words_at()).cast::<u64>();
+            ptr::copy_nonoverlapping(source, words.add(self.count), to - from);
         }
     }
 
-    fn put_offset(&mut self, position: usize, offset: usize) {
-        assert!(position <= self.block.len());
-        let wide = self.block.header().stride == WIDE_OFFSETS;
-        // SAFETY: there are count + 1 offsets, 2 or 4 bytes wide as the stride says.
+    fn put_offset(&mut self, slot: usize, offset: usize) {
+        assert!(slot <= self.block.capacity());
+        // SAFETY: there is an offset for each slot and one more, 2 or 4 bytes wide as
+        // the stride says, in a block that nobody else sees.
         unsafe {
-            let offsets = self.at.add(self.offsets_at);
-            if wide {
-                offsets.cast::<u32>().add(position).write(offset as u32);
+            let offsets = self.at.add(self.block.offsets_at());
+            if self.block.header().stride == WIDE_OFFSETS {
+                offsets.cast::<u32>().add(slot).write(offset as u32);
             } else {
-                offsets.cast::<u16>().add(position).write(offset as u16);
+                offsets.cast::<u16>().add(slot).write(offset as u16);
             }
         }
     }

@@ -6,8 +6,9 @@
 
 use super::{
     Tree,
-    block::{Block, Found},
+    block::Block,
     node::{Content, Latched, Node},
+    search::Found,
 };
 use crossbeam_epoch::Guard;
 
@@ -44,6 +45,9 @@ impl Tree {
         loop {
             let latched = place.node.latch();
             if place.node.holds(place.block) {
+                if place.found.slots != place.block.len() {
+                    place.found = place.block.search(key);
+                }
                 return (latched, place);
             }
             // Changed meanwhile. What it holds now leads on, or is it; one latch at a time.
@@ -78,8 +82,7 @@ impl Tree {
             if block.level() == 0 {
                 return Place { node, block, found };
             }
-            // Its first key is its low fence, which is below.
-            node = block.child(found.position.saturating_sub(1));
+            node = block.child(found.sorted_below);
         }
     }
 
@@ -100,12 +103,13 @@ impl Tree {
             }
             if block.level() == 0 {
                 let found = Found {
-                    position: block.len(),
-                    exact: false,
+                    sorted_below: block.sorted(),
+                    slot: None,
+                    slots: block.len(),
                 };
                 return Place { node, block, found };
             }
-            node = block.child(block.len() - 1);
+            node = block.child(block.len());
         }
     }
 }
@@ -130,8 +134,8 @@ fn look_at<'g>(node: &'g Node, key: &[u8], guard: &'g Guard) -> Result<Place<'g>
     };
     block.prefetch();
     let found = block.search(key);
-    // Not above all keys of the block: then it is not above its high fence either.
-    if found.position == block.len()
+    // Not above all sorted keys of the block: then not above its high fence either.
+    if found.sorted_below == block.sorted()
         && let Some(right) = block.next()
         && !block.is_below_high(key)
     {
@@ -142,9 +146,5 @@ fn look_at<'g>(node: &'g Node, key: &[u8], guard: &'g Guard) -> Result<Place<'g>
 
 /// Which child of an inner block covers the key that was `found`.
 pub(super) fn covering_child(found: Found) -> usize {
-    if found.exact {
-        found.position
-    } else {
-        found.position.saturating_sub(1)
-    }
+    found.sorted_below + usize::from(found.slot.is_some())
 }

@@ -1,25 +1,26 @@
 //! Entries to be: what a new block shall hold, described without copying a key.
 //!
-//! Invariant: the pieces are in key order, and no key is in two of them.
+//! Invariant: they are in key order, no key is there twice, and none is dead.
 
-use super::block::{Block, HEAD_BYTES};
+use super::{
+    block::{Block, HEAD_BYTES},
+    order::{Order, SLOTS_MAX},
+};
+use std::sync::atomic::Ordering;
 
-/// Some of the entries.
+/// Entries of one block with consecutive slots, or a new entry.
 #[derive(Clone, Copy)]
-pub(super) enum Piece<'a> {
-    /// Those of a block from one position up to another.
-    Run {
+pub(super) enum Run<'a> {
+    /// From one slot up to another.
+    Old {
         block: Block<'a>,
         from: usize,
         to: usize,
     },
-    /// A new one.
-    One { key: &'a [u8], word: u64 },
-}
-
-/// The entries of a block to be built.
-pub(super) struct Entries<'a> {
-    pieces: [Option<Piece<'a>>; 3],
+    New {
+        key: &'a [u8],
+        word: u64,
+    },
 }
 
 /// What a block's size follows from.
@@ -36,97 +37,193 @@ pub(super) struct Measure {
     pub(super) longest: usize,
 }
 
+/// The entries of a block to be built.
+#[derive(Clone)]
+pub(super) struct Entries<'a> {
+    blocks: [Option<Block<'a>>; 2],
+    new: (&'a [u8], u64),
+    /// Where the entries are, the first of them at `start`.
+    at: [At; SLOTS_MAX + 1],
+    start: usize,
+    end: usize,
+}
+
+/// Where an entry is.
+#[derive(Clone, Copy, Default)]
+struct At {
+    /// Which of `blocks`, or [`NEW`].
+    source: u8,
+    slot: u8,
+}
+
+const NEW: u8 = 2;
+
 /// A key somewhere.
 #[derive(Clone, Copy)]
 enum Key<'a> {
     Plain(&'a [u8]),
-    In { block: Block<'a>, position: usize },
+    In { block: Block<'a>, slot: usize },
 }
 
 impl<'a> Entries<'a> {
     /// None.
     pub(super) fn none() -> Self {
-        Self { pieces: [None; 3] }
-    }
-
-    /// Two new ones.
-    pub(super) fn pair(first: (&'a [u8], u64), second: (&'a [u8], u64)) -> Self {
-        let one = |(key, word)| Some(Piece::One { key, word });
         Self {
-            pieces: [one(first), one(second), None],
+            blocks: [None; 2],
+            new: (&[], 0),
+            at: [At::default(); SLOTS_MAX + 1],
+            start: 0,
+            end: 0,
         }
     }
 
-    /// Those of `block`, and a new one that takes `position`.
-    pub(super) fn inserting(block: Block<'a>, position: usize, key: &'a [u8], word: u64) -> Self {
-        Self {
-            pieces: [
-                run(block, 0, position),
-                Some(Piece::One { key, word }),
-                run(block, position, block.len()),
-            ],
-        }
+    /// A new one.
+    pub(super) fn one(key: &'a [u8], word: u64) -> Self {
+        let mut entries = Self::none();
+        entries.new = (key, word);
+        entries.push(NEW, 0);
+        entries
     }
 
-    /// Those of `block` but the one at `position`.
-    pub(super) fn removing(block: Block<'a>, position: usize) -> Self {
-        Self {
-            pieces: [
-                run(block, 0, position),
-                run(block, position + 1, block.len()),
-                None,
-            ],
-        }
+    /// The live ones of `block`.
+    pub(super) fn of(block: Block<'a>) -> Self {
+        let mut entries = Self::none();
+        entries.blocks[0] = Some(block);
+        entries.push_block(0, block);
+        entries
     }
 
-    /// Those of two neighbours.
+    /// The live ones of `block`, and a new one that takes `rank` among its slots; with
+    /// the rank that it gets.
+    pub(super) fn inserting(
+        block: Block<'a>,
+        rank: usize,
+        key: &'a [u8],
+        word: u64,
+    ) -> (Self, usize) {
+        let mut entries = Self::none();
+        entries.blocks[0] = Some(block);
+        entries.new = (key, word);
+        let order = Order::of(block);
+        (0..rank).for_each(|r| entries.push_live(0, block, order.slot(r)));
+        let rank_among_live = entries.end;
+        entries.push(NEW, 0);
+        (rank..order.len()).for_each(|r| entries.push_live(0, block, order.slot(r)));
+        (entries, rank_among_live)
+    }
+
+    /// Those of `block` but the one in `slot`, all of which are in key order.
+    pub(super) fn removing(block: Block<'a>, slot: usize) -> Self {
+        let mut entries = Self::none();
+        entries.blocks[0] = Some(block);
+        (0..slot).for_each(|s| entries.push_live(0, block, s));
+        (slot + 1..block.len()).for_each(|s| entries.push_live(0, block, s));
+        entries
+    }
+
+    /// The live ones of two neighbours, which are not too many, and between those of
+    /// inner blocks the right one's first child.
     pub(super) fn joining(left: Block<'a>, right: Block<'a>) -> Self {
-        Self {
-            pieces: [run(left, 0, left.len()), run(right, 0, right.len()), None],
+        let mut entries = Self::none();
+        entries.blocks = [Some(left), Some(right)];
+        entries.push_block(0, left);
+        if right.level() > 0 {
+            entries.new = (right.low(), right.header().first);
+            entries.push(NEW, 0);
         }
+        entries.push_block(1, right);
+        entries
     }
 
-    /// Those at the positions from `from` up to `to`.
+    /// Those from one rank up to another.
     pub(super) fn part(&self, from: usize, to: usize) -> Self {
-        let mut start = 0;
+        debug_assert!(from <= to && to <= self.len());
         Self {
-            pieces: self.pieces.map(|piece| {
-                let piece = piece?;
-                let (first, len) = (start, piece.len());
-                start += len;
-                piece.part(
-                    from.saturating_sub(first).min(len),
-                    to.saturating_sub(first).min(len),
-                )
-            }),
+            start: self.start + from,
+            end: self.start + to,
+            ..self.clone()
         }
     }
 
-    pub(super) fn pieces(&self) -> impl Iterator<Item = &Piece<'a>> {
-        self.pieces.iter().flatten()
+    fn push_block(&mut self, source: u8, block: Block<'a>) {
+        let order = Order::of(block);
+        (0..order.len()).for_each(|r| self.push_live(source, block, order.slot(r)));
+    }
+
+    fn push_live(&mut self, source: u8, block: Block<'a>, slot: usize) {
+        if block.word(slot).load(Ordering::Relaxed) != 0 {
+            self.push(source, slot as u8);
+        }
+    }
+
+    fn push(&mut self, source: u8, slot: u8) {
+        self.at[self.end] = At { source, slot };
+        self.end += 1;
     }
 
     pub(super) fn len(&self) -> usize {
-        self.pieces().map(Piece::len).sum()
+        self.end - self.start
+    }
+
+    /// The entries, as few runs as they make.
+    pub(super) fn runs(&self) -> impl Iterator<Item = Run<'a>> {
+        let consecutive =
+            |a: &At, b: &At| a.source == b.source && a.source != NEW && b.slot == a.slot + 1;
+        let chunks = self.at[self.start..self.end].chunk_by(consecutive);
+        chunks.filter_map(|run| {
+            let (first, slot) = (run.first()?, usize::from(run.first()?.slot));
+            match self.blocks.get(usize::from(first.source)) {
+                Some(block) => Some(Run::Old {
+                    block: (*block)?,
+                    from: slot,
+                    to: slot + run.len(),
+                }),
+                None => Some(Run::New {
+                    key: self.new.0,
+                    word: self.new.1,
+                }),
+            }
+        })
     }
 
     pub(super) fn measure(&self) -> Measure {
-        let prefix_len = match (self.first(), self.last()) {
-            (Some(first), Some(last)) => first.shared_with(last),
-            _ => 0,
+        let count = self.len();
+        let Some(last) = count.checked_sub(1) else {
+            return Measure {
+                count: 0,
+                prefix_len: 0,
+                suffix_bytes: 0,
+                shortest: 0,
+                longest: 0,
+            };
         };
-        let mut measure = Measure {
-            count: 0,
+        let prefix_len = self.key(0).shared_with(self.key(last));
+        let (bytes, shortest, longest) = match self.common_key_len() {
+            Some(len) => (len * count, len, len),
+            None => self.keys().map(Key::len).fold(
+                (0, usize::MAX, 0),
+                |(bytes, shortest, longest), len| {
+                    (bytes + len, len.min(shortest), len.max(longest))
+                },
+            ),
+        };
+        Measure {
+            count,
             prefix_len,
-            suffix_bytes: 0,
-            shortest: usize::MAX,
-            longest: 0,
-        };
-        for piece in self.pieces() {
-            piece.add_to(&mut measure);
+            suffix_bytes: bytes - prefix_len * count,
+            shortest: shortest - prefix_len,
+            longest: longest - prefix_len,
         }
-        measure.shortest = measure.shortest.min(measure.longest);
-        measure
+    }
+
+    /// Length of all keys, if they are known to be equally long.
+    fn common_key_len(&self) -> Option<usize> {
+        let len = self.key(0).len();
+        let alike = self.runs().all(|run| match run {
+            Run::Old { block, .. } => block.common_key_len() == Some(len),
+            Run::New { key, .. } => key.len() == len,
+        });
+        alike.then_some(len)
     }
 
     /// Where to cut so that both parts weigh about the same; at least one entry each.
@@ -139,10 +236,10 @@ impl<'a> Entries<'a> {
         let weights = || self.keys().map(|key| key.len() - measure.prefix_len + 16);
         let total: usize = weights().sum();
         let mut left = 0;
-        for (position, weight) in weights().enumerate() {
+        for (rank, weight) in weights().enumerate() {
             // Before or behind the entry that the middle falls in, whichever is nearer.
             if left + weight > total / 2 {
-                let cut = position + usize::from(total / 2 - left > weight / 2);
+                let cut = rank + usize::from(total / 2 - left > weight / 2);
                 return cut.clamp(1, measure.count - 1);
             }
             left += weight;
@@ -150,101 +247,55 @@ impl<'a> Entries<'a> {
         measure.count / 2
     }
 
-    /// The shortest string above the key before `position` and not above the one at it.
-    pub(super) fn separator(&self, position: usize) -> Vec<u8> {
-        let mut keys = self.keys().skip(position - 1);
-        let (Some(below), Some(above)) = (keys.next(), keys.next()) else {
-            unreachable!("a block is cut between two of its entries");
-        };
+    /// The shortest string above the key before `rank` and not above the one at it.
+    pub(super) fn separator(&self, rank: usize) -> Vec<u8> {
+        let (below, above) = (self.key(rank - 1), self.key(rank));
         let mut separator = above.to_vec();
         separator.truncate(below.shared_with(above) + 1);
         separator
     }
 
-    /// The key at `position`.
-    pub(super) fn key(&self, position: usize) -> Vec<u8> {
-        self.keys().nth(position).map_or_else(Vec::new, Key::to_vec)
+    /// The key at `rank`.
+    pub(super) fn key_at(&self, rank: usize) -> Vec<u8> {
+        self.key(rank).to_vec()
     }
 
     /// The first `len` bytes of the first key, in place or put together in `scratch`.
-    pub(super) fn prefix_of_first<'s>(&self, len: usize, scratch: &'s mut Vec<u8>) -> &'s [u8]
+    pub(super) fn prefix<'s>(&self, len: usize, scratch: &'s mut Vec<u8>) -> &'s [u8]
     where
         'a: 's,
     {
-        match self.first() {
-            Some(Key::Plain(key)) => &key[..len],
-            Some(Key::In { block, .. }) if len <= block.prefix().len() => &block.prefix()[..len],
-            Some(Key::In { block, position }) => {
-                block.push_key(position, scratch);
+        match self.key(0) {
+            Key::Plain(key) => &key[..len],
+            Key::In { block, .. } if len <= block.prefix().len() => &block.prefix()[..len],
+            Key::In { block, slot } => {
+                block.push_key(slot, scratch);
                 &scratch[..len]
             }
-            None => &[],
         }
     }
 
-    fn first(&self) -> Option<Key<'a>> {
-        self.pieces().find_map(|piece| piece.keys().next())
-    }
-
-    fn last(&self) -> Option<Key<'a>> {
-        let pieces = self.pieces.iter().rev().flatten();
-        pieces.filter_map(|piece| piece.keys().next_back()).next()
+    /// The word at `rank`.
+    pub(super) fn word_at(&self, rank: usize) -> u64 {
+        let At { source, slot } = self.at[self.start..self.end][rank];
+        match self.blocks.get(usize::from(source)) {
+            Some(Some(block)) => block.word(slot.into()).load(Ordering::Relaxed),
+            _ => self.new.1,
+        }
     }
 
     fn keys(&self) -> impl Iterator<Item = Key<'a>> {
-        self.pieces().flat_map(|piece| piece.keys())
-    }
-}
-
-impl<'a> Piece<'a> {
-    fn len(&self) -> usize {
-        match self {
-            Self::Run { from, to, .. } => to - from,
-            Self::One { .. } => 1,
-        }
+        (0..self.len()).map(|rank| self.key(rank))
     }
 
-    fn part(self, from: usize, to: usize) -> Option<Self> {
-        match self {
-            Self::Run {
-                block, from: start, ..
-            } => run(block, start + from, start + to),
-            Self::One { .. } => (from < to).then_some(self),
-        }
-    }
-
-    fn keys(&self) -> impl DoubleEndedIterator<Item = Key<'a>> + use<'a> {
-        let piece = *self;
-        (0..self.len()).map(move |i| match piece {
-            Self::Run { block, from, .. } => Key::In {
+    fn key(&self, rank: usize) -> Key<'a> {
+        let At { source, slot } = self.at[self.start..self.end][rank];
+        match self.blocks.get(usize::from(source)) {
+            Some(&Some(block)) => Key::In {
                 block,
-                position: from + i,
+                slot: slot.into(),
             },
-            Self::One { key, .. } => Key::Plain(key),
-        })
-    }
-
-    fn add_to(&self, measure: &mut Measure) {
-        let prefix_len = measure.prefix_len;
-        match *self {
-            Self::Run { block, from, to } => {
-                let count = to - from;
-                // What this block's prefix has more than the new one's goes to each key.
-                let more = block.prefix().len() + block.stripped();
-                let tails = block.tail_start(to) - block.tail_start(from);
-                measure.count += count;
-                measure.suffix_bytes += count * more + tails - count * prefix_len;
-                let (shortest, longest) = block.tail_lens(from, to);
-                measure.shortest = measure.shortest.min(more + shortest - prefix_len);
-                measure.longest = measure.longest.max(more + longest - prefix_len);
-            }
-            Self::One { key, .. } => {
-                let len = key.len() - prefix_len;
-                measure.count += 1;
-                measure.suffix_bytes += len;
-                measure.shortest = measure.shortest.min(len);
-                measure.longest = measure.longest.max(len);
-            }
+            _ => Key::Plain(self.new.0),
         }
     }
 }
@@ -253,15 +304,15 @@ impl<'a> Key<'a> {
     fn len(self) -> usize {
         match self {
             Self::Plain(key) => key.len(),
-            Self::In { block, position } => block.prefix().len() + block.suffix_len(position),
+            Self::In { block, slot } => block.key_len(slot),
         }
     }
 
     fn to_vec(self) -> Vec<u8> {
-        let mut key = Vec::new();
+        let mut key = Vec::with_capacity(self.len());
         match self {
             Self::Plain(plain) => key.extend_from_slice(plain),
-            Self::In { block, position } => block.push_key(position, &mut key),
+            Self::In { block, slot } => block.push_key(slot, &mut key),
         }
         key
     }
@@ -270,24 +321,24 @@ impl<'a> Key<'a> {
     fn shared_with(self, other: Self) -> usize {
         match (self, other) {
             (Self::Plain(a), Self::Plain(b)) => shared(a, b),
-            (Self::Plain(key), Self::In { block, position })
-            | (Self::In { block, position }, Self::Plain(key)) => {
+            (Self::Plain(key), Self::In { block, slot })
+            | (Self::In { block, slot }, Self::Plain(key)) => {
                 let prefix = block.prefix();
                 let len = shared(key, prefix);
                 if len < prefix.len() {
                     return len;
                 }
-                let (head, tail) = block.suffix(position);
+                let (head, tail) = block.suffix(slot);
                 len + shared_in_two(&key[len..], &head[..block.stripped()], tail)
             }
             (
-                Self::In { block, position },
+                Self::In { block, slot },
                 Self::In {
-                    block: other,
-                    position: at,
+                    block: same,
+                    slot: at,
                 },
-            ) if block.as_ptr() == other.as_ptr() => {
-                let (head_a, tail_a) = block.suffix(position);
+            ) if block.as_ptr() == same.as_ptr() => {
+                let (head_a, tail_a) = block.suffix(slot);
                 let (head_b, tail_b) = block.suffix(at);
                 let stripped = block.stripped();
                 let len = shared(&head_a[..stripped], &head_b[..stripped]);
@@ -301,10 +352,6 @@ impl<'a> Key<'a> {
             _ => shared(&self.to_vec(), &other.to_vec()),
         }
     }
-}
-
-fn run(block: Block<'_>, from: usize, to: usize) -> Option<Piece<'_>> {
-    (from < to).then_some(Piece::Run { block, from, to })
 }
 
 fn shared(a: &[u8], b: &[u8]) -> usize {

@@ -1,15 +1,16 @@
 //! Walking through the tree in key order.
 //!
 //! Invariant: the walk's position is a key, the last one passed (or the bound it
-//! started from); a block and a position in it only remember where that key was. If the
-//! block is no longer current, the key is found anew: so no step goes back or repeats,
-//! and each sees the tree as it is.
+//! started from); a block and a rank in it only remember where that key was. If the
+//! block has changed, the key is found anew: so no step goes back or repeats, and each
+//! sees the tree as it is.
 
 use super::{
     Tree,
     block::Block,
     descend::{Place, find_along},
     node::Node,
+    order::Order,
 };
 use crossbeam_epoch::Guard;
 use std::sync::atomic::Ordering;
@@ -41,8 +42,10 @@ pub(crate) struct Iter<'g> {
     direction: Direction,
     node: &'g Node,
     block: Block<'g>,
-    /// Forward, the position of the next item; backward, one above it.
-    position: usize,
+    /// Of the block's slots when it was looked at.
+    order: Order,
+    /// Forward, the next item's rank in that order; backward, one above it.
+    rank: usize,
     /// The last key passed, or the bound.
     key: Vec<u8>,
     start: Start,
@@ -84,7 +87,8 @@ impl<'g> Iter<'g> {
             direction,
             node: place.node,
             block: place.block,
-            position: 0,
+            order: Order::of(place.block),
+            rank: 0,
             key: key.to_vec(),
             start,
             has_prefix: false,
@@ -97,18 +101,18 @@ impl<'g> Iter<'g> {
     /// it may go on, if there are new items.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<(&[u8], u64)> {
-        if !self.node.holds(self.block) {
+        if !self.node.holds(self.block) || self.block.len() != self.order.len() {
             self.find_again();
         }
         loop {
-            let item = match self.direction {
-                Direction::Forward if self.position < self.block.len() => {
-                    self.position += 1;
-                    self.position - 1
+            let rank = match self.direction {
+                Direction::Forward if self.rank < self.order.len() => {
+                    self.rank += 1;
+                    self.rank - 1
                 }
-                Direction::Backward if self.position > 0 => {
-                    self.position -= 1;
-                    self.position
+                Direction::Backward if self.rank > 0 => {
+                    self.rank -= 1;
+                    self.rank
                 }
                 direction => {
                     if !self.step(direction) {
@@ -117,15 +121,18 @@ impl<'g> Iter<'g> {
                     continue;
                 }
             };
-            let word = self.block.word(item).load(Ordering::Acquire);
-            self.pass(item);
-            return Some((&self.key, word));
+            let slot = self.order.slot(rank);
+            let word = self.block.word(slot).load(Ordering::Acquire);
+            if word != 0 {
+                self.pass(slot);
+                return Some((&self.key, word));
+            }
         }
     }
 
-    /// Makes the key at `item` the one passed last.
+    /// Makes the key in `slot` the one passed last.
     #[inline]
-    fn pass(&mut self, item: usize) {
+    fn pass(&mut self, slot: usize) {
         let prefix = self.block.prefix();
         if self.has_prefix {
             self.key.truncate(prefix.len());
@@ -134,7 +141,7 @@ impl<'g> Iter<'g> {
             self.key.extend_from_slice(prefix);
             self.has_prefix = true;
         }
-        self.block.push_suffix(item, &mut self.key);
+        self.block.push_suffix(slot, &mut self.key);
         self.start = Start::Beyond;
     }
 
@@ -142,22 +149,23 @@ impl<'g> Iter<'g> {
     fn step(&mut self, direction: Direction) -> bool {
         // The fences, and not the key, are where the neighbour's keys start: there may
         // be leaves without keys.
-        let place = match direction {
+        let (fence, place) = match direction {
             Direction::Forward => {
                 let (Some(high), Some(next)) = (self.block.high(), self.block.next()) else {
                     return false;
                 };
-                find_along(next, high, self.guard)
+                (high, find_along(next, high, self.guard))
             }
             Direction::Backward => {
                 let low = self.block.low();
                 if low.is_empty() {
                     return false;
                 }
-                self.tree.find_before(low, self.guard)
+                (low, self.tree.find_before(low, self.guard))
             }
         };
-        self.settle(&place, place.found.position);
+        self.look_at(&place);
+        self.rank = self.block.rank(fence, &place.found, self.order.len());
         true
     }
 
@@ -173,18 +181,27 @@ impl<'g> Iter<'g> {
 
     /// Stands where `key` was found, before or behind it.
     fn stand_at(&mut self, place: &Place<'g>) {
+        self.look_at(place);
+        if self.start == Start::End {
+            self.rank = self.order.len();
+            return;
+        }
+        // Found again, because a slot may have been appended before the order was made;
+        // and one appended after that is not in it.
+        let found = self.block.search(&self.key);
+        let is_there = found.slot.is_some_and(|slot| slot < self.order.len());
         let behind = match (self.direction, self.start) {
-            (Direction::Forward, Start::Beyond) => place.found.exact,
-            (Direction::Backward, Start::At) => place.found.exact,
+            (Direction::Forward, Start::Beyond) | (Direction::Backward, Start::At) => is_there,
             _ => false,
         };
-        self.settle(place, place.found.position + usize::from(behind));
+        let below = self.block.rank(&self.key, &found, self.order.len());
+        self.rank = below + usize::from(behind);
     }
 
-    fn settle(&mut self, place: &Place<'g>, position: usize) {
+    fn look_at(&mut self, place: &Place<'g>) {
         self.node = place.node;
         self.block = place.block;
-        self.position = position;
+        self.order.set(place.block);
         self.has_prefix = false;
     }
 }

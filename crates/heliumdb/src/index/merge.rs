@@ -1,4 +1,4 @@
-//! Removing a key from a node, merging it with a sibling where it got small.
+//! Removing a key from a leaf, merging nodes with a sibling where they got small.
 //!
 //! Invariant: of two siblings under one parent the left absorbs the right, with all
 //! three latched, in this order: parent, left, right. Other latches are taken one at a
@@ -12,15 +12,15 @@ use super::{
     descend::covering_child,
     entries::Entries,
     node::{Content, Latched, Node},
-    split::{BLOCK_KEY_BYTES_MAX, build, keys_max, keys_to_split},
+    split::{BLOCK_KEY_BYTES_MAX, build, build_with_spare, keys_max, keys_to_split},
 };
 use crossbeam_epoch::Guard;
 
 /// What an attempt to merge came to.
 enum Outcome {
     /// Two siblings were merged, the right one of which had this low fence; so many
-    /// are left under the parent.
-    Merged { fence: Vec<u8>, siblings: usize },
+    /// keys are left in the parent.
+    Merged { fence: Vec<u8>, keys: usize },
     /// There is no sibling under the same parent.
     Alone,
     /// They are too full, or just being changed; or there is no parent.
@@ -35,18 +35,22 @@ enum With {
 }
 
 impl Tree {
-    /// Removes the key at `position` of `block`, which is current in the `latched` node.
+    /// Makes `slot` of `block`, which is current in the `latched` node, dead.
     pub(super) fn remove<'g>(
         &'g self,
         latched: Latched<'g>,
         block: Block<'g>,
-        position: usize,
+        (slot, word): (usize, u64),
         guard: &'g Guard,
     ) {
-        let rest = build(&Entries::removing(block, position), &Frame::of(block));
-        latched.publish(rest, &self.counters, guard);
+        block.set_word(&latched, slot, word, 0);
+        let live = block.live();
+        if (block.len() - live) * 4 >= block.len() {
+            let rest = build_with_spare(&Entries::of(block), &Frame::of(block));
+            latched.publish(rest, &self.counters, guard);
+        }
         drop(latched);
-        if is_small(block.len() - 1, 0) {
+        if is_small(live, 0) {
             self.merge_around(0, block.low(), With::Right, guard);
         }
     }
@@ -55,12 +59,12 @@ impl Tree {
     /// whatever that makes small.
     fn merge_around<'g>(&'g self, level: u8, key: &[u8], with: With, guard: &'g Guard) {
         match self.try_merge(level, key, with, guard) {
-            Outcome::Merged { fence, siblings } => {
+            Outcome::Merged { fence, keys } => {
                 // Their last and first child are siblings only now.
                 if level > 0 {
                     self.merge_around(level - 1, &fence, With::Left, guard);
                 }
-                if is_small(siblings, level + 1) {
+                if is_small(keys, level + 1) {
                     self.merge_around(level + 1, key, With::Right, guard);
                 }
             }
@@ -74,7 +78,8 @@ impl Tree {
             return Outcome::Not;
         }
         let (latched, parent) = self.find_latched(key, level + 1, guard);
-        if parent.block.len() < 2 {
+        let keys = parent.block.len();
+        if keys == 0 {
             return Outcome::Alone;
         }
         let child = covering_child(parent.found);
@@ -83,12 +88,14 @@ impl Tree {
             With::Left => [child, child + 1],
         };
         for right in pairs {
-            if right == 0 || right >= parent.block.len() {
+            if right == 0 || right > keys {
                 continue;
             }
             if let Some(fence) = self.try_pair(&latched, parent.block, right, guard) {
-                let siblings = parent.block.len() - 1;
-                return Outcome::Merged { fence, siblings };
+                return Outcome::Merged {
+                    fence,
+                    keys: keys - 1,
+                };
             }
         }
         Outcome::Not
@@ -114,7 +121,7 @@ impl Tree {
             return None;
         }
         let merged = join(left, right_block)?;
-        let shrunk = build(&Entries::removing(block, right), &Frame::of(block));
+        let shrunk = build(&Entries::removing(block, right - 1), &Frame::of(block));
         let fence = right_block.low().to_vec();
         left_node.absorb(right_node, merged, parent, shrunk, &self.counters, guard);
         Some(fence)
@@ -131,19 +138,23 @@ fn current<'g>(node: &'g Node, guard: &'g Guard) -> Option<Block<'g>> {
 /// One block in the place of two neighbours, if it leaves room for more keys.
 fn join(left: Block<'_>, right: Block<'_>) -> Option<OwnedBlock> {
     let level = left.level();
-    let entries = Entries::joining(left, right);
-    let measure = entries.measure();
-    let fewer = left.len().min(right.len());
+    let fewer = left.live().min(right.live());
     // What holds next to nothing goes in any case.
     let most = if fewer <= 1 {
         keys_max(level)
     } else {
         keys_max(level) * 3 / 4
     };
+    // Of inner nodes, the right one's first child gets a key.
+    if left.live() + right.live() + usize::from(level > 0) > most {
+        return None;
+    }
+    let entries = Entries::joining(left, right);
+    let measure = entries.measure();
     let is_light = measure.suffix_bytes <= BLOCK_KEY_BYTES_MAX * 3 / 4
         || measure.count < keys_to_split(level)
         || fewer == 0;
-    if measure.count > most || !is_light {
+    if !is_light {
         return None;
     }
     let frame = Frame {

@@ -1,11 +1,12 @@
 //! The index: an ordered map in memory from keys to words that threads share.
 //!
-//! A B-link tree (Lehman and Yao) whose nodes hold immutable, exactly sized blocks:
-//! adding or removing a key builds a new [`block`], publishes it in its [`node`] and
-//! retires the old one through the epoch. Readers take no lock: they descend, and
-//! where a node has split meanwhile they step to its right sibling, where it was
-//! absorbed, to its left one. Writers latch one node at a time ([`merge`]: a parent
-//! and two children, from above and from the left).
+//! A B-link tree (Lehman and Yao) whose [`node`]s hold compact [`block`]s. Keys are
+//! added to a block in its spare slots ([`append`]) and removed by a zero word; when
+//! that will not do, a new block is built, published in the node, and the old one
+//! retired through the epoch. Readers take no lock: they [`descend`], and where a node
+//! has split meanwhile they step to its right sibling, where it was absorbed, to its
+//! left one. Writers latch one node at a time ([`merge`]: a parent and two children,
+//! from above and from the left).
 //!
 //! Invariants:
 //! - On each level the nodes' ranges [low, high) are disjoint and cover all keys.
@@ -13,6 +14,7 @@
 //! - The leftmost node of a level stays, and levels are only ever added: an emptied
 //!   tree keeps one nearly empty node per level.
 
+mod append;
 mod block;
 mod build;
 mod counters;
@@ -21,6 +23,9 @@ mod entries;
 mod iter;
 mod merge;
 mod node;
+mod order;
+mod pool;
+mod search;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -32,6 +37,7 @@ use crossbeam_epoch::Guard;
 use descend::Place;
 use entries::Entries;
 use node::{Latched, Node, Root};
+use order::Order;
 use parking_lot::Mutex;
 use std::{mem, sync::atomic::Ordering};
 
@@ -129,9 +135,10 @@ impl Tree {
         let mut drained = mem::replace(self, Self::new());
         drained.root.free(|block| {
             if block.level() == 0 {
-                for position in 0..block.len() {
-                    f(block.word(position).load(Ordering::Acquire));
-                }
+                let order = Order::of(block);
+                let words = (0..order.len()).map(|rank| block.word(order.slot(rank)));
+                let live = words.map(|word| word.load(Ordering::Acquire));
+                live.filter(|&word| word != 0).for_each(&mut f);
             }
         });
     }
@@ -145,19 +152,23 @@ impl Tree {
         (old, new): (u64, u64),
         guard: &'g Guard,
     ) {
-        let (block, position) = (place.block, place.found.position);
-        match (old, new) {
-            (0, 0) => {}
-            (0, new) => {
+        let block = place.block;
+        match (place.found.slot, old, new) {
+            (_, 0, 0) => {}
+            (None, ..) => {
                 self.counters.add_item();
-                self.insert(latched, block, position, key, new, guard);
+                self.insert(latched, place, key, new, guard);
             }
-            (_, 0) => {
+            (Some(slot), _, 0) => {
                 self.counters.subtract_item();
-                self.remove(latched, block, position, guard);
+                self.remove(latched, block, (slot, old), guard);
             }
-            // Release: whoever loads the word sees what it points to.
-            (_, new) => block.word(position).store(new, Ordering::Release),
+            (Some(slot), ..) => {
+                if old == 0 {
+                    self.counters.add_item();
+                }
+                block.set_word(&latched, slot, old, new);
+            }
         }
     }
 }
@@ -172,10 +183,8 @@ impl Place<'_> {
     /// The word of the key that was sought, 0 if there is none.
     #[inline]
     fn word(&self) -> u64 {
-        if self.found.exact {
-            self.block.word(self.found.position).load(Ordering::Acquire)
-        } else {
-            0
-        }
+        self.found
+            .slot
+            .map_or(0, |slot| self.block.word(slot).load(Ordering::Acquire))
     }
 }

@@ -1,8 +1,8 @@
 //! Nodes: the small objects that stay in place while their blocks are replaced.
 //!
 //! Invariants:
-//! - A node's block is replaced, and the words of a leaf's block are stored, only by
-//!   whoever holds the node's latch; so a writer that holds it sees the last of both.
+//! - A node's block is replaced or changed only by whoever holds the node's latch; so a
+//!   writer that holds it sees the last of both.
 //! - A node's low fence and level never change. Its high fence falls when it splits and
 //!   rises when it absorbs its right sibling.
 //! - A node that was absorbed says for ever where to: to the left. Nodes and blocks
@@ -17,12 +17,13 @@ use super::{
     block::{Block, Header},
     build::OwnedBlock,
     counters::Counters,
+    pool,
 };
 use crossbeam_epoch::Guard;
 use parking_lot::{RawMutex, lock_api::RawMutex as _};
 use std::{
     marker::PhantomData,
-    mem::size_of,
+    mem::{align_of, size_of},
     ptr::NonNull,
     sync::atomic::{AtomicPtr, Ordering},
 };
@@ -93,16 +94,31 @@ impl Node {
         _guard: &'g Guard,
     ) -> &'g Node {
         counters.add_bytes(Self::FOOTPRINT + block.view().footprint());
-        let node = Box::into_raw(Box::new(Self {
-            content: AtomicPtr::new(block.into_raw().as_ptr()),
-            latch: RawMutex::INIT,
-        }));
-        // SAFETY: just allocated, and retired only through the epoch.
-        unsafe { &*node }
+        let node = pool::take().cast::<Self>();
+        // SAFETY: the slot is large enough and aligned (see FOOTPRINT), and ours until
+        // it is given back, which happens through the epoch.
+        unsafe {
+            node.write(Self {
+                content: AtomicPtr::new(block.into_raw().as_ptr()),
+                latch: RawMutex::INIT,
+            });
+            node.as_ref()
+        }
+    }
+
+    /// # Safety
+    /// `node` came from [`Self::create`], and nobody uses it any more.
+    unsafe fn free(node: *mut Self) {
+        // SAFETY: as the caller promises; there is nothing in it to be dropped.
+        unsafe { pool::give_back(NonNull::new_unchecked(node.cast::<u8>())) }
     }
 
     /// Memory that a node takes.
-    const FOOTPRINT: usize = super::block::footprint(size_of::<Self>());
+    const FOOTPRINT: usize = {
+        assert!(size_of::<Self>() <= pool::SLOT_BYTES);
+        assert!(align_of::<Self>() <= pool::SLOT_BYTES);
+        pool::SLOT_BYTES
+    };
 
     /// The address as an inner block's word.
     pub(super) fn word(&self) -> u64 {
@@ -185,8 +201,8 @@ impl<'g> Latched<'g> {
         drop(right);
         counters.subtract_bytes(Node::FOOTPRINT);
         // SAFETY: no current block names the node any more: its left sibling's and its
-        // parent's were just replaced under their latches. Allocated as a box.
-        unsafe { guard.defer_unchecked(move || drop(Box::from_raw(gone))) }
+        // parent's were just replaced under their latches.
+        unsafe { guard.defer_unchecked(move || Node::free(gone)) }
     }
 
     fn replace(&self, content: *mut Header, counters: &Counters, guard: &Guard) {
@@ -210,12 +226,12 @@ impl<'g> Latched<'g> {
 unsafe fn free_level(first: *mut Node, visit: &mut impl FnMut(Block<'_>)) {
     let mut next = first;
     while !next.is_null() {
-        // SAFETY: a node of the level, allocated as a box, reached once; absorbed nodes
-        // are not linked, so its content is a block.
+        // SAFETY: a node of the level, reached once; absorbed nodes are not linked, so
+        // its content is a block.
         let block = unsafe {
-            let mut node = Box::from_raw(next);
-            let content = *node.content.get_mut();
+            let content = *(*next).content.get_mut();
             debug_assert_eq!(content.addr() & MOVED, 0);
+            Node::free(next);
             OwnedBlock::from_raw(NonNull::new_unchecked(content))
         };
         next = block.view().header().next.cast_mut();

@@ -10,22 +10,29 @@ use super::{
     Tree,
     block::Block,
     build::{Frame, OwnedBlock},
+    descend::Place,
     entries::{Entries, Measure},
     node::{Latched, Node},
+    order::SLOTS_MAX,
 };
 use crossbeam_epoch::Guard;
+use std::sync::atomic::Ordering;
 
 /// Most keys of a leaf.
-pub(super) const LEAF_KEYS_MAX: usize = 64;
-/// Most children of an inner block.
-pub(super) const CHILDREN_MAX: usize = 128;
+pub(super) const LEAF_KEYS_MAX: usize = SLOTS_MAX;
+/// Most keys of an inner block, which has one more child.
+pub(super) const INNER_KEYS_MAX: usize = SLOTS_MAX;
 /// A block with more bytes of keys is split if it has enough keys for that.
 pub(super) const BLOCK_KEY_BYTES_MAX: usize = 16 << 10;
 /// A leaf with fewer keys is not split for its bytes.
 const LEAF_KEYS_TO_SPLIT: usize = 2;
-/// Nor is an inner block with fewer children: it must branch, or the tree would only
+/// Nor is an inner block with fewer keys: it must branch, or the tree would only
 /// get higher.
-const CHILDREN_TO_SPLIT: usize = 8;
+const INNER_KEYS_TO_SPLIT: usize = 8;
+/// Most spare slots of a leaf, unless keys come in order.
+const SPARE_SLOTS_MAX: usize = 16;
+/// Most bytes of keys that a leaf has room for in its spare slots.
+const SPARE_KEY_BYTES_MAX: usize = 4 << 10;
 /// After so many inserts in a row one expects more of them.
 const RUN: i8 = 6;
 
@@ -41,22 +48,22 @@ pub(super) fn keys_max(level: u8) -> usize {
     if level == 0 {
         LEAF_KEYS_MAX
     } else {
-        CHILDREN_MAX
+        INNER_KEYS_MAX
     }
 }
 
 impl Tree {
-    /// Adds a key, which `block`, current in the `latched` node, does not have.
+    /// Adds `key`, which is not at its `place`, current in the `latched` node, not even
+    /// dead.
     pub(super) fn insert<'g>(
         &'g self,
         latched: Latched<'g>,
-        block: Block<'g>,
-        position: usize,
+        place: &Place<'g>,
         key: &[u8],
         word: u64,
         guard: &'g Guard,
     ) {
-        let mut split = self.insert_latched(&latched, block, position, key, word, guard);
+        let mut split = self.insert_latched(&latched, place, key, word, guard);
         drop(latched);
         while let Some(news) = split {
             split = self.tell_parent(&news, guard);
@@ -66,26 +73,33 @@ impl Tree {
     fn insert_latched<'g>(
         &'g self,
         latched: &Latched<'g>,
-        block: Block<'g>,
-        position: usize,
+        place: &Place<'g>,
         key: &[u8],
         word: u64,
         guard: &'g Guard,
     ) -> Option<Split<'g>> {
-        let entries = Entries::inserting(block, position, key, word);
+        let block = place.block;
+        let rank = block.rank(key, &place.found, block.len());
+        let run = run_after(block, rank);
+        if block.append(latched, key, word) {
+            block.header().last.store(rank as u8, Ordering::Relaxed);
+            block.header().run.store(run, Ordering::Relaxed);
+            return None;
+        }
+        let (entries, rank) = Entries::inserting(block, rank, key, word);
         let measure = entries.measure();
         let frame = Frame {
-            last: position as u8,
-            run: run_after(block, position),
+            last: rank as u8,
+            run,
             ..Frame::of(block)
         };
         if fits(&measure, frame.level) {
-            let new = OwnedBlock::build(&entries, &measure, &frame);
+            let new = build_with_spare(&entries, &frame);
             latched.publish(new, &self.counters, guard);
             return None;
         }
-        let cut = cut(&entries, &measure, &frame, position);
-        Some(self.split(latched, &entries, &frame, cut, guard))
+        let cut = Cut::choose(&entries, &measure, &frame);
+        Some(self.split(latched, &entries, &frame, &cut, guard))
     }
 
     fn split<'g>(
@@ -93,35 +107,36 @@ impl Tree {
         latched: &Latched<'g>,
         entries: &Entries<'_>,
         frame: &Frame<'_>,
-        cut: usize,
+        cut: &Cut,
         guard: &'g Guard,
     ) -> Split<'g> {
-        // A leaf's fence may be anything between two keys; an inner block's first key
-        // is its low fence.
-        let low = if frame.level == 0 {
-            entries.separator(cut)
+        let new_is_right = cut.is_right(frame.last);
+        // A leaf's fence may be anything between two keys. From an inner block's keys
+        // one moves up, and its child becomes the first of the right part.
+        let (low, first, right) = if frame.level == 0 {
+            let right = entries.part(cut.at, entries.len());
+            (entries.separator(cut.at), 0, right)
         } else {
-            entries.key(cut)
+            let right = entries.part(cut.at + 1, entries.len());
+            (entries.key_at(cut.at), entries.word_at(cut.at), right)
         };
-        let inserted = usize::from(frame.last);
-        let right = Frame {
+        let right_frame = Frame {
             low: &low,
-            last: inserted.saturating_sub(cut) as u8,
-            run: if inserted >= cut { frame.run } else { 0 },
+            first,
+            last: frame.last.saturating_sub(cut.at as u8),
+            run: if new_is_right { frame.run } else { 0 },
             ..*frame
         };
-        let node = Node::create(
-            build(&entries.part(cut, entries.len()), &right),
-            &self.counters,
-            guard,
-        );
-        let left = Frame {
+        let right = cut.build(&right, &right_frame, new_is_right);
+        let node = Node::create(right, &self.counters, guard);
+        let left_frame = Frame {
             high: Some(&low),
             next: Some(node),
-            run: if inserted < cut { frame.run } else { 0 },
+            run: if new_is_right { 0 } else { frame.run },
             ..*frame
         };
-        latched.publish(build(&entries.part(0, cut), &left), &self.counters, guard);
+        let left = cut.build(&entries.part(0, cut.at), &left_frame, !new_is_right);
+        latched.publish(left, &self.counters, guard);
         Split {
             level: frame.level,
             low,
@@ -136,16 +151,8 @@ impl Tree {
             return None;
         }
         let (latched, place) = self.find_latched(&news.low, level, guard);
-        debug_assert!(!place.found.exact, "a node is entered once");
-        let position = place.found.position;
-        self.insert_latched(
-            &latched,
-            place.block,
-            position,
-            &news.low,
-            news.node.word(),
-            guard,
-        )
+        debug_assert!(place.found.slot.is_none(), "a node is entered once");
+        self.insert_latched(&latched, &place, &news.low, news.node.word(), guard)
     }
 
     /// Adds a level above the topmost, unless another thread has just done so.
@@ -155,8 +162,12 @@ impl Tree {
             return false;
         }
         let top = self.root.get(guard);
-        let children = Entries::pair((&[], top.word()), (&news.low, news.node.word()));
-        let block = build(&children, &Frame::whole(news.level + 1));
+        let children = Entries::one(&news.low, news.node.word());
+        let frame = Frame {
+            first: top.word(),
+            ..Frame::whole(news.level + 1)
+        };
+        let block = build(&children, &frame);
         self.root.set(Node::create(block, &self.counters, guard));
         true
     }
@@ -177,7 +188,7 @@ pub(super) fn keys_to_split(level: u8) -> usize {
     if level == 0 {
         LEAF_KEYS_TO_SPLIT
     } else {
-        CHILDREN_TO_SPLIT
+        INNER_KEYS_TO_SPLIT
     }
 }
 
@@ -186,30 +197,79 @@ fn fits(measure: &Measure, level: u8) -> bool {
         && (measure.suffix_bytes <= BLOCK_KEY_BYTES_MAX || measure.count < keys_to_split(level))
 }
 
-/// Where to cut `entries`, the one at `position` being new.
-fn cut(entries: &Entries<'_>, measure: &Measure, frame: &Frame<'_>, position: usize) -> usize {
-    let rising = frame.run >= RUN || (frame.high.is_none() && position + 1 == measure.count);
-    let falling = frame.run <= -RUN || (frame.low.is_empty() && position == 0);
-    if rising && position > 0 {
-        // All below stay; the new key starts a block, or if others are above it, ends
-        // one, in which the next has room.
-        let last = position + 1 == measure.count;
-        return if last { position } else { position + 1 };
-    }
-    if falling && position + 1 < measure.count {
-        return position.max(1);
-    }
-    entries.middle(measure)
+/// Where a block is cut in two.
+struct Cut {
+    at: usize,
+    /// Whether more keys are to be expected only where the new one went.
+    in_run: bool,
 }
 
-/// How many inserts in a row went up, or down if negative, with one at `position`.
-fn run_after(block: Block<'_>, position: usize) -> i8 {
+impl Cut {
+    /// For `entries`, of which the one at `frame.last` is new.
+    fn choose(entries: &Entries<'_>, measure: &Measure, frame: &Frame<'_>) -> Self {
+        let rank = usize::from(frame.last);
+        let is_last = rank + 1 == measure.count;
+        let rising = frame.run >= RUN || (frame.high.is_none() && is_last);
+        let falling = frame.run <= -RUN || (frame.low.is_empty() && rank == 0);
+        if rising && rank > 0 {
+            // The new key starts a block, or if others are above it, ends one.
+            let at = if is_last { rank } else { rank + 1 };
+            Self { at, in_run: true }
+        } else if falling && !is_last {
+            let at = rank.max(1);
+            Self { at, in_run: true }
+        } else {
+            let at = entries.middle(measure);
+            Self { at, in_run: false }
+        }
+    }
+
+    /// Whether the entry of that rank goes to the right part.
+    fn is_right(&self, rank: u8) -> bool {
+        usize::from(rank) >= self.at
+    }
+
+    fn build(&self, part: &Entries<'_>, frame: &Frame<'_>, has_new: bool) -> OwnedBlock {
+        if self.in_run && !has_new {
+            build(part, frame)
+        } else {
+            build_with_spare(part, frame)
+        }
+    }
+}
+
+/// Builds a block of `entries` with room for more.
+pub(super) fn build_with_spare(entries: &Entries<'_>, frame: &Frame<'_>) -> OwnedBlock {
+    let measure = entries.measure();
+    let spare = spare(&measure, frame);
+    OwnedBlock::build(entries, &measure, &Frame { spare, ..*frame })
+}
+
+/// How many slots to append to a new block has: the more, the less often it is built
+/// again; but they cost memory.
+fn spare(measure: &Measure, frame: &Frame<'_>) -> usize {
+    // A lone key shares all of itself with itself: the next will not fit the prefix.
+    if frame.level > 0 || measure.count < 2 {
+        return 0;
+    }
+    let wanted = if frame.run >= RUN || frame.run <= -RUN {
+        LEAF_KEYS_MAX
+    } else {
+        (measure.count / 4).clamp(1, SPARE_SLOTS_MAX)
+    };
+    let affordable = SPARE_KEY_BYTES_MAX / (measure.suffix_bytes / measure.count).max(1);
+    wanted.min(affordable).min(LEAF_KEYS_MAX - measure.count)
+}
+
+/// How many inserts in a row went up, or down if negative, with one at `rank`.
+fn run_after(block: Block<'_>, rank: usize) -> i8 {
     let header = block.header();
-    let last = usize::from(header.last);
-    if position == last + 1 {
-        header.run.max(0).saturating_add(1)
-    } else if position == last {
-        header.run.min(0).saturating_sub(1)
+    let last = usize::from(header.last.load(Ordering::Relaxed));
+    let run = header.run.load(Ordering::Relaxed);
+    if rank == last + 1 {
+        run.max(0).saturating_add(1)
+    } else if rank == last {
+        run.min(0).saturating_sub(1)
     } else {
         0
     }

@@ -17,7 +17,8 @@ use std::{
 /// A segment that is not wholly written.
 pub(super) struct Active {
     header: SegmentHeader,
-    buffer: Arc<SegmentBuffer>,
+    /// Until all of it is written.
+    buffer: Option<Arc<SegmentBuffer>>,
     flushed: usize,
     stage: Stage,
 }
@@ -36,16 +37,16 @@ impl Active {
     pub(super) fn new(header: SegmentHeader, buffer: Arc<SegmentBuffer>) -> Self {
         Self {
             header,
-            buffer,
+            buffer: Some(buffer),
             flushed: SEGMENT_HEADER_BYTES,
             stage: Stage::Unwritten,
         }
     }
 
-    fn is_done(&self) -> bool {
-        self.stage == Stage::Copied
-            && self.buffer.sealed()
-            && self.flushed == self.buffer.published().len()
+    fn is_written(&self) -> bool {
+        self.buffer
+            .as_ref()
+            .is_none_or(|b| b.sealed() && self.flushed == b.published().len())
     }
 }
 
@@ -75,6 +76,8 @@ impl Group {
 impl Core {
     /// Returns when everything appended before `lsn` is durable.
     pub(crate) fn sync_to(&self, lsn: Lsn) -> Result<()> {
+        // Nothing behind the end could ever become durable by waiting.
+        let lsn = lsn.min(self.end());
         loop {
             if self.durable() >= lsn {
                 return Ok(());
@@ -145,7 +148,10 @@ impl Core {
             self.write_header(&copy)?;
             active.stage = Stage::Copied;
         }
-        let bytes = active.buffer.published();
+        let Some(buffer) = &active.buffer else {
+            return Ok(());
+        };
+        let bytes = buffer.published();
         // Whole blocks only: what is cut off is still being filled.
         let end = bytes.len() / BLOCK_BYTES * BLOCK_BYTES;
         if end > active.flushed {
@@ -186,13 +192,21 @@ impl Core {
 
     /// Forgets segments that are on the device, and lets go of the oldest ones' memory.
     fn retire_written(&self, flush: &mut Flush) {
-        while let Some(active) = flush.active.front().filter(|a| a.is_done()) {
-            flush
-                .cached
-                .push_back((active.header.segment, active.header.sequence));
-            flush.active.pop_front();
+        let mut filling = 0;
+        for active in &mut flush.active {
+            if !active.is_written() {
+                filling += 1;
+            } else if active.buffer.take().is_some() {
+                flush
+                    .cached
+                    .push_back((active.header.segment, active.header.sequence));
+            }
         }
-        while flush.active.len() + flush.cached.len() > self.cache_segments {
+        // What is left of the others is only the copy of a header.
+        flush
+            .active
+            .retain(|a| a.buffer.is_some() || a.stage != Stage::Copied);
+        while filling + flush.cached.len() > self.cache_segments {
             let Some((id, sequence)) = flush.cached.pop_front() else {
                 return;
             };

@@ -35,10 +35,7 @@ impl Log {
         match Self::probe(&devices)? {
             Found::Volume => Self::open(devices, options, sink),
             Found::Blank if options.create && !options.read_only => Self::create(devices, options),
-            Found::Blank => Err(not_ours(
-                devices.first(),
-                "blank, and was not to be formatted",
-            )),
+            Found::Blank => Err(not_ours(&devices, "blank, and was not to be formatted")),
         }
     }
 
@@ -48,7 +45,7 @@ impl Log {
         options: &VolumeOptions,
         sink: &mut dyn Replay,
     ) -> Result<Arc<Log>> {
-        let superblock = load(&devices)?.ok_or_else(|| not_ours(devices.first(), "blank"))?;
+        let superblock = load(&devices)?.ok_or_else(|| not_ours(&devices, "blank"))?;
         if !options.read_only {
             catch_up(&devices, &superblock)?;
         }
@@ -122,8 +119,8 @@ impl Core {
     }
 }
 
-fn not_ours(device: Option<&Box<dyn Device>>, what: &str) -> Error {
-    let name = device.map_or("the volume", |d| d.name());
+fn not_ours(devices: &[Box<dyn Device>], what: &str) -> Error {
+    let name = devices.first().map_or("the volume", |d| d.name());
     Error::new(ErrorKind::NotAVolume, format!("{name} is {what}"))
 }
 

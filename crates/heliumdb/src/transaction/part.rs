@@ -312,8 +312,15 @@ fn link(
     mode: Mode,
     guard: &Guard,
 ) -> Result<(Word, Option<(Held, bool)>)> {
-    chain::check_conflict(word, view, guard)?;
-    check_mode(word, view, mode, guard)?;
+    // As WiredTiger's own tables do it: a duplicate is told before a conflict, but that an item is
+    // missing only after one, so that an item which someone else has just made is not missed.
+    if mode == Mode::Absent {
+        check_mode(word, view, mode, guard)?;
+        chain::check_conflict(word, view, guard)?;
+    } else {
+        chain::check_conflict(word, view, guard)?;
+        check_mode(word, view, mode, guard)?;
+    }
     if let Some(own) = chain::own_head(word, owner, guard) {
         if let Some(payload) = payload(change, false) {
             volume

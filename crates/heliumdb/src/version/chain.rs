@@ -245,9 +245,19 @@ pub(crate) fn check_conflict(word: Word, view: &dyn View, guard: &Guard) -> Resu
     ))
 }
 
-/// Whether a transaction that is not resolved has a version in the chain.
+/// Whether a transaction that is not resolved has a version in the chain. The walk ends at
+/// a version that overtook none: what was below it then was resolved, and nothing is linked
+/// below. So it is short, however long the chain is.
 pub(crate) fn has_unresolved(word: Word, guard: &Guard) -> bool {
-    Walk::new(word, guard).any(|v| v.state() == State::Unresolved)
+    for version in Walk::new(word, guard) {
+        if version.state() == State::Unresolved {
+            return true;
+        }
+        if !version.overtakes {
+            break;
+        }
+    }
+    false
 }
 
 /// A new head for the chain under `word`; the caller stores the returned word in the slot.
@@ -274,7 +284,7 @@ pub(crate) fn link(
 }
 
 /// The head of the chain, if `owner` wrote it and is not resolved: it may change its mind in place.
-pub(crate) fn own_head<'g>(word: Word, owner: TxnId, guard: &'g Guard) -> Option<&'g Version> {
+pub(crate) fn own_head(word: Word, owner: TxnId, guard: &Guard) -> Option<&Version> {
     deref(word, guard).filter(|v| v.owner == owner && v.state() == State::Unresolved)
 }
 

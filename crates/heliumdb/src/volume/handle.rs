@@ -62,10 +62,6 @@ impl Volume {
         Self { shared }
     }
 
-    pub(super) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
     /// The volume's id.
     pub fn id(&self) -> VolumeId {
         self.shared.id()

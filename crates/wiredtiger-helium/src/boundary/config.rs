@@ -135,14 +135,6 @@ unsafe fn copy(item: &ConfigItem) -> Result<Value> {
         .to_owned();
     let kind = match item.kind {
         ConfigItemType::STRING => Kind::String,
-        // WiredTiger takes a key alone for true, without a text.
-        ConfigItemType::BOOL if text.is_empty() => {
-            let text = if item.val != 0 { "true" } else { "false" };
-            return Ok(Value {
-                text: text.to_owned(),
-                kind: Kind::Bool,
-            });
-        }
         ConfigItemType::BOOL => Kind::Bool,
         ConfigItemType::NUM => Kind::Number,
         ConfigItemType::STRUCT => Kind::Struct,

@@ -35,18 +35,23 @@ struct Handle {
     /// WiredTiger's wrapper, and where in it the pointer to this handle is.
     wrapper: *const WtCursor,
     slot: *const *mut WtCursor,
-    cursor: Cursor<Wired>,
+    /// The cursor, or what every operation answers instead.
+    cursor: Result<Cursor<Wired>, c_int>,
     /// A key or value that lies in the cursor's buffers where it cannot stay.
     copies: [Vec<u8>; 2],
 }
 
 /// Hands a cursor over to WiredTiger, which closes it with `close`.
 ///
+/// In place of a cursor there may be an error number: WiredTiger 3.2.1 crashes at the
+/// session's end if opening a cursor with `dump=` fails, so that one is opened, and fails
+/// at its first use.
+///
 /// # Safety
 ///
 /// `session` and `slot` are those of WiredTiger's call to open a cursor.
 pub unsafe fn into_wiredtiger(
-    cursor: Cursor<Wired>,
+    cursor: Result<Cursor<Wired>, c_int>,
     session: *mut Session,
     slot: *mut *mut WtCursor,
 ) -> *mut WtCursor {
@@ -108,17 +113,21 @@ unsafe fn operate(
     if handle.alive != ALIVE {
         return EINVAL;
     }
-    let source = handle.cursor.source().clone();
-    answer(&source, SessionHandle::new(handle.head.session), || {
+    // SAFETY: WiredTiger's wrapper is there while its cursor is.
+    let overwrite = unsafe { handle.overwrites(cursor) };
+    let Handle {
+        head,
+        cursor,
+        copies: [key_copy, value_copy],
+        ..
+    } = handle;
+    let cursor = match cursor {
+        Ok(cursor) => cursor,
+        Err(refusal) => return *refusal,
+    };
+    let source = cursor.source().clone();
+    answer(&source, SessionHandle::new(head.session), || {
         source.check()?;
-        // SAFETY: WiredTiger's wrapper is there while its cursor is.
-        let overwrite = unsafe { handle.overwrites(cursor) };
-        let Handle {
-            head,
-            cursor,
-            copies: [key_copy, value_copy],
-            ..
-        } = handle;
         let none = Input::Bytes(&[]);
         let key = match reads {
             Reads::Nothing => none,
@@ -162,7 +171,7 @@ impl Handle {
     unsafe fn overwrites(&self, own: *mut WtCursor) -> bool {
         // SAFETY: the slot is part of the wrapper.
         if unsafe { *self.slot } != own {
-            return self.cursor.overwrites();
+            return self.cursor.as_ref().is_ok_and(Cursor::overwrites);
         }
         // SAFETY: as above.
         unsafe { (*self.wrapper).flags & WT_CURSTD_OVERWRITE != 0 }
@@ -250,7 +259,9 @@ unsafe extern "C" fn reset(cursor: *mut WtCursor) -> c_int {
     if handle.alive != ALIVE {
         return EINVAL;
     }
-    handle.cursor.reset();
+    if let Ok(cursor) = &mut handle.cursor {
+        cursor.reset();
+    }
     0
 }
 
@@ -266,9 +277,12 @@ unsafe extern "C" fn close(cursor: *mut WtCursor) -> c_int {
     let session = SessionHandle::new(handle.head.session);
     // SAFETY: WiredTiger forgets the pointer now, and it was made by `Box::into_raw`.
     let handle = unsafe { Box::from_raw(cursor.cast::<Handle>()) };
-    let source = handle.cursor.source().clone();
+    let Ok(cursor) = handle.cursor else {
+        return 0;
+    };
+    let source = cursor.source().clone();
     answer(&source, session, || {
-        drop(handle);
+        drop(cursor);
         Ok(())
     })
 }

@@ -11,6 +11,7 @@ use super::{
     notify::Notify,
 };
 use crate::{
+    config::Lookup,
     error::{Error, Result},
     host::Host,
     source::Source,
@@ -224,13 +225,24 @@ unsafe extern "C" fn open_cursor(
     unsafe {
         *new_cursor = ptr::null_mut();
         method(table, session, config, |call| {
-            let cursor = call
-                .source
-                .open_cursor(call.session, text(uri)?, &call.config)?;
+            let source = call.source;
+            let opened = source.open_cursor(call.session, text(uri)?, &call.config);
+            let cursor = match opened {
+                Err(error) if dumps(&call.config) => {
+                    Err(report(source.host(), Some(call.session), &error))
+                }
+                opened => Ok(opened?),
+            };
             *new_cursor = cursor::into_wiredtiger(cursor, session, new_cursor);
             Ok(())
         })
     }
+}
+
+/// Whether the cursor that is being opened is for a dump.
+fn dumps(config: &CallConfig) -> bool {
+    let dump = config.value("dump").ok().flatten();
+    dump.is_some_and(|format| !format.text.is_empty())
 }
 
 unsafe extern "C" fn checkpoint(

@@ -3,13 +3,14 @@
 //! Invariant: what is not understood is refused with a sentence that names the key,
 //! never ignored.
 
+mod columns;
 mod connection;
 mod object;
 mod parser;
 #[cfg(test)]
 mod tests;
 
-pub use connection::{ConnectionOptions, Verbosity};
+pub use connection::{ConnectionOptions, Verbosity, VolumeConfig};
 pub use object::{CreateOptions, CursorOptions};
 pub use parser::{Item, Kind, Pairs};
 

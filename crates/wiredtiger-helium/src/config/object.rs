@@ -1,6 +1,6 @@
 //! What `WT_SESSION.create` and `WT_SESSION.open_cursor` are told of one object.
 
-use super::{Lookup, Value};
+use super::{Lookup, columns};
 use crate::error::{Code, Error, Result};
 
 /// The format that a key or value has if none is given: raw bytes.
@@ -32,7 +32,7 @@ impl CreateOptions {
             let value = config.value(key)?.filter(|value| !value.text.is_empty());
             Ok(value.map_or(String::new(), |value| value.item().to_config()))
         };
-        Ok(Self {
+        let options = Self {
             exclusive: boolean(config, "exclusive")?.unwrap_or(false),
             truncate: boolean(config, "helium_o_truncate")?.unwrap_or(false),
             compress: boolean(config, "helium_o_compress")?.unwrap_or(false),
@@ -40,7 +40,9 @@ impl CreateOptions {
             value_format: format(config, "value_format")?,
             columns: text("columns")?,
             app_metadata: text("app_metadata")?,
-        })
+        };
+        columns::check(&options.columns, &options.key_format, &options.value_format)?;
+        Ok(options)
     }
 
     /// Whether an object of these formats is what the caller asks for. A format that was
@@ -65,34 +67,34 @@ pub struct CursorOptions {
 impl CursorOptions {
     /// Reads them from a call's configuration, and refuses what a cursor here cannot do.
     pub fn read(config: &(impl Lookup + ?Sized)) -> Result<Self> {
-        let given = |key| -> Result<Option<Value>> {
-            Ok(config
-                .value(key)?
-                .filter(|value| !matches!(value.text.as_str(), "" | "false" | "0")))
+        let text = |key| -> Result<String> {
+            Ok(config.value(key)?.map_or(String::new(), |value| value.text))
         };
-        if let Some(name) = given("checkpoint")? {
+        let checkpoint = text("checkpoint")?;
+        if !checkpoint.is_empty() {
             return Err(unsupported(format!(
-                "a cursor on checkpoint '{}' is not supported: an object here has no \
-                 named states; use a snapshot transaction",
-                name.text
+                "a cursor on checkpoint '{checkpoint}' is not supported: an object here has no \
+                 named states; use a snapshot transaction"
             )));
         }
-        if given("next_random")?.is_some() || given("next_random_sample_size")?.is_some() {
+        let sample = text("next_random_sample_size")?;
+        if boolean(config, "next_random")?.unwrap_or(false) || !matches!(sample.as_str(), "" | "0")
+        {
             return Err(unsupported("a cursor with next_random is not supported"));
         }
-        let bulk = given("bulk")?;
-        if let Some(bulk) = &bulk
-            && !matches!(bulk.text.as_str(), "true" | "1" | "unordered")
-        {
+        let bulk = text("bulk")?;
+        if !matches!(
+            bulk.as_str(),
+            "" | "true" | "false" | "1" | "0" | "unordered"
+        ) {
             return Err(unsupported(format!(
-                "a cursor with bulk={} is not supported",
-                bulk.text
+                "a cursor with bulk={bulk} is not supported"
             )));
         }
         Ok(Self {
             append: boolean(config, "append")?.unwrap_or(false),
             overwrite: boolean(config, "overwrite")?.unwrap_or(true),
-            fills_index: bulk.is_some_and(|bulk| bulk.text == "unordered"),
+            fills_index: bulk == "unordered",
         })
     }
 }

@@ -43,7 +43,7 @@ impl<'a> Item<'a> {
     /// The boolean that it stands for.
     pub fn as_bool(&self) -> Option<bool> {
         match (self.kind, self.text) {
-            (Kind::Bool, "true") | (Kind::Number, "1") => Some(true),
+            (Kind::Bool, "true" | "") | (Kind::Number, "1") => Some(true),
             (Kind::Bool, "false") | (Kind::Number, "0") => Some(false),
             _ => None,
         }
@@ -64,6 +64,12 @@ impl<'a> Item<'a> {
         }
     }
 }
+
+/// The value of a key without one. To WiredTiger it is true, and it is the empty string.
+const NO_VALUE: Item<'static> = Item {
+    text: "",
+    kind: Kind::Bool,
+};
 
 /// A number with any of WiredTiger's units, `10`, `10K`, `10MB`; none if it is too big.
 fn number(text: &str) -> Option<u64> {
@@ -87,7 +93,7 @@ fn number(text: &str) -> Option<u64> {
     value.checked_mul(1 << shift)
 }
 
-/// The pairs of a configuration, in order. A key alone has the value `true`.
+/// The pairs of a configuration, in order.
 pub struct Pairs<'a> {
     text: &'a str,
     at: usize,
@@ -197,20 +203,12 @@ impl<'a> Pairs<'a> {
         let key = self.item()?;
         self.skip(|c| c.is_ascii_whitespace());
         if !matches!(self.peek(), Some(b'=' | b':')) {
-            let value = Item {
-                text: "true",
-                kind: Kind::Bool,
-            };
-            return Ok((key, value));
+            return Ok((key, NO_VALUE));
         }
         self.at += 1;
         self.skip(|c| c.is_ascii_whitespace());
         let value = match self.peek() {
-            // `key=` is how WiredTiger writes an empty value.
-            None | Some(b',') => Item {
-                text: "",
-                kind: Kind::String,
-            },
+            None | Some(b',') => NO_VALUE,
             _ => self.item()?,
         };
         Ok((key, value))

@@ -29,9 +29,9 @@ fn every_kind_of_value_is_told_apart() {
         ("b", "10MB", Kind::Number),
         ("c", "x, y=\\\"z", Kind::String),
         ("d", "(e=[f,{g}],h=\")\")", Kind::Struct),
-        ("i", "true", Kind::Bool),
+        ("i", "", Kind::Bool),
         ("j", "false", Kind::Bool),
-        ("k", "", Kind::String),
+        ("k", "", Kind::Bool),
         ("l", "12x", Kind::Word),
     ];
     let found = pairs("a=1,b=10MB c=\"x, y=\\\"z\" ,, d=(e=[f,{g}],h=\")\"), i, j=false,k=,l:12x");
@@ -166,8 +166,15 @@ fn cursors_refuse_what_they_cannot_do() {
         Ok(plain)
     );
     assert_eq!(code("bulk=true"), Ok(plain));
+    assert_eq!(code("bulk"), Ok(plain));
+    assert!(code("append").expect("a key alone is true").append);
     assert!(code("bulk=unordered").expect("supported").fills_index);
-    for config in ["checkpoint=x", "next_random=true", "bulk=bitmap"] {
+    for config in [
+        "checkpoint=x",
+        "next_random=true",
+        "next_random",
+        "bulk=bitmap",
+    ] {
         assert_eq!(code(config), Err(Code::Unsupported), "{config}");
     }
 }
@@ -175,13 +182,13 @@ fn cursors_refuse_what_they_cannot_do() {
 #[test]
 fn create_options_keep_what_was_given() {
     let options = CreateOptions::read(
-        "exclusive=true,key_format=r,value_format=\"SS\",columns=(a,b,c),app_metadata=\"x=(y)\"",
+        "exclusive=true,key_format=r,value_format=\"SS\",columns=(k,a,b),app_metadata=\"x=(y)\"",
     )
     .expect("well-formed");
     assert!(options.exclusive && !options.truncate);
     assert_eq!(options.key_format, "r");
     assert_eq!(options.value_format, "\"SS\"".trim_matches('"'));
-    assert_eq!(options.columns, "(a,b,c)");
+    assert_eq!(options.columns, "(k,a,b)");
     assert_eq!(options.app_metadata, "\"x=(y)\"");
     assert!(options.accept_formats("r", "SS"));
     assert!(!options.accept_formats("r", "S"));

@@ -37,6 +37,10 @@ impl Place {
             Input::Held => Ok(self.positioned),
             Input::Bytes(bytes) => {
                 check_key(bytes)?;
+                // WiredTiger hands a key that came from here back in memory of its own.
+                if self.positioned && self.key == bytes {
+                    return Ok(true);
+                }
                 self.key.clear();
                 self.key.extend_from_slice(bytes);
                 Ok(false)

@@ -19,7 +19,7 @@ pub use names::Name;
 pub use object::Object;
 
 use crate::{
-    config::{ConnectionOptions, CursorOptions, Lookup, Verbosity},
+    config::{ConnectionOptions, CursorOptions, Lookup, Verbosity, VolumeConfig},
     cursor::Cursor,
     error::{Code, Error, Result},
     host::Host,
@@ -67,7 +67,10 @@ impl<H: Host> Source<H> {
             .iter()
             .map(|volume| (volume.url.clone(), volume.options.clone()))
             .collect();
-        let volumes = heliumdb::open_all(&wanted)?;
+        let volumes = heliumdb::open_all(&wanted).map_err(|error| {
+            let culprit = culprit(&options.volumes, &error.to_string());
+            Error::from(error).context(culprit)
+        })?;
         let names = options.volumes.into_iter().map(|volume| volume.name);
         let source = Self {
             host,
@@ -205,6 +208,17 @@ impl<H: Host> Source<H> {
         if self.verbosity >= Verbosity::Objects {
             self.host.message(session, &text());
         }
+    }
+}
+
+/// Which volume could not be opened, or which ones were to be opened together.
+fn culprit(volumes: &[VolumeConfig], message: &str) -> String {
+    let named = volumes.iter().find(|volume| message.contains(&volume.url));
+    let suspects = named.map_or(volumes, std::slice::from_ref);
+    let names: Vec<_> = suspects.iter().map(|volume| volume.name.as_str()).collect();
+    match names[..] {
+        [name] => format!("volume {name}"),
+        _ => format!("one of the volumes {}", names.join(", ")),
     }
 }
 

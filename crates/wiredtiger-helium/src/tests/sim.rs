@@ -13,10 +13,18 @@ use heliumdb::{Isolation, TxnId};
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-pub const VOLUME: &str = "dev1=[helium_devices=\"he://./_134217728\"]";
+/// The configuration of a volume in memory. Its size names it, so that no two are the same.
+pub fn volume(name: &str) -> String {
+    static SIZE: AtomicU64 = AtomicU64::new(128 << 20);
+    let bytes = SIZE.fetch_add(1 << 20, Ordering::Relaxed);
+    format!("{name}=[helium_devices=\"he://./_{bytes}\"]")
+}
 
 #[derive(Clone, Debug)]
 struct Snapshot {
@@ -194,7 +202,7 @@ pub struct Connection {
 
 impl Connection {
     pub fn open() -> Self {
-        Self::open_with(VOLUME)
+        Self::open_with(&volume("dev1"))
     }
 
     pub fn open_with(config: &str) -> Self {

@@ -1,6 +1,6 @@
 //! Transactions: who sees what, who may write, how it ends.
 
-use super::sim::{Connection, code};
+use super::sim::{Connection, code, volume};
 use crate::error::{Code, Error};
 use heliumdb::Isolation::{ReadCommitted, ReadUncommitted, Snapshot};
 
@@ -199,9 +199,8 @@ fn a_reserved_item_conflicts_and_does_not_change() {
 
 #[test]
 fn one_transaction_covers_objects_and_volumes() {
-    let connection = Connection::open_with(
-        "dev1=[helium_devices=\"he://./_67108864\"],dev2=[helium_devices=\"he://./_67108864\"]",
-    );
+    let volumes = [volume("dev1"), volume("dev2")].join(",");
+    let connection = Connection::open_with(&volumes);
     let uris = ["helium:dev1/a", "helium:dev1/b", "helium:dev2/a"];
     for uri in uris {
         connection.create(uri, "").expect("created");

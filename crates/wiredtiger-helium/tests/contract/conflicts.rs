@@ -148,7 +148,10 @@ on_every_kind! {
         session.begin("").unwrap();
         assert_eq!(cursor.hold("k").code(), Code::NOTFOUND);
         session.rollback().unwrap();
-        assert_eq!(cursor.hold("k").code(), Code::EINVAL, "only inside a transaction");
+        // Outside of a transaction WiredTiger refuses it for its own tables; for a data source
+        // it starts one for the call.
+        let outside = if arena.is_native() { Code::EINVAL } else { Code::NOTFOUND };
+        assert_eq!(cursor.hold("k").code(), outside);
     }
 
     fn an_update_after_ones_own_reservation_stands(arena) {
@@ -227,6 +230,9 @@ on_helium! {
         first.change("k", "1").unwrap();
         assert_eq!(second.change("k", "2").code(), Code::ROLLBACK);
         assert_ne!(two.commit().code(), Code::OK);
+        // WiredTiger refuses by itself here, before it asks anyone, and leaves the rollback
+        // to the program; a refusal by the extension would have rolled back already.
+        let _ = two.rollback();
         assert!(native.list().unwrap().is_empty());
         one.commit().unwrap();
     }

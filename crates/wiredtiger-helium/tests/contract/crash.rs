@@ -237,7 +237,6 @@ fn number_line(number: u64) -> String {
 fn acknowledged(folder: &Path, thread: u64) -> u64 {
     let text = fs::read_to_string(file(folder, thread)).unwrap_or_default();
     text.split_inclusive('\n')
-        .filter(|line| line.len() == number_line(0).len())
-        .next_back()
+        .rfind(|line| line.len() == number_line(0).len())
         .map_or(0, |line| line.trim_end().parse().unwrap())
 }

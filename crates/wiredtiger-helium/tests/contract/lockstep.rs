@@ -5,7 +5,10 @@
 //! because data sources differ from native tables there by design:
 //! * a cursor keeps no place between operations (a native one pins its snapshot with it);
 //! * snapshot writes only in explicit transactions (autocommit would retry for ever, alone);
-//! * prepared transactions only in runs without read-uncommitted readers.
+//! * prepared transactions only in runs without read-uncommitted readers, and without
+//!   reservations: a native table gives these up at the prepare, of which a data source is
+//!   not told; nor `modify`, which for a data source searches first and so meets the prepared
+//!   row as a reader, with another error.
 
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
@@ -151,41 +154,65 @@ enum Operation {
     Prepare(u64),
     CommitPrepared(u64),
     Insert {
-        key: Vec<u8>,
-        value: Vec<u8>,
+        key: Bytes,
+        value: Bytes,
         overwrite: bool,
     },
     Update {
-        key: Vec<u8>,
-        value: Vec<u8>,
+        key: Bytes,
+        value: Bytes,
         overwrite: bool,
     },
     Remove {
-        key: Vec<u8>,
+        key: Bytes,
         overwrite: bool,
     },
-    Reserve(Vec<u8>),
+    Reserve(Bytes),
     Modify {
-        key: Vec<u8>,
-        data: Vec<u8>,
+        key: Bytes,
+        data: Bytes,
         offset: usize,
         size: usize,
     },
-    Truncate(Vec<u8>, Vec<u8>),
-    Search(Vec<u8>),
-    SearchNear(Vec<u8>),
+    Truncate(Bytes, Bytes),
+    Search(Bytes),
+    SearchNear(Bytes),
     Walk {
-        from: Vec<u8>,
+        from: Bytes,
         steps: Vec<bool>,
     },
     Scan,
+}
+
+/// A key or a value, shown as text and only as long as a reader wants it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Bytes(Vec<u8>);
+
+impl std::ops::Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let start = &self.0[..self.0.len().min(12)];
+        write!(f, "\"{}\"", start.escape_ascii())?;
+        if start.len() < self.0.len() {
+            write!(f, "..{}", self.0.len())
+        } else {
+            Ok(())
+        }
+    }
 }
 
 /// How an operation ended, and what it saw.
 #[derive(Debug, PartialEq)]
 struct Answer {
     code: Code,
-    seen: Vec<Row>,
+    seen: Vec<(Bytes, Bytes)>,
 }
 
 impl Operation {
@@ -211,7 +238,7 @@ impl Operation {
             0..7 => Self::Commit,
             7..10 => Self::Rollback,
             10..14 if mode == Mode::SnapshotAndPrepared => Self::Prepare(step),
-            14..60 if may_write => Self::choose_write(random, state),
+            14..60 if may_write => Self::choose_write(random, mode, state),
             60..75 => Self::Search(key(random)),
             75..85 => Self::SearchNear(key(random)),
             85..95 => Self::Walk {
@@ -224,7 +251,7 @@ impl Operation {
         }
     }
 
-    fn choose_write(random: &mut SmallRng, state: State) -> Self {
+    fn choose_write(random: &mut SmallRng, mode: Mode, state: State) -> Self {
         let (key, value, overwrite) = (key(random), value(random), random.random());
         match random.random_range(0..20) {
             0..7 => Self::Insert {
@@ -238,8 +265,8 @@ impl Operation {
                 overwrite,
             },
             12..16 => Self::Remove { key, overwrite },
-            16..18 if state != State::Idle => Self::Reserve(key),
-            18..19 if state == State::Snapshot => Self::Modify {
+            16..18 if state != State::Idle && mode == Mode::EveryIsolation => Self::Reserve(key),
+            18..19 if state == State::Snapshot && mode == Mode::EveryIsolation => Self::Modify {
                 key,
                 data: value,
                 offset: random.random_range(0..20),
@@ -260,6 +287,10 @@ impl Operation {
     fn run(&self, session: &Session<'_>, uri: &str) -> Answer {
         let mut seen = Vec::new();
         let code = self.try_run(session, uri, &mut seen).code();
+        let seen = seen
+            .into_iter()
+            .map(|(key, value)| (Bytes(key), Bytes(value)))
+            .collect();
         Answer { code, seen }
     }
 
@@ -399,13 +430,13 @@ fn note(cursor: &Cursor<'_>, seen: &mut Vec<Row>) -> Result<()> {
 }
 
 /// One of a few keys, so that sessions meet; some are prefixes of others.
-fn key(random: &mut SmallRng) -> Vec<u8> {
+fn key(random: &mut SmallRng) -> Bytes {
     let letter = b"abcdef"[random.random_range(0..6)];
-    vec![letter; random.random_range(1..5)]
+    Bytes(vec![letter; random.random_range(1..5)])
 }
 
-fn value(random: &mut SmallRng) -> Vec<u8> {
+fn value(random: &mut SmallRng) -> Bytes {
     let long = random.random_bool(0.05);
     let size = random.random_range(0..if long { 5_000 } else { 20 });
-    (0..size).map(|_| random.random()).collect()
+    Bytes((0..size).map(|_| random.random()).collect())
 }

@@ -263,7 +263,7 @@ on_helium! {
         {
             let session = arena.session();
             let uri = arena.uri("t");
-            let bad = arena.formats(&format!("{FORMATS},columns=(a,b,c,d)"));
+            let bad = arena.formats(&format!("{FORMATS},helium_o_compress=perhaps"));
             assert_ne!(session.create(&uri, &bad).code(), Code::OK);
             assert_eq!(session.cursor(&uri, "").err().unwrap().code, Code::ENOENT);
             session.create(&uri, &arena.formats(&format!("{FORMATS},exclusive"))).unwrap();

@@ -109,20 +109,21 @@ fn without_a_configuration_the_extension_is_found() {
 
 #[test]
 fn dump_and_load_go_round() {
-    let Some(mut wt) = Utility::new() else { return };
+    let Some(mut wt) = Utility::new() else {
+        return;
+    };
     let before = wt.rows("helium:dev1/t");
     for flag in [None, Some("-x")] {
-        let arguments: Vec<&str> = ["dump"]
-            .into_iter()
-            .chain(flag)
-            .chain(["helium:dev1/t"])
-            .collect();
-        let dump = wt.works(&arguments);
-        let load = ["load", "-r", "helium:dev2/copy"];
-        let output = wt.run_in(&wt.arena.home(), &load, Some(dump.as_bytes()));
-        success(&load, &output);
+        let dump = |uri| {
+            let arguments: Vec<&str> = ["dump"].into_iter().chain(flag).chain([uri]).collect();
+            wt.works(&arguments)
+        };
+        // `load -r` renames WiredTiger's own kinds of objects only.
+        let text = dump("helium:dev1/t").replace("helium:dev1/t", "helium:dev2/copy");
+        let output = wt.run_in(&wt.arena.home(), &["load"], Some(text.as_bytes()));
+        success(&["load"], &output);
+        assert_eq!(dump("helium:dev2/copy"), text);
         assert_eq!(wt.rows("helium:dev2/copy"), before);
-        assert_eq!(wt.works(&arguments), dump);
         wt.works(&["drop", "helium:dev2/copy"]);
     }
 }

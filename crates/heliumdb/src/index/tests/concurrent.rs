@@ -4,7 +4,10 @@ use super::*;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use std::{
     collections::BTreeSet,
-    sync::atomic::{AtomicBool, AtomicU64},
+    sync::{
+        atomic::{AtomicBool, AtomicU64},
+        mpsc,
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -137,6 +140,29 @@ fn an_exchange_succeeds_for_one_of_many() {
         }
     });
     assert_eq!((wins.into_inner(), tree.len()), (rounds, rounds));
+}
+
+#[test]
+fn a_key_added_while_one_waits_for_the_latch_is_seen() {
+    let tree = Tree::new();
+    // Enough for a block with spare slots, in which the new key is appended.
+    (0..40u64).for_each(|i| _ = set(&tree, &(i * 2).to_be_bytes(), 1));
+    let key = 15u64.to_be_bytes();
+    let (latched, wait) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            tree.update(&key, &pin(), |old| {
+                latched.send(()).unwrap();
+                // Long enough for the other to find no such key and come to the latch.
+                thread::sleep(Duration::from_millis(50));
+                (old + 1, ())
+            });
+        });
+        wait.recv().unwrap();
+        tree.update(&key, &pin(), |old| (old + 1, ()));
+    });
+    assert_eq!((tree.get(&key, &pin()), tree.len()), (2, 41));
+    assert_eq!(walk(&tree, Bound::Unbounded, Direction::Forward).len(), 41);
 }
 
 #[test]

@@ -66,7 +66,8 @@ impl Disk {
             if random.random_range(0..100) < keep {
                 let mut bytes = *bytes;
                 if random.random_range(0..50) == 0 {
-                    random.fill(&mut bytes[random.random_range(0..SECTOR)..]);
+                    let torn_at = random.random_range(0..SECTOR);
+                    random.fill(&mut bytes[torn_at..]);
                 }
                 durable.insert(*sector, bytes);
             }

@@ -34,7 +34,7 @@ fn a_full_volume_still_takes_the_stated_number_of_synced_deletes() {
         let places = fill(&log);
         assert!(places.len() > 500, "{}", places.len());
         assert_eq!(
-            log.reserve(1000).err().unwrap().kind(),
+            log.reserve(1_000_000).err().unwrap().kind(),
             ErrorKind::VolumeFull
         );
         let mut batch = Batch::new(BatchKind::Commit);
