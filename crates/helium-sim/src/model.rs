@@ -304,10 +304,8 @@ fn seen(versions: &[Version], view: Option<&dyn View>) -> Outcome<Option<Value>>
 }
 
 fn sees(version: &Version, view: &dyn View) -> bool {
-    version.owner == view.own() && version.owner != 0
-        || view.isolation() == Isolation::ReadUncommitted
-        || version.owner == 0
-        || view.sees(version.owner)
+    let always = version.owner == 0 || version.owner == view.own();
+    always || view.isolation() == Isolation::ReadUncommitted || view.sees(version.owner)
 }
 
 /// Visible, says the keeper, but not resolved: its transaction is prepared.
