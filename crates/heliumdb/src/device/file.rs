@@ -219,6 +219,10 @@ impl Device for FileDevice {
         self.regular && !self.read_only
     }
 
+    fn release(&self) {
+        lock::unlock(&self.file);
+    }
+
     fn name(&self) -> &str {
         &self.name
     }

@@ -27,6 +27,11 @@ pub(super) fn lock(file: &File, name: &str, shared: bool) -> Result<()> {
     }
 }
 
+/// Ends the lock before `file` is closed. If it fails, closing does it.
+pub(super) fn unlock(file: &File) {
+    let _ = flock(file, FlockOperation::Unlock);
+}
+
 fn in_use(file: &File, name: &str) -> Error {
     let holder = match holder(file) {
         Some(pid) if pid == std::process::id() => "by this process".to_owned(),

@@ -43,6 +43,8 @@ pub trait Device: Send + Sync {
     fn grow(&self, bytes: u64) -> io::Result<()>;
     /// Whether [`Device::grow`] can work.
     fn can_grow(&self) -> bool;
+    /// Lets others open the device: nothing is written to it from here on.
+    fn release(&self) {}
     /// The name by which messages call the device: its path.
     fn name(&self) -> &str;
 }

@@ -139,14 +139,16 @@ impl Log {
     /// Flushes, and joins the background thread. What comes later fails with `Closed`.
     pub(crate) fn close(&self) -> Result<()> {
         self.stop_worker();
-        if self.core.read_only || self.core.closed.load(Acquire) {
-            self.core.closed.store(true, Release);
-            return Ok(());
+        let result = if self.core.read_only || self.core.closed.load(Acquire) {
+            Ok(())
+        } else {
+            let synced = self.core.sync_to(self.core.end());
+            // Once more for the copy of a segment header, which follows the first sync.
+            synced.and_then(|()| self.core.flush(true))
+        };
+        if !self.core.closed.swap(true, AcqRel) {
+            self.core.devices.iter().for_each(|device| device.release());
         }
-        let result = self.core.sync_to(self.core.end());
-        // Once more for the copy of a segment header, which follows the first sync.
-        let result = result.and_then(|()| self.core.flush(true));
-        self.core.closed.store(true, Release);
         result
     }
 

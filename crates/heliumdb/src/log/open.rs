@@ -12,7 +12,7 @@ use crate::{
     },
     limits::{self, BLOCK_BYTES},
 };
-use std::{fs::File, io::Read, sync::Arc};
+use std::{cmp::Ordering, fs::File, io::Read, sync::Arc};
 
 impl Log {
     /// Blank, ours, or an error (foreign bytes, mixed devices, damage).
@@ -32,6 +32,7 @@ impl Log {
         if options.truncate {
             return Self::create(devices, options);
         }
+        let devices = in_order(devices)?;
         match Self::probe(&devices)? {
             Found::Volume => Self::open(devices, options, sink),
             Found::Blank if options.create && !options.read_only => Self::create(devices, options),
@@ -45,6 +46,7 @@ impl Log {
         options: &VolumeOptions,
         sink: &mut dyn Replay,
     ) -> Result<Arc<Log>> {
+        let devices = in_order(devices)?;
         let superblock = load(&devices)?.ok_or_else(|| not_ours(&devices, "blank"))?;
         if !options.read_only {
             catch_up(&devices, &superblock)?;
@@ -124,6 +126,17 @@ fn not_ours(devices: &[Box<dyn Device>], what: &str) -> Error {
     Error::new(ErrorKind::NotAVolume, format!("{name} is {what}"))
 }
 
+/// The devices as their superblocks count them: in which order they are named does not matter.
+fn in_order(devices: Vec<Box<dyn Device>>) -> Result<Vec<Box<dyn Device>>> {
+    let mut numbered = Vec::with_capacity(devices.len());
+    for device in devices {
+        let number = look_at(device.as_ref())?.map_or(u32::MAX, |own| own.device);
+        numbered.push((number, device));
+    }
+    numbered.sort_by_key(|(number, _)| *number);
+    Ok(numbered.into_iter().map(|(_, device)| device).collect())
+}
+
 /// The volume's newest superblock; `None` if all devices are blank.
 fn load(devices: &[Box<dyn Device>]) -> Result<Option<Superblock>> {
     if devices.is_empty() {
@@ -144,27 +157,22 @@ fn load(devices: &[Box<dyn Device>]) -> Result<Option<Superblock>> {
         return Ok(None);
     }
     for (i, (device, look)) in devices.iter().zip(&looks).enumerate() {
-        check_member(i, device.as_ref(), look.as_ref(), newest)?;
+        check_member(i, devices, look.as_ref(), newest)?;
+        check_length(device.as_ref(), newest.members[i].bytes)?;
     }
     if devices.len() < newest.members.len() {
-        return Err(mismatch(format!(
-            "the volume on {} has {} devices, but {} are named: the one after {} is missing",
-            devices[0].name(),
-            newest.members.len(),
-            devices.len(),
-            devices[devices.len() - 1].name(),
-        )));
+        return Err(missing(devices, newest, devices.len()));
     }
     Ok(Some(newest.clone()))
 }
 
 fn check_member(
     i: usize,
-    device: &dyn Device,
+    devices: &[Box<dyn Device>],
     look: Option<&Superblock>,
     newest: &Superblock,
 ) -> Result<()> {
-    let name = device.name();
+    let name = devices[i].name();
     let Some(look) = look else {
         return Err(mismatch(format!(
             "{name} is blank, while other devices named with it hold a volume"
@@ -181,17 +189,43 @@ fn check_member(
             "{name} belongs to another volume than the devices named with it"
         )));
     }
-    if ours != i {
-        return Err(mismatch(format!(
-            "{name} is device {} of its volume, but is named as device {}: name the devices in their order, each once",
-            ours + 1,
-            i + 1
-        )));
+    match ours.cmp(&i) {
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(missing(devices, newest, i)),
+        Ordering::Less => Err(mismatch(format!(
+            "{} and {name} are both device {} of one volume: name each device once, and no copies",
+            devices[i - 1].name(),
+            ours + 1
+        ))),
     }
-    let bytes = newest.members[i].bytes;
+}
+
+fn missing(devices: &[Box<dyn Device>], newest: &Superblock, number: usize) -> Error {
+    let named: Vec<_> = devices.iter().map(|device| device.name()).collect();
+    mismatch(format!(
+        "the volume on {} has {} devices: the {} of them is missing, name it too",
+        named.join(", "),
+        newest.members.len(),
+        ordinal(number + 1),
+    ))
+}
+
+fn ordinal(number: usize) -> String {
+    let ending = match (number % 10, number % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{number}{ending}")
+}
+
+fn check_length(device: &dyn Device, bytes: u64) -> Result<()> {
     if device.len() < bytes {
         return Err(mismatch(format!(
-            "{name} was truncated: it has {} bytes of {bytes}",
+            "{} was truncated: it has {} bytes of {bytes}",
+            device.name(),
             device.len()
         )));
     }

@@ -5,6 +5,7 @@
     reason = "the helpers of tests may panic as tests do"
 )]
 
+mod block_device;
 mod catalog;
 mod common;
 mod concurrency;

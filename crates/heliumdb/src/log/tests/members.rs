@@ -51,10 +51,13 @@ fn wrong_sets_of_devices_are_refused_by_name() {
     let (a, b) = (volume(3), volume(3));
     for (disks, name) in [
         (vec![&a[0], &a[1]], "missing"),
-        (vec![&a[1], &a[2]], "disk1 is device 2"),
-        (vec![&a[1], &a[0], &a[2]], "disk1"),
+        (vec![&a[1], &a[2]], "the 1st of them is missing"),
+        (vec![&a[2], &a[0]], "the 2nd of them is missing"),
         (vec![&a[0], &b[1], &a[2]], "disk1"),
-        (vec![&a[0], &a[1], &a[1]], "disk1"),
+        (
+            vec![&a[0], &a[1], &a[1]],
+            "disk1 and disk1 are both device 2",
+        ),
         (vec![&a[0], &a[1], &Disk::new("blank", 64 * MIB)], "blank"),
     ] {
         let (kind, message) = refused(&disks);

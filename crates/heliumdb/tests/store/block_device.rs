@@ -1,0 +1,99 @@
+//! Volumes on block devices: loop devices, where the machine lets the test make them.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use heliumdb::{ErrorKind, Volume, VolumeOptions};
+
+/// A loop device over a sparse file; detached when dropped.
+struct Loop {
+    node: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Loop {
+    /// `None` where there are no loop devices, or no right to make one.
+    fn attach(bytes: u64) -> Option<Self> {
+        let folder = tempfile::tempdir().ok()?;
+        let image = folder.path().join("image");
+        File::create(&image).ok()?.set_len(bytes).ok()?;
+        let made = Command::new("losetup")
+            .args(["-f", "--show"])
+            .arg(&image)
+            .output();
+        let made = made.ok().filter(|made| made.status.success());
+        let Some(made) = made else {
+            eprintln!("skipped: this machine makes no loop devices for this user");
+            return None;
+        };
+        let node = String::from_utf8(made.stdout).ok()?.trim().into();
+        Some(Self {
+            node,
+            _folder: folder,
+        })
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").arg("-d").arg(&self.node).status();
+    }
+}
+
+fn url(nodes: &[&Path]) -> String {
+    let nodes: Vec<_> = nodes
+        .iter()
+        .map(|node| node.display().to_string())
+        .collect();
+    format!("he://./{}", nodes.join(","))
+}
+
+#[test]
+fn a_volume_lives_on_block_devices() {
+    let (Some(first), Some(second)) = (Loop::attach(64 << 20), Loop::attach(96 << 20)) else {
+        return;
+    };
+    let both = url(&[&first.node, &second.node]);
+    let volume = Volume::open(&both, &VolumeOptions::default()).unwrap();
+    let items = volume.create_datastore(b"items", b"").unwrap();
+    for n in 0..20_000u32 {
+        items.put(&n.to_be_bytes(), &[7; 1000]).unwrap();
+    }
+    volume.flush().unwrap();
+    volume.close().unwrap();
+    drop(items);
+
+    // Device order does not matter.
+    let swapped = url(&[&second.node, &first.node]);
+    let volume = Volume::open(&swapped, &VolumeOptions::default()).unwrap();
+    let items = volume.datastore(b"items").unwrap();
+    assert_eq!(items.iter().count(), 20_000);
+    assert_eq!(items.get(&5u32.to_be_bytes()).unwrap().unwrap(), [7; 1000]);
+    volume.close().unwrap();
+    drop((volume, items));
+
+    let alone = Volume::open(&url(&[&first.node]), &VolumeOptions::default()).unwrap_err();
+    assert_eq!(alone.kind(), ErrorKind::DeviceMismatch, "{alone}");
+}
+
+#[test]
+fn a_foreign_block_device_is_left_alone() {
+    let Some(device) = Loop::attach(64 << 20) else {
+        return;
+    };
+    let foreign = vec![0xa5; 1 << 20];
+    std::fs::OpenOptions::new()
+        .write(true)
+        .open(&device.node)
+        .and_then(|mut node| std::io::Write::write_all(&mut node, &foreign))
+        .unwrap();
+    let refused = Volume::open(&url(&[&device.node]), &VolumeOptions::default()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::NotAVolume, "{refused}");
+    let mut head = vec![0; foreign.len()];
+    let mut node = File::open(&device.node).unwrap();
+    std::io::Read::read_exact(&mut node, &mut head).unwrap();
+    assert!(head == foreign, "the device was written to");
+}
