@@ -71,7 +71,10 @@ fn parse(url: &str) -> Result<Vec<Part<'_>>> {
         .map(|_| &url[5..])
         .ok_or_else(|| bad("must start with he://, as in he://./path,path"))?;
     // An empty host is this machine too, so `he:///a` is the path `/a`.
-    let Some(list) = rest.strip_prefix("./").or(rest.starts_with('/').then_some(rest)) else {
+    let Some(list) = rest
+        .strip_prefix("./")
+        .or(rest.starts_with('/').then_some(rest))
+    else {
         if rest.is_empty() || rest == "." {
             return Err(bad("names no device; write he://./path,path"));
         }

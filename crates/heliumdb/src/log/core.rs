@@ -6,9 +6,9 @@ use super::{
     Lsn,
     commit::{Flush, Group},
     ledger::Ledger,
+    segments::Appender,
     space::Space,
     table::Table,
-    writer::Appender,
 };
 use crate::{
     Error, ErrorKind, Result, VolumeId, VolumeOptions,
@@ -36,6 +36,7 @@ pub(crate) struct Core {
     pub(super) salt: Salt,
     pub(super) read_only: bool,
     pub(super) background: bool,
+    pub(super) may_have_threads: bool,
     pub(super) limit_bytes: u64,
     pub(super) cache_segments: usize,
     pub(super) epoch: AtomicU64,
@@ -57,7 +58,6 @@ pub(crate) struct Core {
     pub(super) wake: Condvar,
     pub(super) frames: AtomicU64,
     pub(super) syncs: AtomicU64,
-    pub(super) recovered_items: AtomicU64,
     pub(super) discarded_bytes: AtomicU64,
     /// Syncs asked for since the last segment was taken: whether writing ahead pays.
     pub(super) syncs_lately: AtomicU64,
@@ -88,6 +88,7 @@ impl Core {
             salt: Salt::of(superblock.volume),
             read_only: options.read_only,
             background: options.background_thread && !options.read_only,
+            may_have_threads: options.background_thread,
             limit_bytes: options.limit_bytes.unwrap_or(u64::MAX),
             cache_segments: (options.write_cache_bytes / segment_bytes).max(2) as usize,
             epoch: AtomicU64::new(superblock.epoch),
@@ -108,7 +109,6 @@ impl Core {
             wake: Condvar::new(),
             frames: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
-            recovered_items: AtomicU64::new(0),
             discarded_bytes: AtomicU64::new(0),
             syncs_lately: AtomicU64::new(0),
             devices,
@@ -143,10 +143,6 @@ impl Core {
 
     pub(crate) fn volume_id(&self) -> VolumeId {
         self.volume
-    }
-
-    pub(crate) fn segment_bytes(&self) -> u64 {
-        self.segment_bytes
     }
 
     pub(crate) fn end(&self) -> Lsn {

@@ -23,6 +23,15 @@ impl Space {
         (self.ready.len() + self.raw.len()) as u64
     }
 
+    /// Takes in a free segment.
+    pub(super) fn admit(&mut self, id: u64, written: bool) {
+        if written {
+            self.ready.push_back(id);
+        } else {
+            self.raw.push_back(id);
+        }
+    }
+
     pub(super) fn available(&self, usable: u64) -> u64 {
         self.free_segments() * usable + self.rest
     }

@@ -4,6 +4,7 @@ mod crash;
 mod disk;
 mod figures;
 mod members;
+mod sessions;
 mod space;
 mod store;
 
