@@ -1,3 +1,5 @@
+//! Whatever is encoded is decoded again, and no flipped bit goes unnoticed.
+
 use super::{frame::*, item, segment::*, superblock::*, *};
 use crate::limits::BLOCK_BYTES;
 use proptest::prelude::*;

@@ -88,7 +88,7 @@ impl Core {
         loop {
             {
                 let mut space = self.space.lock();
-                if space.available(self.usable()) >= self.reserve_bytes() + space.promised + cost {
+                if self.available(&space) >= self.reserve_bytes() + space.promised + cost {
                     space.promised += cost;
                     return Ok(Reservation::new(self.space.clone(), cost));
                 }
@@ -126,7 +126,7 @@ impl Core {
         loop {
             {
                 let space = self.space.lock();
-                let free = space.available(self.usable());
+                let free = self.available(&space);
                 let kept = match room {
                     Room::Open => self.reserve_bytes() + space.promised,
                     Room::Reserve => space.promised,
@@ -214,7 +214,7 @@ impl Core {
         if let Some(current) = appender.current.as_mut().filter(|_| pad) {
             current.offset = current.offset.next_multiple_of(BLOCK_BYTES);
             current.writer.publish(current.offset);
-            self.space.lock().rest = self.rest(current.offset);
+            self.rest.store(self.rest(current.offset), Relaxed);
         }
         let end = self.position(&appender);
         self.end.store(end, Release);

@@ -42,6 +42,8 @@ pub(crate) struct Core {
     pub(super) epoch: AtomicU64,
     pub(super) table: Table,
     pub(super) space: Arc<Mutex<Space>>,
+    /// Room left in the segment being filled. Changes under the appender's lock only.
+    pub(super) rest: AtomicU64,
     pub(super) superblock: Mutex<Superblock>,
     /// Held while files are made longer, so that no segment is counted twice.
     growing: Mutex<()>,
@@ -94,6 +96,7 @@ impl Core {
             epoch: AtomicU64::new(superblock.epoch),
             table: Table::new(segments_max),
             space: Arc::default(),
+            rest: AtomicU64::new(0),
             superblock: Mutex::new(superblock),
             growing: Mutex::default(),
             appender: Mutex::new(Appender::new(1)),
@@ -128,6 +131,11 @@ impl Core {
     /// Where a segment starts.
     pub(super) fn segment_place(&self, segment: u64) -> (usize, u64) {
         self.place(segment * self.segment_bytes)
+    }
+
+    /// Room for frames: in free segments, and in the one being filled.
+    pub(super) fn available(&self, space: &Space) -> u64 {
+        space.free_segments() * self.usable() + self.rest.load(Relaxed)
     }
 
     /// Bytes of a segment that frames can use.

@@ -201,7 +201,7 @@ impl Core {
         }
         current.offset += len;
         current.writer.publish(current.offset);
-        self.space.lock().rest = self.rest(current.offset);
+        self.rest.store(self.rest(current.offset), Relaxed);
         self.frames.fetch_add(1, Relaxed);
         hash
     }

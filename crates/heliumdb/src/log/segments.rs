@@ -94,7 +94,7 @@ impl Core {
             .writer
             .publish(current.offset.next_multiple_of(BLOCK_BYTES).min(size));
         current.writer.seal();
-        self.space.lock().rest = 0;
+        self.rest.store(0, Relaxed);
         self.end
             .store((current.sequence + 1) * self.segment_bytes, Release);
         if let Some(segment) = self.table.get(current.segment) {
@@ -146,7 +146,7 @@ impl Core {
             offset: SEGMENT_HEADER_BYTES,
             writer,
         };
-        self.space.lock().rest = self.rest(current.offset);
+        self.rest.store(self.rest(current.offset), Relaxed);
         appender.current = Some(current);
         Ok(())
     }

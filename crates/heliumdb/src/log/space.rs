@@ -14,8 +14,6 @@ pub(super) struct Space {
     /// Free, not (or not wholly) written ahead.
     pub(super) raw: VecDeque<u64>,
     pub(super) promised: u64,
-    /// Room left in the segment being filled.
-    pub(super) rest: u64,
 }
 
 impl Space {
@@ -30,10 +28,6 @@ impl Space {
         } else {
             self.raw.push_back(id);
         }
-    }
-
-    pub(super) fn available(&self, usable: u64) -> u64 {
-        self.free_segments() * usable + self.rest
     }
 }
 

@@ -85,7 +85,7 @@ fn settle(core: &Core, headers: &Headers, tail: &Tail) -> Result<()> {
             if let Some(segment) = core.table.get(last.header.segment) {
                 segment.state.store(FILLING, Release);
             }
-            core.space.lock().rest = core.rest(last.offset);
+            core.rest.store(core.rest(last.offset), Relaxed);
             Some(last)
         }
         Ending::Known | Ending::Torn(_) => {

@@ -1,3 +1,5 @@
+//! Power cuts and damage: what was synced is found, and what is damaged is named.
+
 use super::*;
 use crate::{ErrorKind, device::Device};
 use rand::{Rng, SeedableRng, rngs::SmallRng};

@@ -3,6 +3,7 @@
 mod crash;
 mod disk;
 mod figures;
+mod guards;
 mod members;
 mod sessions;
 mod space;
