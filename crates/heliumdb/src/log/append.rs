@@ -171,10 +171,10 @@ impl Core {
                 .map_err(|_| e)
         })?;
         let needed = frame::HEADER_BYTES + payload.len();
-        while !appender
+        while appender
             .current
             .as_ref()
-            .is_some_and(|c| self.rest(c.offset) as usize >= needed)
+            .is_none_or(|c| self.rest(c.offset) < needed as u64)
         {
             self.next_segment(&mut appender)?;
         }
