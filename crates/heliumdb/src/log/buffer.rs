@@ -21,6 +21,8 @@ use std::{
 pub(super) struct SegmentBuffer {
     bytes: NonNull<u8>,
     len: usize,
+    /// Bytes below are on the device only.
+    from: usize,
     published: AtomicUsize,
     sealed: AtomicBool,
 }
@@ -36,6 +38,11 @@ impl SegmentBuffer {
         let len = self.published.load(Ordering::Acquire);
         // SAFETY: `len` is at most the allocation's length, and the writer is done with these bytes.
         unsafe { std::slice::from_raw_parts(self.bytes.as_ptr(), len) }
+    }
+
+    /// Whether the byte at `at` is here, once it is published.
+    pub(super) fn holds(&self, at: usize) -> bool {
+        at >= self.from
     }
 
     /// Whether nothing will be published any more.
@@ -62,8 +69,9 @@ impl Drop for SegmentBuffer {
 pub(super) struct BufferWriter(Arc<SegmentBuffer>);
 
 impl BufferWriter {
-    /// A zeroed buffer.
-    pub(super) fn new(len: usize) -> Self {
+    /// A zeroed buffer for a segment that is filled from byte `from` on.
+    pub(super) fn new(len: usize, from: usize) -> Self {
+        assert!(from <= len, "a segment filled from behind its end");
         let layout = SegmentBuffer::layout(len);
         // SAFETY: the layout's size is not zero.
         let bytes = unsafe { alloc_zeroed(layout) };
@@ -73,7 +81,8 @@ impl BufferWriter {
         Self(Arc::new(SegmentBuffer {
             bytes,
             len,
-            published: AtomicUsize::new(0),
+            from,
+            published: AtomicUsize::new(from),
             sealed: AtomicBool::new(false),
         }))
     }
