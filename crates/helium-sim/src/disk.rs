@@ -214,10 +214,6 @@ impl Device for SimDevice {
         })
     }
 
-    fn discard(&self, _offset: u64, _bytes: u64) -> io::Result<()> {
-        Ok(())
-    }
-
     fn len(&self) -> u64 {
         self.with(|inner, disk| inner.disks[disk].medium.len())
     }
