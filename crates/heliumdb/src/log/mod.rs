@@ -13,6 +13,7 @@ mod ledger;
 mod open;
 mod place;
 mod pointer;
+mod pool;
 mod reader;
 mod recovery;
 mod segments;

@@ -124,7 +124,11 @@ impl Core {
         appender.next_sequence += 1;
         segment.begin(sequence, epoch, FILLING);
         let generation = segment.generation.fetch_add(2, Relaxed) + 1;
-        let writer = BufferWriter::new(self.segment_bytes as usize, SEGMENT_HEADER_BYTES);
+        let writer = BufferWriter::new(
+            &self.pool,
+            self.segment_bytes as usize,
+            SEGMENT_HEADER_BYTES,
+        );
         segment.set_buffer(Some(writer.share()));
         let header = SegmentHeader {
             state: State::InUse,
@@ -190,7 +194,7 @@ impl Core {
 
     fn take_up(&self, appender: &mut Appender, last: &Last) {
         let id = last.header.segment;
-        let writer = BufferWriter::new(self.segment_bytes as usize, last.offset);
+        let writer = BufferWriter::new(&self.pool, self.segment_bytes as usize, last.offset);
         if let Some(segment) = self.table.get(id) {
             segment.set_buffer(Some(writer.share()));
         }
