@@ -143,7 +143,7 @@ impl Device for SimDevice {
 
     fn read_at_uncached(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         assert!(
-            offset % 4096 == 0 && buffer.len() % 4096 == 0,
+            offset.is_multiple_of(4096) && buffer.len().is_multiple_of(4096),
             "an uncached read of {} bytes at {offset} is not aligned",
             buffer.len()
         );
@@ -212,10 +212,6 @@ impl Device for SimDevice {
             inner.keep_record();
             result
         })
-    }
-
-    fn discard(&self, _offset: u64, _bytes: u64) -> io::Result<()> {
-        Ok(())
     }
 
     fn len(&self) -> u64 {

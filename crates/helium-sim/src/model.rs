@@ -110,8 +110,13 @@ impl Model {
     ) -> Outcome<()> {
         let nothing = Vec::new();
         let versions = self.places[place].get(key).unwrap_or(&nothing);
+        let is_present = || Ok(seen(versions, Some(view))?.is_some());
+        if mode == Mode::Absent {
+            // A duplicate is told before a conflict, as WiredTiger's own tables do it.
+            check_mode(mode, is_present)?;
+        }
         check_conflict(versions, view)?;
-        check_mode(mode, || Ok(seen(versions, Some(view))?.is_some()))?;
+        check_mode(mode, is_present)?;
         let versions = self.places[place].entry(key.to_vec()).or_default();
         if let Some(head) = versions.first_mut()
             && head.owner == view.own()
@@ -299,10 +304,8 @@ fn seen(versions: &[Version], view: Option<&dyn View>) -> Outcome<Option<Value>>
 }
 
 fn sees(version: &Version, view: &dyn View) -> bool {
-    version.owner == view.own() && version.owner != 0
-        || view.isolation() == Isolation::ReadUncommitted
-        || version.owner == 0
-        || view.sees(version.owner)
+    let always = version.owner == 0 || version.owner == view.own();
+    always || view.isolation() == Isolation::ReadUncommitted || view.sees(version.owner)
 }
 
 /// Visible, says the keeper, but not resolved: its transaction is prepared.

@@ -179,15 +179,6 @@ impl Device for FileDevice {
         Ok(fdatasync(&self.file)?)
     }
 
-    fn discard(&self, offset: u64, bytes: u64) -> io::Result<()> {
-        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        match fallocate(&self.file, flags, offset, bytes) {
-            // A hint that this file system or device does not take.
-            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::NODEV | Errno::INVAL) => Ok(()),
-            result => Ok(result?),
-        }
-    }
-
     fn len(&self) -> u64 {
         self.len.load(Ordering::Acquire)
     }

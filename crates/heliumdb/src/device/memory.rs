@@ -46,10 +46,6 @@ impl Device for MemoryDevice {
         Ok(())
     }
 
-    fn discard(&self, _offset: u64, _bytes: u64) -> io::Result<()> {
-        Ok(())
-    }
-
     fn len(&self) -> u64 {
         self.len
     }

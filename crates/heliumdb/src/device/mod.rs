@@ -30,8 +30,6 @@ pub trait Device: Send + Sync {
     fn write_at(&self, buffer: &[u8], offset: u64) -> io::Result<()>;
     /// Returns when everything written before is durable.
     fn sync(&self) -> io::Result<()>;
-    /// Says that a range holds nothing of use. A hint: not an erasure.
-    fn discard(&self, offset: u64, bytes: u64) -> io::Result<()>;
     /// Current size in bytes.
     fn len(&self) -> u64;
     /// Whether the device has no bytes at all.

@@ -9,6 +9,7 @@ use super::{
 use crate::{VolumeId, limits::BLOCK_BYTES};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"HeSg");
+const WRITTEN: u8 = 1;
 const CHECKSUM_AT: usize = BLOCK_BYTES - 8;
 
 /// What a segment is used for.
@@ -38,6 +39,8 @@ pub(crate) struct SegmentHeader {
     pub end: u64,
     /// The highest position known durable when the slot was written.
     pub horizon: u64,
+    /// All of its blocks exist on the medium: a write to them changes no metadata.
+    pub written: bool,
 }
 
 impl SegmentHeader {
@@ -52,6 +55,7 @@ impl SegmentHeader {
         put(to, 0, &MAGIC.to_le_bytes());
         put(to, 4, &FORMAT_VERSION.to_le_bytes());
         to[6] = self.state as u8;
+        to[7] = if self.written { WRITTEN } else { 0 };
         put(to, 8, &self.generation.to_le_bytes());
         put(to, 16, &self.volume.0);
         put(to, 32, &self.segment.to_le_bytes());
@@ -96,8 +100,9 @@ impl SegmentHeader {
             chain: get_u64(bytes, 56),
             end: get_u64(bytes, 64),
             horizon: get_u64(bytes, 72),
+            written: bytes[7] & WRITTEN != 0,
         };
-        if header.segment != segment || header.slot() != slot {
+        if header.segment != segment || header.slot() != slot || bytes[7] & !WRITTEN != 0 {
             return Look::Bad;
         }
         Look::Good(header)

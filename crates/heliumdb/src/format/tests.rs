@@ -1,3 +1,5 @@
+//! Whatever is encoded is decoded again, and no flipped bit goes unnoticed.
+
 use super::{frame::*, item, segment::*, superblock::*, *};
 use crate::limits::BLOCK_BYTES;
 use proptest::prelude::*;
@@ -49,6 +51,7 @@ proptest! {
         let [generation, segment, sequence, epoch, chain, end, horizon] = numbers;
         let header = SegmentHeader {
             state: State::Ended, generation, volume: VolumeId([7; 16]), segment, sequence, epoch, chain, end, horizon,
+            written: bit.is_multiple_of(2),
         };
         let mut bytes = [0; BLOCK_BYTES];
         header.encode(&mut bytes, SALT);

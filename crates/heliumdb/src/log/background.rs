@@ -85,12 +85,17 @@ impl Core {
 
     /// Writes zeros over all of a free segment but its header.
     pub(super) fn write_zeros(&self, id: u64) -> Result<()> {
+        self.write_zeros_from(id, SEGMENT_HEADER_BYTES)
+    }
+
+    /// Writes zeros from byte `at` of a segment to its end.
+    pub(super) fn write_zeros_from(&self, id: u64, at: usize) -> Result<()> {
         let (device, start) = self.segment_place(id);
         let zeros = vec![0; ZEROS];
-        let mut at = SEGMENT_HEADER_BYTES as u64;
+        let mut at = at as u64;
         while at < self.segment_bytes {
             let n = (self.segment_bytes - at).min(ZEROS as u64);
-            // CRASH: a free segment with some zeros in it: its header says what it is.
+            // CRASH: a segment with some zeros where no log is: its header says what it is.
             match self.devices[device].write_at(&zeros[..n as usize], start + at) {
                 Ok(()) => at += n,
                 Err(e) if e.kind() == std::io::ErrorKind::StorageFull => {
@@ -196,12 +201,8 @@ impl Core {
             return;
         };
         segment.state.store(FREE, Release);
-        let mut space = self.space.lock();
-        if segment.written.load(Relaxed) {
-            space.ready.push_back(id);
-        } else {
-            space.raw.push_back(id);
-        }
+        let written = segment.written.load(Relaxed);
+        self.space.lock().admit(id, written);
     }
 
     /// Makes it durable that a segment holds nothing.
@@ -222,6 +223,7 @@ impl Core {
             chain: 0,
             end: 0,
             horizon: self.durable(),
+            written: self.table.get(id).is_some_and(|s| s.written.load(Relaxed)),
         };
         // CRASH: in use in both slots, or free in the newer: either is right, as nothing in
         // the segment is live. It is not written to before the sync.

@@ -7,20 +7,21 @@
     reason = "one writer and many readers share an allocation, split at a published length"
 )]
 
-use crate::limits::BLOCK_BYTES;
-use std::{
-    alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error},
-    ptr::NonNull,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+use super::pool::{Memory, Pool};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 /// What everybody may see of a segment's bytes.
 pub(super) struct SegmentBuffer {
-    bytes: NonNull<u8>,
+    /// There until it goes back to the pool.
+    memory: Option<Memory>,
+    pool: Arc<Pool>,
+    bytes: *mut u8,
     len: usize,
+    /// Bytes below are on the device only.
+    from: usize,
     published: AtomicUsize,
     sealed: AtomicBool,
 }
@@ -35,75 +36,121 @@ impl SegmentBuffer {
     pub(super) fn published(&self) -> &[u8] {
         let len = self.published.load(Ordering::Acquire);
         // SAFETY: `len` is at most the allocation's length, and the writer is done with these bytes.
-        unsafe { std::slice::from_raw_parts(self.bytes.as_ptr(), len) }
+        unsafe { std::slice::from_raw_parts(self.bytes, len) }
+    }
+
+    /// Whether the byte at `at` is here, once it is published.
+    pub(super) fn holds(&self, at: usize) -> bool {
+        at >= self.from
     }
 
     /// Whether nothing will be published any more.
     pub(super) fn sealed(&self) -> bool {
         self.sealed.load(Ordering::Acquire)
     }
-
-    fn layout(len: usize) -> Layout {
-        match Layout::from_size_align(len, BLOCK_BYTES) {
-            Ok(layout) => layout,
-            Err(_) => unreachable!("a segment is 1 or 8 MiB"),
-        }
-    }
 }
 
 impl Drop for SegmentBuffer {
     fn drop(&mut self) {
-        // SAFETY: allocated in `BufferWriter::new` with this layout, and nobody borrows it any more.
-        unsafe { dealloc(self.bytes.as_ptr(), Self::layout(self.len)) }
+        if let Some(memory) = self.memory.take() {
+            self.pool.give(memory);
+        }
     }
 }
 
 /// The one hand that fills a buffer.
-pub(super) struct BufferWriter(Arc<SegmentBuffer>);
+pub(super) struct BufferWriter {
+    buffer: Arc<SegmentBuffer>,
+    /// Bytes below hold what this segment's log says; those above, what was there before.
+    written: usize,
+}
 
 impl BufferWriter {
-    /// A zeroed buffer.
-    pub(super) fn new(len: usize) -> Self {
-        let layout = SegmentBuffer::layout(len);
-        // SAFETY: the layout's size is not zero.
-        let bytes = unsafe { alloc_zeroed(layout) };
-        let Some(bytes) = NonNull::new(bytes) else {
-            handle_alloc_error(layout)
-        };
-        Self(Arc::new(SegmentBuffer {
-            bytes,
-            len,
-            published: AtomicUsize::new(0),
-            sealed: AtomicBool::new(false),
-        }))
+    /// A buffer for a segment that is filled from byte `from` on.
+    pub(super) fn new(pool: &Arc<Pool>, len: usize, from: usize) -> Self {
+        assert!(from <= len, "a segment filled from behind its end");
+        let memory = pool.take(len);
+        Self {
+            buffer: Arc::new(SegmentBuffer {
+                bytes: memory.as_ptr(),
+                len: memory.len(),
+                memory: Some(memory),
+                pool: Arc::clone(pool),
+                from,
+                published: AtomicUsize::new(from),
+                sealed: AtomicBool::new(false),
+            }),
+            written: from,
+        }
     }
 
     pub(super) fn share(&self) -> Arc<SegmentBuffer> {
-        Arc::clone(&self.0)
+        Arc::clone(&self.buffer)
     }
 
     /// The `len` bytes at `at`, not yet published.
     pub(super) fn at(&mut self, at: usize, len: usize) -> &mut [u8] {
-        let published = self.0.published.load(Ordering::Relaxed);
+        let published = self.buffer.published.load(Ordering::Relaxed);
         assert!(
-            at >= published && len <= self.0.len && at <= self.0.len - len,
+            at >= published && len <= self.buffer.len && at <= self.buffer.len - len,
             "a write outside the open part"
         );
+        self.fill(at);
+        self.written = self.written.max(at + len);
         // SAFETY: in bounds, above what readers see, and `&mut self` is the only writer.
-        unsafe { std::slice::from_raw_parts_mut(self.0.bytes.as_ptr().add(at), len) }
+        unsafe { std::slice::from_raw_parts_mut(self.buffer.bytes.add(at), len) }
     }
 
-    /// Lets everybody see the bytes below `end`.
+    /// Zeros what was not written below `end`.
+    fn fill(&mut self, end: usize) {
+        if end > self.written {
+            // SAFETY: in bounds as the callers have checked, above what readers see, and
+            // `&mut self` is the only writer.
+            unsafe {
+                self.buffer
+                    .bytes
+                    .add(self.written)
+                    .write_bytes(0, end - self.written);
+            }
+            self.written = end;
+        }
+    }
+
+    /// Lets everybody see the bytes below `end`; where nothing was written, they are zero.
     pub(super) fn publish(&mut self, end: usize) {
         assert!(
-            end <= self.0.len && end >= self.0.published.load(Ordering::Relaxed),
+            end <= self.buffer.len && end >= self.buffer.published.load(Ordering::Relaxed),
             "published bytes only grow"
         );
-        self.0.published.store(end, Ordering::Release);
+        self.fill(end);
+        self.buffer.published.store(end, Ordering::Release);
     }
 
     /// Nothing more comes.
     pub(super) fn seal(&mut self) {
-        self.0.sealed.store(true, Ordering::Release);
+        self.buffer.sealed.store(true, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_buffer_held_before_is_never_published() {
+        let pool = Arc::new(Pool::default());
+        let mut first = BufferWriter::new(&pool, 1 << 20, 0);
+        first.at(0, 1 << 20).fill(7);
+        first.publish(1 << 20);
+        drop(first);
+        let mut second = BufferWriter::new(&pool, 1 << 20, 0);
+        second.at(100, 50).fill(1);
+        second.publish(4096);
+        let shared = second.share();
+        let bytes = shared.published();
+        assert_eq!(bytes.len(), 4096);
+        assert!(bytes[..100].iter().all(|&byte| byte == 0));
+        assert!(bytes[100..150].iter().all(|&byte| byte == 1));
+        assert!(bytes[150..].iter().all(|&byte| byte == 0));
     }
 }

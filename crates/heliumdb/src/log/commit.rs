@@ -43,6 +43,19 @@ impl Active {
         }
     }
 
+    /// A segment that an earlier session filled up to `flushed`; its header is durable.
+    pub(super) fn resumed(
+        header: SegmentHeader,
+        buffer: Arc<SegmentBuffer>,
+        flushed: usize,
+    ) -> Self {
+        Self {
+            flushed,
+            stage: Stage::Copied,
+            ..Self::new(header, buffer)
+        }
+    }
+
     fn is_written(&self) -> bool {
         self.buffer
             .as_ref()
@@ -179,6 +192,27 @@ impl Core {
             active.stage = Stage::Durable;
         }
         Ok(())
+    }
+
+    /// Says in the header of the segment being filled how far the log goes: from then on, all
+    /// below is known to have been durable, and nothing was written behind it.
+    pub(super) fn mark_end(&self) -> Result<()> {
+        let flush = self.flush.lock();
+        let end = self.durable();
+        let Some(active) = flush.active.back().filter(|a| a.stage == Stage::Copied) else {
+            return Ok(());
+        };
+        let Some(segment) = self.table.get(active.header.segment) else {
+            return Ok(());
+        };
+        // CRASH: old, new or torn slot. With the old one the end is found by reading, as
+        // after a crash; all of the log is durable either way.
+        self.write_header(&SegmentHeader {
+            generation: segment.generation.fetch_add(1, Relaxed) + 1,
+            horizon: end,
+            ..active.header
+        })?;
+        self.sync_device(self.segment_place(active.header.segment).0)
     }
 
     /// Whether nothing of the segment's present use remains to be written.

@@ -6,9 +6,10 @@ use super::{
     Lsn,
     commit::{Flush, Group},
     ledger::Ledger,
+    pool::Pool,
+    segments::Appender,
     space::Space,
     table::Table,
-    writer::Appender,
 };
 use crate::{
     Error, ErrorKind, Result, VolumeId, VolumeOptions,
@@ -36,16 +37,20 @@ pub(crate) struct Core {
     pub(super) salt: Salt,
     pub(super) read_only: bool,
     pub(super) background: bool,
+    pub(super) may_have_threads: bool,
     pub(super) limit_bytes: u64,
     pub(super) cache_segments: usize,
     pub(super) epoch: AtomicU64,
     pub(super) table: Table,
     pub(super) space: Arc<Mutex<Space>>,
+    /// Room left in the segment being filled. Changes under the appender's lock only.
+    pub(super) rest: AtomicU64,
     pub(super) superblock: Mutex<Superblock>,
     /// Held while files are made longer, so that no segment is counted twice.
     growing: Mutex<()>,
     pub(super) appender: Mutex<Appender>,
     pub(super) flush: Mutex<Flush>,
+    pub(super) pool: Arc<Pool>,
     pub(super) group: Group,
     pub(super) ledger: Mutex<Ledger>,
     pub(super) end: AtomicU64,
@@ -57,7 +62,6 @@ pub(crate) struct Core {
     pub(super) wake: Condvar,
     pub(super) frames: AtomicU64,
     pub(super) syncs: AtomicU64,
-    pub(super) recovered_items: AtomicU64,
     pub(super) discarded_bytes: AtomicU64,
     /// Syncs asked for since the last segment was taken: whether writing ahead pays.
     pub(super) syncs_lately: AtomicU64,
@@ -88,15 +92,18 @@ impl Core {
             salt: Salt::of(superblock.volume),
             read_only: options.read_only,
             background: options.background_thread && !options.read_only,
+            may_have_threads: options.background_thread,
             limit_bytes: options.limit_bytes.unwrap_or(u64::MAX),
             cache_segments: (options.write_cache_bytes / segment_bytes).max(2) as usize,
             epoch: AtomicU64::new(superblock.epoch),
             table: Table::new(segments_max),
             space: Arc::default(),
+            rest: AtomicU64::new(0),
             superblock: Mutex::new(superblock),
             growing: Mutex::default(),
             appender: Mutex::new(Appender::new(1)),
             flush: Mutex::default(),
+            pool: Arc::default(),
             group: Group::default(),
             ledger: Mutex::default(),
             end: AtomicU64::new(0),
@@ -108,7 +115,6 @@ impl Core {
             wake: Condvar::new(),
             frames: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
-            recovered_items: AtomicU64::new(0),
             discarded_bytes: AtomicU64::new(0),
             syncs_lately: AtomicU64::new(0),
             devices,
@@ -130,6 +136,11 @@ impl Core {
         self.place(segment * self.segment_bytes)
     }
 
+    /// Room for frames: in free segments, and in the one being filled.
+    pub(super) fn available(&self, space: &Space) -> u64 {
+        space.free_segments() * self.usable() + self.rest.load(Relaxed)
+    }
+
     /// Bytes of a segment that frames can use.
     pub(super) fn usable(&self) -> u64 {
         self.segment_bytes - SEGMENT_HEADER_BYTES as u64 - frame::HEADER_BYTES as u64
@@ -143,10 +154,6 @@ impl Core {
 
     pub(crate) fn volume_id(&self) -> VolumeId {
         self.volume
-    }
-
-    pub(crate) fn segment_bytes(&self) -> u64 {
-        self.segment_bytes
     }
 
     pub(crate) fn end(&self) -> Lsn {

@@ -17,8 +17,6 @@ pub(super) struct Ledger {
     spans: HashMap<u64, Vec<u64>>,
     /// Prepared batches without a resolve record.
     prepared: HashMap<GlobalTxn, u64>,
-    /// Segments of decisions that other volumes may still ask for.
-    decisions: HashMap<GlobalTxn, u64>,
     /// Long values: where their pieces are.
     pub(super) chunks: HashMap<u64, Box<[Location]>>,
 }
@@ -41,24 +39,9 @@ impl Ledger {
         self.pin(home, batch, segment_bytes);
     }
 
-    pub(super) fn resolved(
-        &mut self,
-        global: GlobalTxn,
-        home: u64,
-        decides: bool,
-        segment_bytes: u64,
-    ) {
+    pub(super) fn resolved(&mut self, global: GlobalTxn, home: u64, segment_bytes: u64) {
         if let Some(batch) = self.prepared.remove(&global) {
             self.pin(home, batch, segment_bytes);
-        }
-        if decides && self.decisions.insert(global, home).is_none() {
-            *self.pins.entry(home).or_default() += 1;
-        }
-    }
-
-    pub(super) fn forget(&mut self, global: GlobalTxn) {
-        if let Some(home) = self.decisions.remove(&global) {
-            self.unpin(home);
         }
     }
 

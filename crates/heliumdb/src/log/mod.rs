@@ -3,6 +3,7 @@
 //! Invariant: what [`Log::sync_to`] acknowledged is found again by [`Log::open`], as a
 //! prefix of what was appended; anything behind the end of the log never comes back.
 
+mod append;
 mod background;
 mod batch;
 mod buffer;
@@ -10,15 +11,17 @@ mod commit;
 mod core;
 mod ledger;
 mod open;
+mod place;
 mod pointer;
+mod pool;
 mod reader;
 mod recovery;
+mod segments;
 mod space;
 mod table;
 #[cfg(test)]
 mod tests;
 mod walk;
-mod writer;
 
 pub(crate) use batch::Batch;
 pub(crate) use core::Core;
@@ -78,12 +81,9 @@ pub(crate) struct ReplayItem<'a> {
     pub seq: u64,
     pub overtakes: bool,
     pub tombstone: bool,
-    /// The value is a list of chunks; [`Log::read`] gives the value itself.
-    pub indirect: bool,
     pub key: &'a [u8],
-    pub value: &'a [u8],
+    /// Where [`Log::read`] finds its value.
     pub location: Location,
-    pub lsn: Lsn,
 }
 
 /// Who hears what recovery finds. Only batches that are complete and not cancelled are
@@ -111,7 +111,6 @@ pub(crate) struct LogStats {
     pub live_bytes: u64,
     pub frames: u64,
     pub syncs: u64,
-    pub recovered_items: u64,
     pub discarded_bytes: u64,
 }
 
@@ -144,7 +143,9 @@ impl Log {
         } else {
             let synced = self.core.sync_to(self.core.end());
             // Once more for the copy of a segment header, which follows the first sync.
-            synced.and_then(|()| self.core.flush(true))
+            synced
+                .and_then(|()| self.core.flush(true))
+                .and_then(|()| self.core.mark_end())
         };
         if !self.core.closed.swap(true, AcqRel) {
             self.core.devices.iter().for_each(|device| device.release());
@@ -208,7 +209,6 @@ impl Core {
             live_bytes: live.sum(),
             frames: self.frames.load(Relaxed),
             syncs: self.syncs.load(Relaxed),
-            recovered_items: self.recovered_items.load(Relaxed),
             discarded_bytes: self.discarded_bytes.load(Relaxed),
         }
     }

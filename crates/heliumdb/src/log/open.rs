@@ -76,9 +76,8 @@ impl Log {
         core.sync_all()?;
         core.space.lock().raw.extend(core.all_segments());
         if grows {
-            while core.space.lock().available(core.usable())
-                < core.reserve_bytes() + 2 * core.usable()
-            {
+            let least = core.reserve_bytes() + 2 * core.usable();
+            while core.space.lock().free_segments() * core.usable() < least {
                 if !core.grow()? {
                     return Err(Error::new(
                         ErrorKind::VolumeFull,

@@ -88,7 +88,7 @@ impl Core {
         let Some(segment) = self.table.get(id) else {
             return Ok(false);
         };
-        if let Some(buffer) = segment.buffer(guard) {
+        if let Some(buffer) = segment.buffer(guard).filter(|b| b.holds(within)) {
             let bytes = buffer.published();
             // These bytes were never on a device: they need no checksum.
             return match bytes

@@ -14,8 +14,6 @@ pub(super) struct Space {
     /// Free, not (or not wholly) written ahead.
     pub(super) raw: VecDeque<u64>,
     pub(super) promised: u64,
-    /// Room left in the segment being filled.
-    pub(super) rest: u64,
 }
 
 impl Space {
@@ -23,8 +21,13 @@ impl Space {
         (self.ready.len() + self.raw.len()) as u64
     }
 
-    pub(super) fn available(&self, usable: u64) -> u64 {
-        self.free_segments() * usable + self.rest
+    /// Takes in a free segment.
+    pub(super) fn admit(&mut self, id: u64, written: bool) {
+        if written {
+            self.ready.push_back(id);
+        } else {
+            self.raw.push_back(id);
+        }
     }
 }
 

@@ -18,14 +18,13 @@ use crate::{
 pub(super) enum Step {
     Frame {
         header: FrameHeader,
-        at: usize,
         payload: std::ops::Range<usize>,
         prefix_len: usize,
     },
     /// The segment's log is complete.
     Sealed,
     /// No valid frame here.
-    Broken { at: usize, found: &'static str },
+    Broken { found: &'static str },
 }
 
 /// Walks the frames of one segment's image.
@@ -36,6 +35,8 @@ pub(super) struct Walk<'a> {
     pub(super) at: usize,
     /// Hash of the frame header before `at`.
     pub(super) chain: u64,
+    /// Epoch of the frame before `at`. It rises where a later session went on.
+    pub(super) epoch: u64,
 }
 
 impl<'a> Walk<'a> {
@@ -46,11 +47,13 @@ impl<'a> Walk<'a> {
             salt,
             at: SEGMENT_HEADER_BYTES,
             chain: segment.chain,
+            epoch: segment.epoch,
         }
     }
 
-    pub(super) fn base_lsn(&self) -> u64 {
-        self.segment.sequence * self.image.len() as u64
+    /// The position of `at`.
+    pub(super) fn lsn(&self) -> u64 {
+        self.segment.sequence * self.image.len() as u64 + self.at as u64
     }
 
     pub(super) fn next(&mut self) -> Result<Step> {
@@ -61,14 +64,16 @@ impl<'a> Walk<'a> {
             return Ok(Step::Sealed);
         }
         let at = self.at;
-        let broken = |found| Ok(Step::Broken { at, found });
+        let broken = |found| Ok(Step::Broken { found });
         let (header, hash) = match FrameHeader::decode(&self.image[at..], self.salt) {
             Look::Good(good) => good,
             Look::Newer(version) => return Err(newer("a log frame", version)),
             Look::Blank => return broken("nothing"),
             Look::Bad => return broken("bytes that are no frame header"),
         };
-        if header.lsn != self.base_lsn() + at as u64 || header.epoch != self.segment.epoch {
+        // A session goes on at a block, with a frame that chains like any other.
+        let goes_on = header.epoch > self.epoch && at.is_multiple_of(BLOCK_BYTES);
+        if header.lsn != self.lsn() || !(header.epoch == self.epoch || goes_on) {
             return broken("a frame from an earlier use of the place");
         }
         if header.chain != self.chain {
@@ -83,13 +88,13 @@ impl<'a> Walk<'a> {
             return broken("a frame whose contents do not match their checksums");
         };
         self.chain = hash;
+        self.epoch = header.epoch;
         self.at = start + payload.len();
         if header.kind == Kind::Seal {
             return Ok(Step::Sealed);
         }
         Ok(Step::Frame {
             header,
-            at,
             payload: start..self.at,
             prefix_len,
         })
@@ -132,7 +137,7 @@ pub(super) fn survivors(
     for at in (at.next_multiple_of(ITEM_ALIGN)..image.len()).step_by(ITEM_ALIGN) {
         if let Look::Good((header, _)) = FrameHeader::decode(&image[at..], salt)
             && header.lsn == base + at as u64
-            && header.epoch == segment.epoch
+            && header.epoch >= segment.epoch
         {
             horizon = horizon.max(header.horizon);
             bytes += frame::HEADER_BYTES as u64 + u64::from(header.payload_len);

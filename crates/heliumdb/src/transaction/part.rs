@@ -80,6 +80,7 @@ impl Part {
     ) -> Result<()> {
         check_lengths(key, change)?;
         self.volume.check_writable()?;
+        let needed_bytes = self.needed_bytes;
         self.reserve(key, change)?;
         let tree = self.enter(datastore)?;
         let payload_bytes = match change {
@@ -97,7 +98,7 @@ impl Part {
                 Err(why) => (word, Err(why)),
             }
         })?;
-        if let Some((held, founded)) = linked {
+        if let Linked::New { held, founded } = linked {
             let start = self.keys.len();
             self.keys.extend_from_slice(key);
             self.writes.push(Write {
@@ -106,6 +107,9 @@ impl Part {
                 held,
                 founded,
             });
+        } else if let Linked::Changed { grown } = linked {
+            // The item is counted already; only a longer value takes more room.
+            self.needed_bytes = needed_bytes.saturating_add_signed(grown.max(0) as i64);
         }
         Ok(())
     }
@@ -301,8 +305,16 @@ pub(crate) fn value_too_long(bytes: usize) -> Error {
     )
 }
 
+/// What a write did to its slot.
+enum Linked {
+    /// It linked a version; `founded` if that made a chain of a plain slot.
+    New { held: Held, founded: bool },
+    /// It changed the transaction's own version, whose value grew by so many bytes.
+    Changed { grown: isize },
+}
+
 /// Does a write under the leaf's latch: conflict, existence, then the new head. Returns the
-/// slot's new word, and the version with whether it founded the chain, if there is a new one.
+/// slot's new word.
 fn link(
     volume: &Shared,
     word: Word,
@@ -311,7 +323,7 @@ fn link(
     change: Change<'_>,
     mode: Mode,
     guard: &Guard,
-) -> Result<(Word, Option<(Held, bool)>)> {
+) -> Result<(Word, Linked)> {
     // As WiredTiger's own tables do it: a duplicate is told before a conflict, but that an item is
     // missing only after one, so that an item which someone else has just made is not missed.
     if mode == Mode::Absent {
@@ -322,29 +334,27 @@ fn link(
         check_mode(word, view, mode, guard)?;
     }
     if let Some(own) = chain::own_head(word, owner, guard) {
-        if let Some(payload) = payload(change, false) {
-            volume
-                .unsettled
-                .add_bytes(own.payload.replace(payload, guard));
-        }
-        return Ok((word, None));
+        // A reservation of what the transaction has written already says nothing new.
+        let grown = match change {
+            Change::Reserve => 0,
+            _ => own.payload.replace(payload(change), guard),
+        };
+        volume.unsettled.add_bytes(grown);
+        return Ok((word, Linked::Changed { grown }));
     }
-    let Some(payload) = payload(change, true) else {
-        return Ok((word, None));
-    };
     let word = volume.unsettled.trim(word, &volume.log, guard);
     let founded = !matches!(word.slot(), Slot::Chain(_));
     let (head, held) = chain::link(
         word,
         owner,
         volume.next_sequence(),
-        payload,
+        payload(change),
         State::Unresolved,
         guard,
     );
     let bytes = VERSION_BYTES + held.version().payload_bytes();
     volume.unsettled.add_bytes(bytes as isize);
-    Ok((head, Some((held, founded))))
+    Ok((head, Linked::New { held, founded }))
 }
 
 fn check_mode(word: Word, view: &dyn View, mode: Mode, guard: &Guard) -> Result<()> {
@@ -363,12 +373,10 @@ fn check_mode(word: Word, view: &dyn View, mode: Mode, guard: &Guard) -> Result<
     }
 }
 
-/// The payload of a change; reserving an item that the transaction has written already says
-/// nothing new.
-fn payload(change: Change<'_>, fresh: bool) -> Option<Payload> {
+fn payload(change: Change<'_>) -> Payload {
     match change {
-        Change::Put(value) => Some(Payload::bytes(value)),
-        Change::Remove => Some(Payload::tombstone()),
-        Change::Reserve => fresh.then(Payload::reserve),
+        Change::Put(value) => Payload::bytes(value),
+        Change::Remove => Payload::tombstone(),
+        Change::Reserve => Payload::reserve(),
     }
 }

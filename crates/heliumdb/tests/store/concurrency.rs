@@ -112,9 +112,7 @@ fn bank(test: &'static str, volumes: usize) {
         });
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
-                opened
-                    .iter()
-                    .for_each(|volume| drop(volume.settle(&*keeper)));
+                opened.iter().for_each(|volume| _ = volume.settle(&*keeper));
                 std::thread::yield_now();
             }
         });

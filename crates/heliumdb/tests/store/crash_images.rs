@@ -6,7 +6,9 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use helium_sim::{Driver, DriverOptions, History, Machine, Recorded, State, seed};
+use helium_sim::{
+    Driver, DriverOptions, Fault, FaultKind, History, Machine, On, Recorded, State, seed,
+};
 use rand::{Rng, rngs::SmallRng, seq::IndexedRandom};
 
 use crate::common::{driver_options, in_parallel};
@@ -28,28 +30,37 @@ impl Deeds {
         Self { histories, states }
     }
 
-    /// `found` is what may be left when `note` was the last note.
-    fn check(&self, note: &[u64], found: &[State]) {
+    /// `found` is what may be left when `note` was the last note; otherwise, why it is not.
+    fn judge(&self, note: &[u64], found: &[State]) -> Result<(), String> {
         let volumes = self.histories.len();
         let mut prefixes = Vec::new();
         for (volume, found) in found.iter().enumerate() {
             let (acknowledged, begun) = (note[volume] as usize, note[volumes + volume] as usize);
             let states = &self.states[volume];
             let possible = History::prefixes(states, acknowledged, begun, found);
-            assert!(
-                !possible.is_empty(),
-                "volume {volume}: what is left is no prefix with all {acknowledged} acknowledged of {begun} events: \
-                 it is prefix {:?}; from the acknowledged ones on, {}; from all, {}",
-                History::prefixes(states, 0, states.len() - 1, found),
-                helium_sim::difference(&states[acknowledged], found),
-                helium_sim::difference(&states[begun], found),
-            );
+            if possible.is_empty() {
+                return Err(format!(
+                    "volume {volume}: what is left is no prefix with all {acknowledged} acknowledged of {begun} \
+                     events: it is prefix {:?}; from the acknowledged ones on, {}; from all, {}",
+                    History::prefixes(states, 0, states.len() - 1, found),
+                    helium_sim::difference(&states[acknowledged], found),
+                    helium_sim::difference(&states[begun], found),
+                ));
+            }
             prefixes.push(possible);
         }
-        assert!(
-            History::agree(&self.histories, &prefixes),
+        if History::agree(&self.histories, &prefixes) {
+            return Ok(());
+        }
+        Err(format!(
             "a transaction over both volumes is on one only: prefixes {prefixes:?}"
-        );
+        ))
+    }
+
+    fn check(&self, note: &[u64], found: &[State]) {
+        if let Err(why) = self.judge(note, found) {
+            panic!("{why}");
+        }
     }
 }
 
@@ -158,4 +169,43 @@ fn a_killed_process_leaves_a_prefix() {
             deeds.check(&note, &recover(&machine, &options));
         }
     });
+}
+
+/// Runs a driver on a machine with a planted `fault`, and says whether any crash shows it.
+fn is_found_out(seed: u64, fault: Fault) -> bool {
+    let (disks, options) = driver_options();
+    let machine = Machine::new(seed, &disks);
+    let driver = Driver::create(&machine, options.clone(), seed).expect("create");
+    machine.plan(fault);
+    let (deeds, records) = work(driver, &machine);
+    let mut rng = seed::rng(seed);
+    (0..300).any(|_| {
+        let record = records.choose(&mut rng).expect("some were made");
+        let machine = Machine::with_images(seed, record.crash(&mut rng));
+        match Driver::recover(&machine, &options) {
+            Ok(found) => deeds.judge(&record.note, &found).is_err(),
+            Err(_) => true,
+        }
+    })
+}
+
+/// The tests above would notice a disk, or a store, that skips a sync or a write.
+#[test]
+fn disks_that_lie_are_found_out() {
+    let lies = [
+        (On::Sync, 0, true),
+        (On::Sync, 4, true),
+        (On::Write, 2, false),
+        (On::Write, 6, false),
+        (On::Write, 6, true),
+    ];
+    for (on, nth, for_ever) in lies {
+        let fault = Fault {
+            on,
+            nth,
+            for_ever,
+            kind: FaultKind::Lie,
+        };
+        assert!((1..5).any(|seed| is_found_out(seed, fault)), "{fault:?}");
+    }
 }

@@ -73,7 +73,7 @@ fn a_power_loss_at_any_write_leaves_all_volumes_alike() {
         if round % 3 == 0 {
             volumes
                 .iter()
-                .for_each(|volume| drop(volume.settle(&*keeper)));
+                .for_each(|volume| _ = volume.settle(&*keeper));
         }
         if round % 4 == 0 {
             volumes.iter().for_each(|volume| volume.flush().unwrap());
@@ -144,7 +144,7 @@ fn decisions_are_forgotten_once_nobody_can_ask() {
         assert_eq!(keeper.oldest(), 21);
         volumes
             .iter()
-            .for_each(|volume| drop(volume.settle(&*keeper)));
+            .for_each(|volume| _ = volume.settle(&*keeper));
         volumes.iter().for_each(|volume| volume.flush().unwrap());
     }
     let after = after_power_loss(&machine, 0);

@@ -201,10 +201,6 @@ impl Device for Disk {
         Ok(())
     }
 
-    fn discard(&self, _offset: u64, _bytes: u64) -> io::Result<()> {
-        Ok(())
-    }
-
     fn len(&self) -> u64 {
         self.state.lock().len
     }

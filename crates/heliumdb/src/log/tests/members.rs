@@ -1,3 +1,5 @@
+//! Sets of devices: the right ones open, and wrong ones are refused by name.
+
 use super::*;
 use crate::ErrorKind::{self, *};
 use crate::device::Device;

@@ -3,7 +3,9 @@
 mod crash;
 mod disk;
 mod figures;
+mod guards;
 mod members;
+mod sessions;
 mod space;
 mod store;
 

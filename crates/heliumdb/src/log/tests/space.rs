@@ -1,3 +1,5 @@
+//! Space: limits, promises, the reserve, and segments that are freed when nothing needs them.
+
 use super::*;
 use crate::{ErrorKind, limits::DELETES_WHEN_FULL};
 

@@ -1,3 +1,5 @@
+//! Appending, syncing, reading and recovering, without anything going wrong but failed writes.
+
 use super::*;
 use crate::limits::{CHUNK_BYTES, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 

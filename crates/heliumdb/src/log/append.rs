@@ -1,0 +1,223 @@
+//! Appending: one short lock in which places are given out and bytes copied.
+//!
+//! Invariant: the frames of a batch follow each other, and each is published whole.
+
+use super::{
+    Appended, GlobalTxn, Lsn, batch::Batch, commit::Active, core::Core, ledger::Ledger,
+    segments::Appender, space::Reservation,
+};
+use crate::{
+    Error, ErrorKind, Result,
+    format::{
+        frame::{self, FIRST, FrameHeader, Kind, LAST},
+        item,
+    },
+    limits::{BLOCK_BYTES, ITEM_ALIGN},
+};
+use std::sync::atomic::Ordering::*;
+
+/// Whose room an append may use.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Room {
+    /// What is neither reserved nor promised.
+    Open,
+    /// The reserve too.
+    Reserve,
+    /// What was promised to this append earlier.
+    Promised,
+}
+
+impl Core {
+    /// Appends, buffered. Ordinary appends leave the reserve and what is promised to others
+    /// alone; `uses_reserve` (deletes) may use the reserve. For commits that hold a
+    /// [`Reservation`] use `append_promised`.
+    pub(crate) fn append(&self, batch: &mut Batch, uses_reserve: bool) -> Result<Appended> {
+        let room = if uses_reserve {
+            Room::Reserve
+        } else {
+            Room::Open
+        };
+        self.append_in(batch, room)
+    }
+
+    /// Appends in space promised earlier: does not fail for space while the batch fits the promise.
+    pub(crate) fn append_promised(
+        &self,
+        batch: &mut Batch,
+        promise: &mut Reservation,
+    ) -> Result<Appended> {
+        let cost = self.cost(batch.bytes() as u64, batch.largest as u64);
+        let room = if promise.bytes() >= cost {
+            Room::Promised
+        } else {
+            Room::Open
+        };
+        let appended = self.append_in(batch, room)?;
+        promise.draw(cost);
+        Ok(appended)
+    }
+
+    /// Takes back a batch: recovery will not see it.
+    pub(crate) fn append_cancel(&self, batch_id: u64) -> Result<Lsn> {
+        self.check_writable()?;
+        self.announce_cancels()?;
+        let mut payload = [0; ITEM_ALIGN];
+        payload[..8].copy_from_slice(&batch_id.to_le_bytes());
+        self.append_record(Kind::Cancel, batch_id, &payload, |ledger, home| {
+            ledger.outcome(batch_id, home, self.segment_bytes);
+        })
+    }
+
+    /// Says what became of a prepared batch of this volume.
+    pub(crate) fn append_resolve(&self, global: GlobalTxn, committed: bool) -> Result<Lsn> {
+        self.check_writable()?;
+        self.append_record(
+            Kind::Resolve,
+            0,
+            &frame::encode_resolve(global, committed),
+            |ledger, home| {
+                ledger.resolved(global, home, self.segment_bytes);
+            },
+        )
+    }
+
+    /// Promises space to a transaction.
+    pub(crate) fn reserve(&self, bytes: u64) -> Result<Reservation> {
+        self.check_writable()?;
+        let cost = self.cost(bytes, bytes.min(item::ITEM_BYTES_MAX as u64));
+        loop {
+            {
+                let mut space = self.space.lock();
+                if self.available(&space) >= self.reserve_bytes() + space.promised + cost {
+                    space.promised += cost;
+                    return Ok(Reservation::new(self.space.clone(), cost));
+                }
+            }
+            if !self.grow()? {
+                return Err(self.full());
+            }
+        }
+    }
+
+    /// Room that a batch takes at worst: what is lost at the ends of segments, and to the
+    /// end of a block when it is synced.
+    fn cost(&self, bytes: u64, largest: u64) -> u64 {
+        let lost = largest.max(self.segment_bytes / 128) + 2 * frame::HEADER_BYTES as u64;
+        let segments = bytes / (self.usable() - lost) + 1;
+        bytes + segments * lost + BLOCK_BYTES as u64
+    }
+
+    fn append_in(&self, batch: &mut Batch, room: Room) -> Result<Appended> {
+        self.check_writable()?;
+        let mut appender = self.appender.lock();
+        // Again, under the lock: what a failed flush left open must not be added to.
+        self.check_writable()?;
+        self.take_room(self.cost(batch.bytes() as u64, batch.largest as u64), room)?;
+        let appended = self.place_batch(&mut appender, batch);
+        self.end.store(self.position(&appender), Release);
+        let waiting = appender.opened.len();
+        drop(appender);
+        let appended = appended?;
+        self.relieve(waiting)?;
+        Ok(appended)
+    }
+
+    fn take_room(&self, cost: u64, room: Room) -> Result<()> {
+        loop {
+            {
+                let space = self.space.lock();
+                let free = self.available(&space);
+                let kept = match room {
+                    Room::Open => self.reserve_bytes() + space.promised,
+                    Room::Reserve => space.promised,
+                    Room::Promised => 0,
+                };
+                if free >= kept + cost {
+                    return Ok(());
+                }
+            }
+            if !self.grow()? {
+                return Err(self.full());
+            }
+        }
+    }
+
+    pub(super) fn full(&self) -> Error {
+        Error::new(
+            ErrorKind::VolumeFull,
+            format!(
+                "the volume on {} is full: delete something or give it more room",
+                self.devices[0].name()
+            ),
+        )
+    }
+
+    /// Appends a frame that is not a batch, and enters what it pins in the ledger.
+    fn append_record(
+        &self,
+        kind: Kind,
+        batch_id: u64,
+        payload: &[u8],
+        enter: impl FnOnce(&mut Ledger, u64),
+    ) -> Result<Lsn> {
+        let mut appender = self.appender.lock();
+        self.check_writable()?;
+        self.take_room(
+            self.cost((frame::HEADER_BYTES + payload.len()) as u64, 0),
+            Room::Reserve,
+        )
+        .or_else(|e| {
+            self.take_room(frame::HEADER_BYTES as u64, Room::Promised)
+                .map_err(|_| e)
+        })?;
+        let needed = frame::HEADER_BYTES + payload.len();
+        while appender
+            .current
+            .as_ref()
+            .is_none_or(|c| self.rest(c.offset) < needed as u64)
+        {
+            self.next_segment(&mut appender)?;
+        }
+        let appender = &mut *appender;
+        let Some(current) = appender.current.as_mut() else {
+            return Err(self.full());
+        };
+        let header = FrameHeader {
+            kind,
+            flags: FIRST | LAST,
+            payload_len: payload.len() as u32,
+            item_count: 0,
+            epoch: self.epoch.load(Relaxed),
+            lsn: current.sequence * self.segment_bytes + current.offset as u64,
+            horizon: self.durable(),
+            batch_id,
+            payload_hash: frame::prefix_hash(payload),
+            chain: appender.chain,
+        };
+        appender.chain = self.put_frame(current, &header, &[payload]);
+        enter(&mut self.ledger.lock(), current.segment);
+        let end = self.position(appender);
+        self.end.store(end, Release);
+        Ok(end)
+    }
+
+    pub(super) fn position(&self, appender: &Appender) -> Lsn {
+        match &appender.current {
+            Some(current) => current.sequence * self.segment_bytes + current.offset as u64,
+            None => self.end(),
+        }
+    }
+
+    /// Pads the current segment to a block and says what is there to write.
+    pub(super) fn cut(&self, pad: bool) -> (Lsn, Vec<Active>) {
+        let mut appender = self.appender.lock();
+        if let Some(current) = appender.current.as_mut().filter(|_| pad) {
+            current.offset = current.offset.next_multiple_of(BLOCK_BYTES);
+            current.writer.publish(current.offset);
+            self.rest.store(self.rest(current.offset), Relaxed);
+        }
+        let end = self.position(&appender);
+        self.end.store(end, Release);
+        (end, std::mem::take(&mut appender.opened))
+    }
+}

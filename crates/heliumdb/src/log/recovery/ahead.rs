@@ -1,0 +1,119 @@
+//! Segment images in log order, each read from the medium while the one before is replayed.
+//!
+//! Invariant: at most three images are in memory, however long the log is.
+
+use super::super::core::Core;
+use crate::{
+    Result,
+    device::aligned::AlignedBuffer,
+    format::segment::{SegmentHeader, State},
+    limits::BLOCK_BYTES,
+};
+use std::{
+    sync::mpsc::{Receiver, Sender, channel, sync_channel},
+    thread::{Builder, Scope},
+};
+
+/// The images of some segments, one after the other.
+pub(super) struct Images<'a> {
+    core: &'a Core,
+    segments: &'a [SegmentHeader],
+    held: AlignedBuffer,
+    ahead: Option<Ahead>,
+}
+
+/// The thread that reads ahead.
+struct Ahead {
+    full: Receiver<Result<AlignedBuffer>>,
+    empty: Sender<AlignedBuffer>,
+}
+
+impl<'a> Images<'a> {
+    /// With `ahead` a thread of `scope` reads; without, each image is read when it is wanted.
+    pub(super) fn new<'scope>(
+        core: &'a Core,
+        segments: &'a [SegmentHeader],
+        ahead: Option<&'scope Scope<'scope, '_>>,
+    ) -> Self
+    where
+        'a: 'scope,
+    {
+        Self {
+            core,
+            segments,
+            held: AlignedBuffer::new(core.segment_bytes as usize),
+            ahead: ahead.and_then(|scope| Ahead::start(core, segments, scope)),
+        }
+    }
+
+    /// The next segment's image. Behind the end of an ended segment it may hold anything.
+    pub(super) fn next(&mut self) -> Result<&[u8]> {
+        let Some((segment, rest)) = self.segments.split_first() else {
+            return Ok(&self.held);
+        };
+        self.segments = rest;
+        if let Some(ahead) = &self.ahead
+            && let Ok(image) = ahead.full.recv()
+        {
+            let used = std::mem::replace(&mut self.held, image?);
+            // After the last segment nobody is there to take it.
+            let _ = ahead.empty.send(used);
+        } else {
+            read_image(self.core, segment, &mut self.held)?;
+        }
+        Ok(&self.held)
+    }
+}
+
+impl Ahead {
+    fn start<'scope>(
+        core: &'scope Core,
+        segments: &'scope [SegmentHeader],
+        scope: &'scope Scope<'scope, '_>,
+    ) -> Option<Self> {
+        if segments.len() < 2 {
+            return None;
+        }
+        let (give, full) = sync_channel(0);
+        let (empty, take) = channel();
+        let bytes = core.segment_bytes as usize;
+        let work = move || {
+            let mut spare = Some(AlignedBuffer::new(bytes));
+            for segment in segments {
+                let Some(mut image) = spare.take().or_else(|| take.recv().ok()) else {
+                    return;
+                };
+                let result = read_image(core, segment, &mut image).map(|()| image);
+                // Whoever wanted the images may have met the log's end.
+                if give.send(result).is_err() {
+                    return;
+                }
+            }
+        };
+        // Without the thread recovery is slower, and as right.
+        let thread = Builder::new().name("helium-replay".to_owned());
+        thread.spawn_scoped(scope, work).ok()?;
+        Some(Self { full, empty })
+    }
+}
+
+/// Reads what a segment holds of the log, from the medium.
+pub(super) fn read_image(
+    core: &Core,
+    segment: &SegmentHeader,
+    image: &mut AlignedBuffer,
+) -> Result<()> {
+    let (device, offset) = core.segment_place(segment.segment);
+    let len = match segment.state {
+        State::Ended => (segment
+            .end
+            .saturating_sub(segment.sequence * core.segment_bytes)
+            as usize)
+            .next_multiple_of(BLOCK_BYTES)
+            .min(image.len()),
+        State::InUse | State::Free => image.len(),
+    };
+    core.devices[device]
+        .read_at_uncached(&mut image[..len], offset)
+        .map_err(|e| core.io_error("read log from", device, offset, e))
+}

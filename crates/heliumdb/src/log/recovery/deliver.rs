@@ -1,0 +1,226 @@
+//! From checked frames to batches: what is whole and not cancelled is counted and delivered.
+//!
+//! Invariant: a batch is delivered when its last frame is there, and never a part of one.
+
+use super::super::{BatchKind, Replay, ReplayBatch, ReplayItem, core::Core};
+use crate::{
+    Result,
+    format::{
+        frame::{self, FIRST, FrameHeader, Kind, LAST},
+        get_u64,
+        item::{self, CHUNK, INDIRECT, ItemHeader, OVERTAKES, TOMBSTONE},
+        segment::SegmentHeader,
+    },
+    location::Location,
+};
+use std::{collections::HashSet, sync::atomic::Ordering::*};
+
+/// A batch of which not all frames were seen yet.
+struct Pending {
+    batch: ReplayBatch,
+    sequences: Vec<u64>,
+    /// Address and bytes of the items of each frame.
+    parts: Vec<(u64, Vec<u8>)>,
+}
+
+/// Takes the frames of one pass over the log.
+pub(super) struct Delivery<'a> {
+    core: &'a Core,
+    /// Filled by a pass without a sink, obeyed by one with.
+    cancelled: &'a mut HashSet<u64>,
+    sink: Option<&'a mut dyn Replay>,
+    pending: Option<Pending>,
+}
+
+impl<'a> Delivery<'a> {
+    pub(super) fn new(
+        core: &'a Core,
+        cancelled: &'a mut HashSet<u64>,
+        sink: Option<&'a mut dyn Replay>,
+    ) -> Self {
+        Self {
+            core,
+            cancelled,
+            sink,
+            pending: None,
+        }
+    }
+
+    pub(super) fn delivers(&self) -> bool {
+        self.sink.is_some()
+    }
+
+    /// What comes next follows nothing before it.
+    pub(super) fn forget_pending(&mut self) {
+        self.pending = None;
+    }
+
+    pub(super) fn frame(
+        &mut self,
+        segment: &SegmentHeader,
+        header: &FrameHeader,
+        payload: &[u8],
+        prefix_len: usize,
+        address: u64,
+    ) -> Result<()> {
+        let kind = match header.kind {
+            Kind::Commit => BatchKind::Commit,
+            Kind::Prepare => match frame::decode_prepare(payload) {
+                Some((global, participants, _)) => BatchKind::Prepare {
+                    global,
+                    participants,
+                },
+                None => return Ok(()),
+            },
+            Kind::Cancel | Kind::Resolve | Kind::Seal => {
+                self.pending = None;
+                return self.record(segment, header, payload);
+            }
+        };
+        let mut pending = match self.pending.take() {
+            Some(pending) if pending.batch.id == header.batch_id && header.flags & FIRST == 0 => {
+                pending
+            }
+            // Without a first frame: that was in a segment of which nothing is needed any more.
+            _ => Pending {
+                batch: ReplayBatch {
+                    id: header.batch_id,
+                    kind,
+                },
+                sequences: Vec::new(),
+                parts: Vec::new(),
+            },
+        };
+        pending.sequences.push(segment.sequence);
+        let items = (address + prefix_len as u64, &payload[prefix_len..]);
+        if header.flags & LAST == 0 {
+            pending.parts.push((items.0, items.1.to_vec()));
+            self.pending = Some(pending);
+            return Ok(());
+        }
+        if self.delivers() {
+            self.enter_batch(segment, &pending);
+            if !self.cancelled.contains(&pending.batch.id) {
+                self.deliver(&pending, items)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Remembers where the batch's frames are, cancelled or not: what says that it is has to
+    /// stay as long as any of them.
+    fn enter_batch(&self, segment: &SegmentHeader, pending: &Pending) {
+        let mut sequences = pending.sequences.clone();
+        sequences.dedup();
+        let mut ledger = self.core.ledger.lock();
+        ledger.batch(pending.batch.id, &sequences, segment.segment);
+        if let BatchKind::Prepare { global, .. } = &pending.batch.kind {
+            ledger.prepared(*global, pending.batch.id);
+        }
+    }
+
+    fn record(
+        &mut self,
+        segment: &SegmentHeader,
+        header: &FrameHeader,
+        payload: &[u8],
+    ) -> Result<()> {
+        let core = self.core;
+        let Some(sink) = self.sink.as_mut() else {
+            if header.kind == Kind::Cancel {
+                self.cancelled.insert(get_u64(payload, 0));
+            }
+            return Ok(());
+        };
+        match (header.kind, frame::decode_resolve(payload)) {
+            (Kind::Cancel, _) => {
+                let batch = get_u64(payload, 0);
+                core.ledger
+                    .lock()
+                    .outcome(batch, segment.segment, core.segment_bytes);
+                sink.cancel(batch)
+            }
+            (Kind::Resolve, Some((global, committed))) => {
+                core.ledger
+                    .lock()
+                    .resolved(global, segment.segment, core.segment_bytes);
+                sink.resolve(global, committed)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn deliver(&mut self, pending: &Pending, last: (u64, &[u8])) -> Result<()> {
+        for (address, bytes) in &pending.parts {
+            self.items(&pending.batch, *address, bytes)?;
+        }
+        self.items(&pending.batch, last.0, last.1)?;
+        match self.sink.as_mut() {
+            Some(sink) => sink.batch_end(&pending.batch),
+            None => Ok(()),
+        }
+    }
+
+    fn items(&mut self, batch: &ReplayBatch, address: u64, bytes: &[u8]) -> Result<()> {
+        let mut at = 0;
+        while let Some(header) = bytes.get(at..).and_then(ItemHeader::decode) {
+            let place = address + at as u64;
+            let item = &bytes[at..at + header.len()];
+            at += header.padded_len();
+            if header.has(CHUNK) {
+                continue;
+            }
+            let location = Location::new(place, header.len());
+            self.count(&header, item, location)?;
+            let item = ReplayItem {
+                tree: header.tree,
+                seq: header.seq,
+                overtakes: header.has(OVERTAKES),
+                tombstone: header.has(TOMBSTONE),
+                key: header.key(item),
+                location,
+            };
+            if let Some(sink) = self.sink.as_mut() {
+                sink.item(batch, &item)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts the item, and the pieces of a long value, as live.
+    fn count(&self, header: &ItemHeader, bytes: &[u8], at: Location) -> Result<()> {
+        let Some(segment) = self.core.table.get(at.address() / self.core.segment_bytes) else {
+            return Ok(());
+        };
+        segment.add_item(
+            header.seq,
+            header.has(TOMBSTONE),
+            header.has(OVERTAKES),
+            at.class_bytes() as u64,
+        );
+        if header.has(TOMBSTONE) {
+            return Ok(());
+        }
+        segment.live.fetch_add(at.class_bytes() as i64, Relaxed);
+        if header.has(INDIRECT) {
+            let list = item::decode_chunk_list(header.value(bytes));
+            let list = list.ok_or_else(|| {
+                self.core
+                    .damaged(at, "a list of pieces", "impossible lengths")
+            })?;
+            segment.indirect.store(true, Relaxed);
+            let places: Box<[Location]> = list.chunks.iter().map(|(place, _)| *place).collect();
+            for place in &places {
+                if let Some(segment) = self
+                    .core
+                    .table
+                    .get(place.address() / self.core.segment_bytes)
+                {
+                    segment.live.fetch_add(place.class_bytes() as i64, Relaxed);
+                }
+            }
+            self.core.ledger.lock().chunks.insert(at.address(), places);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,85 @@
+//! What segment headers say: which segments hold log, in which order, and what was durable.
+//!
+//! Invariant: a segment counts as free only if a whole slot says so, or none was ever whole.
+
+use super::super::{Lsn, core::Core, walk::newer};
+use crate::{
+    Result,
+    device::aligned::AlignedBuffer,
+    format::{
+        Look, SEGMENT_HEADER_BYTES,
+        segment::{SegmentHeader, State},
+    },
+    limits::BLOCK_BYTES,
+    location::Location,
+};
+use std::sync::atomic::Ordering::*;
+
+/// What segment headers say.
+pub(super) struct Headers {
+    /// Segments that hold log, by sequence.
+    pub(super) in_use: Vec<SegmentHeader>,
+    /// The highest position that any slot calls durable.
+    pub(super) horizon: Lsn,
+    pub(super) max_sequence: u64,
+}
+
+pub(super) fn read_headers(core: &Core) -> Result<Headers> {
+    let mut headers = Headers {
+        in_use: Vec::new(),
+        horizon: 0,
+        max_sequence: 0,
+    };
+    let mut slots = AlignedBuffer::new(SEGMENT_HEADER_BYTES);
+    for id in core.all_segments() {
+        let (device, offset) = core.segment_place(id);
+        core.devices[device]
+            .read_at_uncached(&mut slots, offset)
+            .map_err(|e| core.io_error("read segment header of", device, offset, e))?;
+        let looks = [0, 1]
+            .map(|slot| SegmentHeader::decode(&slots[slot * BLOCK_BYTES..], core.salt, id, slot));
+        let mut newest: Option<SegmentHeader> = None;
+        for look in &looks {
+            match look {
+                Look::Newer(version) => return Err(newer("a segment header", *version)),
+                Look::Good(header) => {
+                    headers.horizon = headers.horizon.max(header.horizon);
+                    headers.max_sequence = headers.max_sequence.max(header.sequence);
+                    if newest.is_none_or(|n| n.generation < header.generation) {
+                        newest = Some(*header);
+                    }
+                }
+                Look::Blank | Look::Bad => {}
+            }
+        }
+        if looks.iter().all(|look| *look == Look::Bad) {
+            let at = Location::new(id * core.segment_bytes, 0);
+            return Err(core.damaged(at, "a segment header", "neither copy whole"));
+        }
+        enter_segment(core, id, newest, &mut headers);
+    }
+    headers
+        .in_use
+        .sort_unstable_by_key(|header| header.sequence);
+    Ok(headers)
+}
+
+fn enter_segment(core: &Core, id: u64, newest: Option<SegmentHeader>, headers: &mut Headers) {
+    let Some(segment) = core.table.get(id) else {
+        return;
+    };
+    match newest {
+        Some(header) if header.state != State::Free => {
+            segment.generation.store(header.generation, Relaxed);
+            headers.in_use.push(header);
+        }
+        newest => {
+            segment
+                .generation
+                .store(newest.map_or(0, |h| h.generation), Relaxed);
+            let written = newest.is_some_and(|h| h.written);
+            segment.written.store(written, Relaxed);
+            core.space.lock().admit(id, written);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Finding the log again: from segment headers to delivered batches, and to where it ends.
+//!
+//! Invariant: what is delivered is a prefix of what was appended, without batches that
+//! are incomplete or cancelled; and what is behind the end can never chain again, however
+//! often recovery itself is cut short.
+
+mod ahead;
+mod deliver;
+mod headers;
+mod scan;
+
+use super::{
+    Lsn, Replay,
+    core::Core,
+    segments::{Last, Resting},
+    table::FILLING,
+};
+use crate::{
+    Result,
+    format::{
+        segment::{SegmentHeader, State},
+        superblock::MAY_HOLD_CANCELS,
+    },
+};
+use deliver::Delivery;
+use headers::{Headers, read_headers};
+use scan::Scan;
+use std::{collections::HashSet, sync::atomic::Ordering::*};
+
+/// Replays the log into `sink`, and unless read-only makes its end durable.
+pub(super) fn recover(core: &Core, sink: &mut dyn Replay) -> Result<()> {
+    let headers = read_headers(core)?;
+    let mut cancelled = HashSet::new();
+    if core.superblock.lock().flags & MAY_HOLD_CANCELS != 0 {
+        // Rare: the log is read twice, as a cancel may come long after its batch.
+        Scan::new(core, &headers, Delivery::new(core, &mut cancelled, None)).run()?;
+    }
+    let delivery = Delivery::new(core, &mut cancelled, Some(sink));
+    let tail = Scan::new(core, &headers, delivery).run()?;
+    core.end.store(tail.end, Release);
+    core.durable.store(tail.end, Release);
+    core.discarded_bytes.store(tail.discarded_bytes, Relaxed);
+    if !core.read_only {
+        settle(core, &headers, &tail)?;
+    }
+    Ok(())
+}
+
+/// Where the log ends, and what is to be done about what is behind it.
+struct Tail {
+    end: Lsn,
+    at: Ending,
+    /// Index of the first segment that is wholly behind the end.
+    discard_from: usize,
+    discarded_bytes: u64,
+}
+
+/// What the log's last segment says of its end.
+#[derive(Clone, Copy)]
+enum Ending {
+    /// It is sealed or marked as ended, or there is none.
+    Known,
+    /// There may be something behind the end: it has to be marked.
+    Torn(SegmentHeader),
+    /// Nothing of the log is behind the end: it can go on there.
+    Clean(Last),
+}
+
+/// Makes the end of the log durable; each step may be cut short and done again. Where
+/// nothing has to be discarded, nothing is written.
+fn settle(core: &Core, headers: &Headers, tail: &Tail) -> Result<()> {
+    // What was read may not have been synced by whoever wrote it.
+    core.sync_all()?;
+    for header in &headers.in_use[tail.discard_from..] {
+        discard(core, header)?;
+    }
+    if let Ending::Torn(header) = tail.at {
+        mark_ended(core, &header, tail.end)?;
+    }
+    let mut appender = core.appender.lock();
+    appender.next_sequence = headers.max_sequence + 1;
+    let last = match tail.at {
+        Ending::Clean(last) => {
+            // It has no seal yet, so it is not to be freed.
+            if let Some(segment) = core.table.get(last.header.segment) {
+                segment.state.store(FILLING, Release);
+            }
+            core.rest.store(core.rest(last.offset), Relaxed);
+            Some(last)
+        }
+        Ending::Known | Ending::Torn(_) => {
+            let start = appender.next_sequence * core.segment_bytes;
+            core.end.store(start, Release);
+            core.durable.store(start, Release);
+            None
+        }
+    };
+    appender.resting = Some(Resting { last });
+    Ok(())
+}
+
+/// Frees a segment that is wholly behind the end.
+fn discard(core: &Core, header: &SegmentHeader) -> Result<()> {
+    let (id, generation) = (header.segment, header.generation + 1);
+    // CRASH: this one free, others not yet: the log still ends before them all, as
+    // nothing that would reach them was durable.
+    core.write_free(id, header.sequence, header.epoch, generation)?;
+    if let Some(segment) = core.table.get(id) {
+        segment.generation.store(generation + 1, Relaxed);
+    }
+    core.space.lock().raw.push_back(id);
+    Ok(())
+}
+
+fn mark_ended(core: &Core, header: &SegmentHeader, end: Lsn) -> Result<()> {
+    let ended = SegmentHeader {
+        state: State::Ended,
+        generation: header.generation + 1,
+        end,
+        horizon: end,
+        ..*header
+    };
+    // CRASH: the end is found again as it was found now: nothing is appended before this is
+    // durable, and then only under a new epoch.
+    core.write_header(&ended)?;
+    core.sync_device(core.segment_place(header.segment).0)?;
+    core.write_header(&SegmentHeader {
+        generation: header.generation + 2,
+        ..ended
+    })?;
+    if let Some(segment) = core.table.get(header.segment) {
+        segment.generation.store(header.generation + 2, Relaxed);
+    }
+    Ok(())
+}

@@ -1,0 +1,255 @@
+//! From one segment to the next, and from the last session to this one.
+//!
+//! Invariant: nothing is appended before an epoch that no frame on the medium has is durable.
+
+use super::{
+    buffer::BufferWriter,
+    commit::Active,
+    core::Core,
+    table::{FILLING, SEALED},
+};
+use crate::{
+    Result,
+    format::{
+        SEGMENT_HEADER_BYTES,
+        frame::{self, FIRST, FrameHeader, Kind, LAST},
+        segment::{SegmentHeader, State},
+    },
+    limits::BLOCK_BYTES,
+};
+use std::sync::atomic::Ordering::*;
+
+/// The end of the log.
+pub(super) struct Appender {
+    pub(super) current: Option<Current>,
+    /// Hash of the last frame's header.
+    pub(super) chain: u64,
+    pub(super) next_sequence: u64,
+    /// Segments that the flusher has not heard of yet.
+    pub(super) opened: Vec<Active>,
+    /// Until the first append after a recovery.
+    pub(super) resting: Option<Resting>,
+}
+
+/// The segment being filled.
+pub(super) struct Current {
+    pub(super) segment: u64,
+    pub(super) sequence: u64,
+    pub(super) offset: usize,
+    pub(super) writer: BufferWriter,
+}
+
+impl Appender {
+    pub(super) fn new(next_sequence: u64) -> Self {
+        Self {
+            current: None,
+            chain: 0,
+            next_sequence,
+            opened: Vec::new(),
+            resting: None,
+        }
+    }
+}
+
+/// A log that was recovered and not yet written to.
+#[derive(Clone, Copy)]
+pub(super) struct Resting {
+    /// The segment to go on in.
+    pub(super) last: Option<Last>,
+}
+
+/// A segment whose log ends at a block, with nothing of the log behind it.
+#[derive(Clone, Copy)]
+pub(super) struct Last {
+    pub(super) header: SegmentHeader,
+    pub(super) offset: usize,
+    /// Hash of the last frame's header.
+    pub(super) chain: u64,
+}
+
+impl Core {
+    /// Ends the current segment's log at its end.
+    fn seal(&self, appender: &mut Appender) {
+        let Some(mut current) = appender.current.take() else {
+            return;
+        };
+        let size = self.segment_bytes as usize;
+        // A segment padded to its very end needs no seal: nothing could follow.
+        if size - current.offset >= frame::HEADER_BYTES {
+            let header = FrameHeader {
+                kind: Kind::Seal,
+                flags: FIRST | LAST,
+                payload_len: 0,
+                item_count: 0,
+                epoch: self.epoch.load(Relaxed),
+                lsn: current.sequence * self.segment_bytes + current.offset as u64,
+                horizon: self.durable(),
+                batch_id: 0,
+                payload_hash: frame::prefix_hash(&[]),
+                chain: appender.chain,
+            };
+            appender.chain = self.put_frame(&mut current, &header, &[]);
+        }
+        current
+            .writer
+            .publish(current.offset.next_multiple_of(BLOCK_BYTES).min(size));
+        current.writer.seal();
+        self.rest.store(0, Relaxed);
+        self.end
+            .store((current.sequence + 1) * self.segment_bytes, Release);
+        if let Some(segment) = self.table.get(current.segment) {
+            segment.written.store(true, Relaxed);
+            segment.state.store(SEALED, Release);
+        }
+    }
+
+    /// Seals the current segment and starts the next; or takes up where the last session ended.
+    pub(super) fn next_segment(&self, appender: &mut Appender) -> Result<()> {
+        if let Some(resting) = appender.resting {
+            self.wake(appender, resting)?;
+            if appender.current.is_some() {
+                return Ok(());
+            }
+        }
+        let id = self.take_segment()?;
+        self.seal(appender);
+        let Some(segment) = self.table.get(id) else {
+            return Err(self.full());
+        };
+        let sequence = appender.next_sequence;
+        let epoch = self.epoch.load(Relaxed);
+        if appender.chain == 0 {
+            appender.chain = epoch_chain(epoch);
+        }
+        appender.next_sequence += 1;
+        segment.begin(sequence, epoch, FILLING);
+        let generation = segment.generation.fetch_add(2, Relaxed) + 1;
+        let writer = BufferWriter::new(
+            &self.pool,
+            self.segment_bytes as usize,
+            SEGMENT_HEADER_BYTES,
+        );
+        segment.set_buffer(Some(writer.share()));
+        let header = SegmentHeader {
+            state: State::InUse,
+            generation,
+            volume: self.volume,
+            segment: id,
+            sequence,
+            epoch,
+            chain: appender.chain,
+            end: 0,
+            horizon: self.durable(),
+            written: segment.written.load(Relaxed),
+        };
+        appender.opened.push(Active::new(header, writer.share()));
+        self.ledger.lock().in_use.insert(sequence, id);
+        let current = Current {
+            segment: id,
+            sequence,
+            offset: SEGMENT_HEADER_BYTES,
+            writer,
+        };
+        self.rest.store(self.rest(current.offset), Relaxed);
+        appender.current = Some(current);
+        Ok(())
+    }
+
+    /// Begins this session's epoch, in the segment that the last one left unfinished if its
+    /// tail is clean.
+    fn wake(&self, appender: &mut Appender, resting: Resting) -> Result<()> {
+        let end = self.durable();
+        if let Some(last) = &resting.last {
+            let id = last.header.segment;
+            if !last.header.written {
+                self.write_zeros_from(id, last.offset)?;
+            }
+            let Some(segment) = self.table.get(id) else {
+                return Err(self.full());
+            };
+            segment.written.store(true, Relaxed);
+            // CRASH: old, new or torn slot: all of them say that the segment is in use, and
+            // the new one that its log was durable up to here.
+            self.write_header(&SegmentHeader {
+                generation: segment.generation.fetch_add(1, Relaxed) + 1,
+                horizon: end,
+                written: true,
+                ..last.header
+            })?;
+        }
+        // CRASH: whatever is behind the end has an epoch that was durable before; what is
+        // appended from now on has a higher one. So frames that a crash leaves behind a hole
+        // never chain to those of another session, though they lie in the same segment:
+        // position and chain of a survivor may fit, its epoch is lower than that of the
+        // frame before it.
+        self.update_superblock(|next| next.epoch += 1)?;
+        let epoch = self.superblock.lock().epoch;
+        self.epoch.store(epoch, Relaxed);
+        appender.resting = None;
+        if let Some(last) = resting.last {
+            self.take_up(appender, &last);
+        }
+        Ok(())
+    }
+
+    fn take_up(&self, appender: &mut Appender, last: &Last) {
+        let id = last.header.segment;
+        let writer = BufferWriter::new(&self.pool, self.segment_bytes as usize, last.offset);
+        if let Some(segment) = self.table.get(id) {
+            segment.set_buffer(Some(writer.share()));
+        }
+        let header = SegmentHeader {
+            written: true,
+            ..last.header
+        };
+        appender
+            .opened
+            .push(Active::resumed(header, writer.share(), last.offset));
+        appender.chain = last.chain;
+        appender.current = Some(Current {
+            segment: id,
+            sequence: last.header.sequence,
+            offset: last.offset,
+            writer,
+        });
+    }
+
+    fn take_segment(&self) -> Result<u64> {
+        loop {
+            let taken = {
+                let mut space = self.space.lock();
+                space
+                    .ready
+                    .pop_front()
+                    .map(|id| (id, true))
+                    .or_else(|| space.raw.pop_front().map(|id| (id, false)))
+            };
+            self.nudge();
+            match taken {
+                Some((id, true)) => return Ok(id),
+                Some((id, false)) => {
+                    self.fill_holes(id)?;
+                    return Ok(id);
+                }
+                None if self.grow()? => {}
+                None => return Err(self.full()),
+            }
+        }
+    }
+
+    /// A file of a given size may be sparse: a full file system is to show now, and not
+    /// in a write that a commit waits for.
+    fn fill_holes(&self, id: u64) -> Result<()> {
+        let (device, _) = self.segment_place(id);
+        if self.superblock.lock().members[device].grows {
+            return Ok(());
+        }
+        self.write_zeros(id)
+            .inspect_err(|_| self.space.lock().raw.push_back(id))
+    }
+}
+
+/// The chain value before the first frame of an epoch.
+pub(super) fn epoch_chain(epoch: u64) -> u64 {
+    frame::prefix_hash(&epoch.to_le_bytes()) | 1
+}
