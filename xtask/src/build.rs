@@ -13,12 +13,18 @@ const EXTENSION: &str = "libwiredtiger_helium.so";
 /// Where tests and demo look for it first.
 const EXTENSION_VARIABLE: &str = "HELIUM_EXTENSION";
 /// How much the long tests do, unless the environment says so already.
-const SCALE: [(&str, &str); 5] = [
-    ("HELIUM_CRASH_ROUNDS", "200"),
-    ("HELIUM_LOCKSTEP_STEPS", "100000"),
-    ("HELIUM_MEMORY_UPDATES", "5000000"),
-    ("HELIUM_MEMORY_KEYS", "1000000"),
+const SCALE: [(&str, &str); 9] = [
+    // Inside WiredTiger.
     ("HELIUM_BANK_SECONDS", "10"),
+    ("HELIUM_CRASH_ROUNDS", "200"),
+    ("HELIUM_CREATE_DROP_ROUNDS", "1000"),
+    ("HELIUM_LOCKSTEP_STEPS", "100000"),
+    ("HELIUM_MEMORY_KEYS", "1000000"),
+    ("HELIUM_MEMORY_UPDATES", "5000000"),
+    // The store on simulated machines.
+    ("HELIUM_CRASH_IMAGES", "50000"),
+    ("HELIUM_NESTED_CRASH_IMAGES", "5000"),
+    ("HELIUM_MODEL_OPS", "1000000"),
 ];
 
 /// Sets up, builds everything in release and runs the demo.
@@ -41,29 +47,34 @@ pub fn demo(arguments: &[String]) -> Result<()> {
 }
 
 /// Sets up, builds everything and runs all tests.
+///
+/// What WiredTiger loads is tested twice: with all assertions at the tests' own scale, and
+/// as it is released at full scale.
 pub fn test() -> Result<()> {
     setup::setup()?;
     step::command(
-        "build the extension",
+        "build the extension (release)",
+        &mut step::cargo(&["build", "--release", "-p", "wiredtiger-helium"]),
+    )?;
+    step::command(
+        "build the extension (with assertions)",
         &mut step::cargo(&["build", "-p", "wiredtiger-helium"]),
     )?;
-    let extension = extension("debug")?;
-    for (title, arguments) in [
-        (
-            "build the tests",
-            &["test", "--workspace", "--all-targets", "--no-run"][..],
-        ),
-        (
-            "tests",
-            &["test", "--workspace", "--all-targets", "--no-fail-fast"][..],
-        ),
-        (
-            "examples in the documents",
-            &["test", "--workspace", "--doc"][..],
-        ),
+    step::command(
+        "build the tests",
+        &mut step::cargo(&["test", "--workspace", "--all-targets", "--no-run"]),
+    )?;
+    let mut asserting = step::cargo(&["test", "-p", "wiredtiger-helium", "--test", "contract"]);
+    asserting.env(EXTENSION_VARIABLE, extension("debug")?);
+    step::command("contract with WiredTiger, with assertions", &mut asserting)?;
+
+    let release = extension("release")?;
+    for (title, what) in [
+        ("tests", "--all-targets"),
+        ("examples in the documents", "--doc"),
     ] {
-        let mut tests = step::cargo(arguments);
-        tests.env(EXTENSION_VARIABLE, &extension);
+        let mut tests = step::cargo(&["test", "--workspace", "--no-fail-fast", what]);
+        tests.env(EXTENSION_VARIABLE, &release);
         for (name, value) in SCALE {
             if std::env::var_os(name).is_none() {
                 tests.env(name, value);

@@ -1,3 +1,5 @@
+//! What configuration strings are accepted, and what the refusals say.
+
 use super::*;
 use crate::error::Code;
 use heliumdb::Durability;
