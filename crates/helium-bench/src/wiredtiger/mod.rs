@@ -1,0 +1,117 @@
+//! The same work through the real WiredTiger on its own tables and on objects of the data source.
+//!
+//! Both get the same calls, in turns within one run, with the same memory for caches; rows
+//! that are buffered and rows that are synced run on connections of their own, because either
+//! side is told so when it is opened.
+
+mod database;
+mod rows;
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Result;
+use clap::Parser;
+
+use crate::work::Data;
+use database::{Database, Durability, Kind};
+use rows::ROWS;
+
+/// How much to measure.
+#[derive(Parser, Debug)]
+pub struct Options {
+    /// Number of items.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub items: usize,
+    /// Bytes of a value.
+    #[arg(long, default_value_t = 200)]
+    pub value_bytes: usize,
+    /// Cache of either side, in MiB.
+    #[arg(long, default_value_t = 1024)]
+    pub cache_mib: usize,
+    /// Seconds that each piece of work takes, but loading and whole scans.
+    #[arg(long, default_value_t = 3.0)]
+    pub seconds: f64,
+    /// Runs, of which the median is shown.
+    #[arg(long, default_value_t = 3)]
+    pub runs: usize,
+    /// Only rows with this in their titles (and the loading, without which there are none).
+    #[arg(long, default_value = "")]
+    pub rows: String,
+    /// Only `native` or only `helium`.
+    #[arg(long, default_value = "")]
+    pub only: String,
+    /// Folder to work in; the system's temporary one by default.
+    #[arg(long)]
+    pub folder: Option<PathBuf>,
+}
+
+/// Measures both kinds `runs` times, in turns, and prints a table of medians and ratios.
+pub fn run(options: &Options) -> Result<()> {
+    let data = Data::new(options.items, options.value_bytes);
+    let kinds = [Kind::Native, Kind::Helium];
+    let mut rates = vec![[Vec::new(), Vec::new()]; ROWS.len()];
+    for run in 0..options.runs {
+        for (column, kind) in kinds.into_iter().enumerate() {
+            if !kind.name().contains(&options.only) {
+                continue;
+            }
+            eprintln!("run {} of {}: {}", run + 1, options.runs, kind.name());
+            measure(options, kind, &data, |row, rate| {
+                rates[row][column].push(rate);
+            })?;
+        }
+    }
+    print(rates);
+    Ok(())
+}
+
+/// Does the rows' work on one new database.
+fn measure(
+    options: &Options,
+    kind: Kind,
+    data: &Data,
+    mut done: impl FnMut(usize, f64),
+) -> Result<()> {
+    let folder = match &options.folder {
+        Some(folder) => tempfile::tempdir_in(folder)?,
+        None => tempfile::tempdir()?,
+    };
+    let time = Duration::from_secs_f64(options.seconds);
+    for durability in [Durability::Buffered, Durability::Synced] {
+        let database = Database::open(folder.path(), kind, durability, options.cache_mib)?;
+        for (index, row) in ROWS.iter().enumerate() {
+            let wanted = row.title.contains(&options.rows) || row.is_load();
+            if row.durability == durability && wanted {
+                let rate = row.measure(&database, data, time)?;
+                eprintln!("  {:40}{:>12.0}", row.title, rate);
+                done(index, rate);
+            }
+        }
+        database.close()?;
+    }
+    Ok(())
+}
+
+fn print(rates: Vec<[Vec<f64>; 2]>) {
+    println!("| operations per second (medians) | native | helium | ratio |");
+    println!("|---|---|---|---|");
+    for (row, runs) in ROWS.iter().zip(rates) {
+        let [native, helium] = runs.map(median);
+        if native.is_some() || helium.is_some() {
+            let show = |rate: Option<f64>| rate.map_or("-".to_owned(), crate::run::human);
+            let ratio = native.zip(helium).map(|(native, helium)| helium / native);
+            let ratio = ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
+            println!(
+                "| {} | {} | {} | {ratio} |",
+                row.title,
+                show(native),
+                show(helium)
+            );
+        }
+    }
+}
+
+fn median(mut runs: Vec<f64>) -> Option<f64> {
+    runs.sort_by(f64::total_cmp);
+    runs.get(runs.len() / 2).copied()
+}
