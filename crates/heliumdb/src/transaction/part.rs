@@ -273,6 +273,9 @@ impl Part {
         if std::mem::take(&mut self.entered) {
             self.trees.iter().for_each(|tree| tree.leave());
             self.volume.leave();
+        } else {
+            // Taken back after it was published: nobody should have seen it, and nobody goes on to.
+            self.trees.iter().for_each(|tree| tree.note_change());
         }
     }
 }

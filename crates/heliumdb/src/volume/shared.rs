@@ -78,6 +78,11 @@ impl Shared {
         self.next_sequence.fetch_add(1, Ordering::SeqCst)
     }
 
+    /// The sequence number that is given next.
+    pub(super) fn sequence(&self) -> u64 {
+        self.next_sequence.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn check_open(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::new(
