@@ -14,7 +14,7 @@ use clap::Parser;
 
 use crate::work::Data;
 use database::{Database, Durability, Kind};
-use rows::ROWS;
+use rows::{ROWS, Rate};
 
 /// How much to measure.
 #[derive(Parser, Debug)]
@@ -70,7 +70,7 @@ fn measure(
     options: &Options,
     kind: Kind,
     data: &Data,
-    mut done: impl FnMut(usize, f64),
+    mut done: impl FnMut(usize, Rate),
 ) -> Result<()> {
     let folder = match &options.folder {
         Some(folder) => tempfile::tempdir_in(folder)?,
@@ -83,7 +83,11 @@ fn measure(
             let wanted = row.title.contains(&options.rows) || row.is_load();
             if row.durability == durability && wanted {
                 let rate = row.measure(&database, data, time)?;
-                eprintln!("  {:40}{:>12.0}", row.title, rate);
+                let Rate {
+                    per_second,
+                    cpu_nanos,
+                } = rate;
+                eprintln!("  {:44}{per_second:>12.0}{cpu_nanos:>10.0}", row.title);
                 done(index, rate);
             }
         }
@@ -92,26 +96,44 @@ fn measure(
     Ok(())
 }
 
-fn print(rates: Vec<[Vec<f64>; 2]>) {
-    println!("| operations per second (medians) | native | helium | ratio |");
-    println!("|---|---|---|---|");
+fn print(rates: Vec<[Vec<Rate>; 2]>) {
+    println!(
+        "| operations per second (medians) | native | helium | ratio | CPU of one, native | helium | ratio |"
+    );
+    println!("|---|---|---|---|---|---|---|");
     for (row, runs) in ROWS.iter().zip(rates) {
-        let [native, helium] = runs.map(median);
-        if native.is_some() || helium.is_some() {
-            let show = |rate: Option<f64>| rate.map_or("-".to_owned(), crate::run::human);
-            let ratio = native.zip(helium).map(|(native, helium)| helium / native);
-            let ratio = ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
-            println!(
-                "| {} | {} | {} | {ratio} |",
-                row.title,
-                show(native),
-                show(helium)
-            );
+        if runs.iter().all(Vec::is_empty) {
+            continue;
         }
+        let speeds = runs
+            .each_ref()
+            .map(|runs| median(runs, |rate| rate.per_second));
+        let costs = runs
+            .each_ref()
+            .map(|runs| median(runs, |rate| rate.cpu_nanos));
+        let [native, helium] = speeds.map(|rate| rate.map_or("-".to_owned(), crate::run::human));
+        let [cost, helium_cost] = costs.map(|nanos| nanos.map_or("-".to_owned(), micros));
+        println!(
+            "| {} | {native} | {helium} | {} | {cost} | {helium_cost} | {} |",
+            row.title,
+            ratio(speeds[1], speeds[0]),
+            ratio(costs[0], costs[1]),
+        );
     }
 }
 
-fn median(mut runs: Vec<f64>) -> Option<f64> {
-    runs.sort_by(f64::total_cmp);
-    runs.get(runs.len() / 2).copied()
+fn micros(nanos: f64) -> String {
+    format!("{:.2} us", nanos / 1000.0)
+}
+
+/// How many times better, if both are known.
+fn ratio(better: Option<f64>, worse: Option<f64>) -> String {
+    let ratio = better.zip(worse).map(|(better, worse)| better / worse);
+    ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}"))
+}
+
+fn median(runs: &[Rate], of: impl Fn(&Rate) -> f64) -> Option<f64> {
+    let mut figures: Vec<_> = runs.iter().map(of).collect();
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied()
 }

@@ -23,6 +23,48 @@ pub struct Row {
     threads: usize,
 }
 
+/// How fast something went.
+#[derive(Clone, Copy, Default)]
+pub struct Rate {
+    /// Operations (items, of a scan) a second.
+    pub per_second: f64,
+    /// Processor time of an operation in the thread that asked for it: on a machine that does
+    /// other things too it says more than the rate.
+    pub cpu_nanos: f64,
+}
+
+/// When a thread's work began.
+struct Clock {
+    started: Instant,
+    cpu: u64,
+}
+
+impl Clock {
+    fn start() -> Result<Self> {
+        Ok(Self {
+            started: Instant::now(),
+            cpu: cpu_nanos()?,
+        })
+    }
+
+    fn rate(&self, done: usize) -> Result<Rate> {
+        Ok(Rate {
+            per_second: done as f64 / self.started.elapsed().as_secs_f64(),
+            cpu_nanos: (cpu_nanos()? - self.cpu) as f64 / done as f64,
+        })
+    }
+}
+
+/// What this thread has run so far.
+fn cpu_nanos() -> Result<u64> {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    let nanos = stat
+        .split_whitespace()
+        .next()
+        .context("schedstat is empty")?;
+    Ok(nanos.parse()?)
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Work {
     Load,
@@ -117,8 +159,8 @@ impl Row {
         self.work == Work::Load
     }
 
-    /// Does the work; returns operations (items, of a scan) a second.
-    pub fn measure(&self, database: &Database, data: &Data, time: Duration) -> Result<f64> {
+    /// Does the work.
+    pub fn measure(&self, database: &Database, data: &Data, time: Duration) -> Result<Rate> {
         match self.work {
             Work::Load => return load(database, data),
             Work::All => return whole(database, data, |cursor| cursor.next()),
@@ -136,15 +178,17 @@ impl Row {
                     })
                 })
                 .collect();
-            let mut rate = 0.0;
+            let mut all = Rate::default();
             for worker in workers {
-                rate += worker.join().map_err(|_| anyhow!("a worker panicked"))??;
+                let rate = worker.join().map_err(|_| anyhow!("a worker panicked"))??;
+                all.per_second += rate.per_second;
+                all.cpu_nanos += rate.cpu_nanos / self.threads as f64;
             }
-            Ok(rate)
+            Ok(all)
         })
     }
 
-    fn repeat(&self, database: &Database, data: &Data, seed: u64, time: Duration) -> Result<f64> {
+    fn repeat(&self, database: &Database, data: &Data, seed: u64, time: Duration) -> Result<Rate> {
         let session = database.session()?;
         let cursors = [database.cursor(&session, 0)?, database.cursor(&session, 1)?];
         let mut random = SmallRng::seed_from_u64(seed + 3);
@@ -153,14 +197,14 @@ impl Row {
             Durability::Synced => 1,
         };
         let mut done = 0;
-        let started = Instant::now();
-        while started.elapsed() < time {
+        let clock = Clock::start()?;
+        while clock.started.elapsed() < time {
             for _ in 0..calls {
                 let key = data.key(&mut random);
                 done += self.once(&session, &cursors, key, data.value())?;
             }
         }
-        Ok(done as f64 / started.elapsed().as_secs_f64())
+        clock.rate(done)
     }
 
     fn once(
@@ -234,12 +278,12 @@ fn scan(cursor: &Cursor<'_>, from: &[u8]) -> Result<usize> {
     Ok(items)
 }
 
-fn load(database: &Database, data: &Data) -> Result<f64> {
+fn load(database: &Database, data: &Data) -> Result<Rate> {
     let mut order: Vec<_> = data.keys().iter().collect();
     order.shuffle(&mut SmallRng::seed_from_u64(2));
     let session = database.session()?;
     let cursor = database.cursor(&session, 0)?;
-    let started = Instant::now();
+    let clock = Clock::start()?;
     for keys in order.chunks(LOAD_TRANSACTION_ITEMS) {
         session.begin("")?;
         for key in keys {
@@ -247,22 +291,22 @@ fn load(database: &Database, data: &Data) -> Result<f64> {
         }
         session.commit()?;
     }
-    Ok(order.len() as f64 / started.elapsed().as_secs_f64())
+    clock.rate(order.len())
 }
 
 fn whole(
     database: &Database,
     data: &Data,
     step: impl Fn(&Cursor<'_>) -> wiredtiger_testkit::Result<()>,
-) -> Result<f64> {
+) -> Result<Rate> {
     let session = database.session()?;
     let cursor = database.cursor(&session, 0)?;
-    let started = Instant::now();
+    let clock = Clock::start()?;
     let mut items = 0;
     while step(&cursor).found()? {
         look(&cursor)?;
         items += 1;
     }
     ensure!(items == data.keys().len(), "a scan found {items} items");
-    Ok(items as f64 / started.elapsed().as_secs_f64())
+    clock.rate(items)
 }

@@ -9,6 +9,7 @@ use std::sync::{
 };
 
 use crossbeam_epoch as epoch;
+use crossbeam_utils::CachePadded;
 
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -29,7 +30,7 @@ pub(crate) struct Tree {
     log: Arc<Log>,
     /// Transactions that have unresolved versions here, and above [`WRITERS_BITS`] how often
     /// something was resolved: one word, so that a transaction that leaves counts as both.
-    writers: AtomicU64,
+    writers: CachePadded<AtomicU64>,
     /// The datastore is being truncated, renamed or removed: no transaction may start to write.
     closing: AtomicBool,
     /// The catalog has durably forgotten the tree: its items die with it.
@@ -49,7 +50,7 @@ impl Tree {
             id,
             index,
             log,
-            writers: AtomicU64::new(0),
+            writers: CachePadded::default(),
             closing: AtomicBool::new(false),
             retired: AtomicBool::new(false),
             overruled: AtomicBool::new(false),

@@ -1,5 +1,7 @@
 //! The store through its public interface, on simulated machines.
 
+mod again;
+mod ahead;
 mod catalog;
 mod common;
 mod concurrency;
