@@ -2,11 +2,13 @@
 //!
 //! A store is put behind [`Engine`]; [`work`] lists the pieces of work, [`run`] does them
 //! and prints a table. Engines of other projects live in the `bench-compare` workspace, so
-//! that nobody builds them to run the tests.
+//! that nobody builds them to run the tests. [`wiredtiger`] measures the data source inside the
+//! real WiredTiger beside that one's own tables.
 
 pub mod engine;
 pub mod helium;
 pub mod run;
+pub mod wiredtiger;
 pub mod work;
 
 pub use engine::Engine;

@@ -77,7 +77,8 @@ fn print(engines: &[&Factory], rates: Vec<Vec<Vec<f64>>>) {
     }
 }
 
-fn human(rate: f64) -> String {
+/// A rate as a person reads it.
+pub(crate) fn human(rate: f64) -> String {
     match rate {
         r if r >= 1e6 => format!("{:.2} M", r / 1e6),
         r if r >= 1e3 => format!("{:.1} k", r / 1e3),

@@ -31,7 +31,18 @@ impl Data {
         }
     }
 
-    fn key(&self, random: &mut SmallRng) -> &[u8] {
+    /// All keys.
+    pub fn keys(&self) -> &[[u8; 16]] {
+        &self.keys
+    }
+
+    /// The value of all items.
+    pub fn value(&self) -> &[u8] {
+        &self.value
+    }
+
+    /// A key chosen by chance.
+    pub fn key(&self, random: &mut SmallRng) -> &[u8] {
         &self.keys[random.random_range(0..self.keys.len())]
     }
 }

@@ -20,6 +20,6 @@ pub use error::{Error, ErrorKind, Result};
 pub use transaction::{Durability, Transaction};
 pub use version::{Change, Horizon, Isolation, Mode, TxnId, View};
 pub use volume::{
-    Datastore, DatastoreId, DatastoreInfo, Item, Position, Range, Stats, VerifyReport, Volume,
-    VolumeId, VolumeOptions, open_all, open_all_devices,
+    Datastore, DatastoreId, DatastoreInfo, Item, Position, Range, ReadAhead, Stats, VerifyReport,
+    Volume, VolumeId, VolumeOptions, open_all, open_all_devices,
 };

@@ -37,6 +37,8 @@ pub struct Transaction {
     /// Why it cannot commit any more.
     failed: Option<Error>,
     parts: Vec<Part>,
+    /// Parts of transactions before, emptied: their memory is used again.
+    spare: Vec<Part>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,7 +57,21 @@ impl Transaction {
             phase: Phase::Active,
             failed: None,
             parts: Vec::new(),
+            spare: Vec::new(),
         }
+    }
+
+    /// Makes a new transaction of one that is over (or aborts it first), for the sake of its
+    /// memory: what [`Transaction::new`] says holds of `id`.
+    pub fn restart(&mut self, id: TxnId) {
+        self.abort();
+        self.id = id;
+        self.phase = Phase::Active;
+        self.failed = None;
+        // Those of volumes that were not written to this time are let go.
+        self.spare.clear();
+        self.spare
+            .extend(self.parts.drain(..).filter_map(Part::emptied));
     }
 
     /// The id it writes as.
@@ -121,7 +137,11 @@ impl Transaction {
             Some(index) => index,
             None => {
                 several::check_count(self.parts.len() + 1)?;
-                self.parts.push(Part::new(volume.clone()));
+                let spare = self.spare.iter().position(|p| p.is_on(volume));
+                self.parts.push(match spare {
+                    Some(spare) => self.spare.swap_remove(spare).reused(),
+                    None => Part::new(volume.clone()),
+                });
                 self.parts.len() - 1
             }
         };

@@ -24,6 +24,9 @@ const RESERVE_STEP_BYTES: u64 = 64 << 10;
 /// What an item takes in the log beyond key and value, at most, with its share of a frame.
 const ITEM_OVERHEAD_BYTES: u64 = 160;
 
+/// A part whose keys took more memory than this is not used again.
+const KEPT_BYTES: usize = 64 << 10;
+
 pub(super) struct Part {
     pub(super) volume: Arc<Shared>,
     trees: Vec<Arc<Tree>>,
@@ -62,6 +65,29 @@ impl Part {
             entered: true,
             batch_id: None,
         }
+    }
+
+    /// Forgets what became of a part that is over, and keeps its memory for another; `None` if
+    /// that is too much to keep.
+    pub(super) fn emptied(mut self) -> Option<Self> {
+        if self.entered || self.keys.capacity() > KEPT_BYTES {
+            return None;
+        }
+        self.trees.clear();
+        self.writes.clear();
+        self.keys.clear();
+        self.needed_bytes = 0;
+        self.reserved_bytes = 0;
+        self.reservation = None;
+        self.batch_id = None;
+        Some(self)
+    }
+
+    /// Takes an emptied part into use again.
+    pub(super) fn reused(mut self) -> Self {
+        self.volume.enter();
+        self.entered = true;
+        self
     }
 
     pub(super) fn is_on(&self, volume: &Arc<Shared>) -> bool {
@@ -235,10 +261,7 @@ impl Part {
         let founded = self.writes.iter().filter(|write| write.founded);
         self.volume.unsettled.push(
             owner,
-            founded.map(|write| {
-                let key = Box::from(&self.keys[write.key.clone()]);
-                (self.trees[write.tree].clone(), key)
-            }),
+            founded.map(|write| (&self.trees[write.tree], &self.keys[write.key.clone()])),
         );
     }
 
@@ -262,7 +285,7 @@ impl Part {
             if write.founded
                 && let Some(newest) = swept.newest_left
             {
-                let chain = (tree.clone(), Box::from(key));
+                let chain = (tree, key);
                 self.volume
                     .unsettled
                     .push(newest.max(owner), std::iter::once(chain));
@@ -277,6 +300,9 @@ impl Part {
         if std::mem::take(&mut self.entered) {
             self.trees.iter().for_each(|tree| tree.leave());
             self.volume.leave();
+        } else {
+            // Taken back after it was published: nobody should have seen it, and nobody goes on to.
+            self.trees.iter().for_each(|tree| tree.note_change());
         }
     }
 }

@@ -188,6 +188,24 @@ pub(crate) fn read_committed(word: Word, guard: &Guard) -> Seen<'_> {
     base_seen(walk.base())
 }
 
+/// The place in the log of an item that any later look of `view` finds as well, until a newer
+/// version is resolved: the base of a slot without versions, or the newest version if it is
+/// committed and seen; with its owner if not everyone is sure to see it.
+pub(crate) fn stable(word: Word, view: &dyn View, guard: &Guard) -> Option<(Location, TxnId)> {
+    let Some(version) = deref(word, guard) else {
+        return match word.slot() {
+            Slot::At(location) => Some((location, 0)),
+            _ => None,
+        };
+    };
+    let is_seen =
+        version.state() == State::Committed && (version.owner == 0 || view.sees(version.owner));
+    match version.payload.get(guard) {
+        Said::At(location) if is_seen => Some((location, version.owner)),
+        _ => None,
+    }
+}
+
 fn seen(said: Said<'_>) -> Seen<'_> {
     match said {
         Said::Bytes(bytes) => Seen::Bytes(bytes),

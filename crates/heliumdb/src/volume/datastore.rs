@@ -137,7 +137,7 @@ impl Datastore {
 
     /// Reads what `look` finds in the slot of `key`, whose word is `word`, into `value`, which is
     /// cleared first. Where the place in the log was reused meanwhile, the slot is read again.
-    fn read_slot(
+    pub(super) fn read_slot(
         &self,
         tree: &Tree,
         key: &[u8],

@@ -44,6 +44,7 @@ impl Shared {
                 Err(why) => (word, Err(why)),
             }
         })?;
+        tree.note_change();
         if let Some(location) = dead {
             self.log.mark_dead(location);
         }

@@ -1,8 +1,10 @@
 //! Volumes and their datastores.
 //!
 //! [`open`] brings a volume up, through [`recover`]; [`catalog`] keeps its datastores, each
-//! with a [`tree`] of items; [`handle`] and [`datastore`] are what users hold.
+//! with a [`tree`] of items; [`handle`] and [`datastore`] are what users hold, [`ahead`] what a
+//! cursor keeps from call to call.
 
+mod ahead;
 mod catalog;
 mod datastore;
 mod direct;
@@ -16,6 +18,7 @@ mod shared;
 pub(crate) mod tree;
 mod verify;
 
+pub use ahead::ReadAhead;
 pub use datastore::{Datastore, Item, Position};
 pub use handle::{DatastoreInfo, Stats, Volume};
 pub use open::{open_all, open_all_devices};

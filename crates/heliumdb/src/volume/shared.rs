@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
+use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 use super::{VolumeId, VolumeOptions, catalog::Catalog, registry::Registration, tree::Tree};
@@ -30,9 +31,10 @@ pub(crate) struct Shared {
     pub(crate) decisions: Arc<Tree>,
     pub(crate) unsettled: Unsettled,
     pub(super) owed: Mutex<Vec<Owed>>,
-    next_sequence: AtomicU64,
+    /// Written by every write: not on a line that readers look at.
+    next_sequence: CachePadded<AtomicU64>,
     /// Transactions that have versions here which are not resolved.
-    writers: AtomicUsize,
+    writers: CachePadded<AtomicUsize>,
     closed: AtomicBool,
     pub(super) recovered_items: u64,
     pub(super) registration: Mutex<Option<Registration>>,
@@ -61,8 +63,8 @@ impl Shared {
             catalog: recovered.catalog,
             decisions: recovered.decisions,
             owed: Mutex::new(Vec::new()),
-            next_sequence: AtomicU64::new(recovered.next_sequence),
-            writers: AtomicUsize::new(0),
+            next_sequence: AtomicU64::new(recovered.next_sequence).into(),
+            writers: CachePadded::default(),
             closed: AtomicBool::new(false),
             recovered_items: recovered.items,
             registration: Mutex::new(None),
@@ -76,6 +78,11 @@ impl Shared {
     /// A sequence number above all given before.
     pub(crate) fn next_sequence(&self) -> u64 {
         self.next_sequence.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// The sequence number that is given next.
+    pub(super) fn sequence(&self) -> u64 {
+        self.next_sequence.load(Ordering::SeqCst)
     }
 
     pub(crate) fn check_open(&self) -> Result<()> {

@@ -5,10 +5,11 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use crossbeam_epoch as epoch;
+use crossbeam_utils::CachePadded;
 
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -18,13 +19,18 @@ use crate::{
     version::chain,
 };
 
+/// Bits of [`Tree::writers`] that count transactions.
+const WRITERS_BITS: u32 = 24;
+const ONE_CHANGE: u64 = 1 << WRITERS_BITS;
+
 /// The items that the log keeps under one tree id.
 pub(crate) struct Tree {
     pub(crate) id: u32,
     pub(crate) index: Index,
     log: Arc<Log>,
-    /// Transactions that have unresolved versions here.
-    writers: AtomicUsize,
+    /// Transactions that have unresolved versions here, and above [`WRITERS_BITS`] how often
+    /// something was resolved: one word, so that a transaction that leaves counts as both.
+    writers: CachePadded<AtomicU64>,
     /// The datastore is being truncated, renamed or removed: no transaction may start to write.
     closing: AtomicBool,
     /// The catalog has durably forgotten the tree: its items die with it.
@@ -44,7 +50,7 @@ impl Tree {
             id,
             index,
             log,
-            writers: AtomicUsize::new(0),
+            writers: CachePadded::default(),
             closing: AtomicBool::new(false),
             retired: AtomicBool::new(false),
             overruled: AtomicBool::new(false),
@@ -66,14 +72,25 @@ impl Tree {
     }
 
     pub(crate) fn leave(&self) {
-        self.writers.fetch_sub(1, Ordering::SeqCst);
+        self.writers.fetch_add(ONE_CHANGE - 1, Ordering::SeqCst);
+    }
+
+    /// Says that what readers see has changed without a transaction leaving.
+    pub(crate) fn note_change(&self) {
+        self.writers.fetch_add(ONE_CHANGE, Ordering::SeqCst);
+    }
+
+    /// A number that is another one whenever a transaction's writes may have become visible
+    /// since, or one outside any transaction. What the number was read before may be newer.
+    pub(crate) fn changes(&self) -> u64 {
+        self.writers.load(Ordering::SeqCst) >> WRITERS_BITS
     }
 
     /// Keeps transactions out, if none is in.
     pub(crate) fn close(&self) -> Result<Closing<'_>> {
         self.closing.store(true, Ordering::SeqCst);
         let closing = Closing(self);
-        if self.writers.load(Ordering::SeqCst) != 0 {
+        if !self.writers.load(Ordering::SeqCst).is_multiple_of(ONE_CHANGE) {
             return Err(Error::new(
                 ErrorKind::Busy,
                 "a transaction that is not resolved yet has written to the datastore",

@@ -1,10 +1,11 @@
 //! The store through its public interface, on simulated machines.
-
 #![expect(
     clippy::unwrap_used,
     reason = "the helpers of tests may panic as tests do"
 )]
 
+mod again;
+mod ahead;
 mod block_device;
 mod catalog;
 mod common;

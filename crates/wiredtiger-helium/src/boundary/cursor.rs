@@ -12,12 +12,14 @@ use super::{
 use crate::{
     cursor::{Cursor, Input, Key},
     error::{Error, Result},
+    source::Source,
 };
 use std::{
     cmp::Ordering,
     ffi::{c_int, c_void},
     mem::{MaybeUninit, size_of},
     slice,
+    sync::Arc,
 };
 use wiredtiger_abi::v3_2::{Cursor as WtCursor, Item, Session, WT_CURSTD_OVERWRITE};
 
@@ -35,6 +37,9 @@ struct Handle {
     /// WiredTiger's wrapper, and where in it the pointer to this handle is.
     wrapper: *const WtCursor,
     slot: *const *mut WtCursor,
+    /// The cursor's own, to be used beside it: counting one more user for every operation would
+    /// have all threads write to one place.
+    source: Option<Arc<Source<Wired>>>,
     /// The cursor, or what every operation answers instead.
     cursor: Result<Cursor<Wired>, c_int>,
     /// A key or value that lies in the cursor's buffers where it cannot stay.
@@ -74,6 +79,10 @@ pub unsafe fn into_wiredtiger(
         alive: ALIVE,
         wrapper,
         slot,
+        source: cursor
+            .as_ref()
+            .ok()
+            .map(|cursor| Arc::clone(cursor.source())),
         cursor,
         copies: Default::default(),
     });
@@ -117,16 +126,17 @@ unsafe fn operate(
     let overwrite = unsafe { handle.overwrites(cursor) };
     let Handle {
         head,
+        source,
         cursor,
         copies: [key_copy, value_copy],
         ..
     } = handle;
-    let cursor = match cursor {
-        Ok(cursor) => cursor,
-        Err(refusal) => return *refusal,
+    let (source, cursor) = match (source, cursor) {
+        (Some(source), Ok(cursor)) => (&*source, cursor),
+        (_, Err(refusal)) => return *refusal,
+        (None, Ok(_)) => return EINVAL,
     };
-    let source = cursor.source().clone();
-    answer(&source, SessionHandle::new(head.session), || {
+    answer(source, SessionHandle::new(head.session), || {
         source.check()?;
         let none = Input::Bytes(&[]);
         let key = match reads {

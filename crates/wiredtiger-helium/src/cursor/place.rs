@@ -5,6 +5,7 @@ use crate::{
     error::{Error, Result},
     recno,
 };
+use heliumdb::ReadAhead;
 
 /// Buffers that grew beyond this give their memory back when the cursor is reset.
 const KEPT_BYTES: usize = 1 << 20;
@@ -19,6 +20,8 @@ pub struct Place {
     pub value: Vec<u8>,
     /// Where the next key is read while the last one is still needed.
     pub next_key: Vec<u8>,
+    /// What a walk has read ahead.
+    pub ahead: ReadAhead,
 }
 
 impl Place {

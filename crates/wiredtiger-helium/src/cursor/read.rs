@@ -76,10 +76,11 @@ impl<H: Host> Cursor<H> {
             key,
             next_key,
             value,
+            ahead,
             ..
         } = &mut self.place;
         let datastore = &self.object.datastore;
-        Ok(datastore.seek(&view, from(key), next_key, value)?)
+        Ok(datastore.seek_ahead(&view, from(key), ahead, next_key, value)?)
     }
 
     /// Stands on the item that a seek has read.

@@ -57,12 +57,20 @@ impl SessionState {
             stale.roll_back();
             self.end(&stale);
         }
-        inner.finished = None;
+        // The memory of the one before is used again.
+        let (transaction, touched) = match inner.finished.take() {
+            Some(mut finished) => {
+                finished.transaction.restart(id);
+                finished.touched.clear();
+                (finished.transaction, finished.touched)
+            }
+            None => (Transaction::new(id), Vec::new()),
+        };
         inner.running = Some(Running {
             id,
-            transaction: Transaction::new(id),
+            transaction,
             writes: 0,
-            touched: Vec::new(),
+            touched,
         });
         self.own.store(id, Ordering::Relaxed);
     }

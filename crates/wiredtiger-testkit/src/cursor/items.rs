@@ -4,7 +4,7 @@
 //! so every use looks at the format first.
 #![expect(unsafe_code, reason = "calls WiredTiger's variadic methods")]
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
 
 use wiredtiger_abi::v3_2 as wt;
@@ -28,7 +28,7 @@ pub(super) fn item(bytes: &[u8]) -> wt::Item {
 impl Cursor<'_> {
     /// Sets the key of a raw cursor, or of one with `key_format=u`.
     pub fn set_key(&self, key: &[u8]) -> Result<()> {
-        self.expect_format(&self.key_format(), "u", true)?;
+        self.expect_bytes(self.methods().key_format)?;
         let key = keep(&self.key, key, false);
         let item = item(&key);
         // SAFETY: this format takes a pointer to an item; the bytes are kept by the cursor.
@@ -38,7 +38,7 @@ impl Cursor<'_> {
 
     /// Sets the value of a raw cursor, or of one with `value_format=u`.
     pub fn set_value(&self, value: &[u8]) -> Result<()> {
-        self.expect_format(&self.value_format(), "u", true)?;
+        self.expect_bytes(self.methods().value_format)?;
         let value = keep(&self.value, value, false);
         let item = item(&value);
         // SAFETY: as for keys.
@@ -85,14 +85,24 @@ impl Cursor<'_> {
     /// The key of a raw cursor, or of one with `key_format=u`, `S` (without its end) or `r`
     /// (packed).
     pub fn key(&self) -> Result<Vec<u8>> {
-        self.expect_format(&self.key_format(), "u", true)?;
-        self.get(self.methods().get_key, "get_key")
+        self.key_with(<[u8]>::to_vec)
+    }
+
+    /// The same, shown to `look` where it lies.
+    pub fn key_with<R>(&self, look: impl FnOnce(&[u8]) -> R) -> Result<R> {
+        self.expect_bytes(self.methods().key_format)?;
+        self.get(self.methods().get_key, "get_key", look)
     }
 
     /// The value of a raw cursor, or of one with `value_format=u`.
     pub fn value(&self) -> Result<Vec<u8>> {
-        self.expect_format(&self.value_format(), "u", true)?;
-        self.get(self.methods().get_value, "get_value")
+        self.value_with(<[u8]>::to_vec)
+    }
+
+    /// The same, shown to `look` where it lies.
+    pub fn value_with<R>(&self, look: impl FnOnce(&[u8]) -> R) -> Result<R> {
+        self.expect_bytes(self.methods().value_format)?;
+        self.get(self.methods().get_value, "get_value", look)
     }
 
     /// The key of a cursor with `key_format=S`.
@@ -145,12 +155,18 @@ impl Cursor<'_> {
         }
     }
 
-    fn get(&self, call: Getter, name: &str) -> Result<Vec<u8>> {
+    fn get<R>(&self, call: Getter, name: &str, look: impl FnOnce(&[u8]) -> R) -> Result<R> {
         let mut item = item(&[]);
         // SAFETY: this format fills an item.
         let answer = unsafe { method(call)?(self.as_ptr(), &raw mut item) };
         check(answer, || name.to_owned())?;
-        Ok(copy(item.data, item.size))
+        if item.size == 0 {
+            return Ok(look(&[]));
+        }
+        // SAFETY: WiredTiger filled the item with this many bytes at this place, good until the
+        // next operation of the cursor.
+        let bytes = unsafe { std::slice::from_raw_parts(item.data.cast::<u8>(), item.size) };
+        Ok(look(bytes))
     }
 
     fn get_str(&self, call: Getter, name: &str) -> Result<String> {
@@ -174,6 +190,15 @@ impl Cursor<'_> {
                 self.uri()
             ),
         ))
+    }
+
+    /// As [`Self::expect_format`] for raw bytes, without an allocation.
+    fn expect_bytes(&self, format: *const c_char) -> Result<()> {
+        // SAFETY: the cursor's strings live as long as the cursor.
+        if self.is_raw() || (!format.is_null() && unsafe { CStr::from_ptr(format) } == c"u") {
+            return Ok(());
+        }
+        self.expect_format(&self.text(format), "u", true)
     }
 
     fn expect_bits(&self) -> Result<()> {
@@ -207,12 +232,14 @@ fn keep<'a>(
     bytes: &[u8],
     zero_at_end: bool,
 ) -> std::cell::Ref<'a, Vec<u8>> {
-    let mut kept = Vec::with_capacity(bytes.len() + 1);
-    kept.extend_from_slice(bytes);
-    if zero_at_end {
-        kept.push(0);
+    {
+        let mut kept = place.borrow_mut();
+        kept.clear();
+        kept.extend_from_slice(bytes);
+        if zero_at_end {
+            kept.push(0);
+        }
     }
-    place.replace(kept);
     place.borrow()
 }
 
@@ -222,12 +249,4 @@ fn text(text: &str) -> Result<&[u8]> {
         bytes if bytes.contains(&0) => Err(Error::new(Code::EINVAL, "a string with a zero inside")),
         bytes => Ok(bytes),
     }
-}
-
-fn copy(data: *const c_void, size: usize) -> Vec<u8> {
-    if size == 0 {
-        return Vec::new();
-    }
-    // SAFETY: WiredTiger filled an item with this many bytes at this place.
-    unsafe { std::slice::from_raw_parts(data.cast::<u8>(), size) }.to_vec()
 }

@@ -1,0 +1,238 @@
+//! Reading ahead: the items that a cursor will ask for next, fetched a few at a time.
+//!
+//! Invariant: an item is handed out from here only where a new look would find the very same
+//! one. No epoch guard, lock or pointer is held from call to call; instead each call checks what
+//! was true when the items were fetched:
+//!
+//! - The tree is the same, and no transaction that wrote to it was resolved since, and nothing
+//!   was written outside transactions: [`Tree::changes`] counts both, before anybody can see
+//!   their writes. So no newer version of these items, nor an item between them, has become
+//!   visible.
+//! - What was fetched did not depend on who looks: the slot was a plain place in the log, or its
+//!   newest version was committed and visible to the view, which is asked again whether it still
+//!   is. Anything else ends the batch, and is looked at when its turn comes.
+//! - The transaction that asks has not written since; the volume's sequence number would show it.
+//! - The isolation level is the same, and not read-uncommitted: that sees versions come and go
+//!   that are not counted.
+//!
+//! So read-committed cursors see each step anew, as promised, and snapshots theirs.
+
+use std::ops::Range;
+
+use crossbeam_epoch::{self as epoch, Guard};
+
+use super::{Datastore, Position, datastore::start, tree::Tree};
+use crate::{
+    error::Result,
+    index::{Direction, Iter},
+    location::Word,
+    version::{Isolation, TxnId, View, chain},
+};
+
+/// Items of a batch at most. The first look of a walk fetches one item, each further one four
+/// times as many as were used of the one before.
+const ITEMS_MAX: usize = 128;
+const GROWTH: usize = 4;
+/// A batch that has grown to so many bytes ends.
+const BYTES_MAX: usize = 64 << 10;
+/// A buffer that grew beyond this is not kept.
+const KEPT_BYTES: usize = 1 << 20;
+
+/// What a cursor has read ahead: see [`Datastore::seek_ahead`].
+#[derive(Default)]
+pub struct ReadAhead {
+    when: Option<When>,
+    direction: Option<Direction>,
+    /// Keys and values, end to end.
+    bytes: Vec<u8>,
+    /// The first is the item that was handed out when the batch was fetched: its key alone.
+    items: Vec<Ahead>,
+    /// How many have been handed out.
+    used: usize,
+}
+
+/// One item of a batch.
+struct Ahead {
+    key: Range<usize>,
+    value: Range<usize>,
+    /// Who wrote the version, if it was one that not everyone sees.
+    owner: TxnId,
+}
+
+/// What must not have changed for a batch to hold.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct When {
+    tree: u32,
+    changes: u64,
+    isolation: Isolation,
+    own: TxnId,
+    /// The volume's next sequence number, while the transaction that asks has written.
+    sequence: u64,
+}
+
+impl ReadAhead {
+    /// The next item, if it was read ahead and still holds.
+    fn take(&mut self, now: When, view: &dyn View, walk: Walk<'_>, into: Into<'_>) -> bool {
+        let holds = self.when == Some(now) && self.follows(walk);
+        let Some(item) = self.items.get(self.used).filter(|_| holds) else {
+            return false;
+        };
+        if item.owner != 0 && !view.sees(item.owner) {
+            return false;
+        }
+        into.key.clear();
+        into.key.extend_from_slice(&self.bytes[item.key.clone()]);
+        into.value.clear();
+        into.value
+            .extend_from_slice(&self.bytes[item.value.clone()]);
+        self.used += 1;
+        true
+    }
+
+    /// Whether the walk goes on from the item that was handed out last.
+    fn follows(&self, walk: Walk<'_>) -> bool {
+        let last = self.used.checked_sub(1).and_then(|i| self.items.get(i));
+        self.direction == Some(walk.direction)
+            && last.is_some_and(|last| walk.after == Some(&self.bytes[last.key.clone()]))
+    }
+
+    /// Begins a batch; says how many items it may have.
+    fn begin(&mut self, now: When, walk: Walk<'_>) -> usize {
+        let most = if self.follows(walk) {
+            (GROWTH * self.used).min(ITEMS_MAX)
+        } else {
+            1
+        };
+        self.when = (now.isolation != Isolation::ReadUncommitted).then_some(now);
+        self.direction = Some(walk.direction);
+        self.items.clear();
+        self.used = 0;
+        if self.bytes.capacity() > KEPT_BYTES {
+            self.bytes = Vec::new();
+        }
+        self.bytes.clear();
+        if self.when.is_some() { most } else { 1 }
+    }
+
+    /// Notes the item that is handed out at once.
+    fn begin_with(&mut self, key: &[u8]) {
+        self.bytes.extend_from_slice(key);
+        self.items.push(Ahead {
+            key: 0..key.len(),
+            value: 0..0,
+            owner: 0,
+        });
+        self.used = 1;
+    }
+}
+
+/// Where a walk is, and where it goes.
+#[derive(Clone, Copy)]
+struct Walk<'a> {
+    direction: Direction,
+    /// The key that it has come to.
+    after: Option<&'a [u8]>,
+}
+
+impl<'a> Walk<'a> {
+    fn of(position: Position<'a>) -> Self {
+        Self {
+            direction: start(position).1,
+            after: match position {
+                Position::After(key) | Position::Before(key) => Some(key),
+                _ => None,
+            },
+        }
+    }
+}
+
+/// Where an item goes.
+struct Into<'a> {
+    key: &'a mut Vec<u8>,
+    value: &'a mut Vec<u8>,
+}
+
+impl Datastore {
+    /// As [`Datastore::seek`], for a cursor that walks: where `position` goes on from the item
+    /// that was found last with the same `ahead`, the next ones are fetched too, and later calls
+    /// answered from there, as long as a new look would find the same.
+    pub fn seek_ahead(
+        &self,
+        view: &dyn View,
+        position: Position<'_>,
+        ahead: &mut ReadAhead,
+        key: &mut Vec<u8>,
+        value: &mut Vec<u8>,
+    ) -> Result<bool> {
+        self.shared.check_open()?;
+        self.with_tree(|tree| {
+            let own = view.own();
+            let now = When {
+                tree: tree.id,
+                // Before the look: what changes meanwhile then ends the batch.
+                changes: tree.changes(),
+                isolation: view.isolation(),
+                own,
+                sequence: match own {
+                    0 => 0,
+                    _ => self.shared.sequence(),
+                },
+            };
+            let walk = Walk::of(position);
+            let into = Into { key, value };
+            if ahead.take(now, view, walk, into) {
+                return Ok(true);
+            }
+            let most = ahead.begin(now, walk);
+            let guard = epoch::pin();
+            let (bound, direction) = start(position);
+            let mut slots = tree.index.iter(bound, direction, &guard);
+            while let Some((found, word)) = slots.next() {
+                if self.read_slot(tree, found, Word(word), value, &guard, Some(view))? {
+                    key.clear();
+                    key.extend_from_slice(found);
+                    ahead.begin_with(found);
+                    self.fetch(tree, view, ahead, most, &mut slots, &guard);
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+    }
+
+    /// Fetches items that do not depend on who looks, up to the first one that does. What cannot
+    /// be read ends the batch too: the look that it is the turn of says why.
+    fn fetch(
+        &self,
+        tree: &Tree,
+        view: &dyn View,
+        ahead: &mut ReadAhead,
+        most: usize,
+        slots: &mut Iter<'_>,
+        guard: &Guard,
+    ) {
+        while ahead.items.len() < most && ahead.bytes.len() < BYTES_MAX {
+            let Some((key, word)) = slots.next() else {
+                return;
+            };
+            let Some((location, owner)) = chain::stable(Word(word), view, guard) else {
+                return;
+            };
+            let start = ahead.bytes.len();
+            ahead.bytes.extend_from_slice(key);
+            let middle = ahead.bytes.len();
+            let log = &self.shared.log;
+            match log.read(location, tree.id, key, &mut ahead.bytes) {
+                Ok(true) => ahead.items.push(Ahead {
+                    key: start..middle,
+                    value: middle..ahead.bytes.len(),
+                    owner,
+                }),
+                Ok(false) | Err(_) => {
+                    ahead.bytes.truncate(start);
+                    return;
+                }
+            }
+        }
+    }
+}
