@@ -17,13 +17,13 @@ use super::{
     block::{Block, Header},
     build::OwnedBlock,
     counters::Counters,
-    pool,
+    memory,
 };
 use crossbeam_epoch::Guard;
 use parking_lot::{RawMutex, lock_api::RawMutex as _};
 use std::{
     marker::PhantomData,
-    mem::{align_of, size_of},
+    mem::size_of,
     ptr::NonNull,
     sync::atomic::{AtomicPtr, Ordering},
 };
@@ -94,9 +94,9 @@ impl Node {
         _guard: &'g Guard,
     ) -> &'g Node {
         counters.add_bytes(Self::FOOTPRINT + block.view().footprint());
-        let node = pool::take().cast::<Self>();
-        // SAFETY: the slot is large enough and aligned (see FOOTPRINT), and ours until
-        // it is given back, which happens through the epoch.
+        let node = memory::allocate(size_of::<Self>()).cast::<Self>();
+        // SAFETY: large enough and aligned, and ours until it is freed, which happens
+        // through the epoch.
         unsafe {
             node.write(Self {
                 content: AtomicPtr::new(block.into_raw().as_ptr()),
@@ -110,15 +110,11 @@ impl Node {
     /// `node` came from [`Self::create`], and nobody uses it any more.
     unsafe fn free(node: *mut Self) {
         // SAFETY: as the caller promises; there is nothing in it to be dropped.
-        unsafe { pool::give_back(NonNull::new_unchecked(node.cast::<u8>())) }
+        unsafe { memory::free(NonNull::new_unchecked(node.cast::<u8>()), size_of::<Self>()) }
     }
 
     /// Memory that a node takes.
-    const FOOTPRINT: usize = {
-        assert!(size_of::<Self>() <= pool::SLOT_BYTES);
-        assert!(align_of::<Self>() <= pool::SLOT_BYTES);
-        pool::SLOT_BYTES
-    };
+    const FOOTPRINT: usize = memory::footprint(size_of::<Self>());
 
     /// The address as an inner block's word.
     pub(super) fn word(&self) -> u64 {
