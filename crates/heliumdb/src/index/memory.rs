@@ -37,6 +37,8 @@ const UNIT_BYTES: usize = 16;
 const STEPS: usize = 16;
 /// Largest slot.
 const SLOT_BYTES_MAX: usize = 16 << 10;
+/// Miri watches each allocation by itself, and better so.
+const IS_SLOTTED: bool = !cfg!(miri);
 const CLASSES: usize = class_of(SLOT_BYTES_MAX) + 1;
 
 static PARTLY_USED: [Mutex<Spans>; CLASSES] = [const { Mutex::new(Spans::NONE) }; CLASSES];
@@ -76,7 +78,7 @@ struct Chunk {
 
 /// Room for `bytes`, aligned to 16.
 pub(super) fn allocate(bytes: usize) -> NonNull<u8> {
-    if bytes <= SLOT_BYTES_MAX {
+    if IS_SLOTTED && bytes <= SLOT_BYTES_MAX {
         let class = class_of(bytes);
         return PARTLY_USED[class].lock().take_slot(class_bytes(class));
     }
@@ -90,7 +92,7 @@ pub(super) fn allocate(bytes: usize) -> NonNull<u8> {
 pub(super) unsafe fn free(at: NonNull<u8>, bytes: usize) {
     // SAFETY: as the caller promises.
     unsafe {
-        if bytes <= SLOT_BYTES_MAX {
+        if IS_SLOTTED && bytes <= SLOT_BYTES_MAX {
             let mut spans = PARTLY_USED[class_of(bytes)].lock();
             spans.give_slot_back(at, footprint(bytes));
         } else {

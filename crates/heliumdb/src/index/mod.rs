@@ -152,9 +152,11 @@ impl Tree {
         (old, new): (u64, u64),
         guard: &'g Guard,
     ) {
+        if old == new {
+            return;
+        }
         let block = place.block;
         match (place.found.slot, old, new) {
-            (_, 0, 0) => {}
             (None, ..) => {
                 self.counters.add_item();
                 self.insert(latched, place, key, new, guard);
