@@ -8,7 +8,7 @@ use std::{ptr::NonNull, thread};
 fn footprints_are_at_most_a_sixteenth_too_large() {
     for bytes in 1..40_000 {
         let slot = footprint(bytes);
-        assert!(slot >= bytes && slot % 16 == 0);
+        assert!(slot >= bytes && slot.is_multiple_of(16));
         assert!(slot - bytes <= (bytes / 16).max(24), "{bytes} take {slot}");
     }
 }
