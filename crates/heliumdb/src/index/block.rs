@@ -30,9 +30,8 @@
     reason = "blocks are hand-laid allocations; raw access to them is here, in build.rs and in append.rs"
 )]
 
-use super::node::Node;
+use super::{memory, node::Node};
 use std::{
-    alloc::Layout,
     marker::PhantomData,
     mem::{align_of, size_of},
     ptr::{self, NonNull},
@@ -169,13 +168,9 @@ impl<'g> Block<'g> {
         unsafe { self.header().next.as_ref() }
     }
 
-    /// Memory that the block takes, as the system's allocator rounds.
+    /// Memory that the block takes.
     pub(super) fn footprint(self) -> usize {
-        footprint(self.header().bytes as usize)
-    }
-
-    pub(super) fn layout(self) -> Layout {
-        layout(self.header().bytes as usize)
+        memory::footprint(self.header().bytes as usize)
     }
 
     #[inline]
@@ -369,17 +364,4 @@ pub(super) fn offsets_bytes(stride: u32, slots: usize) -> usize {
 
 pub(super) fn round_up(bytes: usize) -> usize {
     bytes.next_multiple_of(align_of::<Header>())
-}
-
-/// What an allocation of `bytes` takes: glibc adds a word and rounds to 16.
-pub(super) const fn footprint(bytes: usize) -> usize {
-    let rounded = (bytes + 8).next_multiple_of(16);
-    if rounded < 32 { 32 } else { rounded }
-}
-
-pub(super) fn layout(bytes: usize) -> Layout {
-    let align = align_of::<Header>();
-    debug_assert!(Layout::from_size_align(bytes, align).is_ok());
-    // SAFETY: the alignment is a power of two; a block's size fits 32 bits.
-    unsafe { Layout::from_size_align_unchecked(bytes, align) }
 }

@@ -10,15 +10,15 @@
 
 use super::{
     block::{
-        Block, HEAD_BYTES, HEADS_IN_TAILS, Header, NARROW_OFFSETS, NO_HIGH, WIDE_OFFSETS, layout,
+        Block, HEAD_BYTES, HEADS_IN_TAILS, Header, NARROW_OFFSETS, NO_HIGH, WIDE_OFFSETS,
         offsets_bytes, round_up,
     },
     entries::{Entries, Measure, Run},
+    memory,
     node::Node,
     search::head,
 };
 use std::{
-    alloc::{alloc, dealloc, handle_alloc_error},
     mem::{ManuallyDrop, size_of},
     ptr::{self, NonNull},
     sync::atomic::{AtomicI8, AtomicU8, Ordering},
@@ -92,12 +92,7 @@ impl OwnedBlock {
     }
 
     fn allocate(header: Header) -> Self {
-        let layout = layout(header.bytes as usize);
-        // SAFETY: the size is not zero, it includes the header.
-        let at = unsafe { alloc(layout) }.cast::<Header>();
-        let Some(at) = NonNull::new(at) else {
-            handle_alloc_error(layout)
-        };
+        let at = memory::allocate(header.bytes as usize).cast::<Header>();
         // SAFETY: fresh memory, large enough and aligned for a header.
         unsafe { at.write(header) };
         Self { at }
@@ -122,9 +117,9 @@ impl OwnedBlock {
 
 impl Drop for OwnedBlock {
     fn drop(&mut self) {
-        let layout = self.view().layout();
-        // SAFETY: allocated with this layout by `allocate`, and owned.
-        unsafe { dealloc(self.at.as_ptr().cast::<u8>(), layout) }
+        let bytes = self.view().header().bytes as usize;
+        // SAFETY: allocated with this size by `allocate`, and owned.
+        unsafe { memory::free(self.at.cast::<u8>(), bytes) }
     }
 }
 

@@ -21,10 +21,10 @@ mod counters;
 mod descend;
 mod entries;
 mod iter;
+mod memory;
 mod merge;
 mod node;
 mod order;
-mod pool;
 mod search;
 mod split;
 #[cfg(test)]
@@ -124,7 +124,7 @@ impl Tree {
         self.counters.items()
     }
 
-    /// Bytes of memory that the tree takes, rounded up as the allocator does; without
+    /// Bytes of memory that the tree takes, rounded up as they are allocated; without
     /// what was replaced and waits for readers to be done with it.
     pub(crate) fn memory_bytes(&self) -> u64 {
         mem::size_of::<Self>() as u64 + self.counters.bytes()
@@ -152,9 +152,11 @@ impl Tree {
         (old, new): (u64, u64),
         guard: &'g Guard,
     ) {
+        if old == new {
+            return;
+        }
         let block = place.block;
         match (place.found.slot, old, new) {
-            (_, 0, 0) => {}
             (None, ..) => {
                 self.counters.add_item();
                 self.insert(latched, place, key, new, guard);

@@ -17,14 +17,14 @@ use super::{
     block::{Block, Header},
     build::OwnedBlock,
     counters::Counters,
-    pool,
+    memory,
 };
 use crossbeam_epoch::Guard;
 use parking_lot::{RawMutex, lock_api::RawMutex as _};
 use std::{
     marker::PhantomData,
-    mem::{align_of, size_of},
-    ptr::NonNull,
+    mem::size_of,
+    ptr::{self, NonNull},
     sync::atomic::{AtomicPtr, Ordering},
 };
 
@@ -60,15 +60,15 @@ impl Root {
 
     /// Frees the whole tree, after `visit` has seen each block.
     pub(super) fn free(&mut self, mut visit: impl FnMut(Block<'_>)) {
-        let mut top = std::mem::replace(self.0.get_mut(), std::ptr::null_mut());
+        let mut top = std::mem::replace(self.0.get_mut(), ptr::null_mut()).cast_const();
         while !top.is_null() {
-            // SAFETY: the tree is exclusively ours. The leftmost node of a level below
-            // is the first child of the leftmost one here, whose block is current.
+            // SAFETY: the tree is exclusively ours, and the node is the leftmost of its
+            // level. The one of the level below is its first child.
             unsafe {
-                let block = Block::from_raw(NonNull::new_unchecked(*(*top).content.get_mut()));
+                let block = Block::from_raw((*top).block());
                 let below = match block.level() {
-                    0 => std::ptr::null_mut(),
-                    _ => (&raw const *block.child(0)).cast_mut(),
+                    0 => ptr::null(),
+                    _ => ptr::from_ref(block.child(0)),
                 };
                 free_level(top, &mut visit);
                 top = below;
@@ -94,9 +94,10 @@ impl Node {
         _guard: &'g Guard,
     ) -> &'g Node {
         counters.add_bytes(Self::FOOTPRINT + block.view().footprint());
-        let node = pool::take().cast::<Self>();
-        // SAFETY: the slot is large enough and aligned (see FOOTPRINT), and ours until
-        // it is given back, which happens through the epoch.
+        let node = memory::allocate(size_of::<Self>()).cast::<Self>();
+        let _ = node.as_ptr().expose_provenance();
+        // SAFETY: large enough and aligned, and ours until it is freed, which happens
+        // through the epoch.
         unsafe {
             node.write(Self {
                 content: AtomicPtr::new(block.into_raw().as_ptr()),
@@ -108,17 +109,25 @@ impl Node {
 
     /// # Safety
     /// `node` came from [`Self::create`], and nobody uses it any more.
-    unsafe fn free(node: *mut Self) {
+    unsafe fn free(node: *const Self) {
+        // By the allocation's own pointer: those from references may not free.
+        let node = ptr::with_exposed_provenance_mut::<u8>(node.addr());
         // SAFETY: as the caller promises; there is nothing in it to be dropped.
-        unsafe { pool::give_back(NonNull::new_unchecked(node.cast::<u8>())) }
+        unsafe { memory::free(NonNull::new_unchecked(node), size_of::<Self>()) }
+    }
+
+    /// The block of a node that belongs to nobody else and was not absorbed.
+    fn block(&self) -> NonNull<Header> {
+        let content = self.content.load(Ordering::Acquire);
+        assert!(
+            content.addr() & MOVED == 0,
+            "an absorbed node is not linked"
+        );
+        NonNull::new(content).unwrap_or_else(|| unreachable!("a node has a block"))
     }
 
     /// Memory that a node takes.
-    const FOOTPRINT: usize = {
-        assert!(size_of::<Self>() <= pool::SLOT_BYTES);
-        assert!(align_of::<Self>() <= pool::SLOT_BYTES);
-        pool::SLOT_BYTES
-    };
+    const FOOTPRINT: usize = memory::footprint(size_of::<Self>());
 
     /// The address as an inner block's word.
     pub(super) fn word(&self) -> u64 {
@@ -197,7 +206,7 @@ impl<'g> Latched<'g> {
         let here = (&raw const *self.node).cast_mut().cast::<Header>();
         right.replace(here.map_addr(|a| a | MOVED), counters, guard);
         parent.publish(shrunk, counters, guard);
-        let gone = (&raw const *right.node).cast_mut();
+        let gone = ptr::from_ref(right.node);
         drop(right);
         counters.subtract_bytes(Node::FOOTPRINT);
         // SAFETY: no current block names the node any more: its left sibling's and its
@@ -223,18 +232,16 @@ impl<'g> Latched<'g> {
 ///
 /// # Safety
 /// The caller owns the whole tree, which nobody else uses any more.
-unsafe fn free_level(first: *mut Node, visit: &mut impl FnMut(Block<'_>)) {
+unsafe fn free_level(first: *const Node, visit: &mut impl FnMut(Block<'_>)) {
     let mut next = first;
     while !next.is_null() {
-        // SAFETY: a node of the level, reached once; absorbed nodes are not linked, so
-        // its content is a block.
+        // SAFETY: a node of the level, reached once.
         let block = unsafe {
-            let content = *(*next).content.get_mut();
-            debug_assert_eq!(content.addr() & MOVED, 0);
+            let block = OwnedBlock::from_raw((*next).block());
             Node::free(next);
-            OwnedBlock::from_raw(NonNull::new_unchecked(content))
+            block
         };
-        next = block.view().header().next.cast_mut();
+        next = block.view().header().next;
         visit(block.view());
     }
 }
