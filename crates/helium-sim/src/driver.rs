@@ -13,10 +13,11 @@ use heliumdb::{
 use rand::{Rng, rngs::SmallRng, seq::IndexedRandom};
 
 use crate::{
+    agree::{agree, difference},
     history::{History, Item, LogEvent, State},
     keeper::{Keeper, Txn},
     machine::{DiskId, Machine},
-    model::{Model, Outcome},
+    model::Model,
     seed,
 };
 
@@ -571,18 +572,6 @@ impl Driver {
     }
 }
 
-/// What is different between two states, in a line.
-pub fn difference(wanted: &State, found: &State) -> String {
-    let missing = wanted.iter().filter(|(k, v)| found.get(*k) != Some(v));
-    let extra = found.iter().filter(|(k, v)| wanted.get(*k) != Some(v));
-    let name = |key: &(usize, Vec<u8>)| format!("{}:{}", key.0, key.1.escape_ascii());
-    format!(
-        "missing or different: {:?}; there instead: {:?}",
-        missing.map(|(k, _)| name(k)).take(8).collect::<Vec<_>>(),
-        extra.map(|(k, _)| name(k)).take(8).collect::<Vec<_>>()
-    )
-}
-
 fn position<'a>(rng: &mut SmallRng, key: &'a [u8]) -> Position<'a> {
     match rng.random_range(0..10) {
         0 => Position::First,
@@ -592,28 +581,4 @@ fn position<'a>(rng: &mut SmallRng, key: &'a [u8]) -> Position<'a> {
         6 | 7 => Position::AtOrBefore(key),
         _ => Position::Before(key),
     }
-}
-
-/// The store's answer is the model's; an error that no model predicts is handed back.
-fn agree<T: PartialEq + std::fmt::Debug>(
-    what: &str,
-    found: Result<T, Error>,
-    wanted: Outcome<T>,
-) -> Result<(), Error> {
-    if let Err(why) = &found
-        && matches!(
-            why.kind(),
-            ErrorKind::Io | ErrorKind::Poisoned | ErrorKind::OutcomeUnknown
-        )
-    {
-        return Err(why.clone());
-    }
-    let message = found.as_ref().err().map(ToString::to_string);
-    assert_eq!(
-        found.map_err(|why| why.kind()),
-        wanted,
-        "{what}: the store (left) and the model (right) differ {}",
-        message.unwrap_or_default()
-    );
-    Ok(())
 }

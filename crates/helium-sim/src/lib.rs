@@ -3,6 +3,7 @@
 //!
 //! Everything random comes from one [`seed`], so that a failure is replayed by its number.
 
+mod agree;
 mod disk;
 mod driver;
 mod fault;
@@ -14,7 +15,8 @@ mod model;
 pub mod seed;
 mod torn;
 
-pub use driver::{Driver, DriverOptions, Event, Place, difference, dump, sim_options};
+pub use agree::difference;
+pub use driver::{Driver, DriverOptions, Event, Place, dump, sim_options};
 pub use fault::{Fault, FaultKind, On};
 pub use history::{History, LogEvent, State};
 pub use image::Image;

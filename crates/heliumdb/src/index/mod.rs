@@ -88,24 +88,6 @@ impl Tree {
         result
     }
 
-    /// Stores `new` if the word of `key` is `old`; else fails with what it is. Either
-    /// may be 0, for no slot.
-    pub(crate) fn compare_exchange(
-        &self,
-        key: &[u8],
-        old: u64,
-        new: u64,
-        guard: &Guard,
-    ) -> Result<(), u64> {
-        self.update(key, guard, |word| {
-            if word == old {
-                (new, Ok(()))
-            } else {
-                (word, Err(word))
-            }
-        })
-    }
-
     /// Walks through the items in key order from a bound on, either way.
     ///
     /// Never goes back, never repeats a key, and passes every key that is there

@@ -13,7 +13,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    index::{Bound, Direction, Tree as Index},
+    index::Tree as Index,
     location::Word,
     log::Log,
     version::chain,
@@ -90,7 +90,11 @@ impl Tree {
     pub(crate) fn close(&self) -> Result<Closing<'_>> {
         self.closing.store(true, Ordering::SeqCst);
         let closing = Closing(self);
-        if !self.writers.load(Ordering::SeqCst).is_multiple_of(ONE_CHANGE) {
+        if !self
+            .writers
+            .load(Ordering::SeqCst)
+            .is_multiple_of(ONE_CHANGE)
+        {
             return Err(Error::new(
                 ErrorKind::Busy,
                 "a transaction that is not resolved yet has written to the datastore",
@@ -129,14 +133,12 @@ impl Drop for Tree {
     fn drop(&mut self) {
         let retired = *self.retired.get_mut();
         let guard = epoch::pin();
-        let mut all = self
-            .index
-            .iter(Bound::Unbounded, Direction::Forward, &guard);
-        while let Some((_, word)) = all.next() {
+        let log = &self.log;
+        self.index.drain_words(|word| {
             if retired {
-                chain::locations(Word(word), &guard, |location| self.log.mark_dead(location));
+                chain::locations(Word(word), &guard, |location| log.mark_dead(location));
             }
             chain::free_later(Word(word), &guard);
-        }
+        });
     }
 }

@@ -30,12 +30,14 @@ impl<H: Host> Source<H> {
         let mounted = self.mounted(&name)?;
         let options = CreateOptions::read(config).map_err(|error| error.context(uri))?;
         let _schema = self.schema.lock();
-        if let Some(entry) = self.entry(session, uri)? {
+        if let Some(entry) = self.entry(session, uri)?
+            && !self.forget_if_stale(session, mounted, &name, &entry)?
+        {
             if options.exclusive {
                 return Err(Code::Exists.into());
             }
             let datastore = self
-                .find(mounted, &name, &entry, true)?
+                .find(session, mounted, &name, &entry, true)?
                 .ok_or_else(|| without_datastore(uri, mounted))?;
             if !options.accept_formats(&entry.key_format, &entry.value_format) {
                 return Err(Error::invalid(format!(

@@ -23,8 +23,11 @@ impl<H: Host> Source<H> {
         let entry = self
             .entry(session, uri)?
             .ok_or_else(|| Error::from(Code::NoEntry))?;
+        if self.forget_if_stale(session, mounted, &name, &entry)? {
+            return Err(Code::NoEntry.into());
+        }
         self.retire(uri)?;
-        let Some(datastore) = self.find(mounted, &name, &entry, true)? else {
+        let Some(datastore) = self.find(session, mounted, &name, &entry, true)? else {
             self.host.message(
                 Some(session),
                 &format!("{uri}: volume {} does not hold it", mounted.name),

@@ -33,8 +33,11 @@ impl<H: Host> Source<H> {
         let entry = self
             .entry(session, uri)?
             .ok_or_else(|| Error::from(Code::NoEntry))?;
+        if self.is_stale(session, mounted, &name, &entry)? {
+            return Err(Code::NoEntry.into());
+        }
         let datastore = self
-            .find(mounted, &name, &entry, fills_index)?
+            .find(session, mounted, &name, &entry, fills_index)?
             .ok_or_else(|| without_datastore(uri, mounted))?;
         let object = Arc::new(Object::new(uri, datastore, &entry));
         object.enter();
@@ -93,6 +96,7 @@ impl<H: Host> Source<H> {
     /// object that the metadata knows is in use, and has the name under which it is known.
     pub(super) fn find(
         &self,
+        session: H::Session,
         mounted: &Mounted,
         name: &Name<'_>,
         entry: &Entry,
@@ -108,7 +112,9 @@ impl<H: Host> Source<H> {
             Err(error) if error.kind() == ErrorKind::DatastoreNotFound => return Ok(None),
             found => found?,
         };
-        self.make_live(mounted, name, &datastore, fills_index)?;
+        if !self.has_old_entry(session, mounted, name, &datastore)? {
+            self.make_live(mounted, name, &datastore, fills_index)?;
+        }
         Ok(Some(datastore))
     }
 

@@ -13,6 +13,7 @@ mod maintain;
 mod names;
 mod object;
 mod rename;
+mod stale;
 mod unfinished;
 
 pub use names::Name;

@@ -1,7 +1,7 @@
 //! Renaming an object: catalog first, with the way back noted, then the metadata.
 //!
 //! CRASH: the datastore has either name and state `Renaming`; the metadata entry that
-//! carries its id says which name is right.
+//! carries its id says which name is right, and if there are two, the new one ([`super::stale`]).
 
 use super::{
     Mounted, Name, Source,
@@ -33,12 +33,17 @@ impl<H: Host> Source<H> {
         let entry = self
             .entry(session, uri)?
             .ok_or_else(|| Error::from(Code::NoEntry))?;
-        if self.host.metadata(session, new_uri)?.is_some() {
+        if self.forget_if_stale(session, mounted, &name, &entry)? {
+            return Err(Code::NoEntry.into());
+        }
+        if let Some(taken) = self.entry(session, new_uri)?
+            && !self.forget_if_stale(session, mounted, &new_name, &taken)?
+        {
             return Err(Code::Exists.into());
         }
         self.retire(uri)?;
         let datastore = self
-            .find(mounted, &name, &entry, false)?
+            .find(session, mounted, &name, &entry, false)?
             .ok_or_else(|| super::find::without_datastore(uri, mounted))?;
         self.retire(new_uri)?;
         if self.orphan(session, mounted, &new_name)?.is_some() {

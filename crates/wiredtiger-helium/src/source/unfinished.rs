@@ -61,6 +61,16 @@ impl<H: Host> Source<H> {
                 let name = if is_known { &old_name } else { &name };
                 self.make_live(mounted, name, &datastore, false)?;
             }
+            State::Renaming { from } => {
+                let old_name = Name {
+                    object: &from,
+                    ..name
+                };
+                if self.has_old_entry(session, mounted, &name, &datastore)? {
+                    self.host.remove_metadata(session, &old_name.uri())?;
+                }
+                self.make_live(mounted, &name, &datastore, false)?;
+            }
             _ => self.make_live(mounted, &name, &datastore, false)?,
         }
         Ok(true)

@@ -133,7 +133,7 @@ fn an_exchange_succeeds_for_one_of_many() {
             let (tree, wins) = (&tree, &wins);
             scope.spawn(move || {
                 for i in 0..rounds {
-                    let won = tree.compare_exchange(&i.to_be_bytes(), 0, thread, &pin());
+                    let won = exchange(tree, &i.to_be_bytes(), 0, thread);
                     wins.fetch_add(u64::from(won.is_ok()), Ordering::Relaxed);
                 }
             });

@@ -28,3 +28,11 @@ fn set(tree: &Tree, key: &[u8], word: u64) -> u64 {
 fn scaled(steps: usize) -> usize {
     if cfg!(miri) { steps / 100 } else { steps }
 }
+
+/// Stores `new` if the word of `key` is `old`; else fails with what it is.
+fn exchange(tree: &Tree, key: &[u8], old: u64, new: u64) -> Result<(), u64> {
+    tree.update(key, &pin(), |word| match word {
+        word if word == old => (new, Ok(())),
+        word => (word, Err(word)),
+    })
+}

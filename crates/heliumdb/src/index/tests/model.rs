@@ -118,12 +118,12 @@ fn change(tree: &Tree, model: &mut Model, shape: Shape, removes: u32, rng: &mut 
     };
     match rng.random_range(0..4) {
         0 => assert_eq!(
-            tree.compare_exchange(&key, had ^ 1, word, &guard),
+            exchange(tree, &key, had ^ 1, word),
             Err(had),
             "must not be exchanged"
         ),
         1 => {
-            assert_eq!(tree.compare_exchange(&key, had, word, &guard), Ok(()));
+            assert_eq!(exchange(tree, &key, had, word), Ok(()));
             note(model, key, word);
         }
         _ => {

@@ -1,9 +1,7 @@
-//! Objects that are created, filled and dropped, over and over, under the same name.
+//! Objects that are created, renamed and dropped, over and over, under the same two names.
 //!
-//! Of every three steps the first creates `made` and puts a row into it, the second puts it
-//! again, the third drops it. Renames are left out: a kill between the new and the old entry in
-//! WiredTiger's metadata leaves both, which nothing repairs yet.
-//! So the number of steps says which one is there.
+//! Of every three steps the first creates `made` and puts a row into it, the second renames
+//! it to `moved`, the third drops that. So the number of steps says which one is there.
 //! Only for objects: a `table:` has several entries in WiredTiger's metadata and a native
 //! one a file, and WiredTiger changes these one after the other.
 
@@ -21,7 +19,7 @@ pub fn work(arena: &Arena) {
     let mut acknowledgements = Acknowledgements::open(arena.folder(), WRITER);
     let session = arena.session();
     for number in acknowledgements.last() + 1.. {
-        let [made, _] = uris(arena, number);
+        let [made, moved] = uris(arena, number);
         match number % 3 {
             1 => {
                 session
@@ -30,8 +28,8 @@ pub fn work(arena: &Arena) {
                 assert_eq!(rows(&session, &made), Vec::<String>::new());
                 put(&session, &made, number);
             }
-            2 => put(&session, &made, number),
-            _ => session.drop(&made, "").unwrap(),
+            2 => session.rename(&made, &moved).unwrap(),
+            _ => session.drop(&moved, "").unwrap(),
         }
         acknowledgements.add(number);
     }
@@ -64,7 +62,11 @@ pub fn judge(arena: &Arena, place: &str) {
 
 /// The two names of the object of a step; every other one is on the second volume.
 fn uris(arena: &Arena, number: u64) -> [String; 2] {
-    let volume = if (number - 1) / 3 % 2 == 0 { 1 } else { 2 };
+    let volume = if ((number - 1) / 3).is_multiple_of(2) {
+        1
+    } else {
+        2
+    };
     NAMES.map(|name| arena.uri_on(volume, name))
 }
 
@@ -72,7 +74,7 @@ fn uris(arena: &Arena, number: u64) -> [String; 2] {
 fn expected(arena: &Arena, number: u64) -> Vec<String> {
     match number % 3 {
         0 => Vec::new(),
-        _ => vec![uris(arena, number)[0].clone()],
+        state => vec![uris(arena, number)[state as usize - 1].clone()],
     }
 }
 
