@@ -1,6 +1,6 @@
 //! The log: the one place where a volume's bytes are written, read, freed and recovered.
 //!
-//! Invariant: what [`Log::sync_to`] acknowledged is found again by [`Log::open`], as a
+//! Invariant: what [`Core::sync_to`] acknowledged is found again by [`Log::open`], as a
 //! prefix of what was appended; anything behind the end of the log never comes back.
 
 mod append;
@@ -61,7 +61,7 @@ pub(crate) enum BatchKind {
 #[derive(Debug)]
 pub(crate) struct Appended {
     pub batch_id: u64,
-    /// What to give to [`Log::sync_to`].
+    /// What to give to [`Core::sync_to`].
     pub end: Lsn,
     /// One per pushed item, tombstones too.
     pub locations: Vec<Location>,
@@ -82,13 +82,13 @@ pub(crate) struct ReplayItem<'a> {
     pub overtakes: bool,
     pub tombstone: bool,
     pub key: &'a [u8],
-    /// Where [`Log::read`] finds its value.
+    /// Where [`Core::read`] finds its value.
     pub location: Location,
 }
 
 /// Who hears what recovery finds. Only batches that are complete and not cancelled are
 /// delivered, in log order; every item (not tombstone) delivered counts as live until
-/// [`Log::mark_dead`]. That can be called once open returned: collect what is superseded.
+/// [`Core::mark_dead`]. That can be called once open returned: collect what is superseded.
 pub(crate) trait Replay {
     fn item(&mut self, batch: &ReplayBatch, item: &ReplayItem<'_>) -> Result<()>;
     fn batch_end(&mut self, batch: &ReplayBatch) -> Result<()>;
