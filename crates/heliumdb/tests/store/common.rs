@@ -84,17 +84,18 @@ pub(crate) fn changed(images: &[Image], disk: usize, offset: u64, bytes: &[u8]) 
     images
 }
 
-/// A transaction with its view.
+/// A transaction with its view. Dropped in this order, as a keeper has to do it: the writes go
+/// before the id looks ended, or else readers take them for a prepared transaction's.
 pub(crate) struct Session {
-    pub(crate) view: Txn,
     pub(crate) txn: Option<Transaction>,
+    pub(crate) view: Txn,
 }
 
 impl Session {
     pub(crate) fn begin(keeper: &Arc<Keeper>, isolation: Isolation) -> Self {
         Self {
-            view: keeper.begin(isolation),
             txn: None,
+            view: keeper.begin(isolation),
         }
     }
 
