@@ -146,7 +146,7 @@ impl Core {
         // The two oldest items: of a segment's others, one of them is the oldest.
         let mut oldest = [(u64::MAX, u64::MAX); 2];
         for (_, id, segment) in &entries {
-            let entry = (segment.min_item.load(Acquire), *id);
+            let entry = (segment.min_placed.load(Acquire), *id);
             if entry < oldest[0] {
                 oldest = [entry, oldest[0]];
             } else if entry < oldest[1] {
@@ -167,6 +167,7 @@ impl Core {
             if segment.state.load(Acquire) == SEALED
                 && segment.live.load(Acquire) == 0
                 && !tombstones_needed
+                && !self.awaits_checkpoint(segment, sequence)
                 && !ledger.is_pinned(id, sequence, self.segment_bytes)
             {
                 dead.push((sequence, id));

@@ -56,6 +56,10 @@ pub(crate) struct Core {
     pub(super) end: AtomicU64,
     pub(super) durable: AtomicU64,
     pub(super) oldest_pending: AtomicU64,
+    /// Where replay starts after the newest durable checkpoint.
+    pub(super) checkpointed: AtomicU64,
+    /// Files could not be made longer when that was last tried.
+    pub(super) grown_out: AtomicBool,
     pub(super) poison: OnceLock<Error>,
     pub(super) closed: AtomicBool,
     pub(super) stop: Mutex<bool>,
@@ -109,6 +113,8 @@ impl Core {
             end: AtomicU64::new(0),
             durable: AtomicU64::new(0),
             oldest_pending: AtomicU64::new(0),
+            checkpointed: AtomicU64::new(0),
+            grown_out: AtomicBool::new(false),
             poison: OnceLock::new(),
             closed: AtomicBool::new(false),
             stop: Mutex::new(false),
@@ -149,7 +155,12 @@ impl Core {
     /// Room that only deletes and outcomes may use: each delete may have to be synced alone.
     pub(super) fn reserve_bytes(&self) -> u64 {
         let deletes = limits::DELETES_WHEN_FULL * BLOCK_BYTES as u64;
-        (deletes.div_ceil(self.usable()) + 1).max(2) * self.usable()
+        (deletes.div_ceil(self.usable()) + 1).max(2) * self.usable() + self.cleaner_bytes()
+    }
+
+    /// Room that only the cleaner and what it waits for may use.
+    pub(super) fn cleaner_bytes(&self) -> u64 {
+        limits::CLEANER_SEGMENTS * self.usable()
     }
 
     pub(crate) fn volume_id(&self) -> VolumeId {
@@ -295,6 +306,7 @@ impl Core {
             }
             step /= 2;
         }
+        self.grown_out.store(true, Relaxed);
         Ok(false)
     }
 

@@ -7,6 +7,7 @@ mod append;
 mod background;
 mod batch;
 mod buffer;
+mod cleaning;
 mod commit;
 mod core;
 mod ledger;
@@ -24,6 +25,7 @@ mod tests;
 mod walk;
 
 pub(crate) use batch::Batch;
+pub(crate) use cleaning::Candidate;
 pub(crate) use core::Core;
 pub(crate) use space::Reservation;
 
@@ -55,6 +57,14 @@ pub(crate) enum BatchKind {
         global: GlobalTxn,
         participants: Vec<VolumeId>,
     },
+    /// Items that the cleaner found at other places. Each counts if its key's item is still
+    /// there when the batch is replayed.
+    Move {
+        /// Whatever may yet supersede one of the items has this sequence number or a higher one.
+        placed: u64,
+        /// Where each of the items was.
+        from: Vec<Location>,
+    },
 }
 
 /// What an append did.
@@ -82,6 +92,8 @@ pub(crate) struct ReplayItem<'a> {
     pub overtakes: bool,
     pub tombstone: bool,
     pub key: &'a [u8],
+    /// Where it was, if the cleaner has moved it.
+    pub from: Option<Location>,
     /// Where [`Core::read`] finds its value.
     pub location: Location,
 }
@@ -90,6 +102,9 @@ pub(crate) struct ReplayItem<'a> {
 /// delivered, in log order; every item (not tombstone) delivered counts as live until
 /// [`Core::mark_dead`]. That can be called once open returned: collect what is superseded.
 pub(crate) trait Replay {
+    /// The log is read from its start. With `moved`, items may come more than once and in any
+    /// order: per key the highest sequence number counts, that of a tombstone too.
+    fn whole_log(&mut self, moved: bool);
     fn item(&mut self, batch: &ReplayBatch, item: &ReplayItem<'_>) -> Result<()>;
     fn batch_end(&mut self, batch: &ReplayBatch) -> Result<()>;
     fn cancel(&mut self, batch_id: u64) -> Result<()>;

@@ -113,6 +113,7 @@ impl Shared {
     ) -> Result<()> {
         self.check_writable()?;
         let mut batch = Batch::new(BatchKind::Commit);
+        let internal = self.internal.lock();
         for (key, value) in items {
             batch.push(tree.id, self.next_sequence(), false, key, *value);
         }
@@ -120,6 +121,7 @@ impl Shared {
             .log
             .append(&mut batch, items.iter().all(|item| item.1.is_none()))?;
         self.index_internal(tree, items, &appended);
+        drop(internal);
         // CRASH: the batch is buffered; after recovery all of its items are there, or none.
         self.log.sync_to(appended.end)
     }
@@ -152,6 +154,7 @@ impl Shared {
     pub(crate) fn delete_decision(&self, number: u64) -> Result<()> {
         self.check_poison()?;
         let key = number.to_be_bytes();
+        let _internal = self.internal.lock();
         self.append_one(self.decisions.id, self.next_sequence(), false, &key, None)?;
         self.erase_decision(number);
         Ok(())

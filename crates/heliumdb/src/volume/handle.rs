@@ -149,7 +149,16 @@ impl Volume {
     /// background thread; true if something was done.
     #[doc(hidden)]
     pub fn background_step(&self) -> Result<bool> {
-        self.shared.log.background_step()
+        let logged = self.shared.log.background_step()?;
+        let waiting = self.shared.log.candidates();
+        if waiting.iter().any(|c| c.is_done()) {
+            // Stand-in.
+            let end = self.shared.log.end();
+            self.shared.log.sync_to(end)?;
+            self.shared.log.note_checkpoint(end);
+        }
+        let cleaned = self.shared.clean_step(self.shared.cleaning_need())?;
+        Ok(logged || cleaned)
     }
 
     /// Flushes, stops background threads and closes the devices, whatever clones there are:

@@ -9,6 +9,7 @@ mod catalog;
 mod datastore;
 mod direct;
 mod handle;
+mod newest;
 mod open;
 mod options;
 mod range;
@@ -24,7 +25,7 @@ pub use handle::{DatastoreInfo, Stats, Volume};
 pub use open::{open_all, open_all_devices};
 pub use options::VolumeOptions;
 pub use range::Range;
-pub(crate) use shared::Shared;
+pub(crate) use shared::{INTERNAL_TREES_END, Shared};
 pub use verify::VerifyReport;
 
 use std::fmt;

@@ -12,6 +12,7 @@ use crossbeam_epoch as epoch;
 use super::{
     VolumeId,
     catalog::Catalog,
+    newest::Newest,
     shared::{CATALOG_TREE, DECISIONS_TREE, Recovered},
     tree::Tree,
 };
@@ -29,6 +30,8 @@ pub(super) struct Recovery {
     /// Tree and key of items that overtook others, with their sequence numbers.
     overtakers: HashMap<(u32, Vec<u8>), u64>,
     prepared: HashMap<GlobalTxn, Prepared>,
+    /// The highest number of each key, where items may be in the log in any order.
+    newest: Option<Newest>,
     /// Places that later items superseded: dead, once the log can be told so.
     dead: Vec<Location>,
     highest_sequence: u64,
@@ -57,6 +60,10 @@ pub(super) struct Replayed {
 }
 
 impl Replay for Recovery {
+    fn whole_log(&mut self, moved: bool) {
+        self.newest = moved.then(Newest::default);
+    }
+
     fn item(&mut self, batch: &ReplayBatch, item: &ReplayItem<'_>) -> Result<()> {
         self.items += 1;
         self.highest_sequence = self.highest_sequence.max(item.seq);
@@ -66,6 +73,11 @@ impl Replay for Recovery {
                 if item.overtakes {
                     self.overtake(item.tree, item.key, item.seq);
                 }
+            }
+            BatchKind::Move { placed, .. } => {
+                // No later number may be below it, though none that it was given may be left.
+                self.highest_sequence = self.highest_sequence.max(placed.saturating_sub(1));
+                self.apply_move(item);
             }
             BatchKind::Prepare {
                 global,
@@ -103,7 +115,9 @@ impl Replay for Recovery {
 
 impl Recovery {
     fn apply(&mut self, tree: u32, sequence: u64, key: &[u8], location: Location, tombstone: bool) {
-        if self.is_overtaken(tree, key, sequence) {
+        let newest = self.newest.as_mut();
+        let superseded = newest.is_some_and(|newest| !newest.admits(tree, key, sequence));
+        if superseded || self.is_overtaken(tree, key, sequence) {
             if !tombstone {
                 self.dead.push(location);
             }
@@ -119,6 +133,34 @@ impl Recovery {
         if let Slot::At(old) = Word(old).slot() {
             self.dead.push(old);
         }
+    }
+
+    /// A moved item counts if its key's item is where it was moved from. Where that is not known,
+    /// because the whole log is read, it counts by its number like any other.
+    fn apply_move(&mut self, item: &ReplayItem<'_>) {
+        if self.newest.is_some() {
+            return self.apply(item.tree, item.seq, item.key, item.location, item.tombstone);
+        }
+        if item.tombstone {
+            // What it removed is gone already.
+            return;
+        }
+        let from = item.from.map_or(Word::EMPTY, Word::at);
+        let moved = self.trees.get(&item.tree).is_some_and(|index| {
+            index.update(item.key, &epoch::pin(), |old| {
+                if old != 0 && Word(old).slot() == from.slot() {
+                    (Word::at(item.location).0, true)
+                } else {
+                    (old, false)
+                }
+            })
+        });
+        let dead = if moved {
+            item.from
+        } else {
+            Some(item.location)
+        };
+        self.dead.extend(dead);
     }
 
     fn is_overtaken(&mut self, tree: u32, key: &[u8], sequence: u64) -> bool {

@@ -57,6 +57,7 @@ pub(crate) fn driver_options() -> (Vec<u64>, DriverOptions) {
         value_bytes: 3000,
         huge_values: 0.001,
         reopen: 0.0,
+        busy: false,
     };
     (disks, options)
 }

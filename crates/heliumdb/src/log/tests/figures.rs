@@ -167,6 +167,7 @@ fn replay() {
 struct Count(u64);
 
 impl Replay for Count {
+    fn whole_log(&mut self, _moved: bool) {}
     fn item(&mut self, _batch: &ReplayBatch, _item: &ReplayItem<'_>) -> Result<()> {
         self.0 += 1;
         Ok(())
