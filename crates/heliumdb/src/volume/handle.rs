@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Datastore, DatastoreId, Shared, VolumeId, VolumeOptions, open};
+use super::{Datastore, DatastoreId, Shared, VolumeId, VolumeOptions, maintenance, open};
 use crate::{device::Device, error::Result, version::Horizon};
 
 /// An open volume; clones share it. The last handle to go, of its datastores' too, closes it.
@@ -149,7 +149,8 @@ impl Volume {
     /// background thread; true if something was done.
     #[doc(hidden)]
     pub fn background_step(&self) -> Result<bool> {
-        self.shared.log.background_step()
+        let logged = self.shared.log.background_step()?;
+        Ok(maintenance::step(&self.shared)? | logged)
     }
 
     /// Flushes, stops background threads and closes the devices, whatever clones there are:
