@@ -161,6 +161,7 @@ impl Shared {
         items: &[&Moving],
         batch: &mut Batch,
     ) -> Result<()> {
+        let _inside = self.gate.enter();
         let appended = self.log.append_moves(batch)?;
         // CRASH: old and new place hold the same item; replay takes the new one if it would find
         // the old one. The old one's segment is not freed before a checkpoint says so.

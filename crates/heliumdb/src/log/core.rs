@@ -62,6 +62,8 @@ pub(crate) struct Core {
     pub(super) grown_out: AtomicBool,
     pub(super) poison: OnceLock<Error>,
     pub(super) closed: AtomicBool,
+    /// What is alive has been counted: segments may be freed.
+    pub(super) live_known: AtomicBool,
     pub(super) stop: Mutex<bool>,
     pub(super) wake: Condvar,
     pub(super) frames: AtomicU64,
@@ -117,6 +119,7 @@ impl Core {
             grown_out: AtomicBool::new(false),
             poison: OnceLock::new(),
             closed: AtomicBool::new(false),
+            live_known: AtomicBool::new(false),
             stop: Mutex::new(false),
             wake: Condvar::new(),
             frames: AtomicU64::new(0),

@@ -11,6 +11,7 @@ mod cleaning;
 mod commit;
 mod core;
 mod ledger;
+mod live;
 mod open;
 mod place;
 mod pointer;
@@ -27,6 +28,7 @@ mod walk;
 pub(crate) use batch::Batch;
 pub(crate) use cleaning::Candidate;
 pub(crate) use core::Core;
+pub(crate) use live::Live;
 pub(crate) use space::Reservation;
 
 use crate::{Result, VolumeId, format::frame, location::Location};
@@ -91,6 +93,8 @@ pub(crate) struct ReplayItem<'a> {
     pub seq: u64,
     pub overtakes: bool,
     pub tombstone: bool,
+    /// Its value is in pieces.
+    pub indirect: bool,
     pub key: &'a [u8],
     /// Where it was, if the cleaner has moved it.
     pub from: Option<Location>,
@@ -99,8 +103,8 @@ pub(crate) struct ReplayItem<'a> {
 }
 
 /// Who hears what recovery finds. Only batches that are complete and not cancelled are
-/// delivered, in log order; every item (not tombstone) delivered counts as live until
-/// [`Core::mark_dead`]. That can be called once open returned: collect what is superseded.
+/// delivered, in log order. What of it is alive in the end the sink tells the log by
+/// [`Core::set_live`], once open returned: until then nothing is freed.
 pub(crate) trait Replay {
     /// The log is read from its start. With `moved`, items may come more than once and in any
     /// order: per key the highest sequence number counts, that of a tombstone too.

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Datastore, DatastoreId, Shared, VolumeId, VolumeOptions, open};
+use super::{Datastore, DatastoreId, Shared, VolumeId, VolumeOptions, maintenance, open};
 use crate::{device::Device, error::Result, version::Horizon};
 
 /// An open volume; clones share it. The last handle to go, of its datastores' too, closes it.
@@ -150,15 +150,7 @@ impl Volume {
     #[doc(hidden)]
     pub fn background_step(&self) -> Result<bool> {
         let logged = self.shared.log.background_step()?;
-        let waiting = self.shared.log.candidates();
-        if waiting.iter().any(|c| c.is_done()) {
-            // Stand-in.
-            let end = self.shared.log.end();
-            self.shared.log.sync_to(end)?;
-            self.shared.log.note_checkpoint(end);
-        }
-        let cleaned = self.shared.clean_step(self.shared.cleaning_need())?;
-        Ok(logged || cleaned)
+        Ok(maintenance::step(&self.shared)? | logged)
     }
 
     /// Flushes, stops background threads and closes the devices, whatever clones there are:

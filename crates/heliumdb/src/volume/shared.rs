@@ -11,7 +11,10 @@ use std::{
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
-use super::{VolumeId, VolumeOptions, catalog::Catalog, registry::Registration, tree::Tree};
+use super::{
+    VolumeId, VolumeOptions, catalog::Catalog, gate::Gate, maintenance::Maintenance,
+    registry::Registration, tree::Tree,
+};
 use crate::{
     cleaner::Cleaner,
     error::{Error, ErrorKind, Result},
@@ -42,6 +45,8 @@ pub(crate) struct Shared {
     next_sequence: CachePadded<AtomicU64>,
     /// Transactions that have versions here which are not resolved.
     writers: CachePadded<AtomicUsize>,
+    pub(crate) gate: Gate,
+    pub(super) maintenance: Maintenance,
     closed: AtomicBool,
     pub(super) recovered_items: u64,
     pub(super) registration: Mutex<Option<Registration>>,
@@ -74,6 +79,8 @@ impl Shared {
             internal: Mutex::default(),
             next_sequence: AtomicU64::new(recovered.next_sequence).into(),
             writers: CachePadded::default(),
+            gate: Gate::default(),
+            maintenance: Maintenance::default(),
             closed: AtomicBool::new(false),
             recovered_items: recovered.items,
             registration: Mutex::new(None),
@@ -183,6 +190,7 @@ impl Shared {
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
+        self.maintenance.stop();
         let resolved = if self.options.read_only || self.log.poisoned().is_some() {
             Ok(())
         } else {
