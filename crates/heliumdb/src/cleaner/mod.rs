@@ -12,13 +12,11 @@ mod choose;
 mod gather;
 mod moves;
 mod policy;
+mod room;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -41,9 +39,6 @@ const ROUND_SEGMENTS: usize = 16;
 #[derive(Default)]
 pub(crate) struct Cleaner {
     round: Mutex<Progress>,
-    /// Items moved, and those that turned out to be dead when they were appended.
-    moved_items: AtomicU64,
-    lost_items: AtomicU64,
 }
 
 /// What a cleaner is about.
@@ -67,25 +62,11 @@ struct Round {
     next: usize,
 }
 
-/// What a cleaner has done.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct CleanerStats {
-    pub moved_items: u64,
-    pub lost_items: u64,
-}
-
 impl Cleaner {
     /// How long ago the last round ended.
     fn rested(&self) -> Duration {
         let ended = self.round.lock().ended;
         ended.map_or(Duration::MAX, |ended| ended.elapsed())
-    }
-
-    pub(crate) fn stats(&self) -> CleanerStats {
-        CleanerStats {
-            moved_items: self.moved_items.load(Ordering::Relaxed),
-            lost_items: self.lost_items.load(Ordering::Relaxed),
-        }
     }
 }
 

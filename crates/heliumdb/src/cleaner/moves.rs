@@ -4,10 +4,7 @@
 //! the item is seen to be live, under its leaf's latch; whoever removes it later has a higher
 //! one, or stands above it in its chain already.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use crossbeam_epoch as epoch;
 
@@ -165,7 +162,6 @@ impl Shared {
         let appended = self.log.append_moves(batch)?;
         // CRASH: old and new place hold the same item; replay takes the new one if it would find
         // the old one. The old one's segment is not freed before a checkpoint says so.
-        let mut moved = 0;
         for (item, &to) in items.iter().zip(&appended.locations) {
             self.log.note_moved(item.from, appended.end);
             if item.header.has(TOMBSTONE) {
@@ -182,12 +178,7 @@ impl Shared {
             });
             // Who removed or replaced it meanwhile has marked the old place as dead.
             self.log.mark_dead(if is_there { item.from } else { to });
-            moved += u64::from(is_there);
         }
-        let cleaner = &self.cleaner;
-        cleaner.moved_items.fetch_add(moved, Ordering::Relaxed);
-        let lost = items.len() as u64 - moved;
-        cleaner.lost_items.fetch_add(lost, Ordering::Relaxed);
         Ok(())
     }
 }

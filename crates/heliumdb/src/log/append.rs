@@ -127,6 +127,7 @@ impl Core {
         let waiting = appender.opened.len();
         drop(appender);
         let appended = appended?;
+        self.written.count(batch);
         self.relieve(waiting)?;
         Ok(appended)
     }

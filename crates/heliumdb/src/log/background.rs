@@ -23,6 +23,8 @@ use std::{
 const ZEROS: usize = 1 << 20;
 /// A lost wake-up costs no more than this.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Readers of freed segments are soon gone, and somebody may be waiting for the room.
+const PAUSE_WHILE_LEAVING: Duration = Duration::from_millis(1);
 
 impl Core {
     /// One step of background work; true if something was done.
@@ -97,7 +99,10 @@ impl Core {
             let n = (self.segment_bytes - at).min(ZEROS as u64);
             // CRASH: a segment with some zeros where no log is: its header says what it is.
             match self.devices[device].write_at(&zeros[..n as usize], start + at) {
-                Ok(()) => at += n,
+                Ok(()) => {
+                    self.written.total.fetch_add(n, Relaxed);
+                    at += n;
+                }
                 Err(e) if e.kind() == std::io::ErrorKind::StorageFull => {
                     return Err(self
                         .io_error("write ahead on", device, start + at, e)
@@ -186,6 +191,7 @@ impl Core {
         let generation = segment.generation.fetch_add(2, Relaxed) + 1;
         self.write_free(id, sequence, segment.epoch.load(Relaxed), generation)?;
         self.ledger.lock().freed(id, sequence);
+        self.leaving.fetch_add(1, AcqRel);
         segment.state.store(LEAVING, Release);
         segment.set_buffer(None);
         let core = Arc::downgrade(self);
@@ -206,7 +212,9 @@ impl Core {
         };
         segment.state.store(FREE, Release);
         let written = segment.written.load(Relaxed);
+        self.leaving.fetch_sub(1, AcqRel);
         self.space.lock().admit(id, written);
+        self.roomier.notify_all();
     }
 
     /// Makes it durable that a segment holds nothing.
@@ -272,7 +280,9 @@ fn run(core: &Arc<Core>) {
         };
         let mut stop = core.stop.lock();
         if !*stop && !worked {
-            core.wake.wait_for(&mut stop, PAUSE);
+            let leaving = core.leaving.load(Acquire) > 0;
+            let pause = if leaving { PAUSE_WHILE_LEAVING } else { PAUSE };
+            core.wake.wait_for(&mut stop, pause);
         }
         if *stop {
             return;

@@ -5,7 +5,8 @@
 //! counts as dead, so that it is never freed too early.
 
 use super::{
-    Lsn,
+    BatchKind, Lsn,
+    batch::Batch,
     core::Core,
     table::{SEALED, Segment},
     walk::{Step, Walk},
@@ -21,7 +22,10 @@ use crate::{
     limits::BLOCK_BYTES,
     location::Location,
 };
-use std::sync::atomic::Ordering::*;
+use std::{
+    sync::atomic::{AtomicU64, Ordering::*},
+    time::Duration,
+};
 
 /// A segment that could be cleaned.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +49,24 @@ impl Candidate {
     /// Whether only a checkpoint is missing for it to be freed.
     pub(crate) fn is_done(&self) -> bool {
         self.live_bytes == 0 && self.awaits_checkpoint
+    }
+}
+
+/// Bytes of items appended, by what for, and bytes written to the devices.
+#[derive(Default)]
+pub(super) struct Written {
+    pub(super) user: AtomicU64,
+    pub(super) moved: AtomicU64,
+    pub(super) total: AtomicU64,
+}
+
+impl Written {
+    pub(super) fn count(&self, batch: &Batch) {
+        let counter = match &batch.kind {
+            BatchKind::Move { .. } => &self.moved,
+            BatchKind::Commit | BatchKind::Prepare { .. } => &self.user,
+        };
+        counter.fetch_add(batch.bytes.len() as u64, Relaxed);
     }
 }
 
@@ -121,6 +143,17 @@ impl Core {
             segment.cleaned_at.fetch_max(self.end(), AcqRel);
             segment.tombstones.store(0, Release);
         }
+    }
+
+    /// Segments that will be free as soon as readers of them are gone.
+    pub(crate) fn leaving(&self) -> u64 {
+        self.leaving.load(Acquire)
+    }
+
+    /// Waits until a segment gets free, or for so long.
+    pub(crate) fn await_segment(&self, most: Duration) {
+        self.nudge();
+        self.roomier.wait_for(&mut self.space.lock(), most);
     }
 
     /// The segment that a place is in.

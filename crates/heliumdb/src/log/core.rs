@@ -4,6 +4,7 @@
 
 use super::{
     Lsn,
+    cleaning::Written,
     commit::{Flush, Group},
     ledger::Ledger,
     pool::Pool,
@@ -58,6 +59,11 @@ pub(crate) struct Core {
     pub(super) oldest_pending: AtomicU64,
     /// Where replay starts after the newest durable checkpoint.
     pub(super) checkpointed: AtomicU64,
+    /// Segments that were freed and wait for readers to be gone.
+    pub(super) leaving: AtomicU64,
+    /// Woken when a segment can be used again.
+    pub(super) roomier: Condvar,
+    pub(super) written: Written,
     /// Files could not be made longer when that was last tried.
     pub(super) grown_out: AtomicBool,
     pub(super) poison: OnceLock<Error>,
@@ -116,6 +122,9 @@ impl Core {
             durable: AtomicU64::new(0),
             oldest_pending: AtomicU64::new(0),
             checkpointed: AtomicU64::new(0),
+            leaving: AtomicU64::new(0),
+            roomier: Condvar::new(),
+            written: Written::default(),
             grown_out: AtomicBool::new(false),
             poison: OnceLock::new(),
             closed: AtomicBool::new(false),
@@ -246,6 +255,7 @@ impl Core {
         header.encode(&mut slot, self.salt);
         let (device, offset) = self.segment_place(header.segment);
         let offset = offset + (header.slot() * BLOCK_BYTES) as u64;
+        self.written.total.fetch_add(BLOCK_BYTES as u64, Relaxed);
         // CRASH: old, new or torn slot; the other slot is durable, and whole, with the state before.
         self.or_poison(
             "write segment header of",

@@ -131,6 +131,12 @@ pub(crate) struct LogStats {
     pub frames: u64,
     pub syncs: u64,
     pub discarded_bytes: u64,
+    /// Bytes of items that were appended for users.
+    pub user_bytes: u64,
+    /// Bytes of items that were moved.
+    pub moved_bytes: u64,
+    /// Bytes that were written to the devices.
+    pub written_bytes: u64,
 }
 
 /// Bytes that frame headers add to a batch, at most.
@@ -229,6 +235,9 @@ impl Core {
             frames: self.frames.load(Relaxed),
             syncs: self.syncs.load(Relaxed),
             discarded_bytes: self.discarded_bytes.load(Relaxed),
+            user_bytes: self.written.user.load(Relaxed),
+            moved_bytes: self.written.moved.load(Relaxed),
+            written_bytes: self.written.total.load(Relaxed),
         }
     }
 }

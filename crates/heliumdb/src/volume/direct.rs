@@ -28,7 +28,7 @@ impl Shared {
     /// Sets the item of `key` in `tree`, or removes it, if `mode` holds of its newest
     /// committed state.
     pub(super) fn write(
-        &self,
+        self: &Arc<Self>,
         tree: &Arc<Tree>,
         key: &[u8],
         value: Option<&[u8]>,
@@ -36,6 +36,16 @@ impl Shared {
     ) -> Result<()> {
         check_lengths(key, value)?;
         self.check_writable()?;
+        self.when_room(|| self.try_write(tree, key, value, mode))
+    }
+
+    fn try_write(
+        &self,
+        tree: &Arc<Tree>,
+        key: &[u8],
+        value: Option<&[u8]>,
+        mode: Mode,
+    ) -> Result<()> {
         let _inside = self.gate.enter();
         let guard = epoch::pin();
         let mut dead = None;

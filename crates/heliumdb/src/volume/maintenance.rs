@@ -98,7 +98,7 @@ fn run(volume: &Weak<Shared>, signal: &Signal) {
         };
         let stepped = catch_unwind(AssertUnwindSafe(|| step(&shared)));
         match stepped {
-            Ok(Ok(_)) => {}
+            Ok(Ok(worked)) => signal.state.lock().asked |= worked,
             Ok(Err(why)) => {
                 if shared.log.poisoned().is_some() {
                     return;
@@ -126,4 +126,10 @@ pub(super) fn step(shared: &Arc<Shared>) -> Result<bool> {
         shared.log.note_checkpoint(end);
     }
     shared.clean_step(shared.cleaning_need())
+}
+
+/// One step of all background work, for a volume without threads.
+pub(crate) fn background_step(shared: &Arc<Shared>) -> Result<bool> {
+    let logged = shared.log.background_step()?;
+    Ok(step(shared)? | logged)
 }

@@ -24,6 +24,7 @@ mod verify;
 pub use ahead::ReadAhead;
 pub use datastore::{Datastore, Item, Position};
 pub use handle::{DatastoreInfo, Stats, Volume};
+pub(crate) use maintenance::background_step;
 pub use open::{open_all, open_all_devices};
 pub use options::VolumeOptions;
 pub use range::Range;

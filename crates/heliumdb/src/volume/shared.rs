@@ -46,7 +46,7 @@ pub(crate) struct Shared {
     /// Transactions that have versions here which are not resolved.
     writers: CachePadded<AtomicUsize>,
     pub(crate) gate: Gate,
-    pub(super) maintenance: Maintenance,
+    pub(crate) maintenance: Maintenance,
     closed: AtomicBool,
     pub(super) recovered_items: u64,
     pub(super) registration: Mutex<Option<Registration>>,
