@@ -37,6 +37,7 @@ impl Core {
         }
         worked |= self.write_ahead()?;
         worked |= self.free_dead()?;
+        worked |= self.trim()?;
         // Lets readers' epochs pass, so that what was freed can be used.
         crossbeam_epoch::pin().flush();
         Ok(worked)
@@ -112,6 +113,7 @@ impl Core {
             }
         }
         if let Some(segment) = self.table.get(id) {
+            segment.punched.store(false, Relaxed);
             segment.written.store(true, Relaxed);
         }
         Ok(())

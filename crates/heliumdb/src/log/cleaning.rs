@@ -58,6 +58,7 @@ pub(super) struct Written {
     pub(super) user: AtomicU64,
     pub(super) moved: AtomicU64,
     pub(super) total: AtomicU64,
+    pub(super) trimmed: AtomicU64,
 }
 
 impl Written {

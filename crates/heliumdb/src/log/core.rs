@@ -38,6 +38,8 @@ pub(crate) struct Core {
     pub(super) salt: Salt,
     pub(super) read_only: bool,
     pub(super) background: bool,
+    /// Bit per device that is told of what is free.
+    pub(super) trims: AtomicU64,
     pub(super) may_have_threads: bool,
     pub(super) limit_bytes: u64,
     pub(super) cache_segments: usize,
@@ -104,6 +106,7 @@ impl Core {
             salt: Salt::of(superblock.volume),
             read_only: options.read_only,
             background: options.background_thread && !options.read_only,
+            trims: AtomicU64::new(if options.no_trim { 0 } else { u64::MAX }),
             may_have_threads: options.background_thread,
             limit_bytes: options.limit_bytes.unwrap_or(u64::MAX),
             cache_segments: (options.write_cache_bytes / segment_bytes).max(2) as usize,

@@ -23,6 +23,7 @@ mod space;
 mod table;
 #[cfg(test)]
 mod tests;
+mod trim;
 mod walk;
 
 pub(crate) use batch::Batch;
@@ -109,6 +110,8 @@ pub(crate) trait Replay {
     /// The log is read from its start. With `moved`, items may come more than once and in any
     /// order: per key the highest sequence number counts, that of a tombstone too.
     fn whole_log(&mut self, moved: bool);
+    /// An item with this sequence number is in the log, though it does not count.
+    fn number_used(&mut self, seq: u64);
     fn item(&mut self, batch: &ReplayBatch, item: &ReplayItem<'_>) -> Result<()>;
     fn batch_end(&mut self, batch: &ReplayBatch) -> Result<()>;
     fn cancel(&mut self, batch_id: u64) -> Result<()>;
@@ -137,6 +140,8 @@ pub(crate) struct LogStats {
     pub moved_bytes: u64,
     /// Bytes that were written to the devices.
     pub written_bytes: u64,
+    /// Bytes that were given back to the devices.
+    pub trimmed_bytes: u64,
 }
 
 /// Bytes that frame headers add to a batch, at most.
@@ -238,6 +243,7 @@ impl Core {
             user_bytes: self.written.user.load(Relaxed),
             moved_bytes: self.written.moved.load(Relaxed),
             written_bytes: self.written.total.load(Relaxed),
+            trimmed_bytes: self.written.trimmed.load(Relaxed),
         }
     }
 }

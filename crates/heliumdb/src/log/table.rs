@@ -36,6 +36,9 @@ pub(super) struct Segment {
     /// Where the log ended when the last item was moved away from here: the segment is needed until
     /// a checkpoint from there or later is durable.
     pub(super) cleaned_at: AtomicU64,
+    /// Its blocks were given back to the device, or may have been: they have to be written before
+    /// they are relied on, even in a file that had them allocated.
+    pub(super) punched: AtomicBool,
     /// All of its blocks exist on the medium: a write changes no metadata.
     pub(super) written: AtomicBool,
 }
@@ -55,6 +58,7 @@ impl Segment {
             min_placed: AtomicU64::new(u64::MAX),
             indirect: AtomicBool::new(false),
             cleaned_at: AtomicU64::new(0),
+            punched: AtomicBool::new(false),
             written: AtomicBool::new(false),
         }
     }

@@ -51,6 +51,8 @@ pub struct Stats {
     pub cleaner_bytes: u64,
     /// All bytes written to the devices since the volume was opened.
     pub written_bytes: u64,
+    /// Bytes of freed segments given back to the devices since the volume was opened.
+    pub trimmed_bytes: u64,
 }
 
 impl Stats {
@@ -163,6 +165,7 @@ impl Volume {
             user_bytes: log.user_bytes,
             cleaner_bytes: log.moved_bytes,
             written_bytes: log.written_bytes,
+            trimmed_bytes: log.trimmed_bytes,
         }
     }
 

@@ -65,6 +65,12 @@ impl Replay for Recovery {
         self.newest = moved.then(Newest::default);
     }
 
+    fn number_used(&mut self, seq: u64) {
+        // It may be a removal that was taken back, which the cleaner keeps all the same: what
+        // comes later needs a higher number.
+        self.highest_sequence = self.highest_sequence.max(seq);
+    }
+
     fn item(&mut self, batch: &ReplayBatch, item: &ReplayItem<'_>) -> Result<()> {
         self.items += 1;
         self.highest_sequence = self.highest_sequence.max(item.seq);

@@ -62,6 +62,15 @@ pub(crate) fn driver_options() -> (Vec<u64>, DriverOptions) {
     (disks, options)
 }
 
+/// The same, with values that fill segments quickly and a cleaner that never rests.
+pub(crate) fn busy_options() -> (Vec<u64>, DriverOptions) {
+    let (disks, mut options) = driver_options();
+    options.huge_values = 0.25;
+    options.value_bytes = 200_000;
+    options.busy = true;
+    (disks, options)
+}
+
 /// Runs `round` for every seed, on all cores.
 pub(crate) fn in_parallel(seeds: impl Iterator<Item = u64> + Send, round: impl Fn(u64) + Sync) {
     let seeds = std::sync::Mutex::new(seeds);

@@ -90,6 +90,10 @@ impl<'a> Delivery<'a> {
                 return self.record(segment, header, payload);
             }
         };
+        let is_whole = header.flags & (FIRST | LAST) == FIRST | LAST;
+        if !is_whole || self.cancelled.contains(&header.batch_id) {
+            self.note_numbers(&payload[prefix_len..]);
+        }
         let mut pending = match self.pending.take() {
             Some(pending) if pending.batch.id == header.batch_id && header.flags & FIRST == 0 => {
                 pending
@@ -120,6 +124,18 @@ impl<'a> Delivery<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Tells of the numbers of items that may not be delivered.
+    fn note_numbers(&mut self, bytes: &[u8]) {
+        let Some(sink) = self.sink.as_mut() else {
+            return;
+        };
+        let mut at = 0;
+        while let Some(header) = bytes.get(at..).and_then(ItemHeader::decode) {
+            sink.number_used(header.seq);
+            at += header.padded_len();
+        }
     }
 
     /// Remembers where the batch's frames are, cancelled or not: what says that it is has to

@@ -168,6 +168,7 @@ struct Count(u64);
 
 impl Replay for Count {
     fn whole_log(&mut self, _moved: bool) {}
+    fn number_used(&mut self, _seq: u64) {}
     fn item(&mut self, _batch: &ReplayBatch, _item: &ReplayItem<'_>) -> Result<()> {
         self.0 += 1;
         Ok(())
