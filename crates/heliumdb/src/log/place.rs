@@ -223,9 +223,12 @@ impl Core {
             return;
         };
         if sequences.len() > 1 {
-            self.ledger
-                .lock()
-                .batch(appended.batch_id, sequences, current.segment);
+            self.ledger.lock().batch(
+                appended.batch_id,
+                sequences,
+                current.segment,
+                self.segment_bytes,
+            );
         }
         if let BatchKind::Prepare { global, .. } = &batch.kind {
             self.ledger.lock().prepared(*global, appended.batch_id);

@@ -144,7 +144,8 @@ impl<'a> Delivery<'a> {
         let mut sequences = pending.sequences.clone();
         sequences.dedup();
         let mut ledger = self.core.ledger.lock();
-        ledger.batch(pending.batch.id, &sequences, segment.segment);
+        let bytes = self.core.segment_bytes;
+        ledger.batch(pending.batch.id, &sequences, segment.segment, bytes);
         if let BatchKind::Prepare { global, .. } = &pending.batch.kind {
             ledger.prepared(*global, pending.batch.id);
         }
