@@ -55,6 +55,8 @@ impl Batch {
                 global,
                 participants,
             } => frame::encode_prepare(*global, participants),
+            BatchKind::Spill { id } => frame::encode_spill(*id, &[]),
+            BatchKind::CommitSpilled { id, skipped } => frame::encode_spill(*id, skipped),
         };
         self.kind = kind;
         self.sum = frame::prefix_hash(&self.prefix);
@@ -109,6 +111,10 @@ impl Batch {
         });
         self.sum = fold(self.sum, hash);
         self.largest = self.largest.max(self.bytes.len() - start);
+    }
+
+    pub(crate) fn kind(&self) -> &BatchKind {
+        &self.kind
     }
 
     /// Items pushed.

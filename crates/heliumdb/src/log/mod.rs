@@ -55,6 +55,11 @@ pub(crate) enum BatchKind {
         global: GlobalTxn,
         participants: Vec<VolumeId>,
     },
+    /// Counts when a commit names its id.
+    Spill { id: u64 },
+    /// As [`BatchKind::Commit`], and what was spilled under the id counts from now on, without the
+    /// items whose sequence numbers are in `skipped` (from, below).
+    CommitSpilled { id: u64, skipped: Vec<(u64, u64)> },
 }
 
 /// What an append did.

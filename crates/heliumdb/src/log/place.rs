@@ -53,10 +53,11 @@ impl Core {
             let flags =
                 if first { FIRST } else { 0 } | if until == batch.items.len() { LAST } else { 0 };
             let header = FrameHeader {
-                kind: if batch.kind == BatchKind::Commit {
-                    Kind::Commit
-                } else {
-                    Kind::Prepare
+                kind: match &batch.kind {
+                    BatchKind::Commit => Kind::Commit,
+                    BatchKind::Prepare { .. } => Kind::Prepare,
+                    BatchKind::Spill { .. } => Kind::Spill,
+                    BatchKind::CommitSpilled { .. } => Kind::CommitSpilled,
                 },
                 flags,
                 payload_len: (batch.prefix.len() + batch.start(until) - batch.start(next)) as u32,
@@ -221,13 +222,16 @@ impl Core {
         let Some(current) = &appender.current else {
             return;
         };
-        if sequences.len() > 1 {
-            self.ledger
-                .lock()
-                .batch(appended.batch_id, sequences, current.segment);
+        if sequences.is_empty() && matches!(batch.kind, BatchKind::Commit) {
+            return;
         }
-        if let BatchKind::Prepare { global, .. } = &batch.kind {
-            self.ledger.lock().prepared(*global, appended.batch_id);
-        }
+        let first = [appended.batch_id / self.segment_bytes];
+        let sequences = if sequences.is_empty() {
+            &first
+        } else {
+            sequences
+        };
+        let mut ledger = self.ledger.lock();
+        ledger.enter(&batch.kind, appended.batch_id, sequences, current.segment);
     }
 }

@@ -6,6 +6,8 @@
 
 mod ahead;
 mod catalog;
+mod compound;
+mod count;
 mod datastore;
 mod direct;
 mod handle;
@@ -19,12 +21,13 @@ pub(crate) mod tree;
 mod verify;
 
 pub use ahead::ReadAhead;
+pub(crate) use datastore::start;
 pub use datastore::{Datastore, Item, Position};
 pub use handle::{DatastoreInfo, Stats, Volume};
 pub use open::{open_all, open_all_devices};
 pub use options::VolumeOptions;
 pub use range::Range;
-pub(crate) use shared::Shared;
+pub(crate) use shared::{Keeper, Shared};
 pub use verify::VerifyReport;
 
 use std::fmt;

@@ -29,6 +29,8 @@ pub(super) struct Recovery {
     /// Tree and key of items that overtook others, with their sequence numbers.
     overtakers: HashMap<(u32, Vec<u8>), u64>,
     prepared: HashMap<GlobalTxn, Prepared>,
+    /// What was spilled under an id and is not committed yet.
+    spilled: HashMap<u64, Vec<SpilledItem>>,
     /// Places that later items superseded: dead, once the log can be told so.
     dead: Vec<Location>,
     highest_sequence: u64,
@@ -50,6 +52,11 @@ struct PreparedItem {
     tombstone: bool,
 }
 
+struct SpilledItem {
+    item: PreparedItem,
+    overtakes: bool,
+}
+
 /// A volume whose log was replayed, with the questions it has to other volumes.
 pub(super) struct Replayed {
     pub(super) log: Arc<Log>,
@@ -61,11 +68,19 @@ impl Replay for Recovery {
         self.items += 1;
         self.highest_sequence = self.highest_sequence.max(item.seq);
         match &batch.kind {
-            BatchKind::Commit => {
-                self.apply(item.tree, item.seq, item.key, item.location, item.tombstone);
-                if item.overtakes {
-                    self.overtake(item.tree, item.key, item.seq);
-                }
+            BatchKind::Commit => self.commit(item),
+            BatchKind::CommitSpilled { id, skipped } => {
+                self.commit_spilled(*id, skipped);
+                self.commit(item);
+            }
+            BatchKind::Spill { id } => {
+                // An id that was met is not given again.
+                self.highest_sequence = self.highest_sequence.max(*id);
+                let spilled = self.spilled.entry(*id).or_default();
+                spilled.push(SpilledItem {
+                    item: prepared_item(item),
+                    overtakes: item.overtakes,
+                });
             }
             BatchKind::Prepare {
                 global,
@@ -75,19 +90,17 @@ impl Replay for Recovery {
                 self.watch(item.tree, item.key);
                 let prepared = self.prepared.entry(*global).or_default();
                 prepared.participants.clone_from(participants);
-                prepared.items.push(PreparedItem {
-                    tree: item.tree,
-                    sequence: item.seq,
-                    key: item.key.to_vec(),
-                    location: item.location,
-                    tombstone: item.tombstone,
-                });
+                prepared.items.push(prepared_item(item));
             }
         }
         Ok(())
     }
 
-    fn batch_end(&mut self, _batch: &ReplayBatch) -> Result<()> {
+    fn batch_end(&mut self, batch: &ReplayBatch) -> Result<()> {
+        if let BatchKind::CommitSpilled { id, skipped } = &batch.kind {
+            // It may have no items of its own.
+            self.commit_spilled(*id, skipped);
+        }
         Ok(())
     }
 
@@ -101,7 +114,40 @@ impl Replay for Recovery {
     }
 }
 
+fn prepared_item(item: &ReplayItem<'_>) -> PreparedItem {
+    PreparedItem {
+        tree: item.tree,
+        sequence: item.seq,
+        key: item.key.to_vec(),
+        location: item.location,
+        tombstone: item.tombstone,
+    }
+}
+
 impl Recovery {
+    fn commit(&mut self, item: &ReplayItem<'_>) {
+        self.apply(item.tree, item.seq, item.key, item.location, item.tombstone);
+        if item.overtakes {
+            self.overtake(item.tree, item.key, item.seq);
+        }
+    }
+
+    /// Applies what was spilled under `id`, before the items of the commit that names it.
+    fn commit_spilled(&mut self, id: u64, skipped: &[(u64, u64)]) {
+        for SpilledItem { item, overtakes } in self.spilled.remove(&id).into_iter().flatten() {
+            let counts = |(from, below): &(u64, u64)| !(*from..*below).contains(&item.sequence);
+            if !skipped.iter().all(counts) {
+                self.dead.push(item.location);
+                continue;
+            }
+            let PreparedItem { tree, sequence, .. } = item;
+            self.apply(tree, sequence, &item.key, item.location, item.tombstone);
+            if overtakes {
+                self.overtake(tree, &item.key, sequence);
+            }
+        }
+    }
+
     fn apply(&mut self, tree: u32, sequence: u64, key: &[u8], location: Location, tombstone: bool) {
         if self.is_overtaken(tree, key, sequence) {
             if !tombstone {
@@ -205,6 +251,9 @@ impl Recovery {
 
     /// Turns the replay into the volume's state. Nothing is in doubt any more.
     pub(super) fn finish(mut self, log: &Arc<Log>) -> Result<Recovered> {
+        let abandoned = std::mem::take(&mut self.spilled).into_values().flatten();
+        self.dead
+            .extend(abandoned.map(|spilled| spilled.item.location));
         let dead = std::mem::take(&mut self.dead);
         dead.into_iter()
             .for_each(|location| log.mark_dead(location));

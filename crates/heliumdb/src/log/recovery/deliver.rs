@@ -72,6 +72,11 @@ impl<'a> Delivery<'a> {
                 },
                 None => return Ok(()),
             },
+            Kind::Spill | Kind::CommitSpilled => match frame::decode_spill(payload) {
+                Some((id, _, _)) if header.kind == Kind::Spill => BatchKind::Spill { id },
+                Some((id, skipped, _)) => BatchKind::CommitSpilled { id, skipped },
+                None => return Ok(()),
+            },
             Kind::Cancel | Kind::Resolve | Kind::Seal => {
                 self.pending = None;
                 return self.record(segment, header, payload);
@@ -113,10 +118,8 @@ impl<'a> Delivery<'a> {
         let mut sequences = pending.sequences.clone();
         sequences.dedup();
         let mut ledger = self.core.ledger.lock();
-        ledger.batch(pending.batch.id, &sequences, segment.segment);
-        if let BatchKind::Prepare { global, .. } = &pending.batch.kind {
-            ledger.prepared(*global, pending.batch.id);
-        }
+        let ReplayBatch { id, kind } = &pending.batch;
+        ledger.enter(kind, *id, &sequences, segment.segment);
     }
 
     fn record(
