@@ -80,7 +80,7 @@ impl Datastore {
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
-    /// # let url = format!("he://./{}", dir.path().join("volume").display());
+    /// # let url = format!("he://{}", dir.path().join("volume").display());
     /// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
     /// let counters = volume.create_datastore(b"counters", b"")?;
     /// for _ in 0..3 {

@@ -130,7 +130,7 @@ impl Datastore {
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
-    /// # let url = format!("he://./{}", dir.path().join("volume").display());
+    /// # let url = format!("he://{}", dir.path().join("volume").display());
     /// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
     /// let store = volume.create_datastore(b"store", b"")?;
     /// store.put(b"a", b"1")?;

@@ -136,7 +136,7 @@ impl Volume {
     /// ```
     /// use heliumdb::Readable;
     /// # let dir = tempfile::tempdir()?;
-    /// # let url = format!("he://./{}", dir.path().join("volume").display());
+    /// # let url = format!("he://{}", dir.path().join("volume").display());
     /// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
     /// # let store = volume.create_datastore(b"store", b"")?;
     /// store.put(b"from", b"3")?;
@@ -167,7 +167,7 @@ impl Volume {
     /// ```
     /// use heliumdb::Readable;
     /// # let dir = tempfile::tempdir()?;
-    /// # let url = format!("he://./{}", dir.path().join("volume").display());
+    /// # let url = format!("he://{}", dir.path().join("volume").display());
     /// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
     /// # let store = volume.create_datastore(b"store", b"")?;
     /// store.put(b"key", b"old")?;

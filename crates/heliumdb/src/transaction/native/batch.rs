@@ -20,7 +20,7 @@ use crate::{
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
-/// # let url = format!("he://./{}", dir.path().join("volume").display());
+/// # let url = format!("he://{}", dir.path().join("volume").display());
 /// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
 /// use heliumdb::Durability;
 /// let names = volume.create_datastore(b"names", b"")?;

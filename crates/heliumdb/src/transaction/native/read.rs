@@ -14,7 +14,7 @@ use crate::{
 /// ```
 /// use heliumdb::Readable;
 /// # let dir = tempfile::tempdir()?;
-/// # let url = format!("he://./{}", dir.path().join("volume").display());
+/// # let url = format!("he://{}", dir.path().join("volume").display());
 /// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
 /// # let fruit = volume.create_datastore(b"fruit", b"")?;
 /// for name in ["apple", "banana", "cherry"] {
@@ -37,13 +37,13 @@ pub trait Readable: sealed::Look {
 
     /// Reads the value of `key` into `value`, which is cleared first; false if there is no item.
     fn get_into(&self, datastore: &Datastore, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
-        check_volume(self.volume(), datastore)?;
+        self.check(datastore)?;
         datastore.read_with(Some(&self.look()?), key, value)
     }
 
     /// Whether there is an item under `key`. Its value is not read.
     fn contains(&self, datastore: &Datastore, key: &[u8]) -> Result<bool> {
-        check_volume(self.volume(), datastore)?;
+        self.check(datastore)?;
         datastore.contains_with(Some(&self.look()?), key)
     }
 
@@ -54,13 +54,13 @@ pub trait Readable: sealed::Look {
         datastore: &Datastore,
         keys: &[K],
     ) -> Result<Vec<Option<Vec<u8>>>> {
-        check_volume(self.volume(), datastore)?;
+        self.check(datastore)?;
         datastore.multi_get_with(Some(&self.look()?), keys)
     }
 
     /// The item nearest to `position`.
     fn nearest(&self, datastore: &Datastore, position: Position<'_>) -> Result<Option<Item>> {
-        check_volume(self.volume(), datastore)?;
+        self.check(datastore)?;
         let (mut key, mut value) = (Vec::new(), Vec::new());
         let eyes = self.look()?;
         let found = datastore.seek_with(Some(&eyes), position, &mut key, &mut value)?;
@@ -84,7 +84,7 @@ pub trait Readable: sealed::Look {
         datastore: &Datastore,
         bounds: impl RangeBounds<K>,
     ) -> SnapshotRange<'_> {
-        let eyes = check_volume(self.volume(), datastore).and_then(|()| self.look());
+        let eyes = self.check(datastore).and_then(|()| self.look());
         SnapshotRange::new(
             datastore.clone(),
             eyes,
@@ -100,14 +100,14 @@ pub trait Readable: sealed::Look {
 }
 
 pub(super) mod sealed {
-    use super::{Eyes, Result, Shared};
+    use super::{Datastore, Eyes, Result};
 
     /// What only this crate's types are.
     pub trait Look {
         /// The eyes of one operation that begins now.
         fn look(&self) -> Result<Eyes<'_>>;
-        /// The volume that they look at.
-        fn volume(&self) -> &Shared;
+        /// Fails if the datastore is in another volume.
+        fn check(&self, datastore: &Datastore) -> Result<()>;
     }
 }
 

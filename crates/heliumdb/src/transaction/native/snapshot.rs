@@ -5,12 +5,12 @@ use std::{fmt, sync::Arc};
 use super::{
     eyes::Eyes,
     manager::Hold,
-    read::{Readable, sealed::Look},
+    read::{Readable, check_volume, sealed::Look},
 };
 use crate::{
     error::Result,
     version::Isolation,
-    volume::{Keeper, Shared},
+    volume::{Datastore, Keeper, Shared},
 };
 
 /// The committed state of all datastores of a volume at one moment: see [`crate::Volume::snapshot`].
@@ -40,8 +40,8 @@ impl Look for Snapshot {
         Ok(Eyes::of(0, Isolation::Snapshot, &self.hold))
     }
 
-    fn volume(&self) -> &Shared {
-        &self.volume
+    fn check(&self, datastore: &Datastore) -> Result<()> {
+        check_volume(&self.volume, datastore)
     }
 }
 

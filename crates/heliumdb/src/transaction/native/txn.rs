@@ -40,7 +40,7 @@ use crate::{
 /// ```
 /// use heliumdb::Readable;
 /// # let dir = tempfile::tempdir()?;
-/// # let url = format!("he://./{}", dir.path().join("volume").display());
+/// # let url = format!("he://{}", dir.path().join("volume").display());
 /// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
 /// let accounts = volume.create_datastore(b"accounts", b"")?;
 /// let mut txn = volume.begin()?;
@@ -248,8 +248,8 @@ impl Look for Txn {
         Ok(eyes(&self.volume, isolation, self.hold.as_ref(), own))
     }
 
-    fn volume(&self) -> &Shared {
-        &self.volume
+    fn check(&self, datastore: &Datastore) -> Result<()> {
+        check_volume(&self.volume, datastore)
     }
 }
 
