@@ -137,6 +137,9 @@ impl Core {
 
     /// Sealed segments that nothing needs: sequence and id.
     fn dead_segments(&self) -> Vec<(u64, u64)> {
+        if !self.live_known.load(Acquire) {
+            return Vec::new();
+        }
         let ledger = self.ledger.lock();
         let entries: Vec<_> = ledger
             .in_use

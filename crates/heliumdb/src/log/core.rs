@@ -58,6 +58,8 @@ pub(crate) struct Core {
     pub(super) oldest_pending: AtomicU64,
     pub(super) poison: OnceLock<Error>,
     pub(super) closed: AtomicBool,
+    /// What is alive has been counted: segments may be freed.
+    pub(super) live_known: AtomicBool,
     pub(super) stop: Mutex<bool>,
     pub(super) wake: Condvar,
     pub(super) frames: AtomicU64,
@@ -111,6 +113,7 @@ impl Core {
             oldest_pending: AtomicU64::new(0),
             poison: OnceLock::new(),
             closed: AtomicBool::new(false),
+            live_known: AtomicBool::new(false),
             stop: Mutex::new(false),
             wake: Condvar::new(),
             frames: AtomicU64::new(0),

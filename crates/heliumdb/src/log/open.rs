@@ -92,6 +92,8 @@ impl Log {
         if core.superblock.lock().generation < 2 {
             core.update_superblock(|_| {})?;
         }
+        core.live_known
+            .store(true, std::sync::atomic::Ordering::Release);
         let start = core.segment_bytes;
         core.end.store(start, std::sync::atomic::Ordering::Release);
         core.durable

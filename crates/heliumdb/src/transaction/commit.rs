@@ -36,19 +36,23 @@ impl Transaction {
             }
         }
         self.parts.iter_mut().for_each(Part::drop_shadowed);
-        match &mut self.parts[..] {
-            [] => {}
-            [part] => commit_part(part, durability)?,
-            parts => several::commit(self.id, parts)?,
+        self.parts.iter_mut().for_each(Part::enter_gate);
+        let logged = match &mut self.parts[..] {
+            [] => Ok(()),
+            [part] => commit_part(part, durability),
+            parts => several::commit(self.id, parts),
+        };
+        if logged.is_ok() {
+            self.phase = Phase::Committed;
+            self.parts.iter_mut().for_each(Part::publish);
         }
-        self.phase = Phase::Committed;
-        self.parts.iter_mut().for_each(Part::publish);
-        if self.manners == Manners::External {
+        self.parts.iter_mut().for_each(Part::leave_gate);
+        if logged.is_ok() && self.manners == Manners::External {
             self.parts
                 .iter()
                 .for_each(|part| part.queue_founded(self.id));
         }
-        Ok(())
+        logged
     }
 
     /// The committed transaction's id is over, and everyone sees what was committed below `oldest`.
@@ -66,12 +70,14 @@ impl Transaction {
             return Ok(());
         }
         self.phase = Phase::Aborted;
+        self.parts.iter_mut().for_each(Part::enter_gate);
         let cancelled = match &mut self.parts[..] {
             [] => Ok(()),
             [part] => cancel_part(part),
             parts => several::cancel(self.id, parts),
         };
         self.undo();
+        self.parts.iter_mut().for_each(Part::leave_gate);
         cancelled
     }
 }

@@ -16,7 +16,7 @@ use crate::{
         Change, Isolation, Mode, Payload, Readers, Said, Swept, TxnId, View,
         chain::{self, Held, New, State, VERSION_BYTES},
     },
-    volume::{Datastore, Shared, tree::Tree},
+    volume::{Datastore, Shared, gate::Ticket, tree::Tree},
 };
 
 use super::{savepoint::Mark, spill::Spill};
@@ -49,6 +49,8 @@ pub(super) struct Part {
     pub(super) value_bytes: usize,
     /// What went to the log before the commit.
     pub(super) spill: Spill,
+    /// Held while what is in the log and what is in the index may differ.
+    inside: Option<Ticket>,
 }
 
 pub(super) struct Write {
@@ -96,6 +98,21 @@ impl Part {
             in_place_from: 0,
             value_bytes: 0,
             spill: Spill::default(),
+            inside: None,
+        }
+    }
+
+    /// A commit, or taking one back, begins: a checkpoint does not start between its parts.
+    pub(super) fn enter_gate(&mut self) {
+        if self.inside.is_none() {
+            self.inside = Some(self.volume.gate.take_ticket());
+        }
+    }
+
+    /// The index says what the log says, or the commit has failed.
+    pub(super) fn leave_gate(&mut self) {
+        if let Some(ticket) = self.inside.take() {
+            self.volume.gate.leave(ticket);
         }
     }
 
@@ -443,6 +460,12 @@ impl Part {
             // Taken back after it was published: nobody should have seen it, and nobody goes on to.
             self.trees.iter().for_each(|tree| tree.note_change());
         }
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.leave_gate();
     }
 }
 

@@ -91,9 +91,13 @@ impl Part {
                 next += 1;
             }
             if batch.len() > 0 {
+                self.enter_gate();
                 // CRASH: nothing in it counts without the commit that names `id`.
-                let appended = self.append(&mut batch)?;
-                self.note_spilled(first..next, &appended.locations);
+                let appended = self.append(&mut batch);
+                let noted =
+                    appended.map(|appended| self.note_spilled(first..next, &appended.locations));
+                self.leave_gate();
+                noted?;
             }
         }
         self.end_reservation();

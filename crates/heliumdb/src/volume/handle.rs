@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Datastore, DatastoreId, Shared, VolumeId, VolumeOptions, open};
+use super::{Datastore, DatastoreId, Shared, VolumeId, VolumeOptions, maintenance, open};
 use crate::{
     device::Device,
     error::Result,
@@ -222,8 +222,8 @@ impl Volume {
     /// background thread; true if something was done.
     #[doc(hidden)]
     pub fn background_step(&self) -> Result<bool> {
-        let settled = self.shared.settle_native();
-        Ok(self.shared.log.background_step()? || settled)
+        let logged = self.shared.log.background_step()?;
+        Ok(maintenance::step(&self.shared)? | logged)
     }
 
     /// Flushes, stops background threads and closes the devices, whatever clones there are:

@@ -19,7 +19,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     index::{Bound, Direction, Tree as Index},
     location::{Location, Slot, Word},
-    log::{BatchKind, GlobalTxn, Log, Replay, ReplayBatch, ReplayItem},
+    log::{BatchKind, GlobalTxn, Live, Log, Replay, ReplayBatch, ReplayItem},
 };
 
 /// Takes the replay of one volume's log.
@@ -31,8 +31,8 @@ pub(super) struct Recovery {
     prepared: HashMap<GlobalTxn, Prepared>,
     /// What was spilled under an id and is not committed yet.
     spilled: HashMap<u64, Vec<SpilledItem>>,
-    /// Places that later items superseded: dead, once the log can be told so.
-    dead: Vec<Location>,
+    /// What the trees refer to.
+    live: Live,
     highest_sequence: u64,
     items: u64,
 }
@@ -50,6 +50,7 @@ struct PreparedItem {
     key: Vec<u8>,
     location: Location,
     tombstone: bool,
+    indirect: bool,
 }
 
 struct SpilledItem {
@@ -121,12 +122,27 @@ fn prepared_item(item: &ReplayItem<'_>) -> PreparedItem {
         key: item.key.to_vec(),
         location: item.location,
         tombstone: item.tombstone,
+        indirect: item.indirect,
+    }
+}
+
+impl PreparedItem {
+    fn replayed(&self, overtakes: bool) -> ReplayItem<'_> {
+        ReplayItem {
+            tree: self.tree,
+            seq: self.sequence,
+            overtakes,
+            tombstone: self.tombstone,
+            indirect: self.indirect,
+            key: &self.key,
+            location: self.location,
+        }
     }
 }
 
 impl Recovery {
     fn commit(&mut self, item: &ReplayItem<'_>) {
-        self.apply(item.tree, item.seq, item.key, item.location, item.tombstone);
+        self.apply(item);
         if item.overtakes {
             self.overtake(item.tree, item.key, item.seq);
         }
@@ -136,34 +152,29 @@ impl Recovery {
     fn commit_spilled(&mut self, id: u64, skipped: &[(u64, u64)]) {
         for SpilledItem { item, overtakes } in self.spilled.remove(&id).into_iter().flatten() {
             let counts = |(from, below): &(u64, u64)| !(*from..*below).contains(&item.sequence);
-            if !skipped.iter().all(counts) {
-                self.dead.push(item.location);
-                continue;
-            }
-            let PreparedItem { tree, sequence, .. } = item;
-            self.apply(tree, sequence, &item.key, item.location, item.tombstone);
-            if overtakes {
-                self.overtake(tree, &item.key, sequence);
+            if skipped.iter().all(counts) {
+                self.commit(&item.replayed(overtakes));
             }
         }
     }
 
-    fn apply(&mut self, tree: u32, sequence: u64, key: &[u8], location: Location, tombstone: bool) {
-        if self.is_overtaken(tree, key, sequence) {
-            if !tombstone {
-                self.dead.push(location);
-            }
+    fn apply(&mut self, item: &ReplayItem<'_>) {
+        if self.is_overtaken(item.tree, item.key, item.seq) {
             return;
         }
-        let new = if tombstone {
+        let new = if item.tombstone {
             Word::EMPTY
         } else {
-            Word::at(location)
+            Word::at(item.location)
         };
-        let index = self.trees.entry(tree).or_insert_with(Index::new);
-        let old = index.update(key, &epoch::pin(), |old| (new.0, old));
+        let index = self.trees.entry(item.tree).or_insert_with(Index::new);
+        let old = index.update(item.key, &epoch::pin(), |old| (new.0, old));
         if let Slot::At(old) = Word(old).slot() {
-            self.dead.push(old);
+            self.live.remove(old);
+        }
+        // Afterwards: it may be the same place again.
+        if !item.tombstone {
+            self.live.add(item.location, item.indirect);
         }
     }
 
@@ -191,23 +202,13 @@ impl Recovery {
         self.overtakers.entry((tree, key.to_vec())).or_default();
     }
 
-    /// Applies a prepared batch, or declares it dead.
+    /// Applies a prepared batch, or drops it.
     pub(super) fn settle(&mut self, global: GlobalTxn, committed: bool) {
         let Some(prepared) = self.prepared.remove(&global) else {
             return;
         };
-        for item in prepared.items {
-            if committed {
-                self.apply(
-                    item.tree,
-                    item.sequence,
-                    &item.key,
-                    item.location,
-                    item.tombstone,
-                );
-            } else if !item.tombstone {
-                self.dead.push(item.location);
-            }
+        for item in prepared.items.iter().filter(|_| committed) {
+            self.apply(&item.replayed(false));
         }
     }
 
@@ -251,19 +252,14 @@ impl Recovery {
 
     /// Turns the replay into the volume's state. Nothing is in doubt any more.
     pub(super) fn finish(mut self, log: &Arc<Log>) -> Result<Recovered> {
-        let abandoned = std::mem::take(&mut self.spilled).into_values().flatten();
-        self.dead
-            .extend(abandoned.map(|spilled| spilled.item.location));
-        let dead = std::mem::take(&mut self.dead);
-        dead.into_iter()
-            .for_each(|location| log.mark_dead(location));
         let catalog_tree = self.take(CATALOG_TREE, log);
         let decisions = self.take(DECISIONS_TREE, log);
         let records = read_all(&catalog_tree, log)?;
         let catalog = Catalog::load(catalog_tree, records.into_iter().map(Ok), |id| {
             self.take(id, log)
         })?;
-        self.drop_orphans(log);
+        self.drop_orphans();
+        log.set_live(&self.live);
         Ok(Recovered {
             catalog,
             decisions,
@@ -281,13 +277,13 @@ impl Recovery {
     }
 
     /// What is left belongs to datastores that were removed or truncated.
-    fn drop_orphans(&mut self, log: &Log) {
+    fn drop_orphans(&mut self) {
         let guard = epoch::pin();
         for index in self.trees.values() {
             let mut all = index.iter(Bound::Unbounded, Direction::Forward, &guard);
             while let Some((_, word)) = all.next() {
                 if let Slot::At(location) = Word(word).slot() {
-                    log.mark_dead(location);
+                    self.live.remove(location);
                 }
             }
         }

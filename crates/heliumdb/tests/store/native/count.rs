@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeSet, thread};
 
-use heliumdb::{Durability, Isolation, TxnOptions, Volume, VolumeOptions};
 use helium_sim::{Keeper, seed};
+use heliumdb::{Durability, Isolation, TxnOptions, Volume, VolumeOptions};
 use rand::Rng;
 
 use crate::common::{Session, store};
@@ -69,7 +69,11 @@ fn threads_keep_the_count_exact() {
                         1 => drop(store.take(&key).unwrap()),
                         2 => {
                             let mut batch = volume.batch();
-                            batch.put(store, &key, b"").unwrap().remove(store, &[9]).unwrap();
+                            batch
+                                .put(store, &key, b"")
+                                .unwrap()
+                                .remove(store, &[9])
+                                .unwrap();
                             batch.commit(Durability::Buffered).unwrap();
                         }
                         _ => {
@@ -79,7 +83,9 @@ fn threads_keep_the_count_exact() {
                                     ..TxnOptions::default()
                                 })
                                 .unwrap();
-                            let done = txn.take(store, &key).and_then(|_| txn.put(store, &[8], b""));
+                            let done = txn
+                                .take(store, &key)
+                                .and_then(|_| txn.put(store, &[8], b""));
                             if done.is_ok() {
                                 let _ = txn.commit();
                             }

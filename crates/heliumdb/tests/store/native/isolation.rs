@@ -40,7 +40,10 @@ fn g0_write_cycles_are_prevented() {
         put(&mut a, &store, "2", "21").unwrap();
         a.commit().unwrap();
         // The failed transaction cannot go on.
-        assert_eq!(put(&mut b, &store, "2", "22").unwrap_err().kind(), ErrorKind::Conflict);
+        assert_eq!(
+            put(&mut b, &store, "2", "22").unwrap_err().kind(),
+            ErrorKind::Conflict
+        );
         assert!(b.commit().is_err());
         let seen = all(&volume.snapshot().unwrap(), &store);
         assert_eq!(seen, [("1".into(), "11".into()), ("2".into(), "21".into())]);
@@ -161,7 +164,10 @@ fn writes_outside_transactions_neither_wait_nor_disturb_a_snapshot() {
     store.put(b"2", b"21").unwrap();
     store.put(b"3", b"31").unwrap();
     store.delete(b"1").unwrap();
-    assert_eq!(all(&snapshot, &store), [("1".into(), "10".into()), ("2".into(), "20".into())]);
+    assert_eq!(
+        all(&snapshot, &store),
+        [("1".into(), "10".into()), ("2".into(), "20".into())]
+    );
     assert_eq!(get(&txn, &store, "1").unwrap(), "10");
     assert_eq!(get(&txn, &store, "2").unwrap(), "mine");
     // An item that was overwritten meanwhile keeps the transaction from committing.
@@ -170,7 +176,10 @@ fn writes_outside_transactions_neither_wait_nor_disturb_a_snapshot() {
     // And one that the transaction wants to write conflicts.
     let mut late = volume.begin().unwrap();
     store.put(b"2", b"22").unwrap();
-    assert_eq!(put(&mut late, &store, "2", "x").unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(
+        put(&mut late, &store, "2", "x").unwrap_err().kind(),
+        ErrorKind::Conflict
+    );
     drop((snapshot, late));
     volume.background_step().unwrap();
     assert_eq!(volume.version_bytes(), 0);
@@ -184,7 +193,11 @@ fn batches_are_atomic_and_win_over_what_is_not_committed() {
     let mut txn = volume.begin().unwrap();
     put(&mut txn, &store, "1", "mine").unwrap();
     let mut batch = volume.batch();
-    batch.put(&store, b"1", b"batch").unwrap().remove(&store, b"2").unwrap();
+    batch
+        .put(&store, b"1", b"batch")
+        .unwrap()
+        .remove(&store, b"2")
+        .unwrap();
     batch.put(&other, b"x", b"batch").unwrap();
     batch.commit(heliumdb::Durability::Synced).unwrap();
     assert!(batch.is_empty());
@@ -204,13 +217,20 @@ fn a_volume_has_one_keeper_of_transactions() {
     let mut view = keeper.begin(Isolation::Snapshot);
     let mut foreign = Transaction::new(view.allocate());
     let change = heliumdb::Change::Put(b"x");
-    let why = foreign.write(&store, &view, b"1", change, heliumdb::Mode::Any).unwrap_err();
+    let why = foreign
+        .write(&store, &view, b"1", change, heliumdb::Mode::Any)
+        .unwrap_err();
     assert_eq!(why.kind(), ErrorKind::InvalidArgument);
-    assert!(why.to_string().contains("kept by the volume itself"), "{why}");
+    assert!(
+        why.to_string().contains("kept by the volume itself"),
+        "{why}"
+    );
 
     let (_machine, volume, store) = two();
     let mut foreign = Transaction::new(view.allocate());
-    foreign.write(&store, &view, b"1", change, heliumdb::Mode::Any).unwrap();
+    foreign
+        .write(&store, &view, b"1", change, heliumdb::Mode::Any)
+        .unwrap();
     drop(foreign);
     for why in [volume.begin().unwrap_err(), volume.snapshot().unwrap_err()] {
         assert_eq!(why.kind(), ErrorKind::InvalidArgument);
@@ -222,8 +242,14 @@ fn another_volumes_datastore_is_refused() {
     let (_one, volume, _store) = two();
     let (_two, _other, elsewhere) = two();
     let mut txn = volume.begin().unwrap();
-    assert_eq!(put(&mut txn, &elsewhere, "1", "x").unwrap_err().kind(), ErrorKind::InvalidArgument);
-    assert_eq!(txn.get(&elsewhere, b"1").unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert_eq!(
+        put(&mut txn, &elsewhere, "1", "x").unwrap_err().kind(),
+        ErrorKind::InvalidArgument
+    );
+    assert_eq!(
+        txn.get(&elsewhere, b"1").unwrap_err().kind(),
+        ErrorKind::InvalidArgument
+    );
     assert!(txn.iter(&elsewhere).next().unwrap().is_err());
 }
 
@@ -240,7 +266,10 @@ fn savepoints_go_back_and_forgive() {
     txn.rollback_to(middle).unwrap();
     assert_eq!(get(&txn, &store, "1").unwrap(), "a");
     assert_eq!(get(&txn, &store, "2").unwrap(), "20");
-    assert_eq!(txn.rollback_to(late).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert_eq!(
+        txn.rollback_to(late).unwrap_err().kind(),
+        ErrorKind::InvalidArgument
+    );
     let mut other = volume.begin().unwrap();
     put(&mut other, &store, "2", "other").unwrap();
     assert!(other.rollback_to(middle).is_err());
@@ -268,7 +297,9 @@ fn iterators_seek_both_ways_and_merge_own_writes() {
     put(&mut txn, &store, "05", "own").unwrap();
     txn.delete(&store, b"06").unwrap();
     let keys = |range: &mut dyn Iterator<Item = heliumdb::Result<heliumdb::Item>>| {
-        let keys = range.take(3).map(|item| String::from_utf8(item.unwrap().0).unwrap());
+        let keys = range
+            .take(3)
+            .map(|item| String::from_utf8(item.unwrap().0).unwrap());
         keys.collect::<Vec<_>>()
     };
     let mut range = txn.range(&store, "02".."90");
@@ -283,6 +314,9 @@ fn iterators_seek_both_ways_and_merge_own_writes() {
     assert_eq!(txn.previous(&store, b"08").unwrap().unwrap().0, b"05");
     assert_eq!(txn.next(&store, b"05").unwrap().unwrap().0, b"08");
     let found = txn.multi_get(&store, &["08", "05", "06", "10"]).unwrap();
-    assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, false, true]);
+    assert_eq!(
+        found.iter().map(Option::is_some).collect::<Vec<_>>(),
+        [true, true, false, true]
+    );
     assert!(txn.contains(&store, b"05").unwrap() && !txn.contains(&store, b"06").unwrap());
 }

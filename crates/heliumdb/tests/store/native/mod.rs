@@ -1,6 +1,7 @@
 //! Transactions that the volume keeps itself.
 
 mod count;
+mod figures;
 mod isolation;
 mod model;
 mod spill;

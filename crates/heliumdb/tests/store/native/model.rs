@@ -3,8 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use heliumdb::{Datastore, Durability, ErrorKind, Readable, Savepoint, Snapshot, Txn, TxnOptions, Volume};
 use helium_sim::seed;
+use heliumdb::{
+    Datastore, Durability, ErrorKind, Readable, Savepoint, Snapshot, Txn, TxnOptions, Volume,
+};
 use rand::{Rng, rngs::SmallRng};
 
 use crate::common::{in_parallel, store};
@@ -107,7 +109,10 @@ impl World {
             0..4 => (txn.put(store, k, value.as_bytes()), Ok(Some(Some(value)))),
             4 => match there {
                 true => (txn.insert(store, k, b""), Err(ErrorKind::ItemExists)),
-                false => (txn.insert(store, k, value.as_bytes()), Ok(Some(Some(value)))),
+                false => (
+                    txn.insert(store, k, value.as_bytes()),
+                    Ok(Some(Some(value))),
+                ),
             },
             5 => match there {
                 true => (txn.delete(store, k), Ok(Some(None))),
@@ -117,7 +122,8 @@ impl World {
             7 => {
                 let savepoint = txn.savepoint().unwrap();
                 let (sees, claimed) = (run.sees.clone(), run.claimed.clone());
-                run.savepoints.push((savepoint, sees, claimed, run.wrote.clone()));
+                run.savepoints
+                    .push((savepoint, sees, claimed, run.wrote.clone()));
                 return;
             }
             8 if !run.savepoints.is_empty() => {
@@ -212,7 +218,9 @@ impl World {
                 batch.remove(&self.store, key.as_bytes()).unwrap();
                 self.committed.remove(&key);
             } else {
-                batch.put(&self.store, key.as_bytes(), value.as_bytes()).unwrap();
+                batch
+                    .put(&self.store, key.as_bytes(), value.as_bytes())
+                    .unwrap();
                 self.committed.insert(key.clone(), value);
             }
             keys.push(key);

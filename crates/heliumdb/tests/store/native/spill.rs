@@ -1,7 +1,7 @@
 //! Transactions that outgrow their memory: nothing of them counts before their commit does.
 
+use helium_sim::{DiskId, Machine, seed, sim_options};
 use heliumdb::{Datastore, Durability, ErrorKind, Isolation, Readable, TxnOptions, Volume};
-use helium_sim::{Machine, seed, sim_options, DiskId};
 use rand::{Rng, seq::IndexedRandom};
 
 use super::all;
@@ -30,9 +30,15 @@ fn what_was_spilled_comes_with_its_commit_and_goes_without() {
     let mut lost = volume.begin_with(SMALL).unwrap();
     let mut txn = volume.begin_with(SMALL).unwrap();
     for i in 0..300 {
-        txn.put(&store, format!("k{i:04}").as_bytes(), &value).unwrap();
-        lost.put(&store, format!("lost{i:04}").as_bytes(), &value).unwrap();
-        assert!(volume.version_bytes() < 100_000 + i * 200, "{}", volume.version_bytes());
+        txn.put(&store, format!("k{i:04}").as_bytes(), &value)
+            .unwrap();
+        lost.put(&store, format!("lost{i:04}").as_bytes(), &value)
+            .unwrap();
+        assert!(
+            volume.version_bytes() < 100_000 + i * 200,
+            "{}",
+            volume.version_bytes()
+        );
     }
     // Spilled items are read again, overwritten and removed.
     assert_eq!(txn.get(&store, b"k0000").unwrap().unwrap(), value);
@@ -50,7 +56,11 @@ fn what_was_spilled_comes_with_its_commit_and_goes_without() {
     let check = |items: &[(String, String)]| {
         assert_eq!(items.len(), 299);
         assert_eq!(items[1], ("k0001".into(), "again".into()));
-        assert!(items.iter().all(|(key, _)| key.starts_with('k') && key != "k0002"));
+        assert!(
+            items
+                .iter()
+                .all(|(key, _)| key.starts_with('k') && key != "k0002")
+        );
     };
     check(&all(&volume.snapshot().unwrap(), &store));
     let (volume, store, found) = items(&crashed);
@@ -58,7 +68,8 @@ fn what_was_spilled_comes_with_its_commit_and_goes_without() {
     // The next life's ids are others: nothing of the lost transaction comes with them.
     let mut next = volume.begin_with(SMALL).unwrap();
     for i in 0..50 {
-        next.put(&store, format!("next{i:04}").as_bytes(), &value).unwrap();
+        next.put(&store, format!("next{i:04}").as_bytes(), &value)
+            .unwrap();
     }
     next.commit().unwrap();
     drop((store, volume));
@@ -73,7 +84,8 @@ fn going_back_over_what_was_spilled_takes_it_out_of_the_commit() {
     let mut txn = volume.begin_with(SMALL).unwrap();
     let put = |txn: &mut heliumdb::Txn, what: &str| {
         for i in 0..40 {
-            txn.put(&store, format!("{what}{i}").as_bytes(), &value).unwrap();
+            txn.put(&store, format!("{what}{i}").as_bytes(), &value)
+                .unwrap();
         }
     };
     put(&mut txn, "a");
@@ -129,7 +141,9 @@ fn a_power_loss_leaves_spilled_transactions_whole() {
             for i in 0..60u32 {
                 let value = [round as u8; 5_000];
                 txn.put(&store, &i.to_be_bytes(), &value).unwrap();
-                noise.put(&store, &(1000 + i).to_be_bytes(), &value).unwrap();
+                noise
+                    .put(&store, &(1000 + i).to_be_bytes(), &value)
+                    .unwrap();
             }
             if rng.random_bool(0.5) {
                 volume.flush().unwrap();
@@ -150,9 +164,16 @@ fn a_power_loss_leaves_spilled_transactions_whole() {
             let found: Vec<_> = store.iter().map(|item| item.unwrap()).collect();
             let acknowledged = record.note[0];
             let round = found.first().map_or(0, |(_, value)| u64::from(value[0]));
-            assert!((acknowledged..=acknowledged + 1).contains(&round), "{round}, not {acknowledged}");
+            assert!(
+                (acknowledged..=acknowledged + 1).contains(&round),
+                "{round}, not {acknowledged}"
+            );
             assert_eq!(found.len(), if round == 0 { 0 } else { 60 });
-            assert!(found.iter().all(|(_, value)| value[..] == [round as u8; 5_000]));
+            assert!(
+                found
+                    .iter()
+                    .all(|(_, value)| value[..] == [round as u8; 5_000])
+            );
         }
     }
 }

@@ -23,14 +23,18 @@ fn number(value: Option<Vec<u8>>) -> u64 {
 }
 
 fn sum(through: &impl Readable, store: &Datastore) -> u64 {
-    through.iter(store).map(|item| number(Some(item.unwrap().1))).sum()
+    through
+        .iter(store)
+        .map(|item| number(Some(item.unwrap().1)))
+        .sum()
 }
 
 #[test]
 fn money_moves_and_is_neither_made_nor_lost() {
     let (volume, bank) = in_memory();
     for account in 0..ACCOUNTS {
-        bank.put(&account.to_be_bytes(), &100u64.to_le_bytes()).unwrap();
+        bank.put(&account.to_be_bytes(), &100u64.to_le_bytes())
+            .unwrap();
     }
     let done = AtomicBool::new(false);
     let seen = AtomicU64::new(0);
@@ -96,10 +100,15 @@ fn snapshots_stay_under_writes_outside_transactions() {
                 let first: Vec<_> = snapshot.iter(&store).map(Result::unwrap).collect();
                 thread::yield_now();
                 let again: Vec<_> = snapshot.iter(&store).rev().map(Result::unwrap).collect();
-                assert!(first.iter().eq(again.iter().rev()), "a snapshot has changed");
+                assert!(
+                    first.iter().eq(again.iter().rev()),
+                    "a snapshot has changed"
+                );
             }
         });
-        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        writers
+            .into_iter()
+            .for_each(|writer| writer.join().unwrap());
         done.store(true, Ordering::Relaxed);
     });
     assert_eq!(store.len(), 100);
@@ -149,11 +158,19 @@ fn an_old_snapshot_and_a_hot_key_take_little_memory() {
         if round == 10_000 {
             later = Some(volume.snapshot().unwrap());
         }
-        assert!(volume.version_bytes() < 2_000, "{} bytes after {round} rounds", volume.version_bytes());
+        assert!(
+            volume.version_bytes() < 2_000,
+            "{} bytes after {round} rounds",
+            volume.version_bytes()
+        );
     }
     for round in 0..20_000u64 {
         store.put(b"hot", &round.to_le_bytes()).unwrap();
-        assert!(volume.version_bytes() < 2_000, "{} bytes after {round} puts", volume.version_bytes());
+        assert!(
+            volume.version_bytes() < 2_000,
+            "{} bytes after {round} puts",
+            volume.version_bytes()
+        );
     }
     assert_eq!(old.get(&store, b"hot").unwrap().unwrap(), b"0");
     assert_eq!(number(later.unwrap().get(&store, b"hot").unwrap()), 10_000);
