@@ -13,7 +13,7 @@ pub(super) struct Ledger {
     pins: HashMap<u64, u32>,
     /// Which segments hold records that speak of this one.
     homes: HashMap<u64, HashSet<u64>>,
-    /// Sequences of the segments of batches that lie in more than one.
+    /// Sequences of the segments of batches that lie in others than their number says.
     spans: HashMap<u64, Vec<u64>>,
     /// Prepared batches without a resolve record.
     prepared: HashMap<GlobalTxn, u64>,
@@ -24,11 +24,18 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// The batch's last frame is in `home`; all its frames are in `sequences`.
-    pub(super) fn enter(&mut self, kind: &BatchKind, batch: u64, sequences: &[u64], home: u64) {
+    /// The batch's last frame is in `home`; all frames that are left of it are in `sequences`.
+    pub(super) fn enter(
+        &mut self,
+        kind: &BatchKind,
+        batch: u64,
+        sequences: &[u64],
+        home: u64,
+        segment_bytes: u64,
+    ) {
         let mut sequences = sequences.to_vec();
         match kind {
-            BatchKind::Commit => {}
+            BatchKind::Commit | BatchKind::Move { .. } => {}
             BatchKind::Prepare { global, .. } => {
                 self.prepared.insert(*global, batch);
             }
@@ -49,7 +56,8 @@ impl Ledger {
             }
         }
         sequences.dedup();
-        if sequences.len() > 1 {
+        // The first segment may have been freed in an earlier session.
+        if sequences != [batch / segment_bytes] {
             self.spans.insert(batch, sequences);
             self.pin(home, batch, 0);
         }

@@ -58,6 +58,7 @@ impl Core {
                     BatchKind::Prepare { .. } => Kind::Prepare,
                     BatchKind::Spill { .. } => Kind::Spill,
                     BatchKind::CommitSpilled { .. } => Kind::CommitSpilled,
+                    BatchKind::Move { .. } => Kind::Move,
                 },
                 flags,
                 payload_len: (batch.prefix.len() + batch.start(until) - batch.start(next)) as u32,
@@ -101,7 +102,8 @@ impl Core {
             return Some(batch.items.len());
         }
         // A small batch goes whole into the next segment, so that neither is pinned to the other.
-        if next == 0 && batch.bytes.len() <= self.segment_bytes as usize / 128 {
+        let small = batch.bytes.len() <= self.segment_bytes as usize / 128;
+        if next == 0 && (small || batch.is_one_frame()) {
             return None;
         }
         // The last item that starts within the room does not end there.
@@ -145,7 +147,7 @@ impl Core {
                 locations.push(location);
                 let tombstone = entry.flags & item::TOMBSTONE != 0;
                 segment.add_item(
-                    entry.seq,
+                    batch.placed(&entry),
                     tombstone,
                     entry.flags & item::OVERTAKES != 0,
                     class_bytes,
@@ -222,7 +224,8 @@ impl Core {
         let Some(current) = &appender.current else {
             return;
         };
-        if sequences.is_empty() && matches!(batch.kind, BatchKind::Commit) {
+        if sequences.is_empty() && matches!(batch.kind, BatchKind::Commit | BatchKind::Move { .. })
+        {
             return;
         }
         let first = [appended.batch_id / self.segment_bytes];
@@ -232,6 +235,12 @@ impl Core {
             sequences
         };
         let mut ledger = self.ledger.lock();
-        ledger.enter(&batch.kind, appended.batch_id, sequences, current.segment);
+        ledger.enter(
+            &batch.kind,
+            appended.batch_id,
+            sequences,
+            current.segment,
+            self.segment_bytes,
+        );
     }
 }

@@ -113,6 +113,7 @@ fn check_payload(header: &FrameHeader, payload: &[u8], salt: Salt, address: u64)
         Kind::Commit => 0,
         Kind::Prepare => frame::decode_prepare(payload)?.2,
         Kind::Spill | Kind::CommitSpilled => frame::decode_spill(payload)?.2,
+        Kind::Move => frame::decode_move(payload)?.2,
         Kind::Cancel | Kind::Resolve | Kind::Seal => payload.len(),
     };
     let mut sum = frame::prefix_hash(&payload[..prefix_len]);

@@ -107,6 +107,15 @@ impl Datastore {
         mut change: impl FnMut(Option<&[u8]>) -> Option<Vec<u8>>,
     ) -> Result<Option<Vec<u8>>> {
         self.shared.check_writable()?;
+        // Who waits for room holds no guard.
+        self.shared.when_room(|| self.try_change(key, &mut change))
+    }
+
+    fn try_change(
+        &self,
+        key: &[u8],
+        change: &mut impl FnMut(Option<&[u8]>) -> Option<Vec<u8>>,
+    ) -> Result<Option<Vec<u8>>> {
         self.with_tree(|tree| {
             let mut old = Vec::new();
             loop {

@@ -98,7 +98,7 @@ fn run(volume: &Weak<Shared>, signal: &Signal) {
         };
         let stepped = catch_unwind(AssertUnwindSafe(|| step(&shared)));
         match stepped {
-            Ok(Ok(_)) => {}
+            Ok(Ok(worked)) => signal.state.lock().asked |= worked,
             Ok(Err(why)) => {
                 if shared.log.poisoned().is_some() {
                     return;
@@ -119,5 +119,18 @@ fn run(volume: &Weak<Shared>, signal: &Signal) {
 /// One step of everything that is due; true if something was done.
 pub(super) fn step(shared: &Arc<Shared>) -> Result<bool> {
     shared.check_writable()?;
-    Ok(shared.settle_native())
+    let settled = shared.settle_native();
+    // Until checkpoints are made: recovery reads all of the log.
+    if shared.log.candidates().iter().any(|c| c.is_done()) {
+        let end = shared.log.end();
+        shared.log.sync_to(end)?;
+        shared.log.note_checkpoint(end);
+    }
+    Ok(shared.clean_step(shared.cleaning_need())? | settled)
+}
+
+/// One step of all background work, for a volume without threads.
+pub(crate) fn background_step(shared: &Arc<Shared>) -> Result<bool> {
+    let logged = shared.log.background_step()?;
+    Ok(step(shared)? | logged)
 }

@@ -1,8 +1,11 @@
 //! An open volume: what all handles share.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
+    },
 };
 
 use crossbeam_utils::CachePadded;
@@ -13,6 +16,7 @@ use super::{
     registry::Registration, tree::Tree,
 };
 use crate::{
+    cleaner::Cleaner,
     error::{Error, ErrorKind, Result},
     log::Log,
     transaction::{native::Manager, several::Owed},
@@ -20,7 +24,7 @@ use crate::{
 };
 
 /// Tree ids below this are the store's own.
-pub(super) const USER_IDS_START: u32 = 16;
+pub(crate) const INTERNAL_TREES_END: u32 = 16;
 /// Tree of the catalog: datastore id (big-endian) -> descriptor.
 pub(super) const CATALOG_TREE: u32 = 0;
 /// Tree of decisions about transactions over several volumes: number (big-endian) -> participants.
@@ -39,7 +43,7 @@ pub(crate) enum Keeper {
 pub(crate) struct Shared {
     pub(super) url: String,
     pub(crate) log: Arc<Log>,
-    pub(super) options: VolumeOptions,
+    pub(crate) options: VolumeOptions,
     pub(super) catalog: Catalog,
     pub(crate) decisions: Arc<Tree>,
     pub(crate) unsettled: Unsettled,
@@ -50,12 +54,15 @@ pub(crate) struct Shared {
     /// Held while a batch links its versions, so that no two of them mix.
     pub(crate) batching: Mutex<()>,
     pub(super) owed: Mutex<Vec<Owed>>,
+    pub(crate) cleaner: Cleaner,
+    /// Held while items of the store's own trees get their numbers, until the index has them.
+    pub(crate) internal: Mutex<()>,
     /// Written by every write: not on a line that readers look at.
     next_sequence: CachePadded<AtomicU64>,
     /// Transactions that have versions here which are not resolved.
     writers: CachePadded<AtomicUsize>,
     pub(crate) gate: Gate,
-    pub(super) maintenance: Maintenance,
+    pub(crate) maintenance: Maintenance,
     closed: AtomicBool,
     pub(super) recovered_items: u64,
     pub(super) registration: Mutex<Option<Registration>>,
@@ -87,6 +94,8 @@ impl Shared {
             keeper: AtomicU8::new(0),
             batching: Mutex::new(()),
             owed: Mutex::new(Vec::new()),
+            cleaner: Cleaner::default(),
+            internal: Mutex::default(),
             next_sequence: AtomicU64::new(recovered.next_sequence).into(),
             writers: CachePadded::default(),
             gate: Gate::default(),
@@ -107,8 +116,16 @@ impl Shared {
     }
 
     /// The sequence number that is given next.
-    pub(super) fn sequence(&self) -> u64 {
+    pub(crate) fn sequence(&self) -> u64 {
         self.next_sequence.load(Ordering::SeqCst)
+    }
+
+    /// All trees that items of the log may belong to, but for checkpoints.
+    pub(crate) fn trees(&self) -> HashMap<u32, Arc<Tree>> {
+        let own = [self.catalog.tree(), &self.decisions];
+        let mut trees: HashMap<_, _> = own.map(|tree| (tree.id, tree.clone())).into();
+        trees.extend(self.catalog.trees().map(|tree| (tree.id, tree)));
+        trees
     }
 
     pub(crate) fn check_open(&self) -> Result<()> {
