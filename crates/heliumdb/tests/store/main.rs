@@ -19,5 +19,6 @@ mod io_faults;
 mod isolation;
 mod limits;
 mod model;
+mod native;
 mod settle;
 mod several_volumes;
