@@ -42,6 +42,8 @@ pub struct DriverOptions {
     pub huge_values: f64,
     /// Chance of closing and opening everything.
     pub reopen: f64,
+    /// Log between checkpoints, in bytes; `u64::MAX` for none.
+    pub checkpoint_log_bytes: u64,
 }
 
 /// What a step did, for those who count.
@@ -102,7 +104,11 @@ fn open(machine: &Machine, options: &DriverOptions) -> Result<Vec<Volume>, Error
     let volumes = options.volumes.iter();
     open_all_devices(
         volumes
-            .map(|disks| (machine.devices(disks), sim_options()))
+            .map(|disks| {
+                let mut own = sim_options();
+                own.checkpoint_log_bytes = Some(options.checkpoint_log_bytes);
+                (machine.devices(disks), own)
+            })
             .collect(),
     )
 }
@@ -213,7 +219,8 @@ impl Driver {
             return Ok(Event::Other);
         }
         match self.rng.random_range(0..1000) {
-            0..20 => self.settle(),
+            0..17 => self.settle(),
+            17..20 => self.checkpoint()?,
             20..25 => self.flush()?,
             25..27 => self.truncate()?,
             27..40 => self.background()?,
@@ -235,6 +242,16 @@ impl Driver {
         let volume = self.rng.random_range(0..self.volumes.len());
         self.volumes[volume].flush()?;
         self.acknowledge(volume);
+        Ok(())
+    }
+
+    fn checkpoint(&mut self) -> Result<(), Error> {
+        if self.options.checkpoint_log_bytes < u64::MAX {
+            let volume = self.rng.random_range(0..self.volumes.len());
+            self.volumes[volume].checkpoint(&*self.keeper)?;
+            // What it synced is durable, all that is in the history.
+            self.acknowledge(volume);
+        }
         Ok(())
     }
 

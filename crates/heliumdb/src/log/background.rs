@@ -157,6 +157,7 @@ impl Core {
             }
         }
         let pending = self.oldest_pending.load(Acquire);
+        let checkpointed = self.checkpointed();
         let mut dead = Vec::new();
         for (sequence, id, segment) in entries {
             let others = if oldest[0].1 == id {
@@ -167,9 +168,11 @@ impl Core {
             let tombstones_needed = segment.tombstones.load(Acquire) > 0
                 && (others <= segment.max_tombstone.load(Acquire)
                     || pending < segment.max_overtaking.load(Acquire));
+            let after = (sequence + 1).saturating_mul(self.segment_bytes) > checkpointed;
             if segment.state.load(Acquire) == SEALED
                 && segment.live.load(Acquire) == 0
                 && !tombstones_needed
+                && !(after && segment.says_more_than_its_items())
                 && !ledger.is_pinned(id, sequence, self.segment_bytes)
             {
                 dead.push((sequence, id));

@@ -7,6 +7,7 @@ mod append;
 mod background;
 mod batch;
 mod buffer;
+mod bulk;
 mod commit;
 mod core;
 mod ledger;
@@ -19,6 +20,7 @@ mod reader;
 mod recovery;
 mod segments;
 mod space;
+mod state;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -28,10 +30,16 @@ pub(crate) use batch::Batch;
 pub(crate) use core::Core;
 pub(crate) use live::Live;
 pub(crate) use space::Reservation;
+pub(crate) use state::{LogState, SegmentState};
 
-use crate::{Result, VolumeId, format::frame, location::Location};
+use crate::{
+    Result, VolumeId,
+    format::{frame, superblock::Checkpoint},
+    location::Location,
+};
 use parking_lot::Mutex;
 use std::{
+    collections::HashSet,
     ops::Deref,
     sync::{Arc, atomic::Ordering::*},
     thread::JoinHandle,
@@ -94,6 +102,13 @@ pub(crate) struct ReplayItem<'a> {
 /// delivered, in log order. What of it is alive in the end the sink tells the log by
 /// [`Core::set_live`], once open returned: until then nothing is freed.
 pub(crate) trait Replay {
+    /// There is a checkpoint: takes it in and returns what it says of the log, or `None` if it is
+    /// not used; then all of the log is delivered.
+    fn load(&mut self, _core: &Core, _checkpoint: &Checkpoint) -> Result<Option<LogState>> {
+        Ok(None)
+    }
+    /// Before anything is delivered: the batches that were cancelled, of those that can still be.
+    fn begin(&mut self, _cancelled: &HashSet<u64>) {}
     fn item(&mut self, batch: &ReplayBatch, item: &ReplayItem<'_>) -> Result<()>;
     fn batch_end(&mut self, batch: &ReplayBatch) -> Result<()>;
     fn cancel(&mut self, batch_id: u64) -> Result<()>;

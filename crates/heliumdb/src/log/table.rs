@@ -31,6 +31,8 @@ pub(super) struct Segment {
     pub(super) max_overtaking: AtomicU64,
     pub(super) min_item: AtomicU64,
     pub(super) indirect: AtomicBool,
+    /// Holds records that say what became of a batch.
+    pub(super) outcomes: AtomicBool,
     /// All of its blocks exist on the medium: a write changes no metadata.
     pub(super) written: AtomicBool,
 }
@@ -49,6 +51,7 @@ impl Segment {
             max_overtaking: AtomicU64::new(0),
             min_item: AtomicU64::new(u64::MAX),
             indirect: AtomicBool::new(false),
+            outcomes: AtomicBool::new(false),
             written: AtomicBool::new(false),
         }
     }
@@ -61,9 +64,16 @@ impl Segment {
         self.max_overtaking.store(0, Relaxed);
         self.min_item.store(u64::MAX, Relaxed);
         self.indirect.store(false, Relaxed);
+        self.outcomes.store(false, Relaxed);
         self.epoch.store(epoch, Relaxed);
         self.sequence.store(sequence, Release);
         self.state.store(state, Release);
+    }
+
+    /// Whether replay on top of a checkpoint from before it would miss the segment, though no item
+    /// in it is alive: what the checkpoint holds may be removed or taken back by it alone.
+    pub(super) fn says_more_than_its_items(&self) -> bool {
+        self.tombstones.load(Acquire) > 0 || self.outcomes.load(Acquire)
     }
 
     pub(super) fn buffer<'g>(&self, guard: &'g Guard) -> Option<&'g SegmentBuffer> {
@@ -111,6 +121,11 @@ impl Table {
                 .map(|_| OnceLock::new())
                 .collect(),
         )
+    }
+
+    /// How many segments the volume can have, at most.
+    pub(super) fn len(&self) -> u64 {
+        (self.0.len() * CHUNK) as u64
     }
 
     /// The segment's entry; `None` if the volume can have no such segment.

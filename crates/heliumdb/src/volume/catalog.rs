@@ -103,6 +103,17 @@ impl Catalog {
         trees.map(|tree| tree.index.memory_bytes()).sum()
     }
 
+    /// The trees that hold the items of now, the catalog's own among them.
+    pub(super) fn trees(&self) -> Vec<Arc<Tree>> {
+        let known = self.known.read();
+        let entries = known.by_id.values();
+        let mut trees: Vec<_> = entries
+            .filter_map(|entry| entry.state.tree.load_full())
+            .collect();
+        trees.push(self.tree.clone());
+        trees
+    }
+
     fn by_name(&self, name: &[u8]) -> Option<DatastoreId> {
         self.known
             .read()

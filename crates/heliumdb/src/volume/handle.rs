@@ -43,6 +43,8 @@ pub struct Stats {
     pub syncs: u64,
     /// Items that the last recovery read.
     pub recovered_items: u64,
+    /// Bytes of pages of the newest checkpoint.
+    pub checkpoint_bytes: u64,
     /// Bytes of log that the last recovery discarded as a torn tail.
     pub discarded_bytes: u64,
 }
@@ -118,6 +120,18 @@ impl Volume {
         self.shared.flush()
     }
 
+    /// Takes a checkpoint: what was written until now need not be replayed by the next open. Everyone
+    /// goes on meanwhile. `horizon` tells which transactions can still be cancelled; the volume does
+    /// this by itself now and then ([`VolumeOptions::checkpoint_log_bytes`]).
+    pub fn checkpoint(&self, horizon: &dyn Horizon) -> Result<()> {
+        self.shared.checkpoint(horizon)
+    }
+
+    /// As [`Volume::checkpoint`], going by what [`Volume::settle`] was last told.
+    pub fn checkpoint_now(&self) -> Result<()> {
+        self.shared.checkpoint_now()
+    }
+
     /// Settles versions that `horizon` says everyone can see; returns how many chains turned
     /// back into plain items. Call it now and then, from any thread.
     pub fn settle(&self, horizon: &dyn Horizon) -> usize {
@@ -142,6 +156,7 @@ impl Volume {
             syncs: log.syncs,
             recovered_items: self.shared.recovered_items,
             discarded_bytes: log.discarded_bytes,
+            checkpoint_bytes: self.shared.checkpoint_bytes(),
         }
     }
 

@@ -61,11 +61,6 @@ impl Maintenance {
         self.signal.wake.notify_all();
     }
 
-    /// Whether [`Maintenance::stop`] was called: long steps end early.
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.signal.state.lock().stop
-    }
-
     /// Ends the thread.
     pub(super) fn stop(&self) {
         self.signal.state.lock().stop = true;
@@ -119,5 +114,5 @@ fn run(volume: &Weak<Shared>, signal: &Signal) {
 /// One step of everything that is due; true if something was done.
 pub(super) fn step(shared: &Arc<Shared>) -> Result<bool> {
     shared.check_writable()?;
-    Ok(false)
+    shared.checkpoint_if_due()
 }

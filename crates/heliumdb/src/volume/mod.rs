@@ -6,6 +6,7 @@
 
 mod ahead;
 mod catalog;
+mod checkpoint;
 mod datastore;
 mod direct;
 pub(crate) mod gate;

@@ -18,6 +18,10 @@ pub struct VolumeOptions {
     pub read_cache_bytes: u64,
     /// Memory for unsettled versions, in bytes.
     pub version_budget_bytes: u64,
+    /// A checkpoint is taken when recovery would have to replay so many bytes of log; `None`
+    /// stands for 256 MiB, or twice the size of the last checkpoint if that is more. `u64::MAX`
+    /// turns them off, those at a close too.
+    pub checkpoint_log_bytes: Option<u64>,
     /// Refuse the volume if this process has it open already; otherwise it is shared.
     pub exclusive: bool,
     /// Do background work in a thread of the volume's own (default true). A simulation that
@@ -36,6 +40,7 @@ impl Default for VolumeOptions {
             write_cache_bytes: 256 << 20,
             read_cache_bytes: 1 << 30,
             version_budget_bytes: crate::limits::VERSION_BUDGET_BYTES,
+            checkpoint_log_bytes: None,
             exclusive: false,
             background_thread: true,
         }

@@ -47,8 +47,8 @@ pub(crate) fn after_kill(machine: &Machine, seed: u64) -> Machine {
     Machine::with_images(seed, machine.images())
 }
 
-/// Two volumes, one of them of two disks.
-pub(crate) fn driver_options() -> (Vec<u64>, DriverOptions) {
+/// Two volumes, one of them of two disks; with no, many or some checkpoints.
+pub(crate) fn driver_options(seed: u64) -> (Vec<u64>, DriverOptions) {
     let disks = vec![64 * MIB, 32 * MIB, 32 * MIB];
     let options = DriverOptions {
         volumes: vec![vec![DiskId(0)], vec![DiskId(1), DiskId(2)]],
@@ -57,6 +57,7 @@ pub(crate) fn driver_options() -> (Vec<u64>, DriverOptions) {
         value_bytes: 3000,
         huge_values: 0.001,
         reopen: 0.0,
+        checkpoint_log_bytes: [u64::MAX, 30 << 10, 300 << 10][seed as usize % 3],
     };
     (disks, options)
 }

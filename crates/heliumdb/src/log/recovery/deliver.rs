@@ -132,6 +132,9 @@ impl<'a> Delivery<'a> {
             }
             return Ok(());
         };
+        if let Some(segment) = core.table.get(segment.segment) {
+            segment.outcomes.store(true, Relaxed);
+        }
         match (header.kind, frame::decode_resolve(payload)) {
             (Kind::Cancel, _) => {
                 let batch = get_u64(payload, 0);
