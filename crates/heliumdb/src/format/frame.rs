@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Cancel = 3,
     Resolve = 4,
     Seal = 5,
+    /// Items of a checkpoint: replay needs none of them.
+    Checkpoint = 8,
 }
 
 impl Kind {
@@ -35,6 +37,7 @@ impl Kind {
             Self::Cancel,
             Self::Resolve,
             Self::Seal,
+            Self::Checkpoint,
         ]
         .into_iter()
         .find(|k| *k as u8 == kind)

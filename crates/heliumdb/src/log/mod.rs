@@ -60,6 +60,8 @@ pub(crate) struct GlobalTxn {
 pub(crate) enum BatchKind {
     /// Counts as soon as its last frame is there.
     Commit,
+    /// Items of a checkpoint: they count by what the superblock leads to, and are not delivered.
+    Checkpoint,
     /// Counts when a resolve record says so.
     Prepare {
         global: GlobalTxn,

@@ -53,10 +53,10 @@ impl Core {
             let flags =
                 if first { FIRST } else { 0 } | if until == batch.items.len() { LAST } else { 0 };
             let header = FrameHeader {
-                kind: if batch.kind == BatchKind::Commit {
-                    Kind::Commit
-                } else {
-                    Kind::Prepare
+                kind: match &batch.kind {
+                    BatchKind::Commit => Kind::Commit,
+                    BatchKind::Checkpoint => Kind::Checkpoint,
+                    BatchKind::Prepare { .. } => Kind::Prepare,
                 },
                 flags,
                 payload_len: (batch.prefix.len() + batch.start(until) - batch.start(next)) as u32,
@@ -143,12 +143,14 @@ impl Core {
                 }
                 locations.push(location);
                 let tombstone = entry.flags & item::TOMBSTONE != 0;
-                segment.add_item(
-                    entry.seq,
-                    tombstone,
-                    entry.flags & item::OVERTAKES != 0,
-                    class_bytes,
-                );
+                if batch.kind != BatchKind::Checkpoint {
+                    segment.add_item(
+                        entry.seq,
+                        tombstone,
+                        entry.flags & item::OVERTAKES != 0,
+                        class_bytes,
+                    );
+                }
             }
             if entry.flags & item::TOMBSTONE == 0 {
                 live += class_bytes as i64;

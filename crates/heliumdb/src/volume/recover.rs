@@ -16,7 +16,7 @@ use super::{
     VolumeId,
     catalog::Catalog,
     checkpoint::{self, Checkpoints, Loaded, Newest, Tentative},
-    shared::{CATALOG_TREE, CHECKPOINT_TREE, DECISIONS_TREE, Recovered},
+    shared::{CATALOG_TREE, DECISIONS_TREE, Recovered},
     tree::Tree,
 };
 use crate::{
@@ -93,9 +93,6 @@ impl Replay for Recovery {
     }
 
     fn item(&mut self, batch: &ReplayBatch, item: &ReplayItem<'_>) -> Result<()> {
-        if item.tree == CHECKPOINT_TREE {
-            return Ok(());
-        }
         self.items += 1;
         self.highest_sequence = self.highest_sequence.max(item.seq);
         match &batch.kind {
@@ -106,6 +103,8 @@ impl Replay for Recovery {
                     self.overtake(item.tree, item.key, item.seq);
                 }
             }
+            // Not delivered.
+            BatchKind::Checkpoint => {}
             BatchKind::Prepare { global, .. } => {
                 // Until it is resolved, whoever writes the key overtakes it.
                 self.watch(item.tree, item.key);

@@ -72,6 +72,10 @@ impl<'a> Delivery<'a> {
                 },
                 None => return Ok(()),
             },
+            Kind::Checkpoint => {
+                self.pending = None;
+                return Ok(());
+            }
             Kind::Cancel | Kind::Resolve | Kind::Seal => {
                 self.pending = None;
                 return self.record(segment, header, payload);

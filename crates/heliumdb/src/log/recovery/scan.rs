@@ -112,7 +112,7 @@ impl<'a> Scan<'a> {
             if self.delivery.delivers() && header.sequence * core_bytes >= self.from {
                 enter(self.core, header);
             }
-            let mut walk = Walk::new(image, header, self.core.salt);
+            let mut walk = Walk::new(image, header, self.core.salt, self.horizon);
             let found = self.walk(&mut walk, header)?;
             let now = Before::new(&walk, header);
             match found {

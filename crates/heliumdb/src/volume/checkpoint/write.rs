@@ -64,7 +64,7 @@ pub(super) fn checkpoint(shared: &Shared, newest: &mut Newest, below: TxnId) -> 
         certain: shared.certainty.look(below),
         start,
         next_id: newest.next_id,
-        batch: Batch::new(BatchKind::Commit),
+        batch: Batch::new(BatchKind::Checkpoint),
         waiting: Vec::new(),
         trees: HashMap::new(),
         tentative: Vec::new(),
@@ -339,13 +339,13 @@ impl Writer<'_> {
                 page.at = Some(at);
             }
         }
-        self.batch.clear(BatchKind::Commit);
+        self.batch.clear(BatchKind::Checkpoint);
         log.sync_to(appended.end)
     }
 
     fn append_one(&mut self, key: &[u8], value: &[u8]) -> Result<Location> {
         let sequence = self.shared.next_sequence();
-        self.batch.clear(BatchKind::Commit);
+        self.batch.clear(BatchKind::Checkpoint);
         self.batch
             .push(CHECKPOINT_TREE, sequence, false, key, Some(value));
         let appended = self.shared.log.append_checkpoint(&mut self.batch)?;
