@@ -108,6 +108,9 @@ impl Shared {
         if victims.is_empty() {
             return None;
         }
+        // Pages of checkpoints are not moved: the next checkpoint writes them elsewhere.
+        let segments: Vec<u64> = victims.iter().map(|victim| victim.segment).collect();
+        self.rewrite_checkpoint_pages(|at| segments.contains(&self.log.segment_of(at)));
         Some(Round {
             trees: self.trees(),
             victims,

@@ -10,6 +10,9 @@ const SHORT_SEGMENTS: u64 = 4;
 /// Tombstones that something old keeps from going may take this part of what is in use.
 const TOMBSTONES_PCT: u64 = 10;
 
+/// A checkpoint is taken when this part of what is in use waits for one to be freed.
+const WAITING_PART: u64 = 8;
+
 /// Why to clean.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Need {
@@ -24,6 +27,19 @@ pub(crate) enum Need {
 }
 
 impl Shared {
+    /// Whether a checkpoint has to be taken because of what was cleaned: segments wait for one, and
+    /// their room is needed, or there are many of them.
+    pub(crate) fn needs_checkpoint(&self, need: Need) -> bool {
+        let candidates = self.log.candidates();
+        let waiting = candidates.iter().filter(|c| c.is_done()).count();
+        match need {
+            Need::Short | Need::Tombstones => waiting > 0 || self.checkpoint_asked(),
+            Need::Nothing | Need::Dirty => {
+                waiting as u64 * WAITING_PART > candidates.len() as u64 || self.checkpoint_asked()
+            }
+        }
+    }
+
     /// Whether there is a reason to clean.
     pub(crate) fn cleaning_need(&self) -> Need {
         let candidates = self.log.candidates();

@@ -59,6 +59,7 @@ impl Core {
                     BatchKind::Spill { .. } => Kind::Spill,
                     BatchKind::CommitSpilled { .. } => Kind::CommitSpilled,
                     BatchKind::Move { .. } => Kind::Move,
+                    BatchKind::Checkpoint => Kind::Checkpoint,
                 },
                 flags,
                 payload_len: (batch.prefix.len() + batch.start(until) - batch.start(next)) as u32,
@@ -146,12 +147,14 @@ impl Core {
                 }
                 locations.push(location);
                 let tombstone = entry.flags & item::TOMBSTONE != 0;
-                segment.add_item(
-                    batch.placed(&entry),
-                    tombstone,
-                    entry.flags & item::OVERTAKES != 0,
-                    class_bytes,
-                );
+                if batch.kind != BatchKind::Checkpoint {
+                    segment.add_item(
+                        batch.placed(&entry),
+                        tombstone,
+                        entry.flags & item::OVERTAKES != 0,
+                        class_bytes,
+                    );
+                }
             }
             if entry.flags & item::TOMBSTONE == 0 {
                 live += class_bytes as i64;

@@ -143,6 +143,7 @@ impl Shared {
         let (head, _) = chain::link(word, new, left, guard);
         self.unsettled.add_bytes(VERSION_BYTES as isize);
         if overtakes {
+            self.certainty.overtakes(tree.id, key, sequence, 0);
             tree.set_overruled();
         }
         Ok(Some(head))

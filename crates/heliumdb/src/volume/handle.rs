@@ -48,6 +48,8 @@ pub struct Stats {
     pub syncs: u64,
     /// Items that the last recovery read.
     pub recovered_items: u64,
+    /// Bytes of pages of the newest checkpoint.
+    pub checkpoint_bytes: u64,
     /// Bytes of log that the last recovery discarded as a torn tail.
     pub discarded_bytes: u64,
     /// Bytes of items logged for users since the volume was opened.
@@ -210,6 +212,18 @@ impl Volume {
         self.shared.flush()
     }
 
+    /// Takes a checkpoint: what was written until now need not be replayed by the next open. Everyone
+    /// goes on meanwhile. `horizon` tells which transactions can still be cancelled; the volume does
+    /// this by itself now and then ([`VolumeOptions::checkpoint_log_bytes`]).
+    pub fn checkpoint(&self, horizon: &dyn Horizon) -> Result<()> {
+        self.shared.checkpoint(horizon)
+    }
+
+    /// As [`Volume::checkpoint`], going by what [`Volume::settle`] was last told.
+    pub fn checkpoint_now(&self) -> Result<()> {
+        self.shared.checkpoint_now()
+    }
+
     /// Settles versions that `horizon` says everyone can see; returns how many chains turned
     /// back into plain items. Call it now and then, from any thread. Of a volume that keeps its
     /// transactions itself the volume knows better, and does this by itself.
@@ -239,6 +253,7 @@ impl Volume {
             cleaner_bytes: log.moved_bytes,
             written_bytes: log.written_bytes,
             trimmed_bytes: log.trimmed_bytes,
+            checkpoint_bytes: self.shared.checkpoint_bytes(),
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod ahead;
 mod catalog;
+mod checkpoint;
 mod compound;
 mod count;
 mod datastore;

@@ -10,6 +10,8 @@ mod block_device;
 mod catalog;
 mod clean;
 mod clean_figures;
+mod checkpoint;
+mod checkpoint_figures;
 mod common;
 mod concurrency;
 mod crash_images;
