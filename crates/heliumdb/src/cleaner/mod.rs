@@ -124,6 +124,13 @@ impl Shared {
             self.gather(victim, &round.trees, &mut round.gathered)?;
             if round.read == round.victims.len() {
                 self.gather_long(&round.victims, &round.trees, &mut round.gathered)?;
+                let is_in = |at| {
+                    round
+                        .victims
+                        .iter()
+                        .any(|v| v.segment == self.log.segment_of(at))
+                };
+                self.rewrite_checkpoint_pages(is_in);
                 round.gathered.sort();
             }
             return Ok(true);

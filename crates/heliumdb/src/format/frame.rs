@@ -30,6 +30,8 @@ pub(crate) enum Kind {
     Resolve = 4,
     Seal = 5,
     Move = 6,
+    /// Items of a checkpoint: replay needs none of them.
+    Checkpoint = 8,
 }
 
 impl Kind {
@@ -41,6 +43,7 @@ impl Kind {
             Self::Resolve,
             Self::Seal,
             Self::Move,
+            Self::Checkpoint,
         ]
         .into_iter()
         .find(|k| *k as u8 == kind)

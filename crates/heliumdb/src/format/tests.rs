@@ -66,12 +66,20 @@ proptest! {
     #[test]
     fn superblocks_round_trip_and_notice_any_flipped_bit(
         count in 1usize..=64, flags: u32, generation: u64, epoch: u64, grows: u64, bit: usize,
+        checkpoint: Option<[u32; 4]>,
     ) {
         let superblock = Superblock {
             flags, generation, volume: VolumeId([9; 16]), device: count as u32 - 1, segment_bytes: 8 << 20, epoch,
             members: (0..count)
                 .map(|i| Member { id: [i as u8; 16], bytes: i as u64 * 77, grows: grows >> i & 1 == 1 })
                 .collect(),
+            checkpoint: checkpoint.map(|[number, address, start, durable]| Checkpoint {
+                number: u64::from(number) + 1,
+                address: u64::from(address) * 16,
+                bytes: address % 1000,
+                start: start.into(),
+                durable: durable.into(),
+            }),
         };
         let mut bytes = superblock.encode();
         let block = superblock.block();
@@ -105,6 +113,7 @@ fn a_later_version_is_told_from_damage() {
             bytes: 1,
             grows: true,
         }],
+        checkpoint: None,
     };
     let mut bytes = superblock.encode();
     bytes[8] = 2;

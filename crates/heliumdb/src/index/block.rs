@@ -36,7 +36,7 @@ use std::{
     mem::{align_of, size_of},
     ptr::{self, NonNull},
     slice,
-    sync::atomic::{AtomicI8, AtomicU8, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicI8, AtomicU8, AtomicU64, Ordering},
 };
 
 /// Bytes of a key that its head holds.
@@ -79,6 +79,8 @@ pub(super) struct Header {
     pub(super) last: AtomicU8,
     /// How many inserts in a row went up (positive) or down from there.
     pub(super) run: AtomicI8,
+    /// Whether anything changed since the last walk by [`super::changes`].
+    pub(super) changed: AtomicBool,
 }
 
 /// A block that stays allocated for `'g`, by an epoch guard or because it is owned.

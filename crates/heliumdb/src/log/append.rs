@@ -27,6 +27,8 @@ enum Room {
     Cleaner,
     /// What was promised to this append earlier.
     Promised,
+    /// As the reserve, for a checkpoint: it makes room.
+    Checkpoint,
 }
 
 impl Core {
@@ -40,6 +42,11 @@ impl Core {
             Room::Open
         };
         self.append_in(batch, room)
+    }
+
+    /// Appends items of a checkpoint. They do not count as something to make a checkpoint of.
+    pub(crate) fn append_checkpoint(&self, batch: &mut Batch) -> Result<Appended> {
+        self.append_in(batch, Room::Checkpoint)
     }
 
     /// Appends in space promised earlier: does not fail for space while the batch fits the promise.
@@ -124,6 +131,9 @@ impl Core {
         self.take_room(self.cost(batch.bytes() as u64, batch.largest as u64), room)?;
         let appended = self.place_batch(&mut appender, batch);
         self.end.store(self.position(&appender), Release);
+        if room != Room::Checkpoint {
+            self.written_end.store(self.position(&appender), Release);
+        }
         let waiting = appender.opened.len();
         drop(appender);
         let appended = appended?;
@@ -140,7 +150,7 @@ impl Core {
                 let kept = match room {
                     Room::Open => self.reserve_bytes() + space.promised,
                     Room::Reserve => self.cleaner_bytes() + space.promised,
-                    Room::Cleaner => space.promised,
+                    Room::Cleaner | Room::Checkpoint => space.promised,
                     Room::Promised => 0,
                 };
                 if free >= kept + cost {
@@ -206,9 +216,13 @@ impl Core {
             chain: appender.chain,
         };
         appender.chain = self.put_frame(current, &header, &[payload]);
+        if let Some(segment) = self.table.get(current.segment) {
+            segment.outcomes.store(true, Relaxed);
+        }
         enter(&mut self.ledger.lock(), current.segment);
         let end = self.position(appender);
         self.end.store(end, Release);
+        self.written_end.store(end, Release);
         Ok(end)
     }
 

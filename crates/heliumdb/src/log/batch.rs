@@ -53,7 +53,7 @@ impl Batch {
 
     pub(crate) fn clear(&mut self, kind: BatchKind) {
         self.prefix = match &kind {
-            BatchKind::Commit => Vec::new(),
+            BatchKind::Commit | BatchKind::Checkpoint => Vec::new(),
             BatchKind::Prepare {
                 global,
                 participants,

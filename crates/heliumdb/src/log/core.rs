@@ -59,8 +59,6 @@ pub(crate) struct Core {
     pub(super) end: AtomicU64,
     pub(super) durable: AtomicU64,
     pub(super) oldest_pending: AtomicU64,
-    /// Where replay starts after the newest durable checkpoint.
-    pub(super) checkpointed: AtomicU64,
     /// Segments that were freed and wait for readers to be gone.
     pub(super) leaving: AtomicU64,
     /// Woken when a segment can be used again.
@@ -72,6 +70,10 @@ pub(crate) struct Core {
     pub(super) closed: AtomicBool,
     /// What is alive has been counted: segments may be freed.
     pub(super) live_known: AtomicBool,
+    /// End of what was appended last that is not a checkpoint's.
+    pub(super) written_end: AtomicU64,
+    /// Where replay starts, with the newest durable checkpoint; `u64::MAX` without one.
+    pub(super) checkpointed: AtomicU64,
     pub(super) stop: Mutex<bool>,
     pub(super) wake: Condvar,
     pub(super) frames: AtomicU64,
@@ -88,6 +90,7 @@ impl Core {
         options: &VolumeOptions,
     ) -> Self {
         let segment_bytes = superblock.segment_bytes;
+        let checkpointed = superblock.checkpoint.map_or(u64::MAX, |c| c.start);
         let grows = superblock.members.iter().any(|m| m.grows);
         let largest = if grows {
             limits::VOLUME_BYTES_MAX / segment_bytes
@@ -124,7 +127,6 @@ impl Core {
             end: AtomicU64::new(0),
             durable: AtomicU64::new(0),
             oldest_pending: AtomicU64::new(0),
-            checkpointed: AtomicU64::new(0),
             leaving: AtomicU64::new(0),
             roomier: Condvar::new(),
             written: Written::default(),
@@ -132,6 +134,8 @@ impl Core {
             poison: OnceLock::new(),
             closed: AtomicBool::new(false),
             live_known: AtomicBool::new(false),
+            written_end: AtomicU64::new(0),
+            checkpointed: AtomicU64::new(checkpointed),
             stop: Mutex::new(false),
             wake: Condvar::new(),
             frames: AtomicU64::new(0),

@@ -7,6 +7,7 @@ mod append;
 mod background;
 mod batch;
 mod buffer;
+mod bulk;
 mod cleaning;
 mod commit;
 mod core;
@@ -20,6 +21,7 @@ mod reader;
 mod recovery;
 mod segments;
 mod space;
+mod state;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -31,10 +33,16 @@ pub(crate) use cleaning::Candidate;
 pub(crate) use core::Core;
 pub(crate) use live::Live;
 pub(crate) use space::Reservation;
+pub(crate) use state::{LogState, SegmentState};
 
-use crate::{Result, VolumeId, format::frame, location::Location};
+use crate::{
+    Result, VolumeId,
+    format::{frame, superblock::Checkpoint},
+    location::Location,
+};
 use parking_lot::Mutex;
 use std::{
+    collections::HashSet,
     ops::Deref,
     sync::{Arc, atomic::Ordering::*},
     thread::JoinHandle,
@@ -55,6 +63,8 @@ pub(crate) struct GlobalTxn {
 pub(crate) enum BatchKind {
     /// Counts as soon as its last frame is there.
     Commit,
+    /// Items of a checkpoint: they count by what the superblock leads to, and are not delivered.
+    Checkpoint,
     /// Counts when a resolve record says so.
     Prepare {
         global: GlobalTxn,
@@ -112,6 +122,13 @@ pub(crate) trait Replay {
     fn whole_log(&mut self, moved: bool);
     /// An item with this sequence number is in the log, though it does not count.
     fn number_used(&mut self, seq: u64);
+    /// There is a checkpoint: takes it in and returns what it says of the log, or `None` if it is
+    /// not used; then all of the log is delivered.
+    fn load(&mut self, _core: &Core, _checkpoint: &Checkpoint) -> Result<Option<LogState>> {
+        Ok(None)
+    }
+    /// Before anything is delivered: the batches that were cancelled, of those that can still be.
+    fn begin(&mut self, _cancelled: &HashSet<u64>) {}
     fn item(&mut self, batch: &ReplayBatch, item: &ReplayItem<'_>) -> Result<()>;
     fn batch_end(&mut self, batch: &ReplayBatch) -> Result<()>;
     fn cancel(&mut self, batch_id: u64) -> Result<()>;
@@ -138,6 +155,8 @@ pub(crate) struct LogStats {
     pub user_bytes: u64,
     /// Bytes of items that were moved.
     pub moved_bytes: u64,
+    /// Bytes of items of checkpoints.
+    pub checkpointed_bytes: u64,
     /// Bytes that were written to the devices.
     pub written_bytes: u64,
     /// Bytes that were given back to the devices.
@@ -242,6 +261,7 @@ impl Core {
             discarded_bytes: self.discarded_bytes.load(Relaxed),
             user_bytes: self.written.user.load(Relaxed),
             moved_bytes: self.written.moved.load(Relaxed),
+            checkpointed_bytes: self.written.checkpoint.load(Relaxed),
             written_bytes: self.written.total.load(Relaxed),
             trimmed_bytes: self.written.trimmed.load(Relaxed),
         }

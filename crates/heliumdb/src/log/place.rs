@@ -55,6 +55,7 @@ impl Core {
             let header = FrameHeader {
                 kind: match &batch.kind {
                     BatchKind::Commit => Kind::Commit,
+                    BatchKind::Checkpoint => Kind::Checkpoint,
                     BatchKind::Prepare { .. } => Kind::Prepare,
                     BatchKind::Move { .. } => Kind::Move,
                 },
@@ -144,12 +145,14 @@ impl Core {
                 }
                 locations.push(location);
                 let tombstone = entry.flags & item::TOMBSTONE != 0;
-                segment.add_item(
-                    batch.placed(&entry),
-                    tombstone,
-                    entry.flags & item::OVERTAKES != 0,
-                    class_bytes,
-                );
+                if batch.kind != BatchKind::Checkpoint {
+                    segment.add_item(
+                        batch.placed(&entry),
+                        tombstone,
+                        entry.flags & item::OVERTAKES != 0,
+                        class_bytes,
+                    );
+                }
             }
             if entry.flags & item::TOMBSTONE == 0 {
                 live += class_bytes as i64;

@@ -11,7 +11,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX},
     location::{Slot, Word},
-    log::{Appended, Batch, Reservation},
+    log::{Appended, Batch, GlobalTxn, Reservation},
     version::{
         Change, Mode, Payload, Said, TxnId, View,
         chain::{self, Held, State, Swept, VERSION_BYTES},
@@ -43,6 +43,8 @@ pub(super) struct Part {
     pub(super) batch_id: Option<u64>,
     /// Held while what is in the log and what is in the index may differ.
     inside: Option<Ticket>,
+    /// The part was logged as a prepared batch of this transaction.
+    pub(super) prepared: Option<GlobalTxn>,
 }
 
 struct Write {
@@ -67,6 +69,7 @@ impl Part {
             entered: true,
             batch_id: None,
             inside: None,
+            prepared: None,
         }
     }
 
@@ -97,6 +100,7 @@ impl Part {
         self.reserved_bytes = 0;
         self.reservation = None;
         self.batch_id = None;
+        self.prepared = None;
         Some(self)
     }
 
@@ -270,7 +274,17 @@ impl Part {
     /// Resolves the part's versions as committed, and queues the chains it founded.
     pub(super) fn publish(&mut self, owner: TxnId) {
         for write in &self.writes {
-            write.held.version().resolve(State::Committed);
+            let version = write.held.version();
+            version.resolve(State::Committed);
+            if version.overtakes {
+                let (tree, key) = (self.trees[write.tree].id, &self.keys[write.key.clone()]);
+                self.volume
+                    .certainty
+                    .overtakes(tree, key, version.sequence, owner);
+            }
+        }
+        if let Some(batch) = self.batch_id {
+            self.volume.certainty.committed(owner, batch, self.prepared);
         }
         self.queue_founded(owner);
         self.leave();
@@ -292,6 +306,12 @@ impl Part {
             let tree = &self.trees[write.tree];
             let mut swept = Swept::default();
             let bytes = write.held.version().payload_bytes();
+            if write.held.version().overtakes {
+                let sequence = write.held.version().sequence;
+                self.volume
+                    .certainty
+                    .forget_overtaker(tree.id, key, sequence);
+            }
             tree.index.update(key, &guard, |word| {
                 (
                     chain::unlink(Word(word), &write.held, &guard, &mut swept).0,

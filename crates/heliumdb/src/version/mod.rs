@@ -43,6 +43,10 @@ pub trait View {
 pub trait Horizon: Send + Sync {
     /// Every update with a smaller id, if committed, is visible to every reader.
     fn oldest(&self) -> TxnId;
+    /// Every update with a smaller id, if committed, cannot be cancelled any more.
+    fn final_below(&self) -> TxnId {
+        self.oldest()
+    }
 }
 
 /// What a write does to an item.

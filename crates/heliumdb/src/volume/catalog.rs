@@ -103,20 +103,15 @@ impl Catalog {
         trees.map(|tree| tree.index.memory_bytes()).sum()
     }
 
-    /// The tree that the catalog itself is kept in.
-    pub(super) fn tree(&self) -> &Arc<Tree> {
-        &self.tree
-    }
-
-    /// The trees of all datastores.
-    pub(super) fn trees(&self) -> impl Iterator<Item = Arc<Tree>> {
+    /// The trees that hold the items of now, the catalog's own among them.
+    pub(super) fn trees(&self) -> Vec<Arc<Tree>> {
         let known = self.known.read();
-        let trees: Vec<_> = known
-            .by_id
-            .values()
+        let entries = known.by_id.values();
+        let mut trees: Vec<_> = entries
             .filter_map(|entry| entry.state.tree.load_full())
             .collect();
-        trees.into_iter()
+        trees.push(self.tree.clone());
+        trees
     }
 
     fn by_name(&self, name: &[u8]) -> Option<DatastoreId> {

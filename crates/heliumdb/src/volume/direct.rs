@@ -94,6 +94,7 @@ impl Shared {
         let (head, _) = chain::link(word, 0, sequence, payload, State::Committed, guard);
         self.unsettled.add_bytes(VERSION_BYTES as isize);
         if overtakes {
+            self.certainty.overtakes(tree.id, key, sequence, 0);
             tree.set_overruled();
         }
         Ok(head)

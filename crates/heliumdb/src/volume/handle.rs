@@ -43,12 +43,16 @@ pub struct Stats {
     pub syncs: u64,
     /// Items that the last recovery read.
     pub recovered_items: u64,
+    /// Bytes of pages of the newest checkpoint.
+    pub checkpoint_bytes: u64,
     /// Bytes of log that the last recovery discarded as a torn tail.
     pub discarded_bytes: u64,
     /// Bytes of items logged for users since the volume was opened.
     pub user_bytes: u64,
     /// Bytes of items that the cleaner has moved since the volume was opened.
     pub cleaner_bytes: u64,
+    /// Bytes of checkpoints logged since the volume was opened.
+    pub checkpoint_written_bytes: u64,
     /// All bytes written to the devices since the volume was opened.
     pub written_bytes: u64,
     /// Bytes of freed segments given back to the devices since the volume was opened.
@@ -138,6 +142,18 @@ impl Volume {
         self.shared.flush()
     }
 
+    /// Takes a checkpoint: what was written until now need not be replayed by the next open. Everyone
+    /// goes on meanwhile. `horizon` tells which transactions can still be cancelled; the volume does
+    /// this by itself now and then ([`VolumeOptions::checkpoint_log_bytes`]).
+    pub fn checkpoint(&self, horizon: &dyn Horizon) -> Result<()> {
+        self.shared.checkpoint(horizon)
+    }
+
+    /// As [`Volume::checkpoint`], going by what [`Volume::settle`] was last told.
+    pub fn checkpoint_now(&self) -> Result<()> {
+        self.shared.checkpoint_now()
+    }
+
     /// Settles versions that `horizon` says everyone can see; returns how many chains turned
     /// back into plain items. Call it now and then, from any thread.
     pub fn settle(&self, horizon: &dyn Horizon) -> usize {
@@ -164,8 +180,10 @@ impl Volume {
             discarded_bytes: log.discarded_bytes,
             user_bytes: log.user_bytes,
             cleaner_bytes: log.moved_bytes,
+            checkpoint_written_bytes: log.checkpointed_bytes,
             written_bytes: log.written_bytes,
             trimmed_bytes: log.trimmed_bytes,
+            checkpoint_bytes: self.shared.checkpoint_bytes(),
         }
     }
 

@@ -61,11 +61,6 @@ impl Maintenance {
         self.signal.wake.notify_all();
     }
 
-    /// Whether [`Maintenance::stop`] was called: long steps end early.
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.signal.state.lock().stop
-    }
-
     /// Ends the thread.
     pub(super) fn stop(&self) {
         self.signal.state.lock().stop = true;
@@ -119,13 +114,8 @@ fn run(volume: &Weak<Shared>, signal: &Signal) {
 /// One step of everything that is due; true if something was done.
 pub(super) fn step(shared: &Arc<Shared>) -> Result<bool> {
     shared.check_writable()?;
-    // Until checkpoints are made: recovery reads all of the log.
-    if shared.log.candidates().iter().any(|c| c.is_done()) {
-        let end = shared.log.end();
-        shared.log.sync_to(end)?;
-        shared.log.note_checkpoint(end);
-    }
-    shared.clean_step(shared.cleaning_need())
+    let cleaned = shared.clean_if_due()?;
+    Ok(shared.checkpoint_if_due()? | cleaned)
 }
 
 /// One step of all background work, for a volume without threads.

@@ -6,12 +6,13 @@
 
 mod ahead;
 mod catalog;
+mod checkpoint;
 mod datastore;
 mod direct;
 pub(crate) mod gate;
 mod handle;
 mod maintenance;
-mod newest;
+mod numbers;
 mod open;
 mod options;
 mod range;

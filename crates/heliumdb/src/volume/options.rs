@@ -31,6 +31,10 @@ pub struct VolumeOptions {
     pub retry_delay_us: u64,
     /// Do not tell devices which of their space holds nothing any more.
     pub no_trim: bool,
+    /// A checkpoint is taken when recovery would have to replay so many bytes of log; `None`
+    /// stands for 256 MiB, or twice the size of the last checkpoint if that is more. `u64::MAX`
+    /// turns them off, those at a close too.
+    pub checkpoint_log_bytes: Option<u64>,
     /// Refuse the volume if this process has it open already; otherwise it is shared.
     pub exclusive: bool,
     /// Do background work in a thread of the volume's own (default true). A simulation that
@@ -55,6 +59,7 @@ impl Default for VolumeOptions {
             retry_count: 500,
             retry_delay_us: 20_000,
             no_trim: false,
+            checkpoint_log_bytes: None,
             exclusive: false,
             background_thread: true,
         }

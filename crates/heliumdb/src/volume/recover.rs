@@ -5,22 +5,27 @@
 //! A prepared batch counts when its resolve record says so, or when its decider, asked after
 //! the replay, has a decision.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use crossbeam_epoch as epoch;
 
 use super::{
     VolumeId,
     catalog::Catalog,
-    newest::Newest,
+    checkpoint::{self, Checkpoints, Loaded, Newest, Tentative},
+    numbers::Numbers,
     shared::{CATALOG_TREE, DECISIONS_TREE, Recovered},
     tree::Tree,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
+    format::superblock::Checkpoint,
     index::{Bound, Direction, Tree as Index},
     location::{Location, Slot, Word},
-    log::{BatchKind, GlobalTxn, Live, Log, Replay, ReplayBatch, ReplayItem},
+    log::{BatchKind, Core, GlobalTxn, Live, Log, LogState, Replay, ReplayBatch, ReplayItem},
 };
 
 /// Takes the replay of one volume's log.
@@ -31,17 +36,22 @@ pub(super) struct Recovery {
     overtakers: HashMap<(u32, Vec<u8>), u64>,
     prepared: HashMap<GlobalTxn, Prepared>,
     /// The highest number of each key, where items may be in the log in any order.
-    newest: Option<Newest>,
+    numbers: Option<Numbers>,
     /// What the trees refer to.
     live: Live,
     highest_sequence: u64,
     items: u64,
+    /// The checkpoint that this started from.
+    newest: Option<Newest>,
+    /// What of it is applied once it is known what was cancelled.
+    tentative: Vec<Tentative>,
+    /// Addresses of its long values.
+    long: HashSet<u64>,
 }
 
 /// A prepared batch that nothing in its own log resolves.
 #[derive(Default)]
 pub(super) struct Prepared {
-    pub(super) participants: Vec<VolumeId>,
     items: Vec<PreparedItem>,
 }
 
@@ -49,8 +59,8 @@ struct PreparedItem {
     tree: u32,
     sequence: u64,
     key: Vec<u8>,
-    location: Location,
-    tombstone: bool,
+    /// `None` is a tombstone.
+    location: Option<Location>,
     indirect: bool,
 }
 
@@ -62,7 +72,7 @@ pub(super) struct Replayed {
 
 impl Replay for Recovery {
     fn whole_log(&mut self, moved: bool) {
-        self.newest = moved.then(Newest::default);
+        self.numbers = moved.then(Numbers::default);
     }
 
     fn number_used(&mut self, seq: u64) {
@@ -71,35 +81,57 @@ impl Replay for Recovery {
         self.highest_sequence = self.highest_sequence.max(seq);
     }
 
+    fn load(&mut self, core: &Core, checkpoint: &Checkpoint) -> Result<Option<LogState>> {
+        match checkpoint::load(core, checkpoint, core.helpers()) {
+            Ok(loaded) => Ok(Some(self.take_in(loaded))),
+            Err(why) => {
+                tracing::warn!(
+                    volume = %core.volume_id(),
+                    "the volume's checkpoint {} cannot be used, so that all of its log is read: {why}",
+                    checkpoint.number
+                );
+                Ok(None)
+            }
+        }
+    }
+
+    fn begin(&mut self, cancelled: &HashSet<u64>) {
+        let mut tentative = std::mem::take(&mut self.tentative);
+        tentative.retain(|version| version.batch == 0 || !cancelled.contains(&version.batch));
+        // The newest of a key last.
+        tentative.sort_by_key(|version| version.sequence);
+        for version in tentative {
+            self.apply_tentative(version);
+        }
+    }
+
     fn item(&mut self, batch: &ReplayBatch, item: &ReplayItem<'_>) -> Result<()> {
         self.items += 1;
         self.highest_sequence = self.highest_sequence.max(item.seq);
         match &batch.kind {
             BatchKind::Commit => {
-                self.apply(item);
+                let location = (!item.tombstone).then_some(item.location);
+                self.apply((item.tree, item.key, item.seq), location, item.indirect);
                 if item.overtakes {
                     self.overtake(item.tree, item.key, item.seq);
                 }
             }
+            // Not delivered.
+            BatchKind::Checkpoint => {}
             BatchKind::Move { placed, .. } => {
                 // No later number may be below it, though none that it was given may be left.
                 self.highest_sequence = self.highest_sequence.max(placed.saturating_sub(1));
                 self.apply_move(item);
             }
-            BatchKind::Prepare {
-                global,
-                participants,
-            } => {
+            BatchKind::Prepare { global, .. } => {
                 // Until it is resolved, whoever writes the key overtakes it.
                 self.watch(item.tree, item.key);
                 let prepared = self.prepared.entry(*global).or_default();
-                prepared.participants.clone_from(participants);
                 prepared.items.push(PreparedItem {
                     tree: item.tree,
                     sequence: item.seq,
                     key: item.key.to_vec(),
-                    location: item.location,
-                    tombstone: item.tombstone,
+                    location: (!item.tombstone).then_some(item.location),
                     indirect: item.indirect,
                 });
             }
@@ -122,33 +154,93 @@ impl Replay for Recovery {
 }
 
 impl Recovery {
-    fn apply(&mut self, item: &ReplayItem<'_>) {
-        let newest = self.newest.as_mut();
-        let superseded = newest.is_some_and(|n| !n.admits(item.tree, item.key, item.seq));
-        if superseded || self.is_overtaken(item.tree, item.key, item.seq) {
+    /// Starts from a checkpoint.
+    fn take_in(&mut self, loaded: Loaded) -> LogState {
+        self.trees = loaded.trees;
+        self.live = loaded.live;
+        self.newest = Some(loaded.newest);
+        self.highest_sequence = loaded.next_sequence.saturating_sub(1);
+        for (tree, key, sequence) in loaded.overtakers {
+            self.overtake(tree, &key, sequence);
+        }
+        // A decision counts like any item, as long as its batch does.
+        let decisions = loaded.decisions.into_iter().map(|decision| Tentative {
+            tree: DECISIONS_TREE,
+            key: decision.key,
+            sequence: 0,
+            overtakes: false,
+            location: Some(decision.at),
+            batch: decision.batch,
+            prepared: None,
+        });
+        self.tentative = loaded.tentative;
+        self.tentative.extend(decisions);
+        // All of these were decided, but nothing in the log says so yet: the decider is asked, and
+        // the answer logged, as after any other crash.
+        for (global, _) in &loaded.log.prepared {
+            self.prepared.entry(*global).or_default();
+        }
+        self.long = loaded.long;
+        loaded.log
+    }
+
+    fn apply_tentative(&mut self, version: Tentative) {
+        let indirect = version
+            .location
+            .is_some_and(|at| self.long.contains(&at.address()));
+        if let Some(global) = version.prepared {
+            // Replay meets its resolve record, or the decider is asked.
+            self.prepared
+                .entry(global)
+                .or_default()
+                .items
+                .push(PreparedItem {
+                    tree: version.tree,
+                    sequence: version.sequence,
+                    key: version.key.clone(),
+                    location: version.location,
+                    indirect,
+                });
+            self.watch(version.tree, &version.key);
             return;
         }
-        let new = if item.tombstone {
-            Word::EMPTY
-        } else {
-            Word::at(item.location)
-        };
-        let index = self.trees.entry(item.tree).or_insert_with(Index::new);
-        let old = index.update(item.key, &epoch::pin(), |old| (new.0, old));
+        let of = (version.tree, version.key.as_slice(), version.sequence);
+        self.apply(of, version.location, indirect);
+        if version.overtakes {
+            self.overtake(version.tree, &version.key, version.sequence);
+        }
+    }
+
+    /// Applies an item; a `location` of `None` removes it.
+    fn apply(
+        &mut self,
+        (tree, key, sequence): (u32, &[u8], u64),
+        location: Option<Location>,
+        indirect: bool,
+    ) {
+        let numbers = self.numbers.as_mut();
+        let superseded = numbers.is_some_and(|n| !n.admits(tree, key, sequence));
+        if superseded || self.is_overtaken(tree, key, sequence) {
+            return;
+        }
+        let new = location.map_or(Word::EMPTY, Word::at);
+        let index = self.trees.entry(tree).or_insert_with(Index::new);
+        let old = index.update(key, &epoch::pin(), |old| (new.0, old));
         if let Slot::At(old) = Word(old).slot() {
             self.live.remove(old);
         }
         // Afterwards: it may be the same place again.
-        if !item.tombstone {
-            self.live.add(item.location, item.indirect);
+        if let Some(location) = location {
+            self.live.add(location, indirect);
         }
     }
 
     /// A moved item counts if its key's item is where it was moved from. Where that is not known,
     /// because the whole log is read, it counts by its number like any other.
     fn apply_move(&mut self, item: &ReplayItem<'_>) {
-        if self.newest.is_some() {
-            return self.apply(item);
+        if self.numbers.is_some() {
+            let location = (!item.tombstone).then_some(item.location);
+            return self.apply((item.tree, item.key, item.seq), location, item.indirect);
         }
         if item.tombstone {
             // What it removed is gone already.
@@ -200,25 +292,17 @@ impl Recovery {
             return;
         };
         for item in prepared.items.iter().filter(|_| committed) {
-            self.apply(&ReplayItem {
-                tree: item.tree,
-                seq: item.sequence,
-                overtakes: false,
-                tombstone: item.tombstone,
-                indirect: item.indirect,
-                key: &item.key,
-                from: None,
-                location: item.location,
-            });
+            self.apply(
+                (item.tree, &item.key, item.sequence),
+                item.location,
+                item.indirect,
+            );
         }
     }
 
     /// Batches whose decider has to be asked.
-    pub(super) fn in_doubt(&self) -> Vec<(GlobalTxn, Vec<VolumeId>)> {
-        let batches = self.prepared.iter();
-        batches
-            .map(|(global, p)| (*global, p.participants.clone()))
-            .collect()
+    pub(super) fn in_doubt(&self) -> Vec<GlobalTxn> {
+        self.prepared.keys().copied().collect()
     }
 
     /// Whether this volume decided `number` for a commit that `participant` took part in. A number
@@ -266,6 +350,7 @@ impl Recovery {
             decisions,
             next_sequence: self.highest_sequence + 1,
             items: self.items,
+            checkpoints: self.newest.map(Checkpoints::new).unwrap_or_default(),
         })
     }
 

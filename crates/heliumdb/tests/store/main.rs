@@ -8,6 +8,8 @@ mod again;
 mod ahead;
 mod block_device;
 mod catalog;
+mod checkpoint;
+mod checkpoint_figures;
 mod clean;
 mod clean_figures;
 mod common;

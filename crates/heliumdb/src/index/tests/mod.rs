@@ -2,6 +2,7 @@
 
 mod concurrent;
 mod figures;
+mod load;
 mod memory;
 mod model;
 mod shape;

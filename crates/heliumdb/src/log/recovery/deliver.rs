@@ -85,6 +85,10 @@ impl<'a> Delivery<'a> {
                 },
                 None => return Ok(()),
             },
+            Kind::Checkpoint => {
+                self.pending = None;
+                return Ok(());
+            }
             Kind::Cancel | Kind::Resolve | Kind::Seal => {
                 self.pending = None;
                 return self.record(segment, header, payload);
@@ -164,6 +168,9 @@ impl<'a> Delivery<'a> {
             }
             return Ok(());
         };
+        if let Some(segment) = core.table.get(segment.segment) {
+            segment.outcomes.store(true, Relaxed);
+        }
         match (header.kind, frame::decode_resolve(payload)) {
             (Kind::Cancel, _) => {
                 let batch = get_u64(payload, 0);
@@ -201,7 +208,7 @@ impl<'a> Delivery<'a> {
         let mut at = 0;
         let mut moved = match &batch.kind {
             BatchKind::Move { from, .. } => from.iter(),
-            BatchKind::Commit | BatchKind::Prepare { .. } => [].iter(),
+            _ => [].iter(),
         };
         while let Some(header) = bytes.get(at..).and_then(ItemHeader::decode) {
             let place = address + at as u64;
