@@ -9,6 +9,7 @@
 //! place or new, it is the same item.
 
 mod choose;
+mod compact;
 mod gather;
 mod moves;
 mod policy;

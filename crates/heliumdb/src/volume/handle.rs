@@ -165,6 +165,12 @@ impl Volume {
         self.shared.unsettled.bytes()
     }
 
+    /// Cleans whatever gives room now, however little is dead; the room is there after the next
+    /// checkpoint, which is asked for.
+    pub fn clean_now(&self) -> Result<()> {
+        self.shared.clean_all()
+    }
+
     /// Figures.
     pub fn stats(&self) -> Stats {
         let log = self.shared.log.stats();

@@ -286,3 +286,25 @@ fn freed_space_goes_back_to_the_device_unless_that_is_unwanted() {
         assert_eq!(store.iter().count(), 150_000);
     }
 }
+
+#[test]
+fn compaction_puts_scattered_items_in_order_and_changes_none() {
+    let (machine, volume, store) = volume_of(128);
+    let items = 20_000;
+    let mut writer = Writer::new(items);
+    // In no order at all.
+    (0..items).for_each(|n| writer.put(&volume, &store, n * 7_919 % items));
+    let moved = store.compact().unwrap();
+    assert!(moved > items * 9 / 10, "{moved}");
+    assert_eq!(store.compact().unwrap(), 0, "it is in order now");
+    writer.check(&store);
+    settle(&volume);
+    volume.clean_now().unwrap();
+    settle(&volume);
+    let stats = volume.stats();
+    assert!(stats.space_amplification() < 1.3, "{stats:?}");
+    volume.flush().unwrap();
+    drop((volume, store));
+    let volume = open_one(&after_power_loss(&machine, 0)).unwrap();
+    writer.check(&volume.datastore(b"store").unwrap());
+}
