@@ -124,6 +124,7 @@ fn stores(volumes: &[Volume]) -> Result<Vec<Datastore>, Error> {
 impl DriverOptions {
     fn volume_options(&self) -> VolumeOptions {
         let mut options = sim_options();
+        options.checkpoint_log_bytes = Some(self.checkpoint_log_bytes);
         if self.busy {
             options.auto_clean_period_ms = 0;
             options.clean_dirty_pct = 1;

@@ -66,11 +66,16 @@ impl Core {
         Ok(appended)
     }
 
-    /// Appends items that the cleaner moves, buffered: what is left of the reserve is there for it.
-    pub(crate) fn append_moves(&self, batch: &mut Batch) -> Result<Appended> {
+    /// Appends items that are moved, buffered; `uses_reserve` (the cleaner) may use all of the reserve.
+    pub(crate) fn append_moves(&self, batch: &mut Batch, uses_reserve: bool) -> Result<Appended> {
         self.check_writable()?;
         self.announce_moves()?;
-        self.append_in(batch, Room::Cleaner)
+        let room = if uses_reserve {
+            Room::Cleaner
+        } else {
+            Room::Open
+        };
+        self.append_in(batch, room)
     }
 
     /// Takes back a batch: recovery will not see it.

@@ -67,7 +67,10 @@ impl Written {
         let counter = match &batch.kind {
             BatchKind::Move { .. } => &self.moved,
             BatchKind::Checkpoint => &self.checkpoint,
-            _ => &self.user,
+            BatchKind::Commit
+            | BatchKind::Prepare { .. }
+            | BatchKind::Spill { .. }
+            | BatchKind::CommitSpilled { .. } => &self.user,
         };
         counter.fetch_add(batch.bytes.len() as u64, Relaxed);
     }
@@ -283,13 +286,19 @@ impl Core {
         }
     }
 
-    /// Whether the newest checkpoint still refers to what was in the segment, or needs what is said
-    /// there beyond its items.
+    /// Whether the newest checkpoint still refers to what was in the segment, or needs what its
+    /// tombstones say.
     pub(super) fn awaits_checkpoint(&self, segment: &Segment, sequence: u64) -> bool {
         let checkpointed = self.checkpointed();
-        let is_behind = (sequence + 1).saturating_mul(self.segment_bytes) > checkpointed;
-        segment.cleaned_at.load(Acquire) > checkpointed
-            || (is_behind && segment.says_more_than_its_items())
+        // Without any checkpoint, the first one may be on its way.
+        let known = if checkpointed == Lsn::MAX {
+            0
+        } else {
+            checkpointed
+        };
+        segment.cleaned_at.load(Acquire) > known
+            || (segment.says_more_than_its_items()
+                && (sequence + 1).saturating_mul(self.segment_bytes) > checkpointed)
     }
 }
 

@@ -160,6 +160,8 @@ pub(crate) struct LogStats {
     pub user_bytes: u64,
     /// Bytes of items that were moved.
     pub moved_bytes: u64,
+    /// Bytes of items of checkpoints.
+    pub checkpointed_bytes: u64,
     /// Bytes that were written to the devices.
     pub written_bytes: u64,
     /// Bytes that were given back to the devices.
@@ -264,6 +266,7 @@ impl Core {
             discarded_bytes: self.discarded_bytes.load(Relaxed),
             user_bytes: self.written.user.load(Relaxed),
             moved_bytes: self.written.moved.load(Relaxed),
+            checkpointed_bytes: self.written.checkpoint.load(Relaxed),
             written_bytes: self.written.total.load(Relaxed),
             trimmed_bytes: self.written.trimmed.load(Relaxed),
         }

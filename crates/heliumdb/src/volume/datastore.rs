@@ -281,6 +281,13 @@ impl Datastore {
         self.with_tree(|tree| self.shared.write(tree, key, None, Mode::Present))
     }
 
+    /// Moves the items next to each other, in key order, where they are scattered: scans of what is
+    /// not in memory get sequential. Returns how many were moved. Readers and writers go on.
+    pub fn compact(&self) -> Result<u64> {
+        let tree = self.tree()?;
+        self.shared.compact(&tree)
+    }
+
     /// The newest committed item nearest to `position`.
     pub fn nearest(&self, position: Position<'_>) -> Result<Option<Item>> {
         let (mut key, mut value) = (Vec::new(), Vec::new());

@@ -56,6 +56,8 @@ pub struct Stats {
     pub user_bytes: u64,
     /// Bytes of items that the cleaner has moved since the volume was opened.
     pub cleaner_bytes: u64,
+    /// Bytes of checkpoints logged since the volume was opened.
+    pub checkpoint_written_bytes: u64,
     /// All bytes written to the devices since the volume was opened.
     pub written_bytes: u64,
     /// Bytes of freed segments given back to the devices since the volume was opened.
@@ -236,6 +238,12 @@ impl Volume {
         self.shared.unsettled.bytes()
     }
 
+    /// Cleans whatever gives room now, however little is dead; the room is there after the next
+    /// checkpoint, which is asked for.
+    pub fn clean_now(&self) -> Result<()> {
+        self.shared.clean_all()
+    }
+
     /// Figures.
     pub fn stats(&self) -> Stats {
         let log = self.shared.log.stats();
@@ -251,6 +259,7 @@ impl Volume {
             discarded_bytes: log.discarded_bytes,
             user_bytes: log.user_bytes,
             cleaner_bytes: log.moved_bytes,
+            checkpoint_written_bytes: log.checkpointed_bytes,
             written_bytes: log.written_bytes,
             trimmed_bytes: log.trimmed_bytes,
             checkpoint_bytes: self.shared.checkpoint_bytes(),

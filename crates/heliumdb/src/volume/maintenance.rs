@@ -115,12 +115,8 @@ fn run(volume: &Weak<Shared>, signal: &Signal) {
 pub(super) fn step(shared: &Arc<Shared>) -> Result<bool> {
     shared.check_writable()?;
     let settled = shared.settle_native();
-    let need = shared.cleaning_need();
-    let checkpointed = shared.needs_checkpoint(need) || shared.checkpoint_is_due();
-    if checkpointed {
-        shared.checkpoint_now()?;
-    }
-    Ok(shared.clean_step(need)? | settled | checkpointed)
+    let cleaned = shared.clean_if_due()?;
+    Ok(shared.checkpoint_if_due()? | cleaned | settled)
 }
 
 /// One step of all background work, for a volume without threads.

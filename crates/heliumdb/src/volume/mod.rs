@@ -14,7 +14,7 @@ mod direct;
 pub(crate) mod gate;
 mod handle;
 mod maintenance;
-mod newest;
+mod numbers;
 mod open;
 mod options;
 mod range;

@@ -65,3 +65,14 @@ impl Default for VolumeOptions {
         }
     }
 }
+
+impl VolumeOptions {
+    /// The same, with settings that make no sense brought to the nearest that do.
+    pub(crate) fn clamped(mut self) -> Self {
+        self.clean_util_pct = self.clean_util_pct.clamp(1, 100);
+        self.clean_dirty_pct = self.clean_dirty_pct.clamp(1, 100);
+        self.retry_count = self.retry_count.min(crate::limits::RETRIES_MAX);
+        self.retry_delay_us = self.retry_delay_us.min(crate::limits::RETRY_DELAY_US_MAX);
+        self
+    }
+}

@@ -17,7 +17,7 @@ use super::{
     VolumeId,
     catalog::Catalog,
     checkpoint::{self, Checkpoints, Loaded, Tentative},
-    newest::Newest,
+    numbers::Numbers,
     shared::{CATALOG_TREE, DECISIONS_TREE, Recovered},
     tree::Tree,
 };
@@ -39,7 +39,7 @@ pub(super) struct Recovery {
     /// What was spilled under an id and is not committed yet.
     spilled: HashMap<u64, Vec<SpilledItem>>,
     /// The highest number of each key, where items may be in the log in any order.
-    newest: Option<Newest>,
+    numbers: Option<Numbers>,
     /// What the trees refer to.
     live: Live,
     highest_sequence: u64,
@@ -104,7 +104,7 @@ impl Replay for Recovery {
     }
 
     fn whole_log(&mut self, moved: bool) {
-        self.newest = moved.then(Newest::default);
+        self.numbers = moved.then(Numbers::default);
     }
 
     fn number_used(&mut self, seq: u64) {
@@ -289,8 +289,8 @@ impl Recovery {
     }
 
     fn apply(&mut self, place: &Place<'_>) {
-        let newest = self.newest.as_mut();
-        let superseded = newest.is_some_and(|n| !n.admits(place.tree, place.key, place.sequence));
+        let numbers = self.numbers.as_mut();
+        let superseded = numbers.is_some_and(|n| !n.admits(place.tree, place.key, place.sequence));
         if superseded || self.is_overtaken(place.tree, place.key, place.sequence) {
             return;
         }
@@ -309,7 +309,7 @@ impl Recovery {
     /// A moved item counts if its key's item is where it was moved from. Where that is not known,
     /// because the whole log is read, it counts by its number like any other.
     fn apply_move(&mut self, item: &ReplayItem<'_>) {
-        if self.newest.is_some() {
+        if self.numbers.is_some() {
             return self.apply(&Place::of(item));
         }
         if item.tombstone {

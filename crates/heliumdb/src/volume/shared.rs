@@ -97,7 +97,7 @@ impl Shared {
             url,
             log,
             unsettled: Unsettled::new(options.version_budget_bytes),
-            options,
+            options: options.clamped(),
             catalog: recovered.catalog,
             decisions: recovered.decisions,
             native: Manager::new(),

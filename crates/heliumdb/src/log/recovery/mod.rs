@@ -154,6 +154,8 @@ fn discard(core: &Core, header: &SegmentHeader) -> Result<()> {
     core.write_free(id, header.sequence, header.epoch, generation)?;
     if let Some(segment) = core.table.get(id) {
         segment.generation.store(generation + 1, Relaxed);
+        segment.sequence.store(header.sequence, Relaxed);
+        segment.epoch.store(header.epoch, Relaxed);
     }
     core.space.lock().raw.push_back(id);
     Ok(())

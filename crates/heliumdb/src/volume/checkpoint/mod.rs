@@ -116,14 +116,14 @@ impl Shared {
         self.maintenance.wake();
     }
 
-    /// Whether there is enough to replay for a checkpoint.
-    pub(crate) fn checkpoint_is_due(&self) -> bool {
-        self.log_to_replay() >= self.checkpoint_log_bytes()
-    }
-
-    /// Whether somebody has asked for one.
-    pub(crate) fn checkpoint_asked(&self) -> bool {
-        self.checkpoints.asked.load(Ordering::Acquire)
+    /// Takes a checkpoint if there is enough to replay, or someone has asked; true if it did.
+    pub(super) fn checkpoint_if_due(&self) -> Result<bool> {
+        let asked = self.checkpoints.asked.load(Ordering::Acquire);
+        if !asked && self.log_to_replay() < self.checkpoint_log_bytes() {
+            return Ok(false);
+        }
+        self.checkpoint_now()?;
+        Ok(true)
     }
 
     /// At a close, when nobody writes or cancels any more.
@@ -158,7 +158,7 @@ impl Shared {
     }
 
     /// Bytes of pages of the newest checkpoint.
-    pub(super) fn checkpoint_bytes(&self) -> u64 {
+    pub(crate) fn checkpoint_bytes(&self) -> u64 {
         self.checkpoints.bytes.load(Ordering::Acquire)
     }
 
