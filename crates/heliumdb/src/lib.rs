@@ -5,6 +5,7 @@
 //! a log; an index in memory maps keys to places in it. See `ARCHITECTURE.md` for
 //! the map of the code and `docs/format.md` for the bytes.
 
+mod cache;
 pub mod device;
 mod error;
 mod format;
@@ -12,6 +13,7 @@ mod index;
 pub mod limits;
 mod location;
 mod log;
+mod memory;
 mod transaction;
 mod version;
 mod volume;

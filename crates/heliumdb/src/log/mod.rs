@@ -9,6 +9,7 @@ mod batch;
 mod buffer;
 mod commit;
 mod core;
+mod fetch;
 mod ledger;
 mod open;
 mod place;
@@ -25,9 +26,16 @@ mod walk;
 
 pub(crate) use batch::Batch;
 pub(crate) use core::Core;
+pub(crate) use fetch::Fetch;
+pub(crate) use reader::{Expected, Purpose, Value, append_value};
 pub(crate) use space::Reservation;
 
-use crate::{Result, VolumeId, format::frame, location::Location};
+use crate::{
+    Result, VolumeId,
+    cache::{Cache, CacheStats},
+    format::frame,
+    location::Location,
+};
 use parking_lot::Mutex;
 use std::{
     ops::Deref,
@@ -112,6 +120,11 @@ pub(crate) struct LogStats {
     pub frames: u64,
     pub syncs: u64,
     pub discarded_bytes: u64,
+    /// Reads of items that went to a device.
+    pub device_reads: u64,
+    pub cache: CacheStats,
+    /// Memory of the segments that are kept, or being filled.
+    pub write_cache_bytes: u64,
 }
 
 /// Bytes that frame headers add to a batch, at most.
@@ -210,6 +223,9 @@ impl Core {
             frames: self.frames.load(Relaxed),
             syncs: self.syncs.load(Relaxed),
             discarded_bytes: self.discarded_bytes.load(Relaxed),
+            device_reads: self.device_reads.load(Relaxed),
+            cache: self.cache.as_ref().map(Cache::stats).unwrap_or_default(),
+            write_cache_bytes: self.pool.memory_bytes(),
         }
     }
 }

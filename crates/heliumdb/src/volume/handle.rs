@@ -45,6 +45,16 @@ pub struct Stats {
     pub recovered_items: u64,
     /// Bytes of log that the last recovery discarded as a torn tail.
     pub discarded_bytes: u64,
+    /// Reads of single items that found them in the read cache.
+    pub read_cache_hits: u64,
+    /// Reads of single items that were neither there nor in the write cache.
+    pub read_cache_misses: u64,
+    /// Bytes of memory that the read cache has taken so far.
+    pub read_cache_bytes: u64,
+    /// Bytes of memory that segments of the log take.
+    pub write_cache_bytes: u64,
+    /// Reads of items that went to a device since the volume was opened.
+    pub device_reads: u64,
 }
 
 impl Volume {
@@ -142,6 +152,11 @@ impl Volume {
             syncs: log.syncs,
             recovered_items: self.shared.recovered_items,
             discarded_bytes: log.discarded_bytes,
+            read_cache_hits: log.cache.hits,
+            read_cache_misses: log.cache.misses,
+            read_cache_bytes: log.cache.bytes,
+            write_cache_bytes: log.write_cache_bytes,
+            device_reads: log.device_reads,
         }
     }
 

@@ -15,6 +15,7 @@ mod range;
 mod recover;
 mod registry;
 mod shared;
+mod step;
 pub(crate) mod tree;
 mod verify;
 

@@ -12,9 +12,12 @@ pub struct VolumeOptions {
     pub read_only: bool,
     /// Largest size a file may grow to, in bytes; `None` leaves it to the file system.
     pub limit_bytes: Option<u64>,
-    /// Memory for log segments not yet (or just) written, in bytes.
+    /// Memory for log segments not yet (or just) written, in bytes: at most a quarter of what
+    /// the machine has available, and two segments at least.
     pub write_cache_bytes: u64,
-    /// Memory for values read, in bytes. Accepted; takes effect with the read cache.
+    /// Memory for items that were read from a device, in bytes: at most a half of what the
+    /// machine has available. With less than a megabyte there is no read cache. Memory is only
+    /// taken as it fills.
     pub read_cache_bytes: u64,
     /// Memory for unsettled versions, in bytes.
     pub version_budget_bytes: u64,
