@@ -81,7 +81,7 @@ impl Arena {
         // A word for each 128 bytes.
         let buckets = (bytes / 128 / BUCKET).max(1);
         let rest = bytes - buckets * BUCKET * size_of::<u64>();
-        let block_bytes = (1 << (rest / 24).max(1).ilog2()).clamp(32 << 10, 2 << 20);
+        let block_bytes = (1 << (rest / 14).max(1).ilog2()).clamp(32 << 10, 2 << 20);
         let block = || Block {
             memory: OnceLock::new(),
             is_free: AtomicBool::new(true),

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use std::{collections::VecDeque, sync::Arc};
 
 /// Blocks that are kept free, or are getting free, so that an insertion seldom finds none.
-const AHEAD: usize = 2;
+const AHEAD: usize = 3;
 
 pub(super) struct Shard {
     arena: Arena,

@@ -110,7 +110,7 @@ fn what_is_too_long_is_not_kept() {
     let cache = Cache::new(64 << 20).unwrap();
     let longest = vec![1; 24 + (256 << 10)];
     cache.insert(16, &longest, &guard);
-    assert_eq!(cache.find(16, true, &guard), Some(longest.as_slice()));
+    assert!(cache.find(16, true, &guard) == Some(longest.as_slice()));
 }
 
 /// The part of the hot set that is found.
@@ -158,6 +158,7 @@ fn what_is_used_takes_the_place_of_what_was() {
             read(&cache, hot[random.random_range(0..hot.len())]);
         }
         let rate = hit_rate(&cache, &hot);
+        println!("{base}: {rate}");
         assert!(rate > 0.9, "{rate} of the new hot set is found");
     }
 }
