@@ -6,6 +6,7 @@
 //! the map of the code and `docs/format.md` for the bytes.
 
 mod cache;
+mod codec;
 pub mod device;
 mod error;
 mod format;
@@ -22,6 +23,6 @@ pub use error::{Error, ErrorKind, Result};
 pub use transaction::{Durability, Transaction};
 pub use version::{Change, Horizon, Isolation, Mode, TxnId, View};
 pub use volume::{
-    Datastore, DatastoreId, DatastoreInfo, Item, Position, Range, ReadAhead, Stats, VerifyReport,
-    Volume, VolumeId, VolumeOptions, open_all, open_all_devices,
+    Datastore, DatastoreId, DatastoreInfo, DatastoreOptions, Item, Position, Range, ReadAhead,
+    Stats, VerifyReport, Volume, VolumeId, VolumeOptions, open_all, open_all_devices,
 };

@@ -56,6 +56,9 @@ pub(crate) struct Core {
     pub(super) cache: Option<Cache>,
     /// Reads of items that had to go to a device.
     pub(super) device_reads: AtomicU64,
+    /// Bytes of values that were to be compressed: as given, and as kept.
+    pub(super) given_bytes: AtomicU64,
+    pub(super) kept_bytes: AtomicU64,
     pub(super) group: Group,
     pub(super) ledger: Mutex<Ledger>,
     pub(super) end: AtomicU64,
@@ -112,6 +115,8 @@ impl Core {
             pool: Arc::default(),
             cache: Cache::new(budgets.read_cache_bytes),
             device_reads: AtomicU64::new(0),
+            given_bytes: AtomicU64::new(0),
+            kept_bytes: AtomicU64::new(0),
             group: Group::default(),
             ledger: Mutex::default(),
             end: AtomicU64::new(0),

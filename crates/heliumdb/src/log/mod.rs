@@ -123,6 +123,9 @@ pub(crate) struct LogStats {
     /// Reads of items that went to a device.
     pub device_reads: u64,
     pub cache: CacheStats,
+    /// Bytes of values that were to be compressed: as given, and as kept.
+    pub given_bytes: u64,
+    pub kept_bytes: u64,
     /// Memory of the segments that are kept, or being filled.
     pub write_cache_bytes: u64,
 }
@@ -224,6 +227,8 @@ impl Core {
             syncs: self.syncs.load(Relaxed),
             discarded_bytes: self.discarded_bytes.load(Relaxed),
             device_reads: self.device_reads.load(Relaxed),
+            given_bytes: self.given_bytes.load(Relaxed),
+            kept_bytes: self.kept_bytes.load(Relaxed),
             cache: self.cache.as_ref().map(Cache::stats).unwrap_or_default(),
             write_cache_bytes: self.pool.memory_bytes(),
         }

@@ -6,7 +6,7 @@
 
 use super::{core::Core, table::Segment};
 use crate::{
-    Error, ErrorKind, Result,
+    Error, ErrorKind, Result, codec,
     format::item::{self, CHUNK, INDIRECT, ItemHeader, TOMBSTONE},
     location::Location,
 };
@@ -19,6 +19,8 @@ thread_local! {
 
 /// What a thread keeps of its scratch memory from read to read.
 const KEPT_BYTES: usize = item::ITEM_BYTES_MAX;
+
+const BROKEN_BLOCK: &str = "a block that cannot be decompressed";
 
 /// What an item is read for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -107,6 +109,8 @@ impl Core {
         enum Look<R> {
             Done(R),
             Other,
+            /// A block that gives no value.
+            Broken,
             List(u64, Option<item::ChunkList>),
         }
         let mut f = Some(f);
@@ -120,24 +124,38 @@ impl Core {
             if header.has(INDIRECT) {
                 return Look::List(header.seq, item::decode_chunk_list(header.value(bytes)));
             }
+            let value = header.value(bytes);
+            let value = match header.codec {
+                codec::PLAIN => Value::Here(value),
+                _ => match codec::decompress(value, built) {
+                    Some(()) => Value::Built,
+                    None => return Look::Broken,
+                },
+            };
             match f.take() {
-                Some(f) => Look::Done(f(Value::Here(header.value(bytes)), built)),
+                Some(f) => Look::Done(f(value, built)),
                 None => Look::Other,
             }
         })?;
         match (looked, f) {
             (Some(Look::Done(done)), _) => Ok(Some(done)),
             (Some(Look::List(seq, Some(list))), Some(f)) => {
+                let start = built.len();
                 built.reserve(list.total);
                 for (place, len) in list.chunks {
                     let expected = (expected.tree, seq, len);
                     self.read_chunk(purpose, place, guard, expected, built)?;
+                }
+                if built.len() - start != list.total {
+                    let found = format!("{} bytes in its pieces", built.len() - start);
+                    return Err(self.damaged(at, "a long value", &found));
                 }
                 Ok(Some(f(Value::Built, built)))
             }
             (Some(Look::List(_, None)), _) => {
                 Err(self.damaged(at, "a list of a long value's pieces", "impossible lengths"))
             }
+            (Some(Look::Broken), _) => Err(self.damaged(at, "a compressed value", BROKEN_BLOCK)),
             _ => Ok(None),
         }
     }
@@ -152,15 +170,19 @@ impl Core {
     ) -> Result<()> {
         let ours = self.with_item(purpose, at, None, guard, |header, bytes| {
             let ours = header.has(CHUNK) && (header.tree, header.seq, header.value_len) == expected;
+            if ours && header.codec != codec::PLAIN {
+                return codec::decompress(header.value(bytes), value).ok_or(BROKEN_BLOCK);
+            }
             if ours {
                 value.extend_from_slice(header.value(bytes));
             }
-            ours
+            ours.then_some(()).ok_or("another item")
         })?;
-        if ours == Some(true) {
-            return Ok(());
+        match ours {
+            Some(Ok(())) => Ok(()),
+            Some(Err(found)) => Err(self.damaged(at, "a piece of a long value", found)),
+            None => Err(self.damaged(at, "a piece of a long value", "no item")),
         }
-        Err(self.damaged(at, "a piece of a long value", "another item"))
     }
 
     /// Calls `f` with the checked item at `at`; `None` if no item can be there.

@@ -11,7 +11,7 @@ use arc_swap::ArcSwapOption;
 use parking_lot::{Mutex, RwLock};
 
 use super::{
-    Datastore, DatastoreId, DatastoreInfo, Shared,
+    Datastore, DatastoreId, DatastoreInfo, DatastoreOptions, Shared,
     datastore::State,
     shared::USER_IDS_START,
     tree::{Closing, Tree},
@@ -141,6 +141,7 @@ impl Catalog {
 
 impl Known {
     fn add(&mut self, id: u32, descriptor: Descriptor, tree: Arc<Tree>) -> Arc<State> {
+        tree.set_compress(descriptor.options.compress);
         let state = Arc::new(State {
             id: DatastoreId(id),
             tree: ArcSwapOption::new(Some(tree)),
@@ -161,6 +162,7 @@ impl Entry {
             id,
             name: self.descriptor.name.clone(),
             attributes: self.descriptor.attributes.clone(),
+            options: self.descriptor.options.clone(),
         }
     }
 }
@@ -170,6 +172,7 @@ impl Shared {
         self: &Arc<Self>,
         name: &[u8],
         attributes: &[u8],
+        options: &DatastoreOptions,
     ) -> Result<Datastore> {
         check_name(name)?;
         check_attributes(attributes)?;
@@ -192,6 +195,7 @@ impl Shared {
             tree: id,
             name: name.to_vec(),
             attributes: attributes.to_vec(),
+            options: options.clone(),
         };
         self.write_catalog(id, Some(&descriptor), Some(id + 1))?;
         let tree = Tree::new(id, self.log.clone());
@@ -267,8 +271,10 @@ impl Shared {
         descriptor.tree = new_id;
         self.write_catalog(id.0, Some(&descriptor), Some(new_id + 1))?;
         self.catalog.known.write().next_id = new_id + 1;
+        let new = Tree::new(new_id, self.log.clone());
+        new.set_compress(descriptor.options.compress);
         self.catalog.set(id, descriptor);
-        self.install(id, Tree::new(new_id, self.log.clone()), closing);
+        self.install(id, new, closing);
         Ok(())
     }
 

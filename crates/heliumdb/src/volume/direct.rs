@@ -69,7 +69,7 @@ impl Shared {
         check_mode(word, mode, guard)?;
         let Slot::Chain(_) = word.slot() else {
             let sequence = self.next_sequence();
-            let location = self.append_one(tree.id, sequence, false, key, value)?;
+            let location = self.append_one(tree, sequence, false, key, value)?;
             if let Slot::At(old) = word.slot() {
                 *dead = Some(old);
             }
@@ -77,7 +77,7 @@ impl Shared {
         };
         let sequence = self.next_sequence();
         let overtakes = chain::has_unresolved(word, guard);
-        let location = self.append_one(tree.id, sequence, overtakes, key, value)?;
+        let location = self.append_one(tree, sequence, overtakes, key, value)?;
         let payload = location.map_or_else(Payload::tombstone, Payload::at);
         let word = self.unsettled.trim(word, &self.log, guard);
         let (head, _) = chain::link(word, 0, sequence, payload, State::Committed, guard);
@@ -91,7 +91,7 @@ impl Shared {
     /// Appends a batch of one item; its place, or `None` for a tombstone.
     fn append_one(
         &self,
-        tree: u32,
+        tree: &Tree,
         sequence: u64,
         overtakes: bool,
         key: &[u8],
@@ -99,7 +99,8 @@ impl Shared {
     ) -> Result<Option<Location>> {
         BATCH.with_borrow_mut(|batch| {
             batch.clear(BatchKind::Commit);
-            batch.push(tree, sequence, overtakes, key, value);
+            batch.set_compress(tree.compresses());
+            batch.push(tree.id, sequence, overtakes, key, value);
             let appended = self.log.append(batch, value.is_none())?;
             Ok(value.and(appended.locations.first().copied()))
         })
@@ -152,7 +153,7 @@ impl Shared {
     pub(crate) fn delete_decision(&self, number: u64) -> Result<()> {
         self.check_poison()?;
         let key = number.to_be_bytes();
-        self.append_one(self.decisions.id, self.next_sequence(), false, &key, None)?;
+        self.append_one(&self.decisions, self.next_sequence(), false, &key, None)?;
         self.erase_decision(number);
         Ok(())
     }

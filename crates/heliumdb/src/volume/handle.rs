@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Datastore, DatastoreId, Shared, VolumeId, VolumeOptions, open};
+use super::{Datastore, DatastoreId, DatastoreOptions, Shared, VolumeId, VolumeOptions, open};
 use crate::{device::Device, error::Result, version::Horizon};
 
 /// An open volume; clones share it. The last handle to go, of its datastores' too, closes it.
@@ -21,6 +21,8 @@ pub struct DatastoreInfo {
     pub name: Vec<u8>,
     /// Its owner's attributes.
     pub attributes: Vec<u8>,
+    /// How it was made to be kept.
+    pub options: DatastoreOptions,
 }
 
 /// Figures of a volume.
@@ -55,6 +57,10 @@ pub struct Stats {
     pub write_cache_bytes: u64,
     /// Reads of items that went to a device since the volume was opened.
     pub device_reads: u64,
+    /// Bytes of values written to datastores that compress, since the volume was opened.
+    pub compress_given_bytes: u64,
+    /// Bytes that these values take in the log.
+    pub compress_stored_bytes: u64,
 }
 
 impl Volume {
@@ -84,7 +90,17 @@ impl Volume {
 
     /// Makes a datastore; durable when it returns. Its owner may keep `attributes` with it.
     pub fn create_datastore(&self, name: &[u8], attributes: &[u8]) -> Result<Datastore> {
-        self.shared.create_datastore(name, attributes)
+        self.create_datastore_with(name, attributes, &DatastoreOptions::default())
+    }
+
+    /// Makes a datastore that is kept as `options` say, for good; durable when it returns.
+    pub fn create_datastore_with(
+        &self,
+        name: &[u8],
+        attributes: &[u8],
+        options: &DatastoreOptions,
+    ) -> Result<Datastore> {
+        self.shared.create_datastore(name, attributes, options)
     }
 
     /// Opens a datastore by name.
@@ -157,6 +173,8 @@ impl Volume {
             read_cache_bytes: log.cache.bytes,
             write_cache_bytes: log.write_cache_bytes,
             device_reads: log.device_reads,
+            compress_given_bytes: log.given_bytes,
+            compress_stored_bytes: log.kept_bytes,
         }
     }
 

@@ -23,7 +23,7 @@ pub use ahead::ReadAhead;
 pub use datastore::{Datastore, Item, Position};
 pub use handle::{DatastoreInfo, Stats, Volume};
 pub use open::{open_all, open_all_devices};
-pub use options::VolumeOptions;
+pub use options::{DatastoreOptions, VolumeOptions};
 pub use range::Range;
 pub(crate) use shared::Shared;
 pub use verify::VerifyReport;

@@ -1,4 +1,4 @@
-//! How a volume is opened.
+//! How a volume is opened, and how a datastore is kept.
 
 /// Options of [`crate::Volume::open`].
 #[derive(Clone, Debug)]
@@ -43,4 +43,12 @@ impl Default for VolumeOptions {
             background_thread: true,
         }
     }
+}
+
+/// How a datastore is kept: see [`crate::Volume::create_datastore_with`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DatastoreOptions {
+    /// Compress values where that makes them shorter.
+    pub compress: bool,
 }

@@ -9,6 +9,7 @@ mod ahead;
 mod block_device;
 mod catalog;
 mod common;
+mod compress;
 mod concurrency;
 mod crash_images;
 mod damage;
