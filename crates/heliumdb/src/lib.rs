@@ -6,8 +6,10 @@
 //! the map of the code and `docs/format.md` for the bytes.
 
 mod cache;
+mod cleaner;
 mod codec;
 pub mod device;
+
 mod error;
 mod format;
 mod index;

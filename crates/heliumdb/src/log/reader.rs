@@ -186,7 +186,7 @@ impl Core {
     }
 
     /// Calls `f` with the checked item at `at`; `None` if no item can be there.
-    fn with_item<R>(
+    pub(super) fn with_item<R>(
         &self,
         purpose: Purpose,
         at: Location,
@@ -249,7 +249,7 @@ impl Core {
         at: Location,
         guard: &'g Guard,
     ) -> Option<Resident<'g>> {
-        let (segment, within) = self.segment_of(at)?;
+        let (segment, within) = self.entry_of(at)?;
         if let Some(buffer) = segment.buffer(guard).filter(|b| b.holds(within)) {
             // These bytes were never on a device: they need no checksum.
             return buffer.published().get(within..).map(Resident::Memory);
@@ -266,7 +266,7 @@ impl Core {
     }
 
     #[inline]
-    pub(super) fn segment_of(&self, at: Location) -> Option<(&Segment, usize)> {
+    pub(super) fn entry_of(&self, at: Location) -> Option<(&Segment, usize)> {
         let (id, within) = (
             at.address() / self.segment_bytes,
             at.address() % self.segment_bytes,

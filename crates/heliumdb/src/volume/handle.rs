@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Datastore, DatastoreId, DatastoreOptions, Shared, VolumeId, VolumeOptions, open};
+use super::{
+    Datastore, DatastoreId, DatastoreOptions, Shared, VolumeId, VolumeOptions, maintenance, open,
+};
 use crate::{device::Device, error::Result, version::Horizon};
 
 /// An open volume; clones share it. The last handle to go, of its datastores' too, closes it.
@@ -61,6 +63,26 @@ pub struct Stats {
     pub compress_given_bytes: u64,
     /// Bytes that these values take in the log.
     pub compress_stored_bytes: u64,
+    /// Bytes of items logged for users since the volume was opened.
+    pub user_bytes: u64,
+    /// Bytes of items that the cleaner has moved since the volume was opened.
+    pub cleaner_bytes: u64,
+    /// All bytes written to the devices since the volume was opened.
+    pub written_bytes: u64,
+    /// Bytes of freed segments given back to the devices since the volume was opened.
+    pub trimmed_bytes: u64,
+}
+
+impl Stats {
+    /// Bytes written to the devices for each byte that users wrote.
+    pub fn write_amplification(&self) -> f64 {
+        self.written_bytes as f64 / self.user_bytes.max(1) as f64
+    }
+
+    /// Bytes of segments in use for each byte of live items.
+    pub fn space_amplification(&self) -> f64 {
+        self.used_bytes as f64 / self.live_bytes.max(1) as f64
+    }
 }
 
 impl Volume {
@@ -175,6 +197,10 @@ impl Volume {
             device_reads: log.device_reads,
             compress_given_bytes: log.given_bytes,
             compress_stored_bytes: log.kept_bytes,
+            user_bytes: log.user_bytes,
+            cleaner_bytes: log.moved_bytes,
+            written_bytes: log.written_bytes,
+            trimmed_bytes: log.trimmed_bytes,
         }
     }
 
@@ -182,7 +208,7 @@ impl Volume {
     /// background thread; true if something was done.
     #[doc(hidden)]
     pub fn background_step(&self) -> Result<bool> {
-        self.shared.log.background_step()
+        maintenance::background_step(&self.shared)
     }
 
     /// Flushes, stops background threads and closes the devices, whatever clones there are:
