@@ -147,6 +147,10 @@ impl Core {
         let waiting = appender.opened.len();
         drop(appender);
         let appended = appended?;
+        if batch.given_bytes > 0 {
+            self.given_bytes.fetch_add(batch.given_bytes, Relaxed);
+            self.kept_bytes.fetch_add(batch.kept_bytes, Relaxed);
+        }
         self.written.count(batch);
         self.relieve(waiting)?;
         Ok(appended)

@@ -5,7 +5,7 @@
 //! counts as dead, so that it is never freed too early.
 
 use super::{
-    BatchKind, Lsn,
+    BatchKind, Lsn, Purpose,
     batch::Batch,
     core::Core,
     table::{SEALED, Segment},
@@ -262,11 +262,10 @@ impl Core {
         let at = Location::new(address, bytes);
         let mut item = Vec::new();
         let guard = crossbeam_epoch::pin();
-        let found = self.with_item(at, &guard, |header, bytes| {
+        let found = self.with_item(Purpose::Check, at, None, &guard, |header, bytes| {
             item.extend_from_slice(&bytes[..header.padded_len()]);
-            true
         })?;
-        Ok(found.then_some(item))
+        Ok(found.map(|()| item))
     }
 
     /// Items at `from` were appended anew, up to `end`; their pieces, if any, with them.

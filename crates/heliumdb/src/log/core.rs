@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, Result, VolumeId, VolumeOptions,
-    device::Device,
+    cache::{Budgets, Cache},
+    device::{Device, machine},
     format::{
         SEGMENT_HEADER_BYTES, SEGMENTS_AT, Salt, frame, segment::SegmentHeader,
         superblock::Superblock,
@@ -42,6 +43,7 @@ pub(crate) struct Core {
     pub(super) trims: AtomicU64,
     pub(super) may_have_threads: bool,
     pub(super) limit_bytes: u64,
+    /// Segments kept in memory: those being filled, and the youngest ones.
     pub(super) cache_segments: usize,
     pub(super) epoch: AtomicU64,
     pub(super) table: Table,
@@ -54,6 +56,12 @@ pub(crate) struct Core {
     pub(super) appender: Mutex<Appender>,
     pub(super) flush: Mutex<Flush>,
     pub(super) pool: Arc<Pool>,
+    pub(super) cache: Option<Cache>,
+    /// Reads of items that had to go to a device.
+    pub(super) device_reads: AtomicU64,
+    /// Bytes of values that were to be compressed: as given, and as kept.
+    pub(super) given_bytes: AtomicU64,
+    pub(super) kept_bytes: AtomicU64,
     pub(super) group: Group,
     pub(super) ledger: Mutex<Ledger>,
     pub(super) end: AtomicU64,
@@ -102,6 +110,7 @@ impl Core {
                 .max();
             per_device.unwrap_or(0) * devices.len() as u64
         };
+        let budgets = Budgets::of(options, machine::memory_bytes());
         let segments_max = largest.min(limits::VOLUME_BYTES_MAX / segment_bytes);
         Self {
             segment_bytes,
@@ -112,7 +121,7 @@ impl Core {
             trims: AtomicU64::new(if options.no_trim { 0 } else { u64::MAX }),
             may_have_threads: options.background_thread,
             limit_bytes: options.limit_bytes.unwrap_or(u64::MAX),
-            cache_segments: (options.write_cache_bytes / segment_bytes).max(2) as usize,
+            cache_segments: (budgets.write_cache_bytes as u64 / segment_bytes).max(2) as usize,
             epoch: AtomicU64::new(superblock.epoch),
             table: Table::new(segments_max),
             space: Arc::default(),
@@ -122,6 +131,10 @@ impl Core {
             appender: Mutex::new(Appender::new(1)),
             flush: Mutex::default(),
             pool: Arc::default(),
+            cache: Cache::new(budgets.read_cache_bytes),
+            device_reads: AtomicU64::new(0),
+            given_bytes: AtomicU64::new(0),
+            kept_bytes: AtomicU64::new(0),
             group: Group::default(),
             ledger: Mutex::default(),
             end: AtomicU64::new(0),

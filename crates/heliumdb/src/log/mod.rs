@@ -11,6 +11,7 @@ mod bulk;
 mod cleaning;
 mod commit;
 mod core;
+mod fetch;
 mod ledger;
 mod live;
 mod open;
@@ -31,12 +32,15 @@ mod walk;
 pub(crate) use batch::Batch;
 pub(crate) use cleaning::Candidate;
 pub(crate) use core::Core;
+pub(crate) use fetch::Fetch;
 pub(crate) use live::Live;
+pub(crate) use reader::{Expected, Purpose, Value, append_value};
 pub(crate) use space::Reservation;
 pub(crate) use state::{LogState, SegmentState};
 
 use crate::{
     Result, VolumeId,
+    cache::{Cache, CacheStats},
     format::{frame, superblock::Checkpoint},
     location::Location,
 };
@@ -156,6 +160,14 @@ pub(crate) struct LogStats {
     pub frames: u64,
     pub syncs: u64,
     pub discarded_bytes: u64,
+    /// Reads of items that went to a device.
+    pub device_reads: u64,
+    pub cache: CacheStats,
+    /// Bytes of values that were to be compressed: as given, and as kept.
+    pub given_bytes: u64,
+    pub kept_bytes: u64,
+    /// Memory of the segments that are kept, or being filled.
+    pub write_cache_bytes: u64,
     /// Bytes of items that were appended for users.
     pub user_bytes: u64,
     /// Bytes of items that were moved.
@@ -264,6 +276,11 @@ impl Core {
             frames: self.frames.load(Relaxed),
             syncs: self.syncs.load(Relaxed),
             discarded_bytes: self.discarded_bytes.load(Relaxed),
+            device_reads: self.device_reads.load(Relaxed),
+            given_bytes: self.given_bytes.load(Relaxed),
+            kept_bytes: self.kept_bytes.load(Relaxed),
+            cache: self.cache.as_ref().map(Cache::stats).unwrap_or_default(),
+            write_cache_bytes: self.pool.memory_bytes(),
             user_bytes: self.written.user.load(Relaxed),
             moved_bytes: self.written.moved.load(Relaxed),
             checkpointed_bytes: self.written.checkpoint.load(Relaxed),

@@ -13,7 +13,7 @@ use crate::{
     format::{
         fold,
         frame::{self, FIRST, FrameHeader, Kind, LAST},
-        item,
+        get_u32, item,
     },
     location::Location,
 };
@@ -183,7 +183,8 @@ impl Core {
         let entry = &mut batch.items[i];
         let end = entry.start + entry.len;
         let list = &mut batch.bytes[end - item::chunk_list_bytes(chunks.len())..end];
-        item::encode_chunk_list(list, chunks.iter().map(|(_, len)| len).sum(), chunks);
+        let total = get_u32(list, 0) as usize;
+        item::encode_chunk_list(list, total, chunks);
         entry.hash = item::hash(&batch.bytes[entry.start..end]);
         let places = chunks.drain(..).map(|(location, _)| location).collect();
         self.ledger.lock().chunks.insert(location.address(), places);

@@ -309,13 +309,9 @@ impl Part {
                 Said::Reserve | Said::At(_) => continue,
             };
             let key = &self.keys[write.key.clone()];
-            batch.push(
-                self.trees[write.tree].id,
-                version.sequence,
-                version.overtakes,
-                key,
-                value,
-            );
+            let tree = &self.trees[write.tree];
+            batch.set_compress(tree.compresses());
+            batch.push(tree.id, version.sequence, version.overtakes, key, value);
         }
     }
 

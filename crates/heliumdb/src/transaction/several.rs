@@ -106,6 +106,7 @@ fn decide(global: GlobalTxn, decider: &mut Part, others: &mut [Part]) -> Result<
     let appended = append(decider, BatchKind::Commit, |batch| {
         let value: Vec<u8> = participants.iter().flat_map(|id| id.0).collect();
         let key = global.number.to_be_bytes();
+        batch.set_compress(false);
         batch.push(tree, sequence, false, &key, Some(&value));
     })
     .inspect_err(|_| resolve(global, others, false))?

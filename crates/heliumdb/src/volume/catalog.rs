@@ -11,7 +11,7 @@ use arc_swap::ArcSwapOption;
 use parking_lot::{Mutex, RwLock};
 
 use super::{
-    Datastore, DatastoreId, DatastoreInfo, Shared,
+    Datastore, DatastoreId, DatastoreInfo, DatastoreOptions, Shared,
     datastore::State,
     shared::INTERNAL_TREES_END,
     tree::{Closing, Tree},
@@ -152,6 +152,7 @@ impl Catalog {
 
 impl Known {
     fn add(&mut self, id: u32, descriptor: Descriptor, tree: Arc<Tree>) -> Arc<State> {
+        tree.set_compress(descriptor.options.compress);
         let state = Arc::new(State {
             id: DatastoreId(id),
             tree: ArcSwapOption::new(Some(tree)),
@@ -172,6 +173,7 @@ impl Entry {
             id,
             name: self.descriptor.name.clone(),
             attributes: self.descriptor.attributes.clone(),
+            options: self.descriptor.options.clone(),
         }
     }
 }
@@ -181,6 +183,7 @@ impl Shared {
         self: &Arc<Self>,
         name: &[u8],
         attributes: &[u8],
+        options: &DatastoreOptions,
     ) -> Result<Datastore> {
         check_name(name)?;
         check_attributes(attributes)?;
@@ -203,6 +206,7 @@ impl Shared {
             tree: id,
             name: name.to_vec(),
             attributes: attributes.to_vec(),
+            options: options.clone(),
         };
         self.write_catalog(id, Some(&descriptor), Some(id + 1))?;
         let tree = Tree::new(id, self.log.clone());
@@ -278,8 +282,10 @@ impl Shared {
         descriptor.tree = new_id;
         self.write_catalog(id.0, Some(&descriptor), Some(new_id + 1))?;
         self.catalog.known.write().next_id = new_id + 1;
+        let new = Tree::new(new_id, self.log.clone());
+        new.set_compress(descriptor.options.compress);
         self.catalog.set(id, descriptor);
-        self.install(id, Tree::new(new_id, self.log.clone()), closing);
+        self.install(id, new, closing);
         Ok(())
     }
 

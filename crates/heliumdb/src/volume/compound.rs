@@ -55,7 +55,7 @@ impl Datastore {
                 .collect();
             for (&i, &word) in order.iter().zip(&words) {
                 let mut value = Vec::new();
-                if self.read_slot(tree, keys[i].as_ref(), word, &mut value, &guard, eyes)? {
+                if self.read_slot(tree, slot, &mut value, &guard, eyes, Purpose::Point)? {
                     values[i] = Some(value);
                 }
             }

@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Datastore, DatastoreId, Shared, VolumeId, VolumeOptions, maintenance, open};
+use super::{
+    Datastore, DatastoreId, DatastoreOptions, Shared, VolumeId, VolumeOptions, maintenance, open,
+};
 use crate::{
     device::Device,
     error::Result,
@@ -26,6 +28,8 @@ pub struct DatastoreInfo {
     pub name: Vec<u8>,
     /// Its owner's attributes.
     pub attributes: Vec<u8>,
+    /// How it was made to be kept.
+    pub options: DatastoreOptions,
 }
 
 /// Figures of a volume.
@@ -52,6 +56,20 @@ pub struct Stats {
     pub checkpoint_bytes: u64,
     /// Bytes of log that the last recovery discarded as a torn tail.
     pub discarded_bytes: u64,
+    /// Reads of single items that found them in the read cache.
+    pub read_cache_hits: u64,
+    /// Reads of single items that were neither there nor in the write cache.
+    pub read_cache_misses: u64,
+    /// Bytes of memory that the read cache has taken so far.
+    pub read_cache_bytes: u64,
+    /// Bytes of memory that segments of the log take.
+    pub write_cache_bytes: u64,
+    /// Reads of items that went to a device since the volume was opened.
+    pub device_reads: u64,
+    /// Bytes of values written to datastores that compress, since the volume was opened.
+    pub compress_given_bytes: u64,
+    /// Bytes that these values take in the log.
+    pub compress_stored_bytes: u64,
     /// Bytes of items logged for users since the volume was opened.
     pub user_bytes: u64,
     /// Bytes of items that the cleaner has moved since the volume was opened.
@@ -103,7 +121,17 @@ impl Volume {
 
     /// Makes a datastore; durable when it returns. Its owner may keep `attributes` with it.
     pub fn create_datastore(&self, name: &[u8], attributes: &[u8]) -> Result<Datastore> {
-        self.shared.create_datastore(name, attributes)
+        self.create_datastore_with(name, attributes, &DatastoreOptions::default())
+    }
+
+    /// Makes a datastore that is kept as `options` say, for good; durable when it returns.
+    pub fn create_datastore_with(
+        &self,
+        name: &[u8],
+        attributes: &[u8],
+        options: &DatastoreOptions,
+    ) -> Result<Datastore> {
+        self.shared.create_datastore(name, attributes, options)
     }
 
     /// Opens a datastore by name.
@@ -257,6 +285,13 @@ impl Volume {
             syncs: log.syncs,
             recovered_items: self.shared.recovered_items,
             discarded_bytes: log.discarded_bytes,
+            read_cache_hits: log.cache.hits,
+            read_cache_misses: log.cache.misses,
+            read_cache_bytes: log.cache.bytes,
+            write_cache_bytes: log.write_cache_bytes,
+            device_reads: log.device_reads,
+            compress_given_bytes: log.given_bytes,
+            compress_stored_bytes: log.kept_bytes,
             user_bytes: log.user_bytes,
             cleaner_bytes: log.moved_bytes,
             checkpoint_written_bytes: log.checkpointed_bytes,

@@ -21,6 +21,7 @@ mod range;
 mod recover;
 mod registry;
 mod shared;
+mod step;
 pub(crate) mod tree;
 mod verify;
 
@@ -30,7 +31,7 @@ pub use datastore::{Datastore, Item, Position};
 pub use handle::{DatastoreInfo, Stats, Volume};
 pub(crate) use maintenance::background_step;
 pub use open::{open_all, open_all_devices};
-pub use options::VolumeOptions;
+pub use options::{DatastoreOptions, VolumeOptions};
 pub use range::Range;
 pub(crate) use shared::{INTERNAL_TREES_END, Keeper, Shared};
 pub use verify::VerifyReport;

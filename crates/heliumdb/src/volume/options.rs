@@ -1,4 +1,4 @@
-//! How a volume is opened.
+//! How a volume is opened, and how a datastore is kept.
 
 /// Options of [`crate::Volume::open`].
 #[derive(Clone, Debug)]
@@ -12,9 +12,12 @@ pub struct VolumeOptions {
     pub read_only: bool,
     /// Largest size a file may grow to, in bytes; `None` leaves it to the file system.
     pub limit_bytes: Option<u64>,
-    /// Memory for log segments not yet (or just) written, in bytes.
+    /// Memory for log segments not yet (or just) written, in bytes: at most a quarter of what
+    /// the machine has available, and two segments at least.
     pub write_cache_bytes: u64,
-    /// Memory for values read, in bytes. Accepted; takes effect with the read cache.
+    /// Memory for items that were read from a device, in bytes: at most a half of what the
+    /// machine has available. With less than a megabyte there is no read cache. Memory is only
+    /// taken as it fills.
     pub read_cache_bytes: u64,
     /// Memory for unsettled versions, in bytes.
     pub version_budget_bytes: u64,
@@ -75,4 +78,12 @@ impl VolumeOptions {
         self.retry_delay_us = self.retry_delay_us.min(crate::limits::RETRY_DELAY_US_MAX);
         self
     }
+}
+
+/// How a datastore is kept: see [`crate::Volume::create_datastore_with`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DatastoreOptions {
+    /// Compress values where that makes them shorter.
+    pub compress: bool,
 }

@@ -13,6 +13,7 @@ mod checkpoint_figures;
 mod clean;
 mod clean_figures;
 mod common;
+mod compress;
 mod concurrency;
 mod crash_images;
 mod damage;
