@@ -55,6 +55,7 @@ impl Datastore {
                 .collect();
             for (&i, &word) in order.iter().zip(&words) {
                 let mut value = Vec::new();
+                let slot = (keys[i].as_ref(), word);
                 if self.read_slot(tree, slot, &mut value, &guard, eyes, Purpose::Point)? {
                     values[i] = Some(value);
                 }
