@@ -13,6 +13,7 @@ use super::{
 use crate::{
     error::Result,
     location::{Location, Word},
+    log::Purpose,
     version::chain::Seen,
 };
 
