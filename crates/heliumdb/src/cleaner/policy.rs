@@ -31,6 +31,7 @@ pub(crate) enum Need {
 impl Shared {
     /// Cleans a little if there is a reason, and asks for the checkpoint that frees what was cleaned.
     pub(crate) fn clean_if_due(&self) -> Result<bool> {
+        self.keep_room_for_checkpoint();
         let need = self.cleaning_need();
         let started = Instant::now();
         let cleaned = self.clean_step(need)?;

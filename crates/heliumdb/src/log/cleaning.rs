@@ -169,6 +169,12 @@ impl Core {
 
     /// Room for what the cleaner moves.
     pub(crate) fn cleaner_room(&self) -> u64 {
+        let kept = self.kept_for_checkpoint();
+        self.checkpoint_room().saturating_sub(kept)
+    }
+
+    /// Room for a checkpoint.
+    pub(crate) fn checkpoint_room(&self) -> u64 {
         let space = self.space.lock();
         self.available(&space).saturating_sub(space.promised)
     }

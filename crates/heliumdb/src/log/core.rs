@@ -76,6 +76,8 @@ pub(crate) struct Core {
     pub(super) grown_out: AtomicBool,
     pub(super) poison: OnceLock<Error>,
     pub(super) closed: AtomicBool,
+    /// Bytes that the next checkpoint may need, at worst.
+    pub(super) checkpoint_bytes: AtomicU64,
     /// What is alive has been counted: segments may be freed.
     pub(super) live_known: AtomicBool,
     /// End of what was appended last that is not a checkpoint's.
@@ -146,6 +148,7 @@ impl Core {
             grown_out: AtomicBool::new(false),
             poison: OnceLock::new(),
             closed: AtomicBool::new(false),
+            checkpoint_bytes: AtomicU64::new(0),
             live_known: AtomicBool::new(false),
             written_end: AtomicU64::new(0),
             checkpointed: AtomicU64::new(checkpointed),
@@ -192,7 +195,18 @@ impl Core {
 
     /// Room that only the cleaner and what it waits for may use.
     pub(super) fn cleaner_bytes(&self) -> u64 {
-        limits::CLEANER_SEGMENTS * self.usable()
+        limits::CLEANER_SEGMENTS * self.usable() + self.checkpoint_bytes.load(Relaxed)
+    }
+
+    /// Room that not even the cleaner may use: what it empties is free only behind a checkpoint.
+    pub(super) fn kept_for_checkpoint(&self) -> u64 {
+        self.usable() + self.checkpoint_bytes.load(Relaxed)
+    }
+
+    /// Sets room aside for a checkpoint of so many bytes.
+    pub(crate) fn keep_for_checkpoint(&self, bytes: u64) {
+        // Some of it is lost at the ends of segments and of batches.
+        self.checkpoint_bytes.store(bytes + bytes / 8, Relaxed);
     }
 
     pub(crate) fn volume_id(&self) -> VolumeId {

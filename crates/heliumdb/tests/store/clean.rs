@@ -6,7 +6,7 @@ use helium_sim::{DiskId, Keeper, Machine, seed};
 use heliumdb::{Datastore, Isolation, Volume, VolumeOptions};
 use rand::{Rng, rngs::SmallRng};
 
-use crate::common::{MIB, Session, after_power_loss, open_one};
+use crate::common::{MIB, Session, after_power_loss, destroy_checkpoint, open_one};
 
 fn key(number: u64) -> Vec<u8> {
     format!("item {number:08}").into_bytes()
@@ -145,19 +145,7 @@ fn what_may_still_be_taken_back_is_not_moved() {
 /// The machine after a power loss, with the checkpoint destroyed that recovery would start from.
 fn without_checkpoint(machine: &Machine) -> Machine {
     let mut images = after_power_loss(machine, 0).images();
-    let superblock = |block: u64| {
-        let mut bytes = vec![0; 4096];
-        images[0].read(&mut bytes, block * 4096);
-        bytes
-    };
-    let number =
-        |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
-    let newest = [superblock(0), superblock(1)];
-    let newest = newest.iter().max_by_key(|bytes| number(bytes, 16)).unwrap();
-    // Where docs/format.md has the address of its root item.
-    let root = number(newest, 88);
-    assert!(root > 0, "there is a checkpoint");
-    images[0].write(&[0xff; 4], MIB + root + 2);
+    assert!(destroy_checkpoint(&mut images[0]), "there is a checkpoint");
     Machine::with_images(0, images)
 }
 

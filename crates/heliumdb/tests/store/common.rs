@@ -96,6 +96,24 @@ pub(crate) fn changed(images: &[Image], disk: usize, offset: u64, bytes: &[u8]) 
     images
 }
 
+/// Destroys the root of every checkpoint that the superblocks of a volume of one disk name; false
+/// if there is none.
+pub(crate) fn destroy_checkpoint(image: &mut Image) -> bool {
+    let mut is_any = false;
+    for block in 0..2 {
+        let mut superblock = [0; 4096];
+        image.read(&mut superblock, block * 4096);
+        // Where docs/format.md has the address of its root item.
+        let root = superblock[88..].first_chunk().copied();
+        let root = root.map_or(0, u64::from_le_bytes);
+        if root > 0 && root < image.len() - 2 * MIB {
+            image.write(&[0xff; 4], MIB + root + 2);
+            is_any = true;
+        }
+    }
+    is_any
+}
+
 /// A transaction with its view. Dropped in this order, as a keeper has to do it: the writes go
 /// before the id looks ended, or else readers take them for a prepared transaction's.
 pub(crate) struct Session {

@@ -11,7 +11,7 @@ use helium_sim::{
 };
 use rand::{Rng, rngs::SmallRng, seq::IndexedRandom};
 
-use crate::common::{busy_options, driver_options, in_parallel};
+use crate::common::{busy_options, destroy_checkpoint, driver_options, in_parallel};
 
 const STEPS: u64 = 150;
 const IMAGES_PER_GENERATION: u64 = 100;
@@ -135,6 +135,33 @@ fn a_power_loss_while_cleaning_leaves_a_prefix_with_all_that_was_acknowledged() 
             deeds.check(&record.note, &recover(&machine, &options));
         });
     });
+}
+
+/// And if the checkpoint turns out to be destroyed: what is in the log says it all, wherever items
+/// were moved to and whatever was freed.
+#[test]
+fn a_destroyed_checkpoint_costs_nothing_but_time() {
+    let images = seed::count("HELIUM_CLEAN_CRASH_IMAGES", 800);
+    let rounds = images.div_ceil(IMAGES_PER_GENERATION * GENERATIONS);
+    let destroyed = AtomicU64::new(0);
+    // Those that have checkpoints.
+    let seeds = seed::seeds(rounds * 3).filter(|seed| seed % 3 != 0);
+    in_parallel(seeds, |seed| {
+        let _replay = seed::Replay::new("a_destroyed_checkpoint_costs_nothing_but_time", seed);
+        let (disks, options) = busy_options(seed);
+        generations(seed, (disks, options.clone()), |deeds, record, rng| {
+            let mut images = record.crash(rng);
+            let was_there = destroy_checkpoint(&mut images[0]);
+            destroyed.fetch_add(u64::from(was_there), Ordering::Relaxed);
+            let machine = Machine::with_images(seed, images);
+            deeds.check(&record.note, &recover(&machine, &options));
+        });
+    });
+    let destroyed = destroyed.into_inner();
+    assert!(
+        destroyed > images / 4,
+        "{destroyed} of {images} were destroyed"
+    );
 }
 
 /// Recovery is cut short, that of what is left, too, and so on; what recovery once returned stays.

@@ -47,7 +47,11 @@ pub(crate) struct Checkpoints {
     newest: Mutex<Newest>,
     /// Bytes of the newest one's pages.
     bytes: AtomicU64,
+    /// Bytes of index memory when it was taken.
+    index_bytes: AtomicU64,
     asked: AtomicBool,
+    /// How much room there was when there was too little for one; 0 if there was enough.
+    refused_at: AtomicU64,
 }
 
 #[derive(Default)]
@@ -66,7 +70,7 @@ impl Checkpoints {
         Self {
             newest: Mutex::new(newest),
             bytes: AtomicU64::new(bytes),
-            asked: AtomicBool::new(false),
+            ..Self::default()
         }
     }
 }
@@ -104,14 +108,47 @@ impl Shared {
         self.checkpoints.asked.store(false, Ordering::Release);
         let taken = write::checkpoint(self, &mut newest, below);
         self.certainty.release();
-        self.checkpoints
-            .bytes
-            .store(newest.bytes(), Ordering::Release);
+        if taken.is_ok() {
+            let index_bytes = self.catalog.index_bytes();
+            let Checkpoints {
+                bytes,
+                index_bytes: then,
+                refused_at,
+                ..
+            } = &self.checkpoints;
+            bytes.store(newest.bytes(), Ordering::Release);
+            then.store(index_bytes, Ordering::Release);
+            refused_at.store(0, Ordering::Release);
+            self.keep_room_for_checkpoint();
+        }
         taken
+    }
+
+    /// Sets room aside for a checkpoint of all of the index as it is now, so that neither writers nor
+    /// the cleaner, who waits for one, take what it needs.
+    pub(crate) fn keep_room_for_checkpoint(&self) {
+        let Checkpoints {
+            bytes, index_bytes, ..
+        } = &self.checkpoints;
+        let (bytes, then) = (
+            bytes.load(Ordering::Acquire),
+            index_bytes.load(Ordering::Acquire),
+        );
+        let now = self.catalog.index_bytes();
+        let needed = match then {
+            // None was taken since the open; pages have less in them than the index.
+            0 if bytes == 0 => now,
+            0 => bytes,
+            then => (u128::from(bytes) * u128::from(now) / u128::from(then)) as u64,
+        };
+        self.log.keep_for_checkpoint(needed);
     }
 
     /// Asks for a checkpoint soon, in the background.
     pub(crate) fn request_checkpoint(&self) {
+        if self.is_checkpoint_refused() {
+            return;
+        }
         self.checkpoints.asked.store(true, Ordering::Release);
         self.maintenance.wake();
     }
@@ -122,8 +159,25 @@ impl Shared {
         if !asked && self.log_to_replay() < self.checkpoint_log_bytes() {
             return Ok(false);
         }
-        self.checkpoint_now()?;
-        Ok(true)
+        if self.is_checkpoint_refused() {
+            return Ok(false);
+        }
+        let room = self.log.checkpoint_room();
+        match self.checkpoint_now() {
+            Err(why) if why.kind() == ErrorKind::VolumeFull => {
+                tracing::warn!(url = self.url, %why, "there is no room for a checkpoint");
+                let refused_at = &self.checkpoints.refused_at;
+                refused_at.store(room.max(1), Ordering::Release);
+                Ok(false)
+            }
+            taken => taken.map(|()| true),
+        }
+    }
+
+    /// Whether the last one found too little room, and there is no more of it now. Trying it again
+    /// would only write what is dead at once.
+    fn is_checkpoint_refused(&self) -> bool {
+        self.log.checkpoint_room() <= self.checkpoints.refused_at.load(Ordering::Acquire)
     }
 
     /// At a close, when nobody writes or cancels any more.

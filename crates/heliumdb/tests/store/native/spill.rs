@@ -124,6 +124,28 @@ fn a_transaction_may_be_larger_than_the_budget_of_versions() {
     assert_eq!(refused.unwrap().kind(), ErrorKind::VersionBudget);
 }
 
+/// The commit only names what was spilled: replay has to start where that is.
+#[test]
+fn what_was_spilled_before_a_checkpoint_comes_with_a_commit_behind_it() {
+    let (machine, volume, store) = store();
+    let mut txn = volume.begin_with(SMALL).unwrap();
+    for i in 0..100 {
+        let key = format!("k{i:04}");
+        txn.put(&store, key.as_bytes(), &[b'v'; 1000]).unwrap();
+    }
+    volume.flush().unwrap();
+    volume.checkpoint_now().unwrap();
+    // It is open, so it is not there.
+    assert_eq!(items(&after_power_loss(&machine, 1)).2.len(), 0);
+    volume.checkpoint_now().unwrap();
+    txn.put(&store, b"last", b"x").unwrap();
+    txn.commit().unwrap();
+    let found = items(&after_power_loss(&machine, 2)).2;
+    assert_eq!(found.len(), 101);
+    volume.checkpoint_now().unwrap();
+    assert_eq!(items(&after_power_loss(&machine, 3)).2, found);
+}
+
 /// Power losses anywhere, with segments freed in between: each transaction is wholly there or not.
 #[test]
 fn a_power_loss_leaves_spilled_transactions_whole() {

@@ -1,0 +1,227 @@
+//! What was moved, and a crash: places that are used again, checkpoints that are not there, and
+//! checkpoints that have to find room on a volume that has little.
+
+use helium_sim::{DiskId, Machine, seed, sim_options};
+use heliumdb::{Datastore, DatastoreOptions, Volume};
+use rand::{Rng, seq::IndexedRandom};
+
+use crate::common::{MIB, after_kill, after_power_loss, destroy_checkpoint, open_one, store};
+
+fn key(number: u64) -> Vec<u8> {
+    format!("item {number:08}").into_bytes()
+}
+
+/// Steps until nothing is left to do.
+fn settle(volume: &Volume) {
+    for _ in 0..20_000 {
+        if !volume.background_step().unwrap() {
+            return;
+        }
+    }
+    panic!("the background work has no end");
+}
+
+/// Overwrites a thousand items, `rounds` times.
+fn filler(store: &Datastore, rounds: u64) {
+    for number in 0..rounds * 1_000 {
+        store
+            .put(&key(number % 1_000), &[number as u8; 1_000])
+            .unwrap();
+    }
+}
+
+fn without_checkpoint(machine: &Machine) -> Volume {
+    let mut images = after_power_loss(machine, 0).images();
+    assert!(destroy_checkpoint(&mut images[0]), "there is a checkpoint");
+    open_one(&Machine::with_images(0, images)).unwrap()
+}
+
+/// Items behind the newest checkpoint are in the log only: a segment that they were moved away from
+/// stays until a checkpoint has their new places, because replay of the move looks for the old ones.
+#[test]
+fn what_was_moved_from_behind_a_checkpoint_is_there_after_any_crash() {
+    let (machine, volume, store) = store();
+    volume.checkpoint_now().unwrap();
+    for number in 0..5_000 {
+        store.put(&key(number), &[1; 1_000]).unwrap();
+    }
+    for number in (0..5_000).filter(|number| number % 10 != 0) {
+        store.put(&key(number), &[2; 1_000]).unwrap();
+    }
+    volume.flush().unwrap();
+    machine.record(&[]);
+    volume.clean_now().unwrap();
+    assert!(volume.stats().cleaner_bytes > 0);
+    settle(&volume);
+    volume.flush().unwrap();
+    let records = machine.records();
+    let mut rng = seed::rng(1);
+    for _ in 0..60 {
+        let record = records.choose(&mut rng).unwrap();
+        let crashed = Machine::with_images(0, record.crash(&mut rng));
+        let volume = open_one(&crashed).unwrap();
+        let store = volume.datastore(b"store").unwrap();
+        for number in 0..5_000 {
+            let value = store.get(&key(number)).unwrap();
+            let wanted = if number % 10 == 0 { 1 } else { 2 };
+            assert!(value == Some(vec![wanted; 1_000]), "item {number}");
+        }
+    }
+}
+
+/// A copy that was moved stands in a young segment with an old number. What removed it since is
+/// needed as long as the copy is there, though no item with an old number is anywhere else.
+#[test]
+fn a_removal_stays_as_long_as_a_moved_copy_of_what_it_removed() {
+    let (machine, volume, store) = store();
+    store.put(b"removed", b"x").unwrap();
+    for number in 0..2_000u32 {
+        store
+            .put(format!("stays {number}").as_bytes(), &[1; 1_000])
+            .unwrap();
+    }
+    // Everything old moves, with what is to be removed, and its segments are freed.
+    for _ in 0..4 {
+        filler(&store, 6);
+        volume.clean_now().unwrap();
+        volume.checkpoint_now().unwrap();
+        settle(&volume);
+    }
+    let moved = volume.stats().cleaner_bytes;
+    assert!(moved > 0);
+    store.delete(b"removed").unwrap();
+    // What is beside the tombstone dies.
+    for _ in 0..6 {
+        filler(&store, 6);
+        volume.checkpoint_now().unwrap();
+        settle(&volume);
+    }
+    volume.flush().unwrap();
+    drop(volume);
+    let volume = without_checkpoint(&machine);
+    let store = volume.datastore(b"store").unwrap();
+    assert_eq!(store.get(b"removed").unwrap(), None);
+    assert_eq!(store.iter().count(), 3_000);
+}
+
+/// A long value moves with all its pieces, some compressed and some not.
+#[test]
+fn compressed_long_values_are_the_same_after_they_moved() {
+    let machine = Machine::new(1, &[128 * MIB]);
+    let volume = open_one(&machine).unwrap();
+    let mut options = DatastoreOptions::default();
+    options.compress = true;
+    let long = volume
+        .create_datastore_with(b"long", b"", &options)
+        .unwrap();
+    let plain = volume.create_datastore(b"store", b"").unwrap();
+    let mut rng = seed::rng(3);
+    let values: Vec<Vec<u8>> = (0..12usize)
+        .map(|number| {
+            let mut value = vec![number as u8; 500_000 + number * 40_000];
+            rng.fill(&mut value[200_000..400_000]);
+            value
+        })
+        .collect();
+    for (number, value) in values.iter().enumerate() {
+        long.put(&key(number as u64), value).unwrap();
+        filler(&plain, 2);
+    }
+    for _ in 0..3 {
+        volume.clean_now().unwrap();
+        settle(&volume);
+        filler(&plain, 2);
+    }
+    let stats = volume.stats();
+    assert!(stats.cleaner_bytes > 2_000_000, "{stats:?}");
+    volume.flush().unwrap();
+    let check = |volume: &Volume| {
+        let long = volume.datastore(b"long").unwrap();
+        for (number, value) in values.iter().enumerate() {
+            assert!(long.get(&key(number as u64)).unwrap().as_ref() == Some(value));
+        }
+        assert_eq!(long.verify(&mut |_| {}).unwrap().items, 12);
+    };
+    check(&volume);
+    check(&open_one(&after_kill(&machine, 0)).unwrap());
+    drop((long, plain));
+    check(&without_checkpoint(&machine));
+}
+
+/// A volume with a checkpoint whenever so many bytes were written.
+fn checkpointing(megabytes: u64, every: u64) -> (Machine, Volume, Datastore) {
+    let machine = Machine::new(1, &[megabytes * MIB]);
+    let mut options = sim_options();
+    options.checkpoint_log_bytes = Some(every);
+    let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
+    let store = volume.create_datastore(b"store", b"").unwrap();
+    (machine, volume, store)
+}
+
+/// Small items, so that checkpoints are large beside them, and cleaning that has no room to waste.
+#[test]
+fn checkpoints_and_cleaning_leave_each_other_room_for_ever() {
+    let (machine, volume, store) = checkpointing(128, 16 * MIB);
+    let items = 128 * MIB * 7 / 10 / 264;
+    let rounds = seed::count("HELIUM_OVERWRITES", 2);
+    let mut rng = seed::rng(11);
+    let mut newest = vec![0u64; items as usize];
+    for put in 0..items * (1 + rounds) {
+        let number = if put < items {
+            put
+        } else {
+            rng.random_range(0..items)
+        };
+        let mut value = [number as u8; 200];
+        value[..8].copy_from_slice(&put.to_le_bytes());
+        let done = store.put(&key(number), &value);
+        done.unwrap_or_else(|why| panic!("put {put}: {why}; {:?}", volume.stats()));
+        newest[number as usize] = put;
+        if put % 256 == 0 {
+            volume.background_step().unwrap();
+        }
+    }
+    let stats = volume.stats();
+    assert!(stats.cleaner_bytes > 0, "{stats:?}");
+    eprintln!("{stats:?}");
+    volume.flush().unwrap();
+    drop(volume);
+    let volume = open_one(&after_power_loss(&machine, 0)).unwrap();
+    let found = volume.datastore(b"store").unwrap();
+    for (number, put) in newest.iter().enumerate() {
+        let value = found.get(&key(number as u64)).unwrap().unwrap();
+        assert_eq!(value[..8], put.to_le_bytes(), "item {number}");
+    }
+    let replayed = volume.stats().recovered_items;
+    assert!(replayed < items, "{replayed} items were replayed");
+}
+
+/// Writers are refused before they take what a checkpoint of now needs; deletes after that go on.
+#[test]
+fn a_full_volume_takes_checkpoints() {
+    let (machine, volume, store) = checkpointing(64, 4 * MIB);
+    let mut items = 0;
+    while store.put(&key(items), &[items as u8; 60]).is_ok() {
+        items += 1;
+        if items % 256 == 0 {
+            volume.background_step().unwrap();
+        }
+    }
+    settle(&volume);
+    for number in 0..3_000 {
+        store.delete(&key(number)).unwrap();
+        if number % 50 == 0 {
+            volume.checkpoint_now().unwrap();
+            settle(&volume);
+        }
+    }
+    volume.flush().unwrap();
+    let again = open_one(&after_power_loss(&machine, 0)).unwrap();
+    let found = again.datastore(b"store").unwrap();
+    assert_eq!(found.iter().count() as u64, items - 3_000);
+    let replayed = again.stats().recovered_items;
+    assert!(
+        replayed < items / 2,
+        "{replayed} of {items} items were replayed"
+    );
+}
