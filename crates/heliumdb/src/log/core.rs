@@ -51,6 +51,9 @@ pub(crate) struct Core {
     /// Room left in the segment being filled. Changes under the appender's lock only.
     pub(super) rest: AtomicU64,
     pub(super) superblock: Mutex<Superblock>,
+    /// Held while a change to the superblock is made durable; the superblock's own lock is not, so
+    /// that nobody who looks at it waits for a sync.
+    changing_superblock: Mutex<()>,
     /// Held while files are made longer, so that no segment is counted twice.
     growing: Mutex<()>,
     pub(super) appender: Mutex<Appender>,
@@ -129,6 +132,7 @@ impl Core {
             space: Arc::default(),
             rest: AtomicU64::new(0),
             superblock: Mutex::new(superblock),
+            changing_superblock: Mutex::default(),
             growing: Mutex::default(),
             appender: Mutex::new(Appender::new(1)),
             flush: Mutex::default(),
@@ -312,8 +316,8 @@ impl Core {
 
     /// Makes a change to the superblock durable on every device.
     pub(super) fn update_superblock(&self, change: impl FnOnce(&mut Superblock)) -> Result<()> {
-        let mut current = self.superblock.lock();
-        let mut next = current.clone();
+        let _one = self.changing_superblock.lock();
+        let mut next = self.superblock.lock().clone();
         change(&mut next);
         next.generation += 1;
         for (i, device) in self.devices.iter().enumerate() {
@@ -329,7 +333,7 @@ impl Core {
             )?;
         }
         self.sync_all()?;
-        *current = next;
+        *self.superblock.lock() = next;
         Ok(())
     }
 
