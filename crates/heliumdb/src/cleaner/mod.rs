@@ -25,7 +25,7 @@ use parking_lot::Mutex;
 
 use crate::{
     error::{ErrorKind, Result},
-    log::Candidate,
+    log::{Candidate, Core},
     volume::{Shared, tree::Tree},
 };
 use gather::Gathered;
@@ -35,11 +35,22 @@ pub(crate) use policy::Need;
 const ROUND_BYTES: u64 = 32 << 20;
 /// Segments of a round, at most.
 const ROUND_SEGMENTS: usize = 16;
+/// So many checkpoints are asked for without any progress.
+const LAST_RESORTS: u32 = 3;
 
 /// The cleaner of one volume.
 #[derive(Default)]
 pub(crate) struct Cleaner {
     round: Mutex<Progress>,
+    asked: Mutex<Asked>,
+}
+
+/// Checkpoints that were asked for because nothing else made room.
+#[derive(Default)]
+struct Asked {
+    /// How many since little but checkpoints was written.
+    times: u32,
+    appended_bytes: u64,
 }
 
 /// What a cleaner is about.
@@ -68,6 +79,21 @@ impl Cleaner {
     fn rested(&self) -> Duration {
         let ended = self.round.lock().ended;
         ended.map_or(Duration::MAX, |ended| ended.elapsed())
+    }
+
+    /// Whether to ask for a checkpoint once more as a last resort. Each leaves a little that is dead,
+    /// its own manifest at least; without an end, a full volume would write nothing else for ever.
+    fn may_ask(&self, log: &Core) -> bool {
+        let mut asked = self.asked.lock();
+        let appended_bytes = log.appended_bytes();
+        if appended_bytes - asked.appended_bytes >= log.room().segment_bytes / 2 {
+            *asked = Asked {
+                times: 0,
+                appended_bytes,
+            };
+        }
+        asked.times += 1;
+        asked.times <= LAST_RESORTS
     }
 }
 

@@ -44,7 +44,8 @@ impl Shared {
         // A checkpoint costs the pages that were changed, at worst all.
         let worth = (2 * self.checkpoint_bytes()).max(WAITING_SEGMENTS * room);
         let is_wanted = need == Need::Short || need == Need::Tombstones;
-        if waiting > 0 && (waiting * room >= worth || (is_wanted && !cleaned)) {
+        let is_last_resort = || is_wanted && !cleaned && self.cleaner.may_ask(&self.log);
+        if waiting > 0 && (waiting * room >= worth || is_last_resort()) {
             self.request_checkpoint();
         }
         if cleaned && !is_wanted && self.options.background_thread {

@@ -151,6 +151,11 @@ impl Core {
         }
     }
 
+    /// Bytes of items appended so far, but for those of checkpoints.
+    pub(crate) fn appended_bytes(&self) -> u64 {
+        self.written.user.load(Relaxed) + self.written.moved.load(Relaxed)
+    }
+
     /// Segments that will be free as soon as readers of them are gone.
     pub(crate) fn leaving(&self) -> u64 {
         self.leaving.load(Acquire)
