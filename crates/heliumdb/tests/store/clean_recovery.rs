@@ -75,9 +75,12 @@ fn what_was_moved_from_behind_a_checkpoint_is_there_after_any_crash() {
 fn a_removal_stays_as_long_as_a_moved_copy_of_what_it_removed() {
     let (machine, volume, store) = store();
     store.put(b"removed", b"x").unwrap();
+    // Half of each segment dies, so that none is too full to be cleaned.
     for number in 0..2_000u32 {
+        let stays = format!("stays {number}");
+        store.put(stays.as_bytes(), &[1; 1_000]).unwrap();
         store
-            .put(format!("stays {number}").as_bytes(), &[1; 1_000])
+            .put(&key(u64::from(number) % 1_000), &[0; 1_000])
             .unwrap();
     }
     // Everything old moves, with what is to be removed, and its segments are freed.

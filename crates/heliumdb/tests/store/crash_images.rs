@@ -101,7 +101,11 @@ fn generations(
         }
         let last = records.choose(&mut rng).expect("some were made");
         machine = Machine::with_images(seed, last.crash(&mut rng));
-        driver = match Driver::open(&machine, options.clone(), seed * GENERATIONS + generation) {
+        driver = match Driver::open(
+            &machine,
+            options.clone(),
+            seed.wrapping_mul(GENERATIONS) + generation,
+        ) {
             Ok(driver) => driver,
             Err(why) => panic!("after a power loss: {why}"),
         };
