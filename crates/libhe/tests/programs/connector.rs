@@ -49,6 +49,7 @@ fn the_original_connector_runs_on_the_library() {
         let session = connection.session().unwrap();
         fill(&session);
         look(&session);
+        drop(session);
         connection.close().unwrap();
     }
     // What its own recovery makes of what it left behind.
@@ -56,6 +57,7 @@ fn the_original_connector_runs_on_the_library() {
         let connection = arena.open();
         let session = connection.session().unwrap();
         look(&session);
+        drop(session);
         connection.close().unwrap();
     }
     go_on(&arena);
@@ -86,7 +88,7 @@ fn fill(session: &Session<'_>) {
     rows.set_key_str("key0002").unwrap();
     rows.remove().unwrap();
     put(&rows, "key9999", "committed");
-    session.commit("").unwrap();
+    session.commit().unwrap();
     // And what never was.
     session.begin("").unwrap();
     put(&rows, "key0003", "rolled back");
@@ -164,7 +166,7 @@ fn go_on(arena: &Arena) {
     for expected in 1..=10 {
         appending.set_value_str("appended").unwrap();
         appending.insert().unwrap();
-        assert_eq!(appending.recno().unwrap(), expected);
+        assert_eq!(appending.key_recno().unwrap(), expected);
     }
     drop(appending);
     drop(session);
