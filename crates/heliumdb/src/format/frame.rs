@@ -6,7 +6,11 @@
 use super::{
     FORMAT_VERSION, Look, Salt, get_id, get_u16, get_u32, get_u64, hash_seeded, is_zero, put,
 };
-use crate::{VolumeId, limits::VOLUMES_PER_TRANSACTION_MAX, log::GlobalTxn};
+use crate::{
+    VolumeId,
+    limits::{ITEM_ALIGN, MOVES_PER_BATCH_MAX, SPILL_SKIPS_MAX, VOLUMES_PER_TRANSACTION_MAX},
+    log::GlobalTxn,
+};
 use xxhash_rust::xxh3::xxh3_64;
 
 pub(crate) const HEADER_BYTES: usize = 80;
@@ -25,6 +29,9 @@ pub(crate) enum Kind {
     Cancel = 3,
     Resolve = 4,
     Seal = 5,
+    Move = 6,
+    Spill = 7,
+    CommitSpilled = 8,
 }
 
 impl Kind {
@@ -35,6 +42,9 @@ impl Kind {
             Self::Cancel,
             Self::Resolve,
             Self::Seal,
+            Self::Move,
+            Self::Spill,
+            Self::CommitSpilled,
         ]
         .into_iter()
         .find(|k| *k as u8 == kind)
@@ -157,6 +167,41 @@ fn decode_global(payload: &[u8]) -> GlobalTxn {
     }
 }
 
+/// Bytes that stand before the items of a Move frame that has `items` of them.
+pub(crate) fn move_prefix_bytes(items: usize) -> usize {
+    (16 + 8 * items).next_multiple_of(ITEM_ALIGN)
+}
+
+/// What stands before moved items: a number below that of anything that may yet supersede one of
+/// them, and the units of address space at which each was found.
+pub(crate) fn encode_move(placed: u64, units: impl ExactSizeIterator<Item = u64>) -> Vec<u8> {
+    let bytes = move_prefix_bytes(units.len());
+    let mut out = Vec::with_capacity(bytes);
+    out.extend_from_slice(&placed.to_le_bytes());
+    out.extend_from_slice(&(units.len() as u64).to_le_bytes());
+    for unit in units {
+        out.extend_from_slice(&unit.to_le_bytes());
+    }
+    out.resize(bytes, 0);
+    out
+}
+
+/// Decodes what stands before moved items: with its length.
+pub(crate) fn decode_move(payload: &[u8]) -> Option<(u64, Vec<u64>, usize)> {
+    let n = get_u64(payload, 8);
+    if payload.len() < 16 || n > MOVES_PER_BATCH_MAX as u64 {
+        return None;
+    }
+    let len = move_prefix_bytes(n as usize);
+    if payload.len() < len || !is_zero(&payload[16 + 8 * n as usize..len]) {
+        return None;
+    }
+    let units = (0..n as usize).map(|i| get_u64(payload, 16 + 8 * i));
+    let units: Vec<u64> = units.collect();
+    let sound = units.iter().all(|unit| *unit < 1 << 40);
+    sound.then(|| (get_u64(payload, 0), units, len))
+}
+
 /// The payload of a Resolve frame.
 pub(crate) fn encode_resolve(global: GlobalTxn, committed: bool) -> [u8; 32] {
     let mut out = [0; 32];
@@ -170,4 +215,36 @@ pub(crate) fn encode_resolve(global: GlobalTxn, committed: bool) -> [u8; 32] {
 pub(crate) fn decode_resolve(payload: &[u8]) -> Option<(GlobalTxn, bool)> {
     let sound = payload.len() == 32 && payload[24] <= 1 && is_zero(&payload[25..]);
     sound.then(|| (decode_global(payload), payload[24] == 1))
+}
+
+/// What stands before spilled items, and before those of the commit that names them: the id, and
+/// the stretches of sequence numbers (from, below) that do not count.
+pub(crate) fn encode_spill(id: u64, skipped: &[(u64, u64)]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(16 + 16 * skipped.len());
+    out.extend_from_slice(&id.to_le_bytes());
+    out.extend_from_slice(&(skipped.len() as u64).to_le_bytes());
+    for (from, below) in skipped {
+        out.extend_from_slice(&from.to_le_bytes());
+        out.extend_from_slice(&below.to_le_bytes());
+    }
+    out
+}
+
+/// An id, stretches of sequence numbers, and the length of both.
+pub(crate) type SpillPrefix = (u64, Vec<(u64, u64)>, usize);
+
+/// Decodes what stands before spilled items.
+pub(crate) fn decode_spill(payload: &[u8]) -> Option<SpillPrefix> {
+    let n = get_u64(payload, 8);
+    if payload.len() < 16 || n > SPILL_SKIPS_MAX as u64 {
+        return None;
+    }
+    let len = 16 + 16 * n as usize;
+    if payload.len() < len {
+        return None;
+    }
+    let skipped = (1..=n as usize)
+        .map(|i| (get_u64(payload, 16 * i), get_u64(payload, 16 * i + 8)))
+        .collect();
+    Some((get_u64(payload, 0), skipped, len))
 }

@@ -2,10 +2,15 @@
 
 use std::cell::RefCell;
 
-use super::{Durability, Phase, Transaction, part::Part, several};
+use super::{
+    Durability, Phase, Transaction,
+    part::{Manners, Part},
+    several,
+};
 use crate::{
     error::{Error, ErrorKind, Result},
     log::{Appended, Batch, BatchKind},
+    version::TxnId,
 };
 
 /// A buffer that grew past this is not kept for the next commit.
@@ -25,18 +30,36 @@ impl Transaction {
         self.check_active()?;
         for part in &self.parts {
             part.volume.check_writable()?;
-            part.check_overruled()?;
+            // A batch does not look, so whoever wrote above it did so later.
+            if self.manners != Manners::Blind {
+                part.check_overruled()?;
+            }
         }
-        match &mut self.parts[..] {
-            [] => {}
-            [part] => commit_part(part, durability)?,
-            parts => several::commit(self.id, parts)?,
+        self.parts.iter_mut().for_each(Part::drop_shadowed);
+        self.parts.iter_mut().for_each(Part::enter_gate);
+        let logged = match &mut self.parts[..] {
+            [] => Ok(()),
+            [part] => commit_part(part, durability),
+            parts => several::commit(self.id, parts),
+        };
+        if logged.is_ok() {
+            self.phase = Phase::Committed;
+            self.parts.iter_mut().for_each(Part::publish);
         }
-        self.phase = Phase::Committed;
-        for part in &mut self.parts {
-            part.publish(self.id);
+        self.parts.iter_mut().for_each(Part::leave_gate);
+        if logged.is_ok() && self.manners == Manners::External {
+            self.parts
+                .iter()
+                .for_each(|part| part.queue_founded(self.id));
         }
-        Ok(())
+        logged
+    }
+
+    /// The committed transaction's id is over, and everyone sees what was committed below `oldest`.
+    pub(super) fn settle(&self, oldest: TxnId) {
+        for part in &self.parts {
+            part.settle_founded(self.id, oldest);
+        }
     }
 
     /// Takes back a commit that no one has seen yet: durable when it returns. Legal until
@@ -47,19 +70,21 @@ impl Transaction {
             return Ok(());
         }
         self.phase = Phase::Aborted;
+        self.parts.iter_mut().for_each(Part::enter_gate);
         let cancelled = match &mut self.parts[..] {
             [] => Ok(()),
             [part] => cancel_part(part),
             parts => several::cancel(self.id, parts),
         };
         self.undo();
+        self.parts.iter_mut().for_each(Part::leave_gate);
         cancelled
     }
 }
 
 /// One frame, one sync: the whole commit on a single volume.
 fn commit_part(part: &mut Part, durability: Durability) -> Result<()> {
-    let Some(appended) = append(part, BatchKind::Commit, |_| {})? else {
+    let Some(appended) = append(part, part.spill.commit_kind(), |_| {})? else {
         return Ok(());
     };
     // CRASH: the batch is buffered; until the sync returns it is wholly there after recovery
@@ -91,7 +116,7 @@ pub(super) fn append(
         };
         part.encode(batch);
         more(batch);
-        if batch.len() == 0 {
+        if batch.len() == 0 && !matches!(batch.kind(), BatchKind::CommitSpilled { .. }) {
             return Ok(None);
         }
         let appended = part.append(batch);

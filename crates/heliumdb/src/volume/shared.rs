@@ -1,40 +1,68 @@
 //! An open volume: what all handles share.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
+    },
 };
 
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
-use super::{VolumeId, VolumeOptions, catalog::Catalog, registry::Registration, tree::Tree};
+use super::{
+    VolumeId, VolumeOptions, catalog::Catalog, gate::Gate, maintenance::Maintenance,
+    registry::Registration, tree::Tree,
+};
 use crate::{
+    cleaner::Cleaner,
     error::{Error, ErrorKind, Result},
     log::Log,
-    transaction::several::Owed,
-    version::{Horizon, TxnId, settle::Unsettled},
+    transaction::{native::Manager, several::Owed},
+    version::{Horizon, Readers, TxnId, settle::Unsettled},
 };
 
 /// Tree ids below this are the store's own.
-pub(super) const USER_IDS_START: u32 = 16;
+pub(crate) const INTERNAL_TREES_END: u32 = 16;
 /// Tree of the catalog: datastore id (big-endian) -> descriptor.
 pub(super) const CATALOG_TREE: u32 = 0;
 /// Tree of decisions about transactions over several volumes: number (big-endian) -> participants.
 pub(super) const DECISIONS_TREE: u32 = 1;
 
+/// Who gives the ids of the transactions that write to a volume, and knows their snapshots.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Keeper {
+    /// The store itself.
+    Native = 1,
+    /// Somebody else, through [`crate::Transaction`].
+    External = 2,
+}
+
 pub(crate) struct Shared {
     pub(super) url: String,
     pub(crate) log: Arc<Log>,
-    pub(super) options: VolumeOptions,
+    pub(crate) options: VolumeOptions,
     pub(super) catalog: Catalog,
     pub(crate) decisions: Arc<Tree>,
     pub(crate) unsettled: Unsettled,
+    /// The volume's own transactions, unless somebody else keeps them.
+    pub(crate) native: Arc<Manager>,
+    /// A [`Keeper`], or zero while nobody has asked.
+    keeper: AtomicU8,
+    /// Held while a batch links its versions, so that no two of them mix.
+    pub(crate) batching: Mutex<()>,
     pub(super) owed: Mutex<Vec<Owed>>,
+    pub(crate) cleaner: Cleaner,
+    /// Held while items of the store's own trees get their numbers, until the index has them.
+    pub(crate) internal: Mutex<()>,
     /// Written by every write: not on a line that readers look at.
     next_sequence: CachePadded<AtomicU64>,
     /// Transactions that have versions here which are not resolved.
     writers: CachePadded<AtomicUsize>,
+    pub(crate) gate: Gate,
+    pub(crate) maintenance: Maintenance,
     closed: AtomicBool,
     pub(super) recovered_items: u64,
     pub(super) registration: Mutex<Option<Registration>>,
@@ -62,9 +90,16 @@ impl Shared {
             options,
             catalog: recovered.catalog,
             decisions: recovered.decisions,
+            native: Manager::new(),
+            keeper: AtomicU8::new(0),
+            batching: Mutex::new(()),
             owed: Mutex::new(Vec::new()),
+            cleaner: Cleaner::default(),
+            internal: Mutex::default(),
             next_sequence: AtomicU64::new(recovered.next_sequence).into(),
             writers: CachePadded::default(),
+            gate: Gate::default(),
+            maintenance: Maintenance::default(),
             closed: AtomicBool::new(false),
             recovered_items: recovered.items,
             registration: Mutex::new(None),
@@ -81,8 +116,16 @@ impl Shared {
     }
 
     /// The sequence number that is given next.
-    pub(super) fn sequence(&self) -> u64 {
+    pub(crate) fn sequence(&self) -> u64 {
         self.next_sequence.load(Ordering::SeqCst)
+    }
+
+    /// All trees that items of the log may belong to, but for checkpoints.
+    pub(crate) fn trees(&self) -> HashMap<u32, Arc<Tree>> {
+        let own = [self.catalog.tree(), &self.decisions];
+        let mut trees: HashMap<_, _> = own.map(|tree| (tree.id, tree.clone())).into();
+        trees.extend(self.catalog.trees().map(|tree| (tree.id, tree)));
+        trees
     }
 
     pub(crate) fn check_open(&self) -> Result<()> {
@@ -114,10 +157,69 @@ impl Shared {
         }
     }
 
+    /// Claims the volume for one keeper of transactions: ids of two would be taken for each other's.
+    pub(crate) fn claim(&self, keeper: Keeper) -> Result<()> {
+        let (free, mine) = (0, keeper as u8);
+        let claimed = self
+            .keeper
+            .compare_exchange(free, mine, Ordering::AcqRel, Ordering::Acquire);
+        match claimed {
+            Ok(_) if keeper == Keeper::Native => self.unsettled.set_keeper(&self.native),
+            Err(holder) if holder != mine => {
+                let (holder, other) = match keeper {
+                    Keeper::Native => ("the program that embeds it", "the volume itself"),
+                    Keeper::External => ("the volume itself", "the program that embeds it"),
+                };
+                return Err(Error::new(
+                    ErrorKind::InvalidArgument,
+                    format!(
+                        "transactions of the volume {} are kept by {holder} since it was opened; they cannot be kept by \
+                         {other} at the same time",
+                        self.url
+                    ),
+                ));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_native(&self) -> bool {
+        self.keeper.load(Ordering::Acquire) == Keeper::Native as u8
+    }
+
     pub(super) fn settle(&self, horizon: &dyn Horizon) -> usize {
-        let oldest = horizon.oldest();
-        self.step_owed(oldest);
-        let settled = self.unsettled.settle(oldest, &self.log);
+        // Of its own transactions the volume knows better than anybody.
+        let readers = if self.is_native() {
+            self.native.readers()
+        } else {
+            Readers {
+                oldest: horizon.oldest(),
+                snapshots: horizon.snapshots(),
+            }
+        };
+        self.settle_for(&readers, usize::MAX)
+    }
+
+    /// Settles what the volume's own transactions left; true if something was done. For
+    /// background work.
+    pub(crate) fn settle_native(&self) -> bool {
+        if !self.is_native() {
+            return false;
+        }
+        self.settle_for(&self.native.readers(), usize::MAX) > 0
+    }
+
+    /// Settles a little, after a commit that left chains behind; later ones then leave none.
+    pub(crate) fn settle_some(&self, oldest: TxnId) {
+        if self.unsettled.is_due(oldest) {
+            self.settle_for(&self.native.readers(), 1);
+        }
+    }
+
+    fn settle_for(&self, readers: &Readers, most: usize) -> usize {
+        self.step_owed(readers.oldest);
+        let settled = self.unsettled.settle(readers, most, &self.log);
         self.report_pending();
         settled
     }
@@ -166,6 +268,7 @@ impl Shared {
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
+        self.maintenance.stop();
         let resolved = if self.options.read_only || self.log.poisoned().is_some() {
             Ok(())
         } else {
