@@ -92,11 +92,9 @@ impl DatastoreHandle {
     /// Removes the item and shows the value that it had to `show`.
     pub fn delete_lookup(&self, key: &[u8], show: impl FnOnce(&[u8])) -> Result<()> {
         self.check_writable()?;
-        with_buffers(|_, value| {
-            found(self.store.take(key, value).map_err(while_writing)?)?;
-            show(value);
-            Ok(())
-        })
+        let taken = self.store.take(key).map_err(while_writing)?;
+        show(&taken.ok_or(Code::ITEM_NOT_FOUND)?);
+        Ok(())
     }
 
     /// Shows the neighbour of `key` (the first or last item for an empty one) to `show`, whose

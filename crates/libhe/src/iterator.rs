@@ -12,7 +12,7 @@ use crate::{
     datastore::{Direction, while_reading},
     handle::Number,
     limits::KEY_BYTES_MAX,
-    store::{Item, Position, Snapshot},
+    store::{self, Item, Position, Snapshot},
     volumes::OpenVolume,
 };
 
@@ -150,20 +150,34 @@ impl Source {
         }
     }
 
-    /// Shows all items in order until `show` says stop; `Ok(false)` if it did.
-    pub fn each(&self, show: &mut dyn FnMut(&Item) -> bool) -> Result<bool> {
-        let mut from = Vec::new();
-        let mut left_out = false;
-        while let Some(item) = self.nearest(Position::After(&from))? {
-            if item.0.len() > KEY_BYTES_MAX {
-                left_out = true;
-            } else if !show(&item) {
-                return Ok(false);
-            }
-            from = item.0;
+    /// Shows all items in order until `show` says stop; `Ok(false)` if it did. Those that no
+    /// caller could take are left out, which is told at the end.
+    pub fn each(self, show: &mut dyn FnMut(&Item) -> bool) -> Result<bool> {
+        match self {
+            Self::Datastore(snapshot) => each(snapshot.items(), show),
+            Self::Queue(items) => each(items.into_iter().map(Ok), show),
         }
-        if left_out { Err(Code::UNSUPPORTED) } else { Ok(true) }
     }
+}
+
+fn each(
+    items: impl Iterator<Item = store::Result<Item>>,
+    show: &mut dyn FnMut(&Item) -> bool,
+) -> Result<bool> {
+    let mut left_out = false;
+    for item in items {
+        let item = item.map_err(while_reading)?;
+        match item.0.len() {
+            0 => {}
+            1..=KEY_BYTES_MAX => {
+                if !show(&item) {
+                    return Ok(false);
+                }
+            }
+            _ => left_out = true,
+        }
+    }
+    if left_out { Err(Code::UNSUPPORTED) } else { Ok(true) }
 }
 
 fn nearest_of<'a>(items: &'a [Item], position: Position<'_>) -> Option<&'a Item> {

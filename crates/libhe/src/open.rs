@@ -48,7 +48,6 @@ pub fn open(url: &[u8], name: &[u8], flags: Flags, env: &Env) -> Result<Number> 
             continue;
         }
         let datastore = sit_down(&volume, &mut users, found, name, flags)?;
-        volume.store.heed(env);
         drop(users);
         return handle::insert(Object::Datastore(datastore));
     }
@@ -140,7 +139,7 @@ fn sit_down(
             made.map_err(while_writing)?
         }
         Some(datastore) if flags.has(Flags::TRUNCATE) => {
-            let truncated = volume.store.truncate_as(&datastore, name, properties);
+            let truncated = volume.store.truncate_as(&datastore, properties);
             truncated.map_err(while_writing)?
         }
         Some(datastore) => datastore,

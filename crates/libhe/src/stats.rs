@@ -28,6 +28,8 @@ pub fn figures(datastore: &DatastoreHandle) -> Result<Figures> {
         valid_items: datastore.store.len(),
         utilized: stats.live_bytes,
         capacity: stats.capacity_bytes,
+        device_writes: stats.written_bytes,
+        clean_bytes: stats.cleaner_bytes,
         ..Figures::default()
     })
 }

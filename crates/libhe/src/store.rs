@@ -3,24 +3,15 @@
 //! Invariant: what happens here happens wholly or not at all, and no latch of the store is
 //! held while a caller's function runs.
 
-use std::{
-    collections::BTreeSet,
-    path::PathBuf,
-    sync::atomic::{AtomicU64, Ordering},
-    thread,
-};
+use std::{path::PathBuf, thread};
 
-use heliumdb::{
-    Change, DatastoreId, Durability, Horizon, Isolation, Transaction, TxnId, View,
-    VolumeOptions,
-};
 pub use heliumdb::{Error, ErrorKind, Item, Mode, Position, Result, Stats};
-use parking_lot::Mutex;
+use heliumdb::{DatastoreId, Readable, Txn, TxnOptions, VolumeOptions};
 
 use crate::env::Env;
 
 /// How often a change that others get in the way of is tried again.
-const ATTEMPTS_MAX: usize = 100_000;
+const ATTEMPTS_MAX: usize = 10_000;
 
 /// How a volume is opened.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,6 +29,28 @@ pub struct Opening {
 pub struct Properties {
     pub unordered: bool,
     pub compressed: bool,
+}
+
+/// What a datastore of this library has for attributes before its properties.
+const MARK: &[u8] = b"he.h 1 ";
+
+impl Properties {
+    /// As they are kept with the datastore.
+    fn encode(self) -> Vec<u8> {
+        let flag = |is_set: bool| if is_set { b'1' } else { b'0' };
+        [MARK, &[flag(self.unordered), flag(self.compressed)]].concat()
+    }
+
+    /// Datastores that other interfaces made have none.
+    fn decode(attributes: &[u8]) -> Self {
+        match attributes.strip_prefix(MARK) {
+            Some([unordered, compressed, ..]) => Self {
+                unordered: *unordered == b'1',
+                compressed: *compressed == b'1',
+            },
+            _ => Self::default(),
+        }
+    }
 }
 
 /// The paths that a URL names.
@@ -64,6 +77,7 @@ impl Volume {
         options.read_only = opening.read_only;
         options.exclusive = true;
         options.least_bytes = crate::limits::VOLUME_BYTES_MIN;
+        options.no_trim = opening.no_trim;
         env.apply(&mut options);
         let volume = heliumdb::Volume::open(url, &options)?;
         let read_only = opening.read_only;
@@ -76,22 +90,21 @@ impl Volume {
 
     /// The datastore of that name; `DatastoreNotFound` if there is none.
     pub fn datastore(&self, name: &[u8]) -> Result<Datastore> {
-        self.volume.datastore(name).map(Datastore)
+        Datastore::new(self.volume.datastore(name)?)
     }
 
-    pub fn create_datastore(&self, name: &[u8], _properties: Properties) -> Result<Datastore> {
-        self.volume.create_datastore(name, b"").map(Datastore)
+    pub fn create_datastore(&self, name: &[u8], properties: Properties) -> Result<Datastore> {
+        let store = self.volume.create_datastore(name, &properties.encode())?;
+        Datastore::new(store)
     }
 
     /// Empties a datastore, which then has these properties.
-    pub fn truncate_as(
-        &self,
-        datastore: &Datastore,
-        _name: &[u8],
-        _properties: Properties,
-    ) -> Result<Datastore> {
+    pub fn truncate_as(&self, datastore: &Datastore, properties: Properties) -> Result<Datastore> {
         self.truncate(datastore)?;
-        Ok(datastore.clone())
+        let store = datastore.store.clone();
+        // CRASH: between the two it is empty and has the properties that it had.
+        self.volume.set_attributes(store.id(), &properties.encode())?;
+        Datastore::new(store)
     }
 
     /// Whether nothing can be written to the volume.
@@ -99,11 +112,8 @@ impl Volume {
         self.read_only
     }
 
-    /// Heeds what a handle asks of a volume that is open.
-    pub fn heed(&self, _env: &Env) {}
-
     pub fn truncate(&self, datastore: &Datastore) -> Result<()> {
-        when_settled(|| self.volume.truncate_datastore(datastore.0.id()))
+        when_settled(|| self.volume.truncate_datastore(datastore.store.id()))
     }
 
     pub fn remove(&self, datastore: u32) -> Result<()> {
@@ -133,54 +143,23 @@ impl Volume {
 
     /// Makes changes to datastores of this volume, all or none; durable when it returns.
     pub fn write(&self, changes: &[Queued<'_>]) -> Result<()> {
-        atomically(&self.volume, Durability::Synced, |transaction| {
-            for change in changes {
-                let what = change.value.map_or(Change::Remove, Change::Put);
-                let store = &change.datastore.0;
-                transaction.write(store, &Everything, change.key, what, change.mode)?;
-            }
-            Ok(())
+        when_settled(|| {
+            self.volume.transact_with(TxnOptions::default(), |txn| {
+                changes.iter().try_for_each(|change| change.make(txn))
+            })
         })
     }
 }
 
-fn atomically<R>(
-    volume: &heliumdb::Volume,
-    durability: Durability,
-    mut work: impl FnMut(&mut Transaction) -> Result<R>,
-) -> Result<R> {
-    let mut attempt = 0;
-    loop {
-        let running = Running::begin();
-        let mut transaction = Transaction::new(running.0);
-        let done = work(&mut transaction)
-            .and_then(|answer| transaction.commit(durability).map(|()| answer));
-        drop(transaction);
-        drop(running);
-        volume.settle(&Oldest);
-        attempt += 1;
-        match done {
-            Err(why) if is_passing(&why) && attempt < ATTEMPTS_MAX => thread::yield_now(),
-            done => return done,
-        }
-    }
-}
-
+/// Does `work` again for as long as others are in its way only for a moment.
 fn when_settled(mut work: impl FnMut() -> Result<()>) -> Result<()> {
     for _ in 0..ATTEMPTS_MAX {
         match work() {
-            Err(why) if is_passing(&why) => thread::yield_now(),
+            Err(why) if why.kind().is_retryable() => thread::yield_now(),
             done => return done,
         }
     }
     work()
-}
-
-fn is_passing(why: &Error) -> bool {
-    matches!(
-        why.kind(),
-        ErrorKind::Conflict | ErrorKind::PrepareConflict | ErrorKind::Busy
-    )
 }
 
 /// One change of several that are made together.
@@ -193,75 +172,94 @@ pub struct Queued<'a> {
     pub mode: Mode,
 }
 
+impl Queued<'_> {
+    fn make(&self, txn: &mut Txn) -> Result<()> {
+        let (store, key) = (&self.datastore.store, self.key);
+        match (self.mode, self.value) {
+            (Mode::Any, Some(value)) => txn.put(store, key, value),
+            (Mode::Absent, Some(value)) => txn.insert(store, key, value),
+            (Mode::Present, Some(value)) => txn.replace(store, key, value),
+            (Mode::Present, None) => txn.delete(store, key),
+            (Mode::Any, None) => txn.take(store, key).map(drop),
+            // Inserted and removed again: all there is to do is to see that it can be.
+            (Mode::Absent, None) => {
+                txn.insert(store, key, b"")?;
+                txn.delete(store, key)
+            }
+        }
+    }
+}
+
 /// A named set of items.
 #[derive(Clone)]
-pub struct Datastore(heliumdb::Datastore);
+pub struct Datastore {
+    store: heliumdb::Datastore,
+    properties: Properties,
+}
 
 impl Datastore {
+    fn new(store: heliumdb::Datastore) -> Result<Self> {
+        let properties = Properties::decode(&store.info()?.attributes);
+        Ok(Self { store, properties })
+    }
+
     pub fn id(&self) -> u32 {
-        self.0.id().0
+        self.store.id().0
     }
 
     pub fn name(&self) -> Result<Vec<u8>> {
-        Ok(self.0.info()?.name)
+        Ok(self.store.info()?.name)
     }
 
+    /// How many items it has, exactly.
     pub fn len(&self) -> u64 {
-        self.0.approximate_len()
+        self.store.len()
     }
 
     pub fn properties(&self) -> Properties {
-        Properties::default()
+        self.properties
     }
 
     pub fn get_into(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
-        self.0.get_into(key, value)
+        self.store.get_into(key, value)
     }
 
     pub fn contains(&self, key: &[u8]) -> Result<bool> {
-        self.0.get_into(key, &mut Vec::new())
+        self.store.contains(key)
     }
 
     pub fn put(&self, key: &[u8], value: &[u8], mode: Mode) -> Result<()> {
         match mode {
-            Mode::Any => self.0.put(key, value),
-            Mode::Absent => self.0.insert(key, value),
-            Mode::Present => self.0.replace(key, value),
+            Mode::Any => self.store.put(key, value),
+            Mode::Absent => self.store.insert(key, value),
+            Mode::Present => self.store.replace(key, value),
         }
     }
 
     pub fn delete(&self, key: &[u8]) -> Result<()> {
-        self.0.delete(key)
+        self.store.delete(key)
     }
 
-    /// Removes the item and hands out its value, as one step; false if there is none.
-    pub fn take(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
-        let taken = atomically(&self.0.volume(), Durability::Buffered, |transaction| {
-            transaction.write(&self.0, &Everything, key, Change::Remove, Mode::Present)?;
-            self.0.get_into(key, value)
-        });
-        match taken {
-            Err(why) if why.kind() == ErrorKind::ItemNotFound => Ok(false),
-            taken => taken,
-        }
+    /// Removes the item and hands out its value, as one step.
+    pub fn take(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.store.take(key)
     }
 
-    /// Makes a new value of the old one, as one step; `Ok(false)` if `change` gives none. It may
-    /// be asked several times.
+    /// Makes a new value of the old one, as one step; `Ok(false)` if `change` gives none, and
+    /// nothing has changed then. It may be asked several times.
     pub fn merge(
         &self,
         key: &[u8],
         change: &mut dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>>,
     ) -> Result<bool> {
-        atomically(&self.0.volume(), Durability::Buffered, |transaction| {
-            transaction.write(&self.0, &Everything, key, Change::Reserve, Mode::Any)?;
-            let old = self.0.get(key)?;
-            let Some(new) = change(old.as_deref()) else {
-                return Ok(false);
-            };
-            transaction.write(&self.0, &Everything, key, Change::Put(&new), Mode::Any)?;
-            Ok(true)
-        })
+        let mut refused = false;
+        let merged = self.store.merge(key, |old| {
+            let new = change(old);
+            refused = new.is_none();
+            // What is refused is left as it is.
+            new.or_else(|| old.map(<[u8]>::to_vec))
+        });
+        if refused { Ok(false) } else { merged.map(|_| true) }
     }
 
     /// The item nearest to a position; false if there is none.
@@ -271,7 +269,7 @@ impl Datastore {
         key: &mut Vec<u8>,
         value: &mut Vec<u8>,
     ) -> Result<bool> {
-        match self.0.nearest(position)? {
+        match self.store.nearest(position)? {
             Some((found, its)) => {
                 (*key, *value) = (found, its);
                 Ok(true)
@@ -282,64 +280,27 @@ impl Datastore {
 
     /// All items of this moment.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        Ok(Snapshot(self.clone()))
+        Ok(Snapshot {
+            snapshot: self.store.volume().snapshot()?,
+            store: self.store.clone(),
+        })
     }
 }
 
 /// A datastore as it was at one moment.
-pub struct Snapshot(Datastore);
+pub struct Snapshot {
+    snapshot: heliumdb::Snapshot,
+    store: heliumdb::Datastore,
+}
 
 impl Snapshot {
     /// The item nearest to a position.
     pub fn nearest(&self, position: Position<'_>) -> Result<Option<Item>> {
-        self.0.0.nearest(position)
-    }
-}
-
-/// Every committed version is visible to everybody at once.
-struct Everything;
-
-impl View for Everything {
-    fn own(&self) -> TxnId {
-        0
+        self.snapshot.nearest(&self.store, position)
     }
 
-    fn isolation(&self) -> Isolation {
-        Isolation::Snapshot
-    }
-
-    fn sees(&self, _id: TxnId) -> bool {
-        true
-    }
-}
-
-static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-static RUNNING: Mutex<BTreeSet<TxnId>> = Mutex::new(BTreeSet::new());
-
-/// A transaction that is under way.
-struct Running(TxnId);
-
-impl Running {
-    fn begin() -> Self {
-        let mut running = RUNNING.lock();
-        let id = NEXT_ID.fetch_add(1, Ordering::SeqCst);
-        running.insert(id);
-        Self(id)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        RUNNING.lock().remove(&self.0);
-    }
-}
-
-struct Oldest;
-
-impl Horizon for Oldest {
-    fn oldest(&self) -> TxnId {
-        let running = RUNNING.lock();
-        let next = NEXT_ID.load(Ordering::SeqCst);
-        running.first().copied().unwrap_or(next)
+    /// All items, in order.
+    pub fn items(&self) -> impl Iterator<Item = Result<Item>> {
+        self.snapshot.iter(&self.store)
     }
 }
