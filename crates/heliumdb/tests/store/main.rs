@@ -9,6 +9,7 @@ mod ahead;
 mod block_device;
 mod catalog;
 mod clean;
+mod clean_figures;
 mod common;
 mod concurrency;
 mod crash_images;
