@@ -14,6 +14,7 @@ pub type Result<T, E = Code> = std::result::Result<T, E>;
 
 macro_rules! codes {
     ($($name:ident = $number:literal),* $(,)?) => {
+        #[expect(dead_code, reason = "some are only for others to return, as a server's client")]
         impl Code {
             $(pub const $name: Self = Self($number);)*
         }

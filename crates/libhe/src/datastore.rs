@@ -202,7 +202,11 @@ pub fn check_value(value: &[u8]) -> Result<()> {
 }
 
 pub fn found(found: bool) -> Result<()> {
-    if found { Ok(()) } else { Err(Code::ITEM_NOT_FOUND) }
+    if found {
+        Ok(())
+    } else {
+        Err(Code::ITEM_NOT_FOUND)
+    }
 }
 
 pub fn while_reading(why: store::Error) -> Code {

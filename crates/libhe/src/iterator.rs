@@ -111,7 +111,9 @@ impl Steps {
         let shown = &mut self.shown;
         shown.key = key;
         shown.value.clear();
-        shown.value.extend_from_slice(value.get(window).unwrap_or_default());
+        shown
+            .value
+            .extend_from_slice(value.get(window).unwrap_or_default());
         *shown.item = ShownItem {
             key: shown.key.as_ptr().expose_provenance(),
             value: if self.window.is_empty() {
@@ -177,7 +179,11 @@ fn each(
             _ => left_out = true,
         }
     }
-    if left_out { Err(Code::UNSUPPORTED) } else { Ok(true) }
+    if left_out {
+        Err(Code::UNSUPPORTED)
+    } else {
+        Ok(true)
+    }
 }
 
 fn nearest_of<'a>(items: &'a [Item], position: Position<'_>) -> Option<&'a Item> {

@@ -67,8 +67,6 @@ fn open_volume(url: &str, flags: Flags, env: &Env) -> Result<store::Volume> {
         create: flags.has(Flags::VOLUME_CREATE),
         truncate: flags.has(Flags::VOLUME_TRUNCATE),
         read_only: false,
-        scan: flags.has(Flags::SCAN),
-        clean: flags.has(Flags::CLEAN),
         no_trim: flags.has(Flags::VOLUME_NOTRIM),
     };
     let opened = match store::Volume::open(url, opening, env) {

@@ -5,13 +5,16 @@
 
 use std::{path::PathBuf, thread};
 
-pub use heliumdb::{Error, ErrorKind, Item, Mode, Position, Result, Stats};
 use heliumdb::{DatastoreId, Readable, Txn, TxnOptions, VolumeOptions};
+pub use heliumdb::{Error, ErrorKind, Item, Mode, Position, Result, Stats};
 
 use crate::env::Env;
 
 /// How often a change that others get in the way of is tried again.
 const ATTEMPTS_MAX: usize = 10_000;
+
+/// Makes a new value of an old one; none leaves all as it is.
+pub type Merge<'a> = dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>> + 'a;
 
 /// How a volume is opened.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,8 +22,6 @@ pub struct Opening {
     pub create: bool,
     pub truncate: bool,
     pub read_only: bool,
-    pub scan: bool,
-    pub clean: bool,
     pub no_trim: bool,
 }
 
@@ -103,7 +104,8 @@ impl Volume {
         self.truncate(datastore)?;
         let store = datastore.store.clone();
         // CRASH: between the two it is empty and has the properties that it had.
-        self.volume.set_attributes(store.id(), &properties.encode())?;
+        self.volume
+            .set_attributes(store.id(), &properties.encode())?;
         Datastore::new(store)
     }
 
@@ -247,11 +249,7 @@ impl Datastore {
 
     /// Makes a new value of the old one, as one step; `Ok(false)` if `change` gives none, and
     /// nothing has changed then. It may be asked several times.
-    pub fn merge(
-        &self,
-        key: &[u8],
-        change: &mut dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>>,
-    ) -> Result<bool> {
+    pub fn merge(&self, key: &[u8], change: &mut Merge<'_>) -> Result<bool> {
         let mut refused = false;
         let merged = self.store.merge(key, |old| {
             let new = change(old);
@@ -259,7 +257,11 @@ impl Datastore {
             // What is refused is left as it is.
             new.or_else(|| old.map(<[u8]>::to_vec))
         });
-        if refused { Ok(false) } else { merged.map(|_| true) }
+        if refused {
+            Ok(false)
+        } else {
+            merged.map(|_| true)
+        }
     }
 
     /// The item nearest to a position; false if there is none.

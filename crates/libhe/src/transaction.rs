@@ -14,7 +14,7 @@ use crate::{
     datastore::{Direction, check_value, while_writing},
     handle::{self, Number},
     limits::TRANSACTION_BYTES_MAX,
-    store::{self, Item, Mode, Queued},
+    store::{self, Item, Merge, Mode, Queued},
     volumes::OpenVolume,
 };
 
@@ -166,11 +166,7 @@ impl TransactionHandle {
     }
 
     /// Makes a new value of the one in the transaction's own content.
-    pub fn merge(
-        &self,
-        key: &[u8],
-        change: &mut dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>>,
-    ) -> Result<bool> {
+    pub fn merge(&self, key: &[u8], change: &mut Merge<'_>) -> Result<bool> {
         self.check_writable()?;
         let mut old = None;
         match self.lookup(key, |value| old = Some(value.to_vec())) {

@@ -57,11 +57,7 @@ fn file_of(path: &str) -> Cow<'_, str> {
 }
 
 /// Before the lock refuses it with a sentence that would point at the wrong culprit.
-fn refuse_named_twice(
-    url: &str,
-    path: &str,
-    seen: &[((u64, u64), Cow<'_, str>)],
-) -> Result<()> {
+fn refuse_named_twice(url: &str, path: &str, seen: &[((u64, u64), Cow<'_, str>)]) -> Result<()> {
     let Ok(stat) = rustix::fs::stat(path) else {
         return Ok(());
     };

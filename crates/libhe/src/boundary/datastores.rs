@@ -5,9 +5,7 @@ use std::ffi::{CString, c_char, c_int, c_void};
 
 use super::{
     guard::{answer, answer_handle, find, number},
-    layouts::{
-        EnumerateFn, HeEnv3, HeEnv22, HeEnv28, HeStats3, HeStats22, HeStats28, HeT, Stats,
-    },
+    layouts::{EnumerateFn, HeEnv3, HeEnv22, HeEnv28, HeStats3, HeStats22, HeStats28, HeT, Stats},
     pointers,
 };
 use crate::{

@@ -116,21 +116,14 @@ pub unsafe extern "C" fn he_exists(he: HeT, item: *const HeItem) -> c_int {
 /// `item` is null, or it may be read and written, its key read, and `len` bytes at its value
 /// written. None of these overlap.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn he_lookup(
-    he: HeT,
-    item: *mut HeItem,
-    offset: usize,
-    len: usize,
-) -> c_int {
+pub unsafe extern "C" fn he_lookup(he: HeT, item: *mut HeItem, offset: usize, len: usize) -> c_int {
     answer(|| {
         let found = find(he)?;
         // SAFETY: as the caller says.
         let (key, buffer) = unsafe { key_and_buffer(item, offset, len) }?;
         match &*found {
             Object::Datastore(datastore) => datastore.lookup(key, |value| buffer.fill(value)),
-            Object::Transaction(transaction) => {
-                transaction.lookup(key, |value| buffer.fill(value))
-            }
+            Object::Transaction(transaction) => transaction.lookup(key, |value| buffer.fill(value)),
             Object::Iterator(_) => Err(Code::ARGUMENTS),
         }
     })
@@ -292,7 +285,10 @@ pub unsafe extern "C" fn he_merge(
         let merged = match &*found {
             Object::Datastore(datastore) => {
                 datastore.check_writable()?;
-                datastore.store.merge(key, &mut change).map_err(while_writing)?
+                datastore
+                    .store
+                    .merge(key, &mut change)
+                    .map_err(while_writing)?
             }
             Object::Transaction(transaction) => transaction.merge(key, &mut change)?,
             Object::Iterator(_) => return Err(Code::ARGUMENTS),

@@ -47,7 +47,11 @@ pub unsafe extern "C" fn he_iterate(
             // SAFETY: as the caller says. Nothing of ours is locked.
             unsafe { function(argument, &item) == 0 }
         })?;
-        if went_on { Ok(()) } else { Err(Code::TERMINATED) }
+        if went_on {
+            Ok(())
+        } else {
+            Err(Code::TERMINATED)
+        }
     })
 }
 

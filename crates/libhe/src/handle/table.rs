@@ -108,7 +108,9 @@ impl Table {
         let entry = found.0.as_ref()?.clone();
         let index = index_of(entry.number);
         let before = self.slot(index)?.compare_and_swap(&entry, None);
-        let was_it = before.as_ref().is_some_and(|there| Arc::ptr_eq(there, &entry));
+        let was_it = before
+            .as_ref()
+            .is_some_and(|there| Arc::ptr_eq(there, &entry));
         drop((before, found));
         if !was_it {
             return None;

@@ -21,7 +21,11 @@ pub fn library(name: &str) -> PathBuf {
     let places = [folder.join(name), folder.join("..").join(name)];
     let age = |path: &PathBuf| path.metadata().and_then(|found| found.modified()).ok();
     let newest = places.into_iter().max_by_key(age).unwrap();
-    assert!(newest.exists(), "{name} is not beside {}", program.display());
+    assert!(
+        newest.exists(),
+        "{name} is not beside {}",
+        program.display()
+    );
     newest.canonicalize().unwrap()
 }
 
@@ -61,7 +65,9 @@ pub fn program(version: &str, name: &str, folder: &Path) -> PathBuf {
 /// Runs a command to its end, which is expected to be a good one; gives what it said.
 #[track_caller]
 pub fn done(command: &mut Command) -> Output {
-    let output = command.output().unwrap_or_else(|why| panic!("{command:?}: {why}"));
+    let output = command
+        .output()
+        .unwrap_or_else(|why| panic!("{command:?}: {why}"));
     assert!(
         output.status.success(),
         "{command:?} ended with {}:\n{}{}",

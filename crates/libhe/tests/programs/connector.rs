@@ -35,7 +35,10 @@ const CHANGES: [(&str, &str); 5] = [
         "wtext->config_parser_open(\n\t    wtext, NULL, v.str, v.len, &config_parser)) != 0)\n\t\tEMSG_ERR(wtext, NULL, ret,\n\t\t    \"WT_EXTENSION_API.config_parser_open: config: %s\"",
         "wtext->config_parser_open_arg(\n\t    wtext, NULL, config, &config_parser)) != 0)\n\t\tEMSG_ERR(wtext, NULL, ret,\n\t\t    \"WT_EXTENSION_API.config_parser_open: config: %s\"",
     ),
-    ("\"session.create\", \"helium:\"", "\"WT_SESSION.create\", \"helium:\""),
+    (
+        "\"session.create\", \"helium:\"",
+        "\"WT_SESSION.create\", \"helium:\"",
+    ),
 ];
 
 #[test]
@@ -97,7 +100,9 @@ fn fill(session: &Session<'_>) {
     rows.remove().unwrap();
     session.rollback().unwrap();
     // Without overwriting, a duplicate and a missing key are told.
-    let strict = session.cursor("helium:dev1/rows", "overwrite=false").unwrap();
+    let strict = session
+        .cursor("helium:dev1/rows", "overwrite=false")
+        .unwrap();
     strict.set_key_str("key0001").unwrap();
     strict.set_value_str("again").unwrap();
     assert_ne!(strict.insert().code(), Code::OK);
@@ -133,7 +138,11 @@ fn look(session: &Session<'_>) {
     }
     expected.reverse();
     assert_eq!(found, expected);
-    for (key, value) in [("key0001", Some("updated")), ("key0002", None), ("key8888", None)] {
+    for (key, value) in [
+        ("key0001", Some("updated")),
+        ("key0002", None),
+        ("key8888", None),
+    ] {
         cursor.set_key_str(key).unwrap();
         let is_there = cursor.search().found().unwrap();
         assert_eq!(is_there, value.is_some(), "{key}");
@@ -152,7 +161,9 @@ fn go_on(arena: &Arena) {
     let connection = arena.open();
     let session = connection.session().unwrap();
     session.checkpoint("").unwrap();
-    session.rename("helium:dev1/squeezed", "helium:dev1/other").unwrap();
+    session
+        .rename("helium:dev1/squeezed", "helium:dev1/other")
+        .unwrap();
     session.truncate("helium:dev1/other").unwrap();
     {
         let other = session.cursor("helium:dev1/other", "").unwrap();

@@ -24,9 +24,14 @@ fn the_shared_library_has_its_own_name_and_exports_nothing_else() {
     assert!(soname.trim_end().ends_with(" libhe.so"), "{soname}");
     let symbols = text("-T");
     let own = symbols.lines().filter(|line| line.contains(" .text"));
-    let names: Vec<&str> = own.filter_map(|line| line.split_whitespace().last()).collect();
+    let names: Vec<&str> = own
+        .filter_map(|line| line.split_whitespace().last())
+        .collect();
     assert!(names.contains(&"he_open"), "{names:?}");
-    let foreign: Vec<_> = names.iter().filter(|name| !name.starts_with("he_")).collect();
+    let foreign: Vec<_> = names
+        .iter()
+        .filter(|name| !name.starts_with("he_"))
+        .collect();
     assert!(foreign.is_empty(), "{foreign:?}");
 }
 

@@ -13,6 +13,7 @@ mod build;
 mod concurrent;
 mod connector;
 mod linking;
+mod long_keys;
 
 use build::{done, folder, program};
 use std::process::Command;
