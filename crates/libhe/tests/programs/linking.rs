@@ -76,6 +76,24 @@ fn every_header_is_good_cxx_and_pedantic_c() {
     }
 }
 
+#[test]
+fn the_documents_program_does_what_it_says() {
+    let document = std::fs::read_to_string(root().join("../../docs/libhe.md")).unwrap();
+    let (_, rest) = document.split_once("```c\n").unwrap();
+    let (source, _) = rest.split_once("```").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("fruit.c"), source).unwrap();
+    let mut compiler = compiler("2.8");
+    compiler
+        .arg(folder.path().join("fruit.c"))
+        .arg("-o")
+        .arg(folder.path().join("fruit"));
+    link_shared(&mut compiler);
+    done(&mut compiler);
+    let output = done(Command::new(folder.path().join("fruit")).current_dir(folder.path()));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "apple: red\n");
+}
+
 fn has_cxx() -> bool {
     let output = Command::new("c++").arg("--version").output();
     output.is_ok_and(|output| output.status.success())
