@@ -3,7 +3,12 @@
 //! Invariant: what an iterator hands out stays where it is until its next step. It shows its
 //! datastore as it was when the iterator was opened.
 
-use std::{ops::Range, ptr, sync::Arc};
+use std::{
+    collections::VecDeque,
+    ops::{self, Bound, RangeBounds},
+    ptr,
+    sync::Arc,
+};
 
 use parking_lot::Mutex;
 
@@ -12,9 +17,12 @@ use crate::{
     datastore::{Direction, while_reading},
     handle::Number,
     limits::KEY_BYTES_MAX,
-    store::{self, Item, Position, Snapshot},
+    store::{self, Item, Range, Snapshot},
     volumes::OpenVolume,
 };
+
+/// Items read ahead at most.
+const AHEAD_ITEMS_MAX: usize = 63;
 
 /// Where the items come from.
 pub enum Source {
@@ -36,8 +44,11 @@ struct Steps {
     source: Source,
     direction: Direction,
     /// Which part of the values is wanted.
-    window: Range<usize>,
+    window: ops::Range<usize>,
     place: Place,
+    /// What comes next, as far as it was read, and how many more to read at once.
+    ahead: VecDeque<Item>,
+    ahead_items: usize,
     shown: Shown,
 }
 
@@ -76,7 +87,7 @@ impl IteratorHandle {
         source: Source,
         seek: &[u8],
         direction: Direction,
-        window: Range<usize>,
+        window: ops::Range<usize>,
     ) -> Self {
         Self {
             parent,
@@ -86,6 +97,8 @@ impl IteratorHandle {
                 direction,
                 window,
                 place: Place::At(seek.to_vec()),
+                ahead: VecDeque::new(),
+                ahead_items: 1,
                 shown: Shown::default(),
             }),
         }
@@ -127,28 +140,53 @@ impl Steps {
         Ok(ptr::from_ref(&*shown.item))
     }
 
-    fn find(&self) -> Result<Option<Item>> {
-        let position = match (&self.place, self.direction) {
-            (Place::End, _) => return Ok(None),
-            // An empty key, which no caller can store, is passed over.
-            (Place::At(key), Direction::Forward) if key.is_empty() => Position::After(b""),
-            (Place::At(key), Direction::Forward) => Position::AtOrAfter(key),
-            (Place::At(key), Direction::Backward) if key.is_empty() => Position::Last,
-            (Place::At(key), Direction::Backward) => Position::AtOrBefore(key),
-            (Place::Behind(key), Direction::Forward) => Position::After(key),
-            (Place::Behind(key), Direction::Backward) => Position::Before(key),
+    fn find(&mut self) -> Result<Option<Item>> {
+        if self.ahead.is_empty() {
+            self.ahead = self.read_ahead()?.into();
+            // 1, 3, 7 and so on: the store, which reads 1, 2, 4 at a time, then reads no more.
+            self.ahead_items = (2 * self.ahead_items + 1).min(AHEAD_ITEMS_MAX);
+        }
+        Ok(self.ahead.pop_front())
+    }
+
+    /// Nothing changes in a snapshot: what is read ahead is what will be asked for.
+    fn read_ahead(&self) -> Result<Vec<Item>> {
+        use Bound::{Excluded, Included, Unbounded};
+        let from = match &self.place {
+            Place::End => return Ok(Vec::new()),
+            Place::At(key) if key.is_empty() => None,
+            Place::At(key) => Some(Included(key.as_slice())),
+            Place::Behind(key) => Some(Excluded(key.as_slice())),
         };
-        let item = self.source.nearest(position)?;
-        Ok(item.filter(|(key, _)| !key.is_empty()))
+        // An empty key, which no caller can store, is passed over.
+        let least = Excluded(b"".as_slice());
+        let range = match self.direction {
+            Direction::Forward => (from.unwrap_or(least), Unbounded),
+            Direction::Backward => (least, from.unwrap_or(Unbounded)),
+        };
+        let backward = self.direction == Direction::Backward;
+        self.source.some(range, backward, self.ahead_items)
     }
 }
 
 impl Source {
-    /// The item nearest to a position.
-    pub fn nearest(&self, position: Position<'_>) -> Result<Option<Item>> {
+    /// Up to `most` items of a range, from its end if `backward`.
+    fn some(&self, range: Range<'_>, backward: bool, most: usize) -> Result<Vec<Item>> {
         match self {
-            Self::Datastore(snapshot) => snapshot.nearest(position).map_err(while_reading),
-            Self::Queue(items) => Ok(nearest_of(items, position).cloned()),
+            Self::Datastore(snapshot) => {
+                let items = snapshot.some(range, backward, most);
+                items.map_err(while_reading)
+            }
+            Self::Queue(items) => {
+                let within = items
+                    .iter()
+                    .filter(|(key, _)| range.contains(key.as_slice()));
+                Ok(if backward {
+                    within.rev().take(most).cloned().collect()
+                } else {
+                    within.take(most).cloned().collect()
+                })
+            }
         }
     }
 
@@ -183,18 +221,5 @@ fn each(
         Err(Code::UNSUPPORTED)
     } else {
         Ok(true)
-    }
-}
-
-fn nearest_of<'a>(items: &'a [Item], position: Position<'_>) -> Option<&'a Item> {
-    let below = |key: &[u8]| items.partition_point(|(its, _)| its.as_slice() < key);
-    let upto = |key: &[u8]| items.partition_point(|(its, _)| its.as_slice() <= key);
-    match position {
-        Position::First => items.first(),
-        Position::Last => items.last(),
-        Position::AtOrAfter(key) => items.get(below(key)),
-        Position::After(key) => items.get(upto(key)),
-        Position::AtOrBefore(key) => items.get(upto(key).checked_sub(1)?),
-        Position::Before(key) => items.get(below(key).checked_sub(1)?),
     }
 }

@@ -3,7 +3,7 @@
 //! Invariant: what happens here happens wholly or not at all, and no latch of the store is
 //! held while a caller's function runs.
 
-use std::{path::PathBuf, thread};
+use std::{ops::Bound, path::PathBuf, thread};
 
 use heliumdb::{DatastoreId, Readable, Txn, TxnOptions, VolumeOptions};
 pub use heliumdb::{Error, ErrorKind, Item, Mode, Position, Result, Stats};
@@ -12,6 +12,12 @@ use crate::env::Env;
 
 /// How often a change that others get in the way of is tried again.
 const ATTEMPTS_MAX: usize = 10_000;
+
+/// Bytes of items that are read ahead, at most, beyond one item.
+const AHEAD_BYTES_MAX: usize = 1 << 20;
+
+/// Keys from one bound to another.
+pub type Range<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
 
 /// Makes a new value of an old one; none leaves all as it is.
 pub type Merge<'a> = dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>> + 'a;
@@ -271,13 +277,7 @@ impl Datastore {
         key: &mut Vec<u8>,
         value: &mut Vec<u8>,
     ) -> Result<bool> {
-        match self.store.nearest(position)? {
-            Some((found, its)) => {
-                (*key, *value) = (found, its);
-                Ok(true)
-            }
-            None => Ok(false),
-        }
+        self.store.nearest_into(position, key, value)
     }
 
     /// All items of this moment.
@@ -296,9 +296,25 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The item nearest to a position.
-    pub fn nearest(&self, position: Position<'_>) -> Result<Option<Item>> {
-        self.snapshot.nearest(&self.store, position)
+    /// Up to `most` items of a range, from its end if `backward`; fewer if they are large, but
+    /// one if there is any.
+    pub fn some(&self, range: Range<'_>, backward: bool, most: usize) -> Result<Vec<Item>> {
+        let mut items = self.snapshot.range::<&[u8]>(&self.store, range);
+        let mut some = Vec::new();
+        let mut bytes = 0;
+        while some.len() < most && bytes < AHEAD_BYTES_MAX {
+            let item = if backward {
+                items.next_back()
+            } else {
+                items.next()
+            };
+            let Some(item) = item.transpose()? else {
+                break;
+            };
+            bytes += item.0.len() + item.1.len();
+            some.push(item);
+        }
+        Ok(some)
     }
 
     /// All items, in order.
