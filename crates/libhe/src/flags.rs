@@ -13,11 +13,11 @@ impl Flags {
     pub const VOLUME_TRUNCATE: Self = Self(8);
     pub const VOLUME_NOTRIM: Self = Self(16);
     pub const NOSORT: Self = Self(32);
+    pub const CLEAN: Self = Self(128);
     pub const COMPRESS: Self = Self(256);
     pub const READONLY: Self = Self(512);
     pub const ERR_EXISTS: Self = Self(1024);
-    /// Those above, and SCAN and CLEAN: an index is always rebuilt from what is there, and what
-    /// is dead is always cleaned when its room is needed.
+    /// Those here, and SCAN: an index that cannot be trusted is rebuilt unasked.
     const ALL: u32 = 2047;
 
     /// The flags of a caller; `None` if there are bits that mean nothing.

@@ -47,6 +47,9 @@ pub fn open(url: &[u8], name: &[u8], flags: Flags, env: &Env) -> Result<Number> 
             thread::sleep(LETTING_GO_PAUSE);
             continue;
         }
+        if is_new && flags.has(Flags::CLEAN) && !volume.store.is_read_only() {
+            volume.store.clean().map_err(while_writing)?;
+        }
         let datastore = sit_down(&volume, &mut users, found, name, flags)?;
         drop(users);
         return handle::insert(Object::Datastore(datastore));

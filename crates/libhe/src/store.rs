@@ -5,7 +5,7 @@
 
 use std::{ops::Bound, path::PathBuf, thread};
 
-use heliumdb::{DatastoreId, Readable, Txn, TxnOptions, VolumeOptions};
+use heliumdb::{DatastoreId, DatastoreOptions, Readable, Txn, TxnOptions, VolumeOptions};
 pub use heliumdb::{Error, ErrorKind, Item, Mode, Position, Result, Stats};
 
 use crate::env::Env;
@@ -95,13 +95,22 @@ impl Volume {
         self.volume.close()
     }
 
+    /// Gives back the room of all that is dead.
+    pub fn clean(&self) -> Result<()> {
+        self.volume.clean_now()
+    }
+
     /// The datastore of that name; `DatastoreNotFound` if there is none.
     pub fn datastore(&self, name: &[u8]) -> Result<Datastore> {
         Datastore::new(self.volume.datastore(name)?)
     }
 
     pub fn create_datastore(&self, name: &[u8], properties: Properties) -> Result<Datastore> {
-        let store = self.volume.create_datastore(name, &properties.encode())?;
+        let mut options = DatastoreOptions::default();
+        options.compress = properties.compressed;
+        let store = self
+            .volume
+            .create_datastore_with(name, &properties.encode(), &options)?;
         Datastore::new(store)
     }
 
