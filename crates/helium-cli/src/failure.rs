@@ -39,8 +39,7 @@ pub enum Code {
 }
 
 /// The codes as the manual lists them.
-pub const CODES: &str = "\
-   0  done
+pub const CODES: &str = "   0  done
    1  failed in a way that has no code of its own
    2  the arguments make no sense
    3  no such volume, datastore or item
@@ -76,6 +75,15 @@ impl Failure {
     /// With what to do about it.
     pub fn advise(mut self, advice: impl Into<String>) -> Self {
         self.advice.get_or_insert_with(|| advice.into());
+        self
+    }
+
+    /// With something more that is worth knowing.
+    pub fn also(mut self, more: &str) -> Self {
+        self.advice = Some(match self.advice {
+            Some(advice) => format!("{advice}\n  {more}"),
+            None => more.to_owned(),
+        });
         self
     }
 
@@ -168,7 +176,9 @@ fn advice_on(kind: ErrorKind, system: Option<io::ErrorKind>) -> Option<&'static 
         }
         K::Damaged => "`helium verify` lists what cannot be read; restore it from a backup.",
         K::DeviceMismatch => "Name exactly the devices that the volume was created with.",
-        K::VolumeTooSmall => "A volume needs at least 64 MiB.",
+        K::VolumeTooSmall => {
+            "A volume needs at least 64 MiB; a file that is empty, or not there yet, grows to that and beyond."
+        }
         K::InvalidUrl => {
             "A volume is named by its path, as in data.he, by several with commas between them, or as he://./path."
         }

@@ -60,16 +60,23 @@ pub fn shown(bytes: &[u8]) -> String {
         for char in chunk.valid().chars() {
             match char {
                 '\\' => text.push_str("\\\\"),
-                char if char.is_control() => text.extend(char.escape_default()),
+                '\n' | '\r' | '\t' => text.extend(char.escape_default()),
+                char if char.is_control() => {
+                    escape(char.encode_utf8(&mut [0; 4]).as_bytes(), &mut text)
+                }
                 char => text.push(char),
             }
         }
-        for byte in chunk.invalid() {
-            // Writing into a string cannot fail.
-            let _ = write!(text, "\\x{byte:02x}");
-        }
+        escape(chunk.invalid(), &mut text);
     }
     text
+}
+
+fn escape(bytes: &[u8], text: &mut String) {
+    for byte in bytes {
+        // Writing into a string cannot fail.
+        let _ = write!(text, "\\x{byte:02x}");
+    }
 }
 
 /// How keys and values are written on the command line and shown.
@@ -163,7 +170,7 @@ mod tests {
 
     #[test]
     fn what_is_shown_has_no_control_characters() {
-        assert_eq!(shown(b"a\\b\n\x00\xff\xc3\xa9"), "a\\\\b\\n\\u{0}\\xffé");
+        assert_eq!(shown(b"a\\b\n\x00\xff\xc3\xa9"), "a\\\\b\\n\\x00\\xffé");
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub fn with_options<R>(
 ) -> Result<R> {
     let open = {
         let _progress = Progress::waiting("opening the volume");
-        Volume::open(&url(volume), options).map_err(|why| explain(volume, why))?
+        Volume::open(&url(volume), options).map_err(|why| explain(volume, options, why))?
     };
     let worked = work(&open);
     let closed = {
@@ -68,12 +68,14 @@ pub fn with_options<R>(
     Ok(result)
 }
 
-fn explain(volume: &str, why: heliumdb::Error) -> Failure {
+fn explain(volume: &str, options: &VolumeOptions, why: heliumdb::Error) -> Failure {
     let kind = why.kind();
     let failure = Failure::from(why);
     if failure.code() == Code::NotFound {
-        let advice = format!("There is no volume there. `helium create {volume}` makes one.");
-        return failure.advise(advice);
+        return failure.advise(match options.create {
+            true => "The folder that it would be in is not there.".to_owned(),
+            false => format!("There is no volume there. `helium create {volume}` makes one."),
+        });
     }
     match kind {
         ErrorKind::NotAVolume => failure.advise(format!(

@@ -21,6 +21,8 @@ use crate::{
 
 /// Operations between two looks at Ctrl-C.
 const STEP_OPERATIONS: u64 = 256;
+/// Longest latency that is told from longer ones, in nanoseconds: 100 seconds.
+const LONGEST_NS: u64 = 100_000_000_000;
 /// Digits of a latency that are kept.
 const DIGITS: u8 = 3;
 
@@ -115,7 +117,8 @@ impl Setting {
 }
 
 fn histogram() -> Result<Histogram<u64>> {
-    Histogram::new(DIGITS).map_err(|why| Failure::new(Code::Failed, why.to_string()))
+    Histogram::new_with_bounds(1, LONGEST_NS, DIGITS)
+        .map_err(|why| Failure::new(Code::Failed, why.to_string()))
 }
 
 /// Counts and times the operations of one thread.

@@ -93,11 +93,15 @@ impl Put {
         let value = self.value()?;
         volume::with(&self.volume, Access::Write, |open| {
             let datastore = volume::datastore(open, &self.datastore)?;
-            match (self.insert, self.replace) {
-                (true, _) => datastore.insert(&key, &value)?,
-                (_, true) => datastore.replace(&key, &value)?,
-                _ => datastore.put(&key, &value)?,
-            }
+            let put = match (self.insert, self.replace) {
+                (true, _) => datastore.insert(&key, &value),
+                (_, true) => datastore.replace(&key, &value),
+                _ => datastore.put(&key, &value),
+            };
+            put.map_err(|why| {
+                let what = format!("the key {}", self.encoding.show(&key));
+                Failure::from(why).context(what)
+            })?;
             open.flush()?;
             output.print(
                 &json!({"key": text::to_json(&key), "value_bytes": value.len()}),

@@ -87,11 +87,12 @@ impl Load {
                 None => Progress::endless("loading items"),
             };
             let done = loading.run(&|items| match bytes {
+                None => progress.at(items),
+                Some(_) if !items.is_multiple_of(STEP_ITEMS) => {}
                 Some(_) => {
                     progress.at(read.load(Relaxed));
                     progress.say(format!("loading {} items", text::count(items)));
                 }
-                None => progress.at(items),
             });
             drop(progress);
             loading.end(open, &name, done, output)
@@ -141,9 +142,7 @@ impl<'a> Loading<'a> {
             self.current = Some(self.make(name.as_bytes(), b"")?);
         }
         loop {
-            if self.items.is_multiple_of(STEP_ITEMS) {
-                tell(self.items);
-            }
+            tell(self.items);
             interrupt::check()?;
             let entry = self.source.next();
             // A wait for input that Ctrl-C ended is no bad input.
@@ -225,9 +224,8 @@ impl<'a> Loading<'a> {
             text::count(self.items)
         );
         done.map_err(|why| match why.code() {
-            Code::Interrupted => interrupt::stopped().advise(loaded),
-            Code::Full => why.context(name),
-            _ => why.context(name).advise(loaded),
+            Code::Interrupted => interrupt::stopped().also(&loaded),
+            _ => why.context(name).also(&loaded),
         })?;
         let json = json!({"items": self.items, "datastores": self.datastores.len()});
         output.print(&json, || {

@@ -118,7 +118,9 @@ impl<W: Write> Sink for Writer<W> {
         }
         let mut fields = Map::new();
         fields.insert("datastore".into(), text::to_json(name));
-        fields.insert("attributes".into(), text::to_json(attributes));
+        if !attributes.is_empty() {
+            fields.insert("attributes".into(), text::to_json(attributes));
+        }
         self.line(fields)
     }
 

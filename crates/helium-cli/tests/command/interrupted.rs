@@ -1,0 +1,114 @@
+//! Whatever ends the command, the volume is sound, and holds a prefix of what was loaded.
+
+use std::{
+    io::Write,
+    process::{Child, Command, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::harness::{HELIUM, Place, Terminal, has, wait, wait_until};
+
+fn item(number: u64) -> String {
+    format!("{{\"key\":\"{number:08}\",\"value\":\"of {number}\"}}\n")
+}
+
+/// Items in the volume; they must be the first ones, with their values.
+fn sound_items(place: &Place) -> u64 {
+    place.helium(["verify", "v"]).ok();
+    let text = place.helium(["scan", "v", "d"]).text();
+    for (number, line) in text.lines().enumerate() {
+        assert_eq!(line, format!("{number:08}\tof {number}"));
+    }
+    text.lines().count() as u64
+}
+
+/// A load that has taken `items` and waits for more.
+fn loading(place: &Place, items: u64) -> Child {
+    let mut child = place
+        .command()
+        .args(["load", "v", "-d", "d", "-f", "jsonl"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("start");
+    let stdin = child.stdin.as_mut().expect("piped");
+    for number in 0..items {
+        stdin.write_all(item(number).as_bytes()).expect("it reads");
+    }
+    child
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let pid = Pid::from_child(child);
+    kill_process(pid, signal).expect("a child of ours");
+}
+
+#[test]
+fn ctrl_c_in_the_middle_of_a_load_keeps_what_was_loaded() {
+    let place = Place::with_volume();
+    for stop in [Signal::INT, Signal::TERM] {
+        // More than a pipe holds: some are certainly taken.
+        let items = 20_000;
+        let mut child = loading(&place, items);
+        signal(&child, stop);
+        assert_eq!(wait(&mut child), Some(130));
+        let output = child.wait_with_output().expect("its output");
+        let err = String::from_utf8(output.stderr).expect("text");
+        assert!(err.contains("stopped as asked"), "{err}");
+        let there = sound_items(&place);
+        assert!(there > 0 && there <= items);
+        let said = err.replace(',', "");
+        assert!(
+            said.contains(&format!("The {there} items before it are in the volume")),
+            "{err}: {there}"
+        );
+        // It goes on where it stopped.
+        let all: String = (0..items).map(item).collect();
+        place
+            .helium_with(["load", "v", "-d", "d"], all.as_bytes())
+            .ok();
+        assert_eq!(sound_items(&place), items);
+        place.helium(["truncate", "v", "d"]).ok();
+    }
+}
+
+#[test]
+fn a_killed_load_leaves_a_prefix() {
+    let place = Place::with_volume();
+    let mut child = loading(&place, 20_000);
+    signal(&child, Signal::KILL);
+    assert_eq!(wait(&mut child), None);
+    assert!(sound_items(&place) <= 20_000);
+}
+
+#[test]
+fn ctrl_c_typed_into_a_terminal_ends_a_wait_for_input() {
+    if !has("setsid") {
+        return;
+    }
+    let place = Place::with_volume();
+    let mut terminal = Terminal::new();
+    let mut child = Command::new("setsid")
+        .args([
+            "--ctty", "--wait", HELIUM, "load", "v", "-d", "d", "-f", "jsonl",
+        ])
+        .current_dir(place.path(""))
+        .stdin(terminal.end())
+        .stdout(terminal.end())
+        .stderr(terminal.end())
+        .spawn()
+        .expect("start");
+    terminal.type_in(&item(0));
+    terminal.type_in(&item(1));
+    // Drawn after a second: the items are taken by then.
+    terminal.wait_for("loading items: 2");
+    terminal.type_in("\u{3}");
+    assert_eq!(wait(&mut child), Some(130));
+    wait_until(
+        || terminal.shown().contains("stopped as asked"),
+        || terminal.shown(),
+    );
+    assert_eq!(sound_items(&place), 2);
+}
