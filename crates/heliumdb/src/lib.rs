@@ -5,7 +5,9 @@
 //! a log; an index in memory maps keys to places in it. See `ARCHITECTURE.md` for
 //! the map of the code and `docs/format.md` for the bytes.
 
+mod cleaner;
 pub mod device;
+
 mod error;
 mod format;
 mod index;

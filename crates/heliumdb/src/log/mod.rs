@@ -7,9 +7,11 @@ mod append;
 mod background;
 mod batch;
 mod buffer;
+mod cleaning;
 mod commit;
 mod core;
 mod ledger;
+mod live;
 mod open;
 mod place;
 mod pointer;
@@ -21,10 +23,13 @@ mod space;
 mod table;
 #[cfg(test)]
 mod tests;
+mod trim;
 mod walk;
 
 pub(crate) use batch::Batch;
+pub(crate) use cleaning::Candidate;
 pub(crate) use core::Core;
+pub(crate) use live::Live;
 pub(crate) use space::Reservation;
 
 use crate::{Result, VolumeId, format::frame, location::Location};
@@ -55,6 +60,14 @@ pub(crate) enum BatchKind {
         global: GlobalTxn,
         participants: Vec<VolumeId>,
     },
+    /// Items that the cleaner found at other places. Each counts if its key's item is still
+    /// there when the batch is replayed.
+    Move {
+        /// Whatever may yet supersede one of the items has this sequence number or a higher one.
+        placed: u64,
+        /// Where each of the items was.
+        from: Vec<Location>,
+    },
 }
 
 /// What an append did.
@@ -81,15 +94,24 @@ pub(crate) struct ReplayItem<'a> {
     pub seq: u64,
     pub overtakes: bool,
     pub tombstone: bool,
+    /// Its value is in pieces.
+    pub indirect: bool,
     pub key: &'a [u8],
+    /// Where it was, if the cleaner has moved it.
+    pub from: Option<Location>,
     /// Where [`Core::read`] finds its value.
     pub location: Location,
 }
 
 /// Who hears what recovery finds. Only batches that are complete and not cancelled are
-/// delivered, in log order; every item (not tombstone) delivered counts as live until
-/// [`Core::mark_dead`]. That can be called once open returned: collect what is superseded.
+/// delivered, in log order. What of it is alive in the end the sink tells the log by
+/// [`Core::set_live`], once open returned: until then nothing is freed.
 pub(crate) trait Replay {
+    /// The log is read from its start. With `moved`, items may come more than once and in any
+    /// order: per key the highest sequence number counts, that of a tombstone too.
+    fn whole_log(&mut self, moved: bool);
+    /// An item with this sequence number is in the log, though it does not count.
+    fn number_used(&mut self, seq: u64);
     fn item(&mut self, batch: &ReplayBatch, item: &ReplayItem<'_>) -> Result<()>;
     fn batch_end(&mut self, batch: &ReplayBatch) -> Result<()>;
     fn cancel(&mut self, batch_id: u64) -> Result<()>;
@@ -112,6 +134,14 @@ pub(crate) struct LogStats {
     pub frames: u64,
     pub syncs: u64,
     pub discarded_bytes: u64,
+    /// Bytes of items that were appended for users.
+    pub user_bytes: u64,
+    /// Bytes of items that were moved.
+    pub moved_bytes: u64,
+    /// Bytes that were written to the devices.
+    pub written_bytes: u64,
+    /// Bytes that were given back to the devices.
+    pub trimmed_bytes: u64,
 }
 
 /// Bytes that frame headers add to a batch, at most.
@@ -210,6 +240,10 @@ impl Core {
             frames: self.frames.load(Relaxed),
             syncs: self.syncs.load(Relaxed),
             discarded_bytes: self.discarded_bytes.load(Relaxed),
+            user_bytes: self.written.user.load(Relaxed),
+            moved_bytes: self.written.moved.load(Relaxed),
+            written_bytes: self.written.total.load(Relaxed),
+            trimmed_bytes: self.written.trimmed.load(Relaxed),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Datastore, DatastoreId, Shared, VolumeId, VolumeOptions, open};
+use super::{Datastore, DatastoreId, Shared, VolumeId, VolumeOptions, maintenance, open};
 use crate::{device::Device, error::Result, version::Horizon};
 
 /// An open volume; clones share it. The last handle to go, of its datastores' too, closes it.
@@ -45,6 +45,26 @@ pub struct Stats {
     pub recovered_items: u64,
     /// Bytes of log that the last recovery discarded as a torn tail.
     pub discarded_bytes: u64,
+    /// Bytes of items logged for users since the volume was opened.
+    pub user_bytes: u64,
+    /// Bytes of items that the cleaner has moved since the volume was opened.
+    pub cleaner_bytes: u64,
+    /// All bytes written to the devices since the volume was opened.
+    pub written_bytes: u64,
+    /// Bytes of freed segments given back to the devices since the volume was opened.
+    pub trimmed_bytes: u64,
+}
+
+impl Stats {
+    /// Bytes written to the devices for each byte that users wrote.
+    pub fn write_amplification(&self) -> f64 {
+        self.written_bytes as f64 / self.user_bytes.max(1) as f64
+    }
+
+    /// Bytes of segments in use for each byte of live items.
+    pub fn space_amplification(&self) -> f64 {
+        self.used_bytes as f64 / self.live_bytes.max(1) as f64
+    }
 }
 
 impl Volume {
@@ -142,6 +162,10 @@ impl Volume {
             syncs: log.syncs,
             recovered_items: self.shared.recovered_items,
             discarded_bytes: log.discarded_bytes,
+            user_bytes: log.user_bytes,
+            cleaner_bytes: log.moved_bytes,
+            written_bytes: log.written_bytes,
+            trimmed_bytes: log.trimmed_bytes,
         }
     }
 
@@ -149,7 +173,7 @@ impl Volume {
     /// background thread; true if something was done.
     #[doc(hidden)]
     pub fn background_step(&self) -> Result<bool> {
-        self.shared.log.background_step()
+        maintenance::background_step(&self.shared)
     }
 
     /// Flushes, stops background threads and closes the devices, whatever clones there are:

@@ -18,6 +18,19 @@ pub struct VolumeOptions {
     pub read_cache_bytes: u64,
     /// Memory for unsettled versions, in bytes.
     pub version_budget_bytes: u64,
+    /// Segments of which more than this part is live are left alone while nobody needs their room,
+    /// in per cent (default 60).
+    pub clean_util_pct: u32,
+    /// Cleaning starts by itself when this part of what is in use is dead, in per cent (default 20).
+    pub clean_dirty_pct: u32,
+    /// Pause between two rounds of such cleaning, in milliseconds (default 2,000).
+    pub auto_clean_period_ms: u64,
+    /// How often a write that finds the volume full waits for the cleaner (default 500).
+    pub retry_count: u32,
+    /// How long it waits each time, in microseconds (default 20,000).
+    pub retry_delay_us: u64,
+    /// Do not tell devices which of their space holds nothing any more.
+    pub no_trim: bool,
     /// Refuse the volume if this process has it open already; otherwise it is shared.
     pub exclusive: bool,
     /// Do background work in a thread of the volume's own (default true). A simulation that
@@ -36,6 +49,12 @@ impl Default for VolumeOptions {
             write_cache_bytes: 256 << 20,
             read_cache_bytes: 1 << 30,
             version_budget_bytes: crate::limits::VERSION_BUDGET_BYTES,
+            clean_util_pct: 60,
+            clean_dirty_pct: 20,
+            auto_clean_period_ms: 2_000,
+            retry_count: 500,
+            retry_delay_us: 20_000,
+            no_trim: false,
             exclusive: false,
             background_thread: true,
         }

@@ -12,6 +12,7 @@ use crossbeam_epoch as epoch;
 use super::{
     VolumeId,
     catalog::Catalog,
+    newest::Newest,
     shared::{CATALOG_TREE, DECISIONS_TREE, Recovered},
     tree::Tree,
 };
@@ -19,7 +20,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     index::{Bound, Direction, Tree as Index},
     location::{Location, Slot, Word},
-    log::{BatchKind, GlobalTxn, Log, Replay, ReplayBatch, ReplayItem},
+    log::{BatchKind, GlobalTxn, Live, Log, Replay, ReplayBatch, ReplayItem},
 };
 
 /// Takes the replay of one volume's log.
@@ -29,8 +30,10 @@ pub(super) struct Recovery {
     /// Tree and key of items that overtook others, with their sequence numbers.
     overtakers: HashMap<(u32, Vec<u8>), u64>,
     prepared: HashMap<GlobalTxn, Prepared>,
-    /// Places that later items superseded: dead, once the log can be told so.
-    dead: Vec<Location>,
+    /// The highest number of each key, where items may be in the log in any order.
+    newest: Option<Newest>,
+    /// What the trees refer to.
+    live: Live,
     highest_sequence: u64,
     items: u64,
 }
@@ -48,6 +51,7 @@ struct PreparedItem {
     key: Vec<u8>,
     location: Location,
     tombstone: bool,
+    indirect: bool,
 }
 
 /// A volume whose log was replayed, with the questions it has to other volumes.
@@ -57,15 +61,30 @@ pub(super) struct Replayed {
 }
 
 impl Replay for Recovery {
+    fn whole_log(&mut self, moved: bool) {
+        self.newest = moved.then(Newest::default);
+    }
+
+    fn number_used(&mut self, seq: u64) {
+        // It may be a removal that was taken back, which the cleaner keeps all the same: what
+        // comes later needs a higher number.
+        self.highest_sequence = self.highest_sequence.max(seq);
+    }
+
     fn item(&mut self, batch: &ReplayBatch, item: &ReplayItem<'_>) -> Result<()> {
         self.items += 1;
         self.highest_sequence = self.highest_sequence.max(item.seq);
         match &batch.kind {
             BatchKind::Commit => {
-                self.apply(item.tree, item.seq, item.key, item.location, item.tombstone);
+                self.apply(item);
                 if item.overtakes {
                     self.overtake(item.tree, item.key, item.seq);
                 }
+            }
+            BatchKind::Move { placed, .. } => {
+                // No later number may be below it, though none that it was given may be left.
+                self.highest_sequence = self.highest_sequence.max(placed.saturating_sub(1));
+                self.apply_move(item);
             }
             BatchKind::Prepare {
                 global,
@@ -81,6 +100,7 @@ impl Replay for Recovery {
                     key: item.key.to_vec(),
                     location: item.location,
                     tombstone: item.tombstone,
+                    indirect: item.indirect,
                 });
             }
         }
@@ -102,22 +122,51 @@ impl Replay for Recovery {
 }
 
 impl Recovery {
-    fn apply(&mut self, tree: u32, sequence: u64, key: &[u8], location: Location, tombstone: bool) {
-        if self.is_overtaken(tree, key, sequence) {
-            if !tombstone {
-                self.dead.push(location);
-            }
+    fn apply(&mut self, item: &ReplayItem<'_>) {
+        let newest = self.newest.as_mut();
+        let superseded = newest.is_some_and(|n| !n.admits(item.tree, item.key, item.seq));
+        if superseded || self.is_overtaken(item.tree, item.key, item.seq) {
             return;
         }
-        let new = if tombstone {
+        let new = if item.tombstone {
             Word::EMPTY
         } else {
-            Word::at(location)
+            Word::at(item.location)
         };
-        let index = self.trees.entry(tree).or_insert_with(Index::new);
-        let old = index.update(key, &epoch::pin(), |old| (new.0, old));
+        let index = self.trees.entry(item.tree).or_insert_with(Index::new);
+        let old = index.update(item.key, &epoch::pin(), |old| (new.0, old));
         if let Slot::At(old) = Word(old).slot() {
-            self.dead.push(old);
+            self.live.remove(old);
+        }
+        // Afterwards: it may be the same place again.
+        if !item.tombstone {
+            self.live.add(item.location, item.indirect);
+        }
+    }
+
+    /// A moved item counts if its key's item is where it was moved from. Where that is not known,
+    /// because the whole log is read, it counts by its number like any other.
+    fn apply_move(&mut self, item: &ReplayItem<'_>) {
+        if self.newest.is_some() {
+            return self.apply(item);
+        }
+        if item.tombstone {
+            // What it removed is gone already.
+            return;
+        }
+        let from = item.from.map_or(Word::EMPTY, Word::at);
+        let moved = self.trees.get(&item.tree).is_some_and(|index| {
+            index.update(item.key, &epoch::pin(), |old| {
+                if old != 0 && Word(old).slot() == from.slot() {
+                    (Word::at(item.location).0, true)
+                } else {
+                    (old, false)
+                }
+            })
+        });
+        if let Some(from) = item.from.filter(|_| moved) {
+            self.live.remove(from);
+            self.live.add(item.location, item.indirect);
         }
     }
 
@@ -145,23 +194,22 @@ impl Recovery {
         self.overtakers.entry((tree, key.to_vec())).or_default();
     }
 
-    /// Applies a prepared batch, or declares it dead.
+    /// Applies a prepared batch, or drops it.
     pub(super) fn settle(&mut self, global: GlobalTxn, committed: bool) {
         let Some(prepared) = self.prepared.remove(&global) else {
             return;
         };
-        for item in prepared.items {
-            if committed {
-                self.apply(
-                    item.tree,
-                    item.sequence,
-                    &item.key,
-                    item.location,
-                    item.tombstone,
-                );
-            } else if !item.tombstone {
-                self.dead.push(item.location);
-            }
+        for item in prepared.items.iter().filter(|_| committed) {
+            self.apply(&ReplayItem {
+                tree: item.tree,
+                seq: item.sequence,
+                overtakes: false,
+                tombstone: item.tombstone,
+                indirect: item.indirect,
+                key: &item.key,
+                from: None,
+                location: item.location,
+            });
         }
     }
 
@@ -205,16 +253,14 @@ impl Recovery {
 
     /// Turns the replay into the volume's state. Nothing is in doubt any more.
     pub(super) fn finish(mut self, log: &Arc<Log>) -> Result<Recovered> {
-        let dead = std::mem::take(&mut self.dead);
-        dead.into_iter()
-            .for_each(|location| log.mark_dead(location));
         let catalog_tree = self.take(CATALOG_TREE, log);
         let decisions = self.take(DECISIONS_TREE, log);
         let records = read_all(&catalog_tree, log)?;
         let catalog = Catalog::load(catalog_tree, records.into_iter().map(Ok), |id| {
             self.take(id, log)
         })?;
-        self.drop_orphans(log);
+        self.drop_orphans();
+        log.set_live(&self.live);
         Ok(Recovered {
             catalog,
             decisions,
@@ -232,13 +278,13 @@ impl Recovery {
     }
 
     /// What is left belongs to datastores that were removed or truncated.
-    fn drop_orphans(&mut self, log: &Log) {
+    fn drop_orphans(&mut self) {
         let guard = epoch::pin();
         for index in self.trees.values() {
             let mut all = index.iter(Bound::Unbounded, Direction::Forward, &guard);
             while let Some((_, word)) = all.next() {
                 if let Slot::At(location) = Word(word).slot() {
-                    log.mark_dead(location);
+                    self.live.remove(location);
                 }
             }
         }

@@ -8,6 +8,7 @@ mod again;
 mod ahead;
 mod block_device;
 mod catalog;
+mod clean;
 mod common;
 mod concurrency;
 mod crash_images;
