@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, commands, failure::CODES};
+use crate::{bench, commands, failure::CODES, top};
 
 /// Makes, reads, fills, checks and measures Helium volumes.
 ///
@@ -63,6 +63,8 @@ pub enum Command {
     Verify(commands::verify::Verify),
     /// Measure: Helium's own order of work, and the YCSB mixes
     Bench(bench::Bench),
+    /// Show what goes on in a volume that some process has open
+    Top(top::Top),
     /// Print a script that completes helium's arguments in a shell
     Completions(commands::shell::Completions),
     /// Write the manual pages

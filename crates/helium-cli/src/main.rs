@@ -13,6 +13,7 @@ mod old;
 mod output;
 mod progress;
 mod text;
+mod top;
 mod volume;
 
 use std::process::ExitCode;

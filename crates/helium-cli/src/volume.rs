@@ -1,5 +1,6 @@
 //! From what the user calls a volume to an open one, and to sentences when it does not open.
 
+use helium_activity::Publisher;
 use heliumdb::{Datastore, ErrorKind, Volume, VolumeOptions};
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
@@ -86,6 +87,12 @@ fn explain(volume: &str, options: &VolumeOptions, why: heliumdb::Error) -> Failu
         }
         _ => failure,
     }
+}
+
+/// Tells others of what goes on in the volume while `command` works, for `helium top`.
+pub fn publish(open: &Volume, command: &str) -> Option<Publisher> {
+    // Nobody else can look then; that is no reason not to work.
+    Publisher::start(open, command).ok()
 }
 
 /// Opens the datastore of that name; the sentence says which ones there are.

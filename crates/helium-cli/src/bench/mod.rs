@@ -107,6 +107,7 @@ impl Bench {
     }
 
     fn measure(&self, open: &Volume, output: Output) -> Result<()> {
+        let _publisher = volume::publish(open, "helium bench");
         let datastore = open.create_datastore(DATASTORE, b"").map_err(|why| {
             let exists = why.kind() == ErrorKind::DatastoreExists;
             let failure = Failure::from(why);

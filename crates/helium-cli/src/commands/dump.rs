@@ -39,6 +39,7 @@ impl Dump {
     /// Writes the datastores, in order of their names and keys.
     pub fn run(self, output: Output) -> Result<()> {
         volume::with(&self.volume, Access::Read, |open| {
+            let _publisher = volume::publish(open, "helium dump");
             let chosen = self.chosen(open)?;
             let several =
                 chosen.len() != 1 || self.datastores.is_empty() && self.format == Format::Jsonl;

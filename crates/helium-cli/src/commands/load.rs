@@ -81,6 +81,7 @@ impl Load {
             .source(Box::new(input), self.columns.clone())
             .map_err(|why| why.context(&name))?;
         volume::with(&self.volume, Access::Write, |open| {
+            let _publisher = volume::publish(open, "helium load");
             let mut loading = Loading::new(&self, open, source);
             let progress = match bytes {
                 Some(bytes) => Progress::bytes("loading", bytes),

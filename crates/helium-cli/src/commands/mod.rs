@@ -35,6 +35,7 @@ pub fn run(command: Command, output: Output) -> Result<()> {
         Command::Truncate(truncate) => truncate.run(output),
         Command::Verify(verify) => verify.run(output),
         Command::Bench(bench) => bench.run(output),
+        Command::Top(top) => top.run(output),
         Command::Completions(completions) => completions.run(output),
         Command::Man(man) => man.run(),
     }

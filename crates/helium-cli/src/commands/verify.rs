@@ -36,6 +36,7 @@ impl Verify {
     /// keep the others from being checked.
     pub fn run(self, output: Output) -> Result<()> {
         volume::with(&self.volume, Access::Read, |open| {
+            let _publisher = volume::publish(open, "helium verify");
             let mut checked = Vec::new();
             for datastore in self.chosen(open)? {
                 checked.push(check(&datastore)?);

@@ -73,7 +73,7 @@ fn no_permission_is_said() {
         fs::set_permissions(place.path(""), fs::Permissions::from_mode(0o755)).expect("ours");
         command.uid(65_534);
     } else {
-        fs::set_permissions(place.path("v"), fs::Permissions::from_mode(0)).expect("ours");
+        fs::set_permissions(place.path("v"), fs::Permissions::from_mode(0o000)).expect("ours");
     }
     run(command, b"").fails(6, &["open v", "Permission denied", "Ask for access"]);
 }

@@ -7,3 +7,4 @@ mod interrupted;
 mod roundtrip;
 mod session;
 mod terminal;
+mod top;
