@@ -86,10 +86,10 @@ fn quits(wait: Duration) -> io::Result<bool> {
 
 fn draw(frame: &mut Frame<'_>, round: &Round, curve: &VecDeque<u64>) {
     let areas = Layout::vertical([
-        Constraint::Length(3),
+        Constraint::Length(2),
         Constraint::Length(3),
         Constraint::Length(COUNTERS.len() as u16 + 2),
-        Constraint::Length(6),
+        Constraint::Length(4),
         Constraint::Min(3),
         Constraint::Length(1),
     ]);

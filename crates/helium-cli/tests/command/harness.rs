@@ -191,7 +191,14 @@ impl Terminal {
     pub fn wait_for(&self, text: &str) {
         wait_until(
             || self.shown().contains(text),
-            || format!("no {text:?} in: {}", self.shown()),
+            || {
+                let shown = self.shown();
+                let end: Vec<char> = shown.chars().rev().take(2000).collect();
+                format!(
+                    "no {text:?} at the end of: {}",
+                    end.iter().rev().collect::<String>()
+                )
+            },
         );
     }
 }
