@@ -19,8 +19,11 @@ mod version;
 mod volume;
 
 pub use error::{Error, ErrorKind, Result};
-pub use transaction::{Durability, Transaction};
-pub use version::{Change, Horizon, Isolation, Mode, TxnId, View};
+pub use transaction::{
+    Durability, Savepoint, Transaction,
+    native::{Readable, SeekDirection, Snapshot, SnapshotRange, Txn, TxnOptions, WriteBatch},
+};
+pub use version::{Change, Horizon, Isolation, Mode, TxnId, TxnSnapshot, View};
 pub use volume::{
     Datastore, DatastoreId, DatastoreInfo, Item, Position, Range, ReadAhead, Stats, VerifyReport,
     Volume, VolumeId, VolumeOptions, open_all, open_all_devices,

@@ -32,3 +32,10 @@ pub const MOVES_PER_BATCH_MAX: usize = 4096;
 pub const DELETES_WHEN_FULL: u64 = 4096;
 /// Most volumes in one transaction.
 pub const VOLUMES_PER_TRANSACTION_MAX: usize = 64;
+/// Memory for values that a transaction of the volume's own takes before it spills, unless
+/// configured otherwise, in bytes.
+pub const TRANSACTION_MEMORY_BYTES: usize = 64 << 20;
+/// Most times that a transaction that has spilled may go back over what it spilled.
+pub const SPILL_SKIPS_MAX: usize = 256;
+/// Most times that [`crate::Volume::transact`] runs a transaction.
+pub const TRANSACT_ATTEMPTS_MAX: u32 = 128;

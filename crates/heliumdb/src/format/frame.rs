@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     VolumeId,
-    limits::{ITEM_ALIGN, MOVES_PER_BATCH_MAX, VOLUMES_PER_TRANSACTION_MAX},
+    limits::{ITEM_ALIGN, MOVES_PER_BATCH_MAX, SPILL_SKIPS_MAX, VOLUMES_PER_TRANSACTION_MAX},
     log::GlobalTxn,
 };
 use xxhash_rust::xxh3::xxh3_64;
@@ -30,6 +30,8 @@ pub(crate) enum Kind {
     Resolve = 4,
     Seal = 5,
     Move = 6,
+    Spill = 7,
+    CommitSpilled = 8,
 }
 
 impl Kind {
@@ -41,6 +43,8 @@ impl Kind {
             Self::Resolve,
             Self::Seal,
             Self::Move,
+            Self::Spill,
+            Self::CommitSpilled,
         ]
         .into_iter()
         .find(|k| *k as u8 == kind)
@@ -211,4 +215,36 @@ pub(crate) fn encode_resolve(global: GlobalTxn, committed: bool) -> [u8; 32] {
 pub(crate) fn decode_resolve(payload: &[u8]) -> Option<(GlobalTxn, bool)> {
     let sound = payload.len() == 32 && payload[24] <= 1 && is_zero(&payload[25..]);
     sound.then(|| (decode_global(payload), payload[24] == 1))
+}
+
+/// What stands before spilled items, and before those of the commit that names them: the id, and
+/// the stretches of sequence numbers (from, below) that do not count.
+pub(crate) fn encode_spill(id: u64, skipped: &[(u64, u64)]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(16 + 16 * skipped.len());
+    out.extend_from_slice(&id.to_le_bytes());
+    out.extend_from_slice(&(skipped.len() as u64).to_le_bytes());
+    for (from, below) in skipped {
+        out.extend_from_slice(&from.to_le_bytes());
+        out.extend_from_slice(&below.to_le_bytes());
+    }
+    out
+}
+
+/// An id, stretches of sequence numbers, and the length of both.
+pub(crate) type SpillPrefix = (u64, Vec<(u64, u64)>, usize);
+
+/// Decodes what stands before spilled items.
+pub(crate) fn decode_spill(payload: &[u8]) -> Option<SpillPrefix> {
+    let n = get_u64(payload, 8);
+    if payload.len() < 16 || n > SPILL_SKIPS_MAX as u64 {
+        return None;
+    }
+    let len = 16 + 16 * n as usize;
+    if payload.len() < len {
+        return None;
+    }
+    let skipped = (1..=n as usize)
+        .map(|i| (get_u64(payload, 16 * i), get_u64(payload, 16 * i + 8)))
+        .collect();
+    Some((get_u64(payload, 0), skipped, len))
 }

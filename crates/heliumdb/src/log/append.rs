@@ -77,6 +77,11 @@ impl Core {
         })
     }
 
+    /// The transaction that spilled under `id` is over without a commit.
+    pub(crate) fn forget_spill(&self, id: u64) {
+        self.ledger.lock().forget_spill(id);
+    }
+
     /// Says what became of a prepared batch of this volume.
     pub(crate) fn append_resolve(&self, global: GlobalTxn, committed: bool) -> Result<Lsn> {
         self.check_writable()?;

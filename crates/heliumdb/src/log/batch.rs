@@ -58,6 +58,8 @@ impl Batch {
                 global,
                 participants,
             } => frame::encode_prepare(*global, participants),
+            BatchKind::Spill { id } => frame::encode_spill(*id, &[]),
+            BatchKind::CommitSpilled { id, skipped } => frame::encode_spill(*id, skipped),
             BatchKind::Move { placed, from } => {
                 let units = from.iter().map(|at| at.address() / ITEM_ALIGN as u64);
                 frame::encode_move(*placed, units)
@@ -155,6 +157,10 @@ impl Batch {
             BatchKind::Move { placed, .. } if item.flags & item::TOMBSTONE == 0 => *placed,
             _ => item.seq,
         }
+    }
+
+    pub(crate) fn kind(&self) -> &BatchKind {
+        &self.kind
     }
 
     /// Items pushed.

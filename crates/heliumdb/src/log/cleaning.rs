@@ -65,7 +65,7 @@ impl Written {
     pub(super) fn count(&self, batch: &Batch) {
         let counter = match &batch.kind {
             BatchKind::Move { .. } => &self.moved,
-            BatchKind::Commit | BatchKind::Prepare { .. } => &self.user,
+            _ => &self.user,
         };
         counter.fetch_add(batch.bytes.len() as u64, Relaxed);
     }

@@ -1,7 +1,7 @@
 //! What must stay because something else needs it: which segments are in use, which of
 //! them hold records that speak of bytes in others, and which places make up a long value.
 
-use super::GlobalTxn;
+use super::{BatchKind, GlobalTxn};
 use crate::location::Location;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -17,22 +17,60 @@ pub(super) struct Ledger {
     spans: HashMap<u64, Vec<u64>>,
     /// Prepared batches without a resolve record.
     prepared: HashMap<GlobalTxn, u64>,
+    /// Sequences of the segments of what was spilled and is not committed.
+    spilled: HashMap<u64, Vec<u64>>,
     /// Long values: where their pieces are.
     pub(super) chunks: HashMap<u64, Box<[Location]>>,
 }
 
 impl Ledger {
     /// The batch's last frame is in `home`; all frames that are left of it are in `sequences`.
-    pub(super) fn batch(&mut self, batch: u64, sequences: &[u64], home: u64, segment_bytes: u64) {
+    pub(super) fn enter(
+        &mut self,
+        kind: &BatchKind,
+        batch: u64,
+        sequences: &[u64],
+        home: u64,
+        segment_bytes: u64,
+    ) {
+        let mut sequences = sequences.to_vec();
+        match kind {
+            BatchKind::Commit | BatchKind::Move { .. } => {}
+            BatchKind::Prepare { global, .. } => {
+                self.prepared.insert(*global, batch);
+            }
+            BatchKind::Spill { id } => {
+                let all = self.spilled.entry(*id).or_default();
+                all.extend(
+                    sequences
+                        .iter()
+                        .filter(|s| !all.contains(s))
+                        .copied()
+                        .collect::<Vec<_>>(),
+                );
+            }
+            // What was spilled counts only as long as its commit is there.
+            BatchKind::CommitSpilled { id, .. } => {
+                sequences.extend(self.spilled.remove(id).unwrap_or_default());
+                sequences.sort_unstable();
+            }
+        }
+        sequences.dedup();
         // The first segment may have been freed in an earlier session.
         if sequences != [batch / segment_bytes] {
-            self.spans.insert(batch, sequences.to_vec());
+            self.spans.insert(batch, sequences);
             self.pin(home, batch, 0);
         }
     }
 
-    pub(super) fn prepared(&mut self, global: GlobalTxn, batch: u64) {
-        self.prepared.insert(global, batch);
+    /// What was spilled under `id` will not be committed.
+    pub(super) fn forget_spill(&mut self, id: u64) {
+        self.spilled.remove(&id);
+    }
+
+    /// Nothing of what is spilled and not committed will be.
+    pub(super) fn forget_spills(&mut self) {
+        self.spilled.clear();
     }
 
     /// A record in `home` says what became of `batch`.

@@ -60,6 +60,11 @@ pub(crate) enum BatchKind {
         global: GlobalTxn,
         participants: Vec<VolumeId>,
     },
+    /// Counts when a commit names its id.
+    Spill { id: u64 },
+    /// As [`BatchKind::Commit`], and what was spilled under the id counts from now on, without the
+    /// items whose sequence numbers are in `skipped` (from, below).
+    CommitSpilled { id: u64, skipped: Vec<(u64, u64)> },
     /// Items that the cleaner found at other places. Each counts if its key's item is still
     /// there when the batch is replayed.
     Move {

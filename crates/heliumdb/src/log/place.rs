@@ -56,6 +56,8 @@ impl Core {
                 kind: match &batch.kind {
                     BatchKind::Commit => Kind::Commit,
                     BatchKind::Prepare { .. } => Kind::Prepare,
+                    BatchKind::Spill { .. } => Kind::Spill,
+                    BatchKind::CommitSpilled { .. } => Kind::CommitSpilled,
                     BatchKind::Move { .. } => Kind::Move,
                 },
                 flags,
@@ -222,16 +224,23 @@ impl Core {
         let Some(current) = &appender.current else {
             return;
         };
-        if sequences.len() > 1 {
-            self.ledger.lock().batch(
-                appended.batch_id,
-                sequences,
-                current.segment,
-                self.segment_bytes,
-            );
+        if sequences.is_empty() && matches!(batch.kind, BatchKind::Commit | BatchKind::Move { .. })
+        {
+            return;
         }
-        if let BatchKind::Prepare { global, .. } = &batch.kind {
-            self.ledger.lock().prepared(*global, appended.batch_id);
-        }
+        let first = [appended.batch_id / self.segment_bytes];
+        let sequences = if sequences.is_empty() {
+            &first
+        } else {
+            sequences
+        };
+        let mut ledger = self.ledger.lock();
+        ledger.enter(
+            &batch.kind,
+            appended.batch_id,
+            sequences,
+            current.segment,
+            self.segment_bytes,
+        );
     }
 }

@@ -2,10 +2,15 @@
 
 use std::cell::RefCell;
 
-use super::{Durability, Phase, Transaction, part::Part, several};
+use super::{
+    Durability, Phase, Transaction,
+    part::{Manners, Part},
+    several,
+};
 use crate::{
     error::{Error, ErrorKind, Result},
     log::{Appended, Batch, BatchKind},
+    version::TxnId,
 };
 
 /// A buffer that grew past this is not kept for the next commit.
@@ -25,8 +30,12 @@ impl Transaction {
         self.check_active()?;
         for part in &self.parts {
             part.volume.check_writable()?;
-            part.check_overruled()?;
+            // A batch does not look, so whoever wrote above it did so later.
+            if self.manners != Manners::Blind {
+                part.check_overruled()?;
+            }
         }
+        self.parts.iter_mut().for_each(Part::drop_shadowed);
         self.parts.iter_mut().for_each(Part::enter_gate);
         let logged = match &mut self.parts[..] {
             [] => Ok(()),
@@ -35,12 +44,22 @@ impl Transaction {
         };
         if logged.is_ok() {
             self.phase = Phase::Committed;
-            for part in &mut self.parts {
-                part.publish(self.id);
-            }
+            self.parts.iter_mut().for_each(Part::publish);
         }
         self.parts.iter_mut().for_each(Part::leave_gate);
+        if logged.is_ok() && self.manners == Manners::External {
+            self.parts
+                .iter()
+                .for_each(|part| part.queue_founded(self.id));
+        }
         logged
+    }
+
+    /// The committed transaction's id is over, and everyone sees what was committed below `oldest`.
+    pub(super) fn settle(&self, oldest: TxnId) {
+        for part in &self.parts {
+            part.settle_founded(self.id, oldest);
+        }
     }
 
     /// Takes back a commit that no one has seen yet: durable when it returns. Legal until
@@ -65,7 +84,7 @@ impl Transaction {
 
 /// One frame, one sync: the whole commit on a single volume.
 fn commit_part(part: &mut Part, durability: Durability) -> Result<()> {
-    let Some(appended) = append(part, BatchKind::Commit, |_| {})? else {
+    let Some(appended) = append(part, part.spill.commit_kind(), |_| {})? else {
         return Ok(());
     };
     // CRASH: the batch is buffered; until the sync returns it is wholly there after recovery
@@ -97,7 +116,7 @@ pub(super) fn append(
         };
         part.encode(batch);
         more(batch);
-        if batch.len() == 0 {
+        if batch.len() == 0 && !matches!(batch.kind(), BatchKind::CommitSpilled { .. }) {
             return Ok(None);
         }
         let appended = part.append(batch);

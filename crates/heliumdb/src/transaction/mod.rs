@@ -2,19 +2,27 @@
 //!
 //! A transaction's writes are versions in the index that nobody else sees; its [`part`]
 //! on each volume remembers which. [`commit`] logs them and resolves them; with more than
-//! one volume, [`several`] makes it one commit all the same.
+//! one volume, [`several`] makes it one commit all the same. [`savepoint`]s go back within a
+//! transaction; one that outgrows its memory [`spill`]s. Who gives the ids is somebody else, or
+//! the store itself: [`native`].
 
 mod commit;
+pub(crate) mod native;
 mod part;
+mod savepoint;
 pub(crate) use part::{key_too_long, value_too_long};
 pub(crate) mod several;
+mod spill;
+
+pub use savepoint::Savepoint;
 
 use crate::{
     error::{Error, ErrorKind, Result},
     version::{Change, Mode, TxnId, View},
-    volume::Datastore,
+    volume::{Datastore, Keeper},
 };
-use part::Part;
+use part::{Manners, Part, Writer};
+use savepoint::Savepoints;
 
 /// When a commit counts as done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -39,6 +47,10 @@ pub struct Transaction {
     parts: Vec<Part>,
     /// Parts of transactions before, emptied: their memory is used again.
     spare: Vec<Part>,
+    manners: Manners,
+    /// Values may take so much memory before they go to the log.
+    memory_bytes: usize,
+    savepoints: Savepoints,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,7 +70,23 @@ impl Transaction {
             failed: None,
             parts: Vec::new(),
             spare: Vec::new(),
+            manners: Manners::External,
+            memory_bytes: usize::MAX,
+            savepoints: Savepoints::default(),
         }
+    }
+
+    /// A transaction that the volume keeps itself; its id comes with [`Transaction::set_id`].
+    fn native(manners: Manners, memory_bytes: usize) -> Self {
+        let mut native = Self::new(0);
+        native.manners = manners;
+        native.memory_bytes = memory_bytes;
+        native
+    }
+
+    /// The id, which the transaction gets at its first write.
+    fn set_id(&mut self, id: TxnId) {
+        self.id = id;
     }
 
     /// Makes a new transaction of one that is over (or aborts it first), for the sake of its
@@ -92,10 +120,16 @@ impl Transaction {
         mode: Mode,
     ) -> Result<()> {
         self.check_active()?;
-        let id = self.id;
-        let done = self
-            .part(datastore)
-            .and_then(|part| part.write(id, datastore, view, key, change, mode));
+        let writer = Writer {
+            owner: self.id,
+            view,
+            manners: self.manners,
+        };
+        let memory_bytes = self.memory_bytes;
+        let done = self.part(datastore).and_then(|part| {
+            part.write(writer, datastore, key, change, mode)?;
+            part.spill_over(memory_bytes)
+        });
         if let Err(why) = &done
             && !matches!(why.kind(), ErrorKind::ItemNotFound | ErrorKind::ItemExists)
         {
@@ -136,6 +170,10 @@ impl Transaction {
         let index = match found {
             Some(index) => index,
             None => {
+                volume.claim(match self.manners {
+                    Manners::External => Keeper::External,
+                    Manners::Native | Manners::Blind => Keeper::Native,
+                })?;
                 several::check_count(self.parts.len() + 1)?;
                 let spare = self.spare.iter().position(|p| p.is_on(volume));
                 self.parts.push(match spare {

@@ -13,11 +13,13 @@ use crate::{
     location::{Slot, Word},
     log::{Appended, Batch, Reservation},
     version::{
-        Change, Mode, Payload, Said, TxnId, View,
-        chain::{self, Held, State, Swept, VERSION_BYTES},
+        Change, Isolation, Mode, Payload, Readers, Said, Swept, TxnId, View,
+        chain::{self, Held, New, State, VERSION_BYTES},
     },
     volume::{Datastore, Shared, gate::Ticket, tree::Tree},
 };
+
+use super::{savepoint::Mark, spill::Spill};
 
 /// Log space is reserved in steps of this size.
 const RESERVE_STEP_BYTES: u64 = 64 << 10;
@@ -29,28 +31,55 @@ const KEPT_BYTES: usize = 64 << 10;
 
 pub(super) struct Part {
     pub(super) volume: Arc<Shared>,
-    trees: Vec<Arc<Tree>>,
-    writes: Vec<Write>,
+    pub(super) trees: Vec<Arc<Tree>>,
+    pub(super) writes: Vec<Write>,
     /// The keys of `writes`, end to end.
-    keys: Vec<u8>,
+    pub(super) keys: Vec<u8>,
     /// Space in the log that the commit will need for other things than removals.
-    needed_bytes: u64,
+    pub(super) needed_bytes: u64,
     reserved_bytes: u64,
     reservation: Option<Reservation>,
     /// Not yet resolved: counted in its trees and in the volume.
     entered: bool,
     /// The batch that the part was logged as.
     pub(super) batch_id: Option<u64>,
+    /// A version with a lower sequence number is not changed any more: another one goes on top.
+    pub(super) in_place_from: u64,
+    /// Bytes of values that are not in the log yet.
+    pub(super) value_bytes: usize,
+    /// What went to the log before the commit.
+    pub(super) spill: Spill,
     /// Held while what is in the log and what is in the index may differ.
     inside: Option<Ticket>,
 }
 
-struct Write {
-    tree: usize,
-    key: Range<usize>,
-    held: Held,
+pub(super) struct Write {
+    pub(super) tree: usize,
+    pub(super) key: Range<usize>,
+    pub(super) held: Held,
     /// The write turned a plain slot into a chain, and so sees to its settling.
     founded: bool,
+    /// The transaction's own version below.
+    shadowed: Option<Held>,
+}
+
+/// Who writes, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Writer<'a> {
+    pub(super) owner: TxnId,
+    pub(super) view: &'a dyn View,
+    pub(super) manners: Manners,
+}
+
+/// What a writer does about others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Manners {
+    /// As the keeper outside has it: at snapshot isolation the first updater wins.
+    External,
+    /// As above; and at any isolation nobody writes above what is not committed.
+    Native,
+    /// A batch: it never fails for others, who then fail at their commit.
+    Blind,
 }
 
 impl Part {
@@ -66,6 +95,9 @@ impl Part {
             reservation: None,
             entered: true,
             batch_id: None,
+            in_place_from: 0,
+            value_bytes: 0,
+            spill: Spill::default(),
             inside: None,
         }
     }
@@ -97,6 +129,9 @@ impl Part {
         self.reserved_bytes = 0;
         self.reservation = None;
         self.batch_id = None;
+        self.in_place_from = 0;
+        self.value_bytes = 0;
+        self.spill = Spill::default();
         Some(self)
     }
 
@@ -114,9 +149,8 @@ impl Part {
     /// Links a version for `change`, or changes the one that is there.
     pub(super) fn write(
         &mut self,
-        owner: TxnId,
+        writer: Writer<'_>,
         datastore: &Datastore,
-        view: &dyn View,
         key: &[u8],
         change: Change<'_>,
         mode: Mode,
@@ -134,14 +168,26 @@ impl Part {
             .unsettled
             .check_budget(VERSION_BYTES + payload_bytes)?;
         let guard = epoch::pin();
-        let volume = &self.volume;
+        let slot = Slotted {
+            volume: &self.volume,
+            in_place_from: self.in_place_from,
+        };
         let linked = self.trees[tree].index.update(key, &guard, |word| {
-            match link(volume, Word(word), owner, view, change, mode, &guard) {
+            match slot.link(Word(word), writer, change, mode, &guard) {
                 Ok((word, linked)) => (word.0, Ok(linked)),
                 Err(why) => (word, Err(why)),
             }
         })?;
-        if let Linked::New { held, founded } = linked {
+        if let Linked::New {
+            held,
+            founded,
+            shadowed,
+        } = linked
+        {
+            self.value_bytes += payload_bytes;
+            if writer.manners == Manners::Blind && held.version().overtakes {
+                self.trees[tree].set_overruled();
+            }
             let start = self.keys.len();
             self.keys.extend_from_slice(key);
             self.writes.push(Write {
@@ -149,8 +195,10 @@ impl Part {
                 key: start..start + key.len(),
                 held,
                 founded,
+                shadowed,
             });
         } else if let Linked::Changed { grown } = linked {
+            self.value_bytes = self.value_bytes.saturating_add_signed(grown);
             // The item is counted already; only a longer value takes more room.
             self.needed_bytes = needed_bytes.saturating_add_signed(grown.max(0) as i64);
         }
@@ -202,6 +250,28 @@ impl Part {
         match &mut self.reservation {
             Some(promise) => self.volume.log.append_promised(batch, promise),
             None => self.volume.log.append(batch, true),
+        }
+    }
+
+    /// What was reserved is used up: the next write reserves anew.
+    pub(super) fn end_reservation(&mut self) {
+        self.needed_bytes = 0;
+        self.reserved_bytes = 0;
+        self.reservation = None;
+    }
+
+    /// Takes what the transaction itself has overwritten out of what it commits: nothing of it
+    /// will be looked for any more.
+    pub(super) fn drop_shadowed(&mut self) {
+        let guard = epoch::pin();
+        let shadowed = self.writes.iter_mut().filter_map(|w| w.shadowed.take());
+        for held in shadowed {
+            let payload = &held.version().payload;
+            if let Said::At(location) = payload.get(&guard) {
+                self.volume.log.mark_dead(location);
+            }
+            let freed = payload.replace(Payload::reserve(), &guard);
+            self.volume.unsettled.add_bytes(freed);
         }
     }
 
@@ -267,16 +337,25 @@ impl Part {
         self.reservation = None;
     }
 
-    /// Resolves the part's versions as committed, and queues the chains it founded.
-    pub(super) fn publish(&mut self, owner: TxnId) {
+    /// Resolves the part's versions as committed.
+    pub(super) fn publish(&mut self) {
+        let guard = epoch::pin();
         for write in &self.writes {
-            write.held.version().resolve(State::Committed);
+            let tree = &self.trees[write.tree];
+            let more = write.held.version().commit_alone(&guard);
+            let more = more.unwrap_or_else(|| {
+                let key = &self.keys[write.key.clone()];
+                tree.index.update(key, &guard, |word| {
+                    (word, chain::commit_among(Word(word), &write.held, &guard))
+                })
+            });
+            tree.live.add(more);
         }
-        self.queue_founded(owner);
         self.leave();
     }
 
-    fn queue_founded(&self, owner: TxnId) {
+    /// Queues the chains that the part founded: they settle when the horizon has passed `owner`.
+    pub(super) fn queue_founded(&self, owner: TxnId) {
         let founded = self.writes.iter().filter(|write| write.founded);
         self.volume.unsettled.push(
             owner,
@@ -284,20 +363,54 @@ impl Part {
         );
     }
 
+    /// Settles the chains that the part founded at once, where nobody needs what was before:
+    /// everyone sees what was committed below `oldest`.
+    pub(super) fn settle_founded(&self, owner: TxnId, oldest: TxnId) {
+        if owner >= oldest {
+            return self.queue_founded(owner);
+        }
+        let guard = epoch::pin();
+        let readers = Readers::below(oldest);
+        let Shared { unsettled, log, .. } = &*self.volume;
+        for write in self.writes.iter().filter(|write| write.founded) {
+            let (tree, key) = (&self.trees[write.tree], &self.keys[write.key.clone()]);
+            if let Some(due) = unsettled.settle_one(tree, key, &readers, log, &guard) {
+                unsettled.push(due, std::iter::once((tree, key)));
+            }
+        }
+    }
+
     /// Takes the part's versions out again, committed or not: nobody has seen them.
     pub(super) fn undo(&mut self, owner: TxnId) {
+        self.undo_to(owner, 0);
+        self.spill.forget(&self.volume.log);
+        self.leave();
+    }
+
+    /// Takes out all but the first `keep` versions, the last one first. True if one of those
+    /// that went was in the log already.
+    pub(super) fn undo_to(&mut self, owner: TxnId, keep: usize) -> bool {
         let guard = epoch::pin();
-        for write in self.writes.drain(..) {
+        let mut was_logged = false;
+        let keys_kept = self
+            .writes
+            .get(keep)
+            .map_or(self.keys.len(), |w| w.key.start);
+        for write in self.writes.drain(keep..).rev() {
             let key = &self.keys[write.key.clone()];
             let tree = &self.trees[write.tree];
             let mut swept = Swept::default();
-            let bytes = write.held.version().payload_bytes();
-            tree.index.update(key, &guard, |word| {
-                (
-                    chain::unlink(Word(word), &write.held, &guard, &mut swept).0,
-                    (),
-                )
+            let version = write.held.version();
+            was_logged |= matches!(version.payload.get(&guard), Said::At(_));
+            let bytes = version.payload_bytes();
+            self.value_bytes = self.value_bytes.saturating_sub(bytes);
+            let more = tree.index.update(key, &guard, |word| {
+                let before = chain::read_committed(Word(word), &guard).is_present();
+                let word = chain::unlink(Word(word), &write.held, &guard, &mut swept);
+                let after = chain::read_committed(word, &guard).is_present();
+                (word.0, i64::from(after) - i64::from(before))
             });
+            tree.live.add(more);
             self.volume.unsettled.sweep(&swept, &self.volume.log);
             self.volume.unsettled.add_bytes(-(bytes as isize));
             // Others' versions on a chain that this transaction founded still have to settle.
@@ -310,8 +423,34 @@ impl Part {
                     .push(newest.max(owner), std::iter::once(chain));
             }
         }
-        self.keys.clear();
-        self.leave();
+        self.keys.truncate(keys_kept);
+        self.spill.keep(keep);
+        was_logged
+    }
+
+    /// Where the part is now, to go back to.
+    pub(super) fn mark(&mut self) -> Mark {
+        self.in_place_from = self.volume.next_sequence();
+        Mark {
+            writes: self.writes.len(),
+            sequence: self.in_place_from,
+            needed_bytes: self.needed_bytes,
+            spills: self.spill.count,
+        }
+    }
+
+    /// Goes back to a mark.
+    pub(super) fn undo_to_mark(&mut self, owner: TxnId, mark: &Mark) -> Result<()> {
+        let was_logged = self.undo_to(owner, mark.writes);
+        self.in_place_from = self.in_place_from.max(mark.sequence);
+        if self.spill.count == mark.spills {
+            self.needed_bytes = mark.needed_bytes;
+        }
+        if was_logged {
+            self.spill
+                .skip(mark.sequence, self.volume.next_sequence())?;
+        }
+        Ok(())
     }
 
     fn leave(&mut self) {
@@ -359,53 +498,89 @@ pub(crate) fn value_too_long(bytes: usize) -> Error {
 /// What a write did to its slot.
 enum Linked {
     /// It linked a version; `founded` if that made a chain of a plain slot.
-    New { held: Held, founded: bool },
+    New {
+        held: Held,
+        founded: bool,
+        shadowed: Option<Held>,
+    },
     /// It changed the transaction's own version, whose value grew by so many bytes.
     Changed { grown: isize },
 }
 
-/// Does a write under the leaf's latch: conflict, existence, then the new head. Returns the
-/// slot's new word.
-fn link(
-    volume: &Shared,
-    word: Word,
-    owner: TxnId,
-    view: &dyn View,
-    change: Change<'_>,
-    mode: Mode,
-    guard: &Guard,
-) -> Result<(Word, Linked)> {
-    // As WiredTiger's own tables do it: a duplicate is told before a conflict, but that an item is
-    // missing only after one, so that an item which someone else has just made is not missed.
-    if mode == Mode::Absent {
-        check_mode(word, view, mode, guard)?;
-        chain::check_conflict(word, view, guard)?;
-    } else {
-        chain::check_conflict(word, view, guard)?;
-        check_mode(word, view, mode, guard)?;
-    }
-    if let Some(own) = chain::own_head(word, owner, guard) {
-        // A reservation of what the transaction has written already says nothing new.
-        let grown = match change {
-            Change::Reserve => 0,
-            _ => own.payload.replace(payload(change), guard),
+/// What a write needs beside its operands.
+struct Slotted<'a> {
+    volume: &'a Shared,
+    in_place_from: u64,
+}
+
+impl Slotted<'_> {
+    /// Does a write under the leaf's latch: conflict, existence, then the new head. Returns the
+    /// slot's new word.
+    fn link(
+        &self,
+        word: Word,
+        writer: Writer<'_>,
+        change: Change<'_>,
+        mode: Mode,
+        guard: &Guard,
+    ) -> Result<(Word, Linked)> {
+        let Writer {
+            owner,
+            view,
+            manners,
+        } = writer;
+        // As WiredTiger's own tables do it: a duplicate is told before a conflict, but that an item
+        // is missing only after one, so that an item which someone else has just made is not missed.
+        if mode == Mode::Absent {
+            check_mode(word, view, mode, guard)?;
+            check_conflict(word, writer, guard)?;
+        } else {
+            check_conflict(word, writer, guard)?;
+            check_mode(word, view, mode, guard)?;
+        }
+        let own = chain::own_head(word, owner, guard);
+        if let Some((own, _)) = own {
+            // A reservation of what the transaction has written already says nothing new.
+            if change == Change::Reserve {
+                return Ok((word, Linked::Changed { grown: 0 }));
+            }
+            if own.sequence >= self.in_place_from {
+                let grown = own.payload.replace(payload(change), guard);
+                self.volume.unsettled.add_bytes(grown);
+                return Ok((word, Linked::Changed { grown }));
+            }
+        }
+        let Shared { unsettled, log, .. } = self.volume;
+        let (word, left) = unsettled.trim(word, log, guard);
+        let founded = !matches!(word.slot(), Slot::Chain(_));
+        let new = New {
+            owner,
+            sequence: self.volume.next_sequence(),
+            payload: payload(change),
+            state: State::Unresolved,
+            direct: manners == Manners::Blind,
         };
-        volume.unsettled.add_bytes(grown);
-        return Ok((word, Linked::Changed { grown }));
+        let (head, held) = chain::link(word, new, left, guard);
+        let bytes = VERSION_BYTES + held.version().payload_bytes();
+        unsettled.add_bytes(bytes as isize);
+        let shadowed = own.map(|(_, held)| held);
+        let linked = Linked::New {
+            held,
+            founded,
+            shadowed,
+        };
+        Ok((head, linked))
     }
-    let word = volume.unsettled.trim(word, &volume.log, guard);
-    let founded = !matches!(word.slot(), Slot::Chain(_));
-    let (head, held) = chain::link(
-        word,
-        owner,
-        volume.next_sequence(),
-        payload(change),
-        State::Unresolved,
-        guard,
-    );
-    let bytes = VERSION_BYTES + held.version().payload_bytes();
-    volume.unsettled.add_bytes(bytes as isize);
-    Ok((head, Linked::New { held, founded }))
+}
+
+fn check_conflict(word: Word, writer: Writer<'_>, guard: &Guard) -> Result<()> {
+    match writer.manners {
+        Manners::Blind => Ok(()),
+        Manners::Native if writer.view.isolation() != Isolation::Snapshot => {
+            chain::check_unresolved(word, writer.owner, guard)
+        }
+        Manners::External | Manners::Native => chain::check_conflict(word, writer.view, guard),
+    }
 }
 
 fn check_mode(word: Word, view: &dyn View, mode: Mode, guard: &Guard) -> Result<()> {

@@ -25,6 +25,7 @@ use crossbeam_epoch::{Guard, Shared};
 use super::{
     Isolation, TxnId, View,
     payload::{Payload, Said},
+    prune::Swept,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -38,14 +39,26 @@ pub(crate) struct Version {
     /// Given when it was linked; the highest wins.
     pub(crate) sequence: u64,
     /// The transaction that wrote it; zero for a write outside any.
-    owner: TxnId,
+    pub(super) owner: TxnId,
     pub(crate) payload: Payload,
     /// How many versions are below it, roughly: paces trimming.
     depth: u32,
+    /// A [`State`], or [`OVERTAKEN`].
     state: AtomicU8,
     /// Linked above an unresolved version: an item of a lower sequence may follow it in the log.
     pub(crate) overtakes: bool,
+    /// Written outside any transaction: an unresolved one below must not commit.
+    direct: bool,
+    /// A trim is due when the chain has two to this power of versions.
+    due: u8,
+    /// The newest committed state below was an item when this was linked.
+    was_present: bool,
 }
+
+/// State of an unresolved version above which another was linked.
+const OVERTAKEN: u8 = 3;
+/// Shortest chain that is trimmed: two to this power.
+const DUE_MIN: u8 = 2;
 
 /// What became of a version's transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,10 +74,38 @@ pub(crate) const VERSION_BYTES: usize = size_of::<Version>() + 8;
 impl Version {
     pub(crate) fn state(&self) -> State {
         match self.state.load(Ordering::Acquire) {
-            0 => State::Unresolved,
+            0 | OVERTAKEN => State::Unresolved,
             1 => State::Committed,
             _ => State::Aborted,
         }
+    }
+
+    /// Commits the version if it met no other unresolved one, below or above. Returns by how
+    /// much that changes the number of items: what was below it at first is still the newest.
+    /// `None`: see [`commit_among`].
+    pub(crate) fn commit_alone(&self, guard: &Guard) -> Option<i64> {
+        if self.overtakes {
+            return None;
+        }
+        let present = match self.payload.get(guard) {
+            Said::Reserve => self.was_present,
+            Said::Tombstone => false,
+            Said::Bytes(_) | Said::At(_) => true,
+        };
+        let (from, to) = (State::Unresolved as u8, State::Committed as u8);
+        self.state
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
+            .ok()?;
+        Some(i64::from(present) - i64::from(self.was_present))
+    }
+
+    /// Notes that another version is being linked above; false if this one is resolved.
+    fn overtake(&self) -> bool {
+        let from = State::Unresolved as u8;
+        let seen =
+            self.state
+                .compare_exchange(from, OVERTAKEN, Ordering::AcqRel, Ordering::Acquire);
+        matches!(seen, Ok(_) | Err(OVERTAKEN))
     }
 
     /// Resolves the version; readers decide anew from here on.
@@ -77,7 +118,7 @@ impl Version {
         self.payload.heap_bytes()
     }
 
-    fn next(&self) -> Word {
+    pub(super) fn next(&self) -> Word {
         Word(self.next.load(Ordering::Acquire))
     }
 }
@@ -119,13 +160,13 @@ impl Seen<'_> {
 }
 
 /// The versions of a slot, newest first.
-struct Walk<'g> {
+pub(super) struct Walk<'g> {
     word: Word,
     _guard: &'g Guard,
 }
 
 impl<'g> Walk<'g> {
-    fn new(word: Word, guard: &'g Guard) -> Self {
+    pub(super) fn new(word: Word, guard: &'g Guard) -> Self {
         Self {
             word,
             _guard: guard,
@@ -149,7 +190,7 @@ impl<'g> Iterator for Walk<'g> {
 }
 
 /// The version a word points to.
-fn deref(word: Word, _guard: &Guard) -> Option<&Version> {
+pub(super) fn deref(word: Word, _guard: &Guard) -> Option<&Version> {
     match word.slot() {
         // SAFETY: a chain word points to a version that is retired only through the epoch
         // after it was unlinked, and the word was read from a live slot under this guard.
@@ -257,10 +298,23 @@ pub(crate) fn check_conflict(word: Word, view: &dyn View, guard: &Guard) -> Resu
     if ours || visible {
         return Ok(());
     }
-    Err(Error::new(
+    Err(conflict())
+}
+
+/// Fails if a transaction other than `owner` has a version in the chain that is not resolved.
+pub(crate) fn check_unresolved(word: Word, owner: TxnId, guard: &Guard) -> Result<()> {
+    let foreign = |v: &Version| v.state() == State::Unresolved && v.owner != owner;
+    if Walk::new(word, guard).any(foreign) {
+        return Err(conflict());
+    }
+    Ok(())
+}
+
+fn conflict() -> Error {
+    Error::new(
         ErrorKind::Conflict,
         "another transaction updated the item first; roll back and retry",
-    ))
+    )
 }
 
 /// Whether a transaction that is not resolved has a version in the chain. The walk ends at
@@ -278,127 +332,83 @@ pub(crate) fn has_unresolved(word: Word, guard: &Guard) -> bool {
     false
 }
 
+/// A version to be linked.
+pub(crate) struct New {
+    pub(crate) owner: TxnId,
+    pub(crate) sequence: u64,
+    pub(crate) payload: Payload,
+    pub(crate) state: State,
+    /// Written outside any transaction.
+    pub(crate) direct: bool,
+}
+
 /// A new head for the chain under `word`; the caller stores the returned word in the slot.
-pub(crate) fn link(
-    word: Word,
-    owner: TxnId,
-    sequence: u64,
-    payload: Payload,
-    state: State,
-    guard: &Guard,
-) -> (Word, Held) {
+/// `left` is how many versions a trim has just left there.
+pub(crate) fn link(word: Word, new: New, left: Option<u32>, guard: &Guard) -> (Word, Held) {
     let below = deref(word, guard);
+    let overtakes = overtake(word, guard);
+    let due = match left {
+        Some(left) => (2 * left).max(1).next_power_of_two().ilog2() as u8,
+        None => below.map_or(0, |v| v.due),
+    };
     let version = Box::leak(Box::new(Version {
         next: AtomicU64::new(word.0),
-        sequence,
-        owner,
-        payload,
-        depth: below.map_or(0, |v| v.depth.saturating_add(1)),
-        state: AtomicU8::new(state as u8),
-        overtakes: has_unresolved(word, guard),
+        sequence: new.sequence,
+        owner: new.owner,
+        payload: new.payload,
+        depth: left.unwrap_or_else(|| below.map_or(0, |v| v.depth.saturating_add(1))),
+        state: AtomicU8::new(new.state as u8),
+        overtakes,
+        direct: new.direct,
+        due: due.max(DUE_MIN),
+        was_present: read_committed(word, guard).is_present(),
     }));
     let held = Held(NonNull::from(version));
     (Word::chain(held.0.as_ptr() as usize), held)
 }
 
-/// The head of the chain, if `owner` wrote it and is not resolved: it may change its mind in place.
-pub(crate) fn own_head(word: Word, owner: TxnId, guard: &Guard) -> Option<&Version> {
-    deref(word, guard).filter(|v| v.owner == owner && v.state() == State::Unresolved)
+/// As [`has_unresolved`]; the topmost unresolved version hears of it.
+fn overtake(word: Word, guard: &Guard) -> bool {
+    for version in Walk::new(word, guard) {
+        if version.overtake() {
+            return true;
+        }
+        if !version.overtakes {
+            break;
+        }
+    }
+    false
 }
 
-/// Whether the chain is due for a trim: at lengths 4, 8, 16 and so on, so that the walks of a
-/// chain that cannot be trimmed cost no more than a constant per version.
+/// Commits a version that met others in its chain; the caller holds the latch. Returns by how
+/// much that changes the number of items.
+pub(crate) fn commit_among(word: Word, version: &Held, guard: &Guard) -> i64 {
+    let before = read_committed(word, guard).is_present();
+    version.version().resolve(State::Committed);
+    i64::from(read_committed(word, guard).is_present()) - i64::from(before)
+}
+
+/// The head of the chain, if `owner` wrote it and is not resolved: it may change its mind in place.
+pub(crate) fn own_head(word: Word, owner: TxnId, guard: &Guard) -> Option<(&Version, Held)> {
+    let own = deref(word, guard).filter(|v| v.owner == owner && v.state() == State::Unresolved)?;
+    Some((own, Held(NonNull::from(own))))
+}
+
+/// Whether the chain is due for a trim: when it has become twice as long as the last one left
+/// it, so that the walks of a chain that cannot be trimmed cost no more than a constant per version.
 pub(crate) fn is_trim_due(word: Word, guard: &Guard) -> bool {
-    deref(word, guard).is_some_and(|v| v.depth >= 3 && (v.depth + 1).is_power_of_two())
+    deref(word, guard).is_some_and(|v| u64::from(v.depth) + 1 >= 1 << v.due)
 }
 
 /// Whether anyone wrote above `version` outside a transaction: its own then must not commit.
 pub(crate) fn is_overruled(word: Word, version: &Held, guard: &Guard) -> bool {
     Walk::new(word, guard)
         .take_while(|v| !version.is(v))
-        .any(|v| v.owner == 0)
-}
-
-/// What a pass over a chain took away.
-#[derive(Default)]
-pub(crate) struct Swept {
-    /// Places in the log that no one needs any more.
-    pub(crate) dead: Vec<Location>,
-    /// Versions unlinked, freed once no reader can hold them.
-    pub(crate) versions: usize,
-    /// The highest owner left in the chain: when it is settled, the chain is due again.
-    pub(crate) newest_left: Option<TxnId>,
-}
-
-/// Settles the chain under `word`: the newest committed version that everyone sees (its owner
-/// is below `oldest`) becomes the base and all below it goes. The caller holds the leaf's latch
-/// and stores the returned word.
-///
-/// Nothing goes below the settled version while one is down there whose transaction is not
-/// resolved, or may still be taken back: it holds a pointer to its version.
-pub(crate) fn settle(word: Word, oldest: TxnId, guard: &Guard, swept: &mut Swept) -> Word {
-    let mut head = word;
-    let mut above: Option<&Version> = None;
-    let mut at = word;
-    while let Some(version) = deref(at, guard) {
-        let next = version.next();
-        let gone = match version.state() {
-            State::Committed if version.owner < oldest => {
-                settled_base(version, next, oldest, guard, swept)
-            }
-            _ => None,
-        };
-        match gone {
-            Some(below) => {
-                set_link(&mut head, above, below);
-                retire(at, guard, swept);
-                at = below;
-            }
-            None => {
-                swept.newest_left = swept.newest_left.max(Some(version.owner));
-                above = Some(version);
-                at = next;
-            }
-        }
-    }
-    head
-}
-
-/// What `version`, visible to everyone, leaves in its place: the base it becomes, with all below
-/// it gone; or, a mere reservation, what is below it. `None` if it has to stay.
-fn settled_base(
-    version: &Version,
-    next: Word,
-    oldest: TxnId,
-    guard: &Guard,
-    swept: &mut Swept,
-) -> Option<Word> {
-    let base = match version.payload.get(guard) {
-        Said::Reserve => return Some(next),
-        Said::Tombstone => Word::EMPTY,
-        Said::At(location) => Word::at(location),
-        Said::Bytes(_) => return None,
-    };
-    let held = |v: &Version| v.state() == State::Unresolved || v.owner >= oldest;
-    if Walk::new(next, guard).any(held) {
-        return None;
-    }
-    let mut at = next;
-    while let Some(old) = deref(at, guard) {
-        if let Said::At(location) = old.payload.get(guard) {
-            swept.dead.push(location);
-        }
-        let below = old.next();
-        retire(at, guard, swept);
-        at = below;
-    }
-    if let Slot::At(location) = at.slot() {
-        swept.dead.push(location);
-    }
-    Some(base)
+        .any(|v| v.direct)
 }
 
 /// Aborts `version` and takes it out of the chain under `word`; the caller holds the latch.
+/// What is above it and not resolved counts anew what it stands on.
 pub(crate) fn unlink(word: Word, version: &Held, guard: &Guard, swept: &mut Swept) -> Word {
     let mut head = word;
     let mut above: Option<&Version> = None;
@@ -413,6 +423,9 @@ pub(crate) fn unlink(word: Word, version: &Held, guard: &Guard, swept: &mut Swep
             retire(at, guard, swept);
             break;
         }
+        if version.version().state() == State::Committed {
+            found.overtake();
+        }
         above = Some(found);
         at = found.next();
     }
@@ -420,14 +433,14 @@ pub(crate) fn unlink(word: Word, version: &Held, guard: &Guard, swept: &mut Swep
     head
 }
 
-fn set_link(head: &mut Word, above: Option<&Version>, below: Word) {
+pub(super) fn set_link(head: &mut Word, above: Option<&Version>, below: Word) {
     match above {
         Some(version) => version.next.store(below.0, Ordering::Release),
         None => *head = below,
     }
 }
 
-fn retire(word: Word, guard: &Guard, swept: &mut Swept) {
+pub(super) fn retire(word: Word, guard: &Guard, swept: &mut Swept) {
     if let Slot::Chain(address) = word.slot() {
         swept.versions += 1;
         // SAFETY: the version was unlinked under the latch; only readers with older guards hold it.

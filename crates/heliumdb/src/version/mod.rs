@@ -5,11 +5,18 @@
 
 pub(crate) mod chain;
 mod payload;
+mod prune;
 pub(crate) mod settle;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use payload::{Payload, Said};
+pub(crate) use prune::Swept;
+pub(crate) use snapshot::Readers;
+pub use snapshot::TxnSnapshot;
+
+use std::sync::Arc;
 
 /// A transaction's id, given by whoever runs the transactions. Never on disk.
 /// Zero is no transaction.
@@ -43,6 +50,12 @@ pub trait View {
 pub trait Horizon: Send + Sync {
     /// Every update with a smaller id, if committed, is visible to every reader.
     fn oldest(&self) -> TxnId;
+
+    /// If they are known: every snapshot that is in use, and last of all one of now. What none
+    /// of them needs then goes from the middle of chains, too.
+    fn snapshots(&self) -> Option<Vec<Arc<TxnSnapshot>>> {
+        None
+    }
 }
 
 /// What a write does to an item.

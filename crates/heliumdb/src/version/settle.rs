@@ -8,7 +8,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
 };
@@ -18,13 +18,15 @@ use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 use super::{
-    TxnId,
-    chain::{self, Swept, VERSION_BYTES},
+    Readers, Swept, TxnId,
+    chain::{self, VERSION_BYTES},
+    prune,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
     location::Word,
     log::Log,
+    transaction::native::Manager,
     volume::tree::Tree,
 };
 
@@ -44,6 +46,10 @@ pub(crate) struct Unsettled {
     budget_bytes: u64,
     /// The oldest id that someone may still need, as last heard.
     oldest: AtomicU64,
+    /// Who knows better, if the store keeps the volume's transactions itself.
+    keeper: OnceLock<Arc<Manager>>,
+    /// When the first chain of the queue is due, for a look without the lock.
+    due: AtomicU64,
 }
 
 /// Chains in the order in which they were queued, roughly that of their owners.
@@ -84,6 +90,12 @@ impl Queue {
     fn pop(&mut self, oldest: TxnId) -> Option<Chunk> {
         let first = self.chunks.front()?.chains.first()?;
         (first.due < oldest).then(|| self.chunks.pop_front())?
+    }
+
+    /// When the first chain is due.
+    fn due(&self) -> TxnId {
+        let first = self.chunks.front().and_then(|chunk| chunk.chains.first());
+        first.map_or(TxnId::MAX, |chain| chain.due)
     }
 
     fn recycle(&mut self, mut chunk: Chunk) {
@@ -135,7 +147,14 @@ impl Unsettled {
             bytes: CachePadded::default(),
             budget_bytes,
             oldest: AtomicU64::new(0),
+            keeper: OnceLock::new(),
+            due: AtomicU64::new(TxnId::MAX),
         }
+    }
+
+    /// From now on `keeper` says who may still look.
+    pub(crate) fn set_keeper(&self, keeper: &Arc<Manager>) {
+        self.keeper.get_or_init(|| keeper.clone());
     }
 
     /// The oldest id that someone may still need, as last heard.
@@ -145,6 +164,10 @@ impl Unsettled {
 
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed).max(0) as u64
+    }
+
+    pub(crate) fn budget_bytes(&self) -> u64 {
+        self.budget_bytes
     }
 
     pub(crate) fn add_bytes(&self, bytes: isize) {
@@ -179,54 +202,80 @@ impl Unsettled {
             bytes += QUEUED_BYTES + key.len() as i64;
             queue.push(due, tree, key);
         }
+        self.due.store(queue.due(), Ordering::Relaxed);
         drop(queue);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Trims a chain that a writer has just made longer; the writer holds the leaf's latch.
-    pub(crate) fn trim(&self, word: Word, log: &Log, guard: &Guard) -> Word {
+    /// Trims a chain that a writer is about to make longer, if that is due; the writer holds the
+    /// leaf's latch. With how many versions are left, if it was.
+    pub(crate) fn trim(&self, word: Word, log: &Log, guard: &Guard) -> (Word, Option<u32>) {
         if !chain::is_trim_due(word, guard) {
-            return word;
+            return (word, None);
         }
+        let readers = match self.keeper.get() {
+            Some(keeper) => keeper.readers(),
+            None => Readers::below(self.oldest.load(Ordering::Relaxed)),
+        };
         let mut swept = Swept::default();
-        let trimmed = chain::settle(word, self.oldest.load(Ordering::Relaxed), guard, &mut swept);
+        let trimmed = prune::settle(word, &readers, guard, &mut swept);
         self.sweep(&swept, log);
-        trimmed
+        (trimmed, Some(swept.left))
     }
 
-    /// Settles what transactions below `oldest` left; returns how many chains became plain slots.
-    pub(crate) fn settle(&self, oldest: TxnId, log: &Log) -> usize {
-        self.oldest.fetch_max(oldest, Ordering::Relaxed);
+    /// Settles what no one of `readers` needs, of up to `most` chunks of chains; returns how many
+    /// chains became plain slots.
+    pub(crate) fn settle(&self, readers: &Readers, most: usize, log: &Log) -> usize {
+        self.oldest.fetch_max(readers.oldest, Ordering::Relaxed);
         // What is queued again meanwhile waits for the next call.
-        let mut left = self.queue.lock().chunks.len();
+        let mut left = self.queue.lock().chunks.len().min(most);
         let mut settled = 0;
         while left > 0 {
-            let Some(due) = self.queue.lock().pop(oldest) else {
+            let Some(due) = self.queue.lock().pop(readers.oldest) else {
                 break;
             };
             left -= 1;
-            settled += self.settle_some(&due, oldest, log);
-            self.queue.lock().recycle(due);
+            settled += self.settle_some(&due, readers, log);
+            let mut queue = self.queue.lock();
+            queue.recycle(due);
+            self.due.store(queue.due(), Ordering::Relaxed);
         }
         settled
     }
 
-    fn settle_some(&self, chunk: &Chunk, oldest: TxnId, log: &Log) -> usize {
+    /// Whether the first chain that waits can be settled, as far as a look without a lock shows.
+    pub(crate) fn is_due(&self, oldest: TxnId) -> bool {
+        self.due.load(Ordering::Relaxed) < oldest
+    }
+
+    /// Settles the chain of one key now; if that leaves it a chain, says when it is due again.
+    pub(crate) fn settle_one(
+        &self,
+        tree: &Tree,
+        key: &[u8],
+        readers: &Readers,
+        log: &Log,
+        guard: &Guard,
+    ) -> Option<TxnId> {
+        let mut swept = Swept::default();
+        tree.index.update(key, guard, |word| {
+            (prune::settle(Word(word), readers, guard, &mut swept).0, ())
+        });
+        self.sweep(&swept, log);
+        swept.newest_left
+    }
+
+    fn settle_some(&self, chunk: &Chunk, readers: &Readers, log: &Log) -> usize {
         let guard = epoch::pin();
         let mut again = Vec::new();
         let mut settled = 0;
         let mut bytes = 0;
         for (chain, tree, key) in chunk.iter() {
-            if chain.due >= oldest {
+            if chain.due >= readers.oldest {
                 again.push((chain.due, tree, key));
                 continue;
             }
-            let mut swept = Swept::default();
-            tree.index.update(key, &guard, |word| {
-                (chain::settle(Word(word), oldest, &guard, &mut swept).0, ())
-            });
-            self.sweep(&swept, log);
-            match swept.newest_left {
+            match self.settle_one(tree, key, readers, log, &guard) {
                 Some(due) => again.push((due, tree, key)),
                 None => {
                     settled += 1;

@@ -3,9 +3,10 @@
 use crossbeam_epoch as epoch;
 
 use super::{
-    Isolation, TxnId, View,
-    chain::{self, Held, Seen, State, Swept},
+    Isolation, Readers, Swept, TxnId, TxnSnapshot, View,
+    chain::{self, Held, New, Seen, State},
     payload::Payload,
+    prune,
 };
 use crate::{
     ErrorKind,
@@ -61,14 +62,14 @@ impl Slotted {
 
     fn link(&mut self, owner: TxnId, payload: Payload) -> Held {
         self.sequence += 1;
-        let (word, held) = chain::link(
-            self.word,
+        let new = New {
             owner,
-            self.sequence,
+            sequence: self.sequence,
             payload,
-            State::Unresolved,
-            &epoch::pin(),
-        );
+            state: State::Unresolved,
+            direct: owner == 0,
+        };
+        let (word, held) = chain::link(self.word, new, None, &epoch::pin());
         self.word = word;
         held
     }
@@ -92,7 +93,12 @@ impl Slotted {
 
     fn settle(&mut self, oldest: TxnId) -> Swept {
         let mut swept = Swept::default();
-        self.word = chain::settle(self.word, oldest, &epoch::pin(), &mut swept);
+        self.word = prune::settle(
+            self.word,
+            &Readers::below(oldest),
+            &epoch::pin(),
+            &mut swept,
+        );
         swept
     }
 }
@@ -241,4 +247,50 @@ fn values_change_place_under_readers() {
     assert_eq!(freed, -(8 + 5));
     assert_eq!(before, b"value");
     assert_eq!(slot.seen(&dirty).unwrap(), "9");
+}
+
+#[test]
+fn the_middle_of_a_chain_goes_when_no_snapshot_needs_it() {
+    let mut slot = Slotted::new();
+    for owner in 1..=9 {
+        slot.commit(owner, 10 + owner);
+    }
+    // In use: one that sees 1 to 3, and one that sees 1 to 6 without 5.
+    let early = TxnSnapshot::new(&[], 4);
+    let late = TxnSnapshot::new(&[5], 7);
+    let now = TxnSnapshot::new(&[9], 10);
+    let readers = Readers {
+        oldest: 4,
+        snapshots: Some([&early, &late, &now].map(|s| s.clone().into()).into()),
+    };
+    let mut swept = Swept::default();
+    slot.word = prune::settle(slot.word, &readers, &epoch::pin(), &mut swept);
+    // Left: 9, which has not ended; 8 for now, 6 for the late one, and 3 as the base.
+    assert_eq!(swept.left, 3);
+    let mut dead: Vec<u64> = swept.dead.iter().map(|at| at.address() / 16).collect();
+    dead.sort_unstable();
+    assert_eq!(dead, [1, 11, 12, 14, 15, 17]);
+    let seen = |ids: &TxnSnapshot| {
+        let eyes = Listed(ids.clone());
+        match chain::read(slot.word, &eyes, &epoch::pin()) {
+            Ok(Seen::At(location)) => location.address() / 16,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((seen(&early), seen(&late), seen(&now)), (13, 16, 18));
+}
+
+/// Looks through a snapshot.
+struct Listed(TxnSnapshot);
+
+impl View for Listed {
+    fn own(&self) -> TxnId {
+        0
+    }
+    fn isolation(&self) -> Isolation {
+        Isolation::Snapshot
+    }
+    fn sees(&self, id: TxnId) -> bool {
+        self.0.sees(id)
+    }
 }

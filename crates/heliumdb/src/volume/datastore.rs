@@ -23,9 +23,9 @@ const READ_ATTEMPTS: usize = 64;
 pub type Item = (Vec<u8>, Vec<u8>);
 
 /// Through whose eyes a slot is looked at; `None` sees the newest committed state.
-type Eyes<'a> = Option<&'a dyn View>;
+pub(crate) type Eyes<'a> = Option<&'a dyn View>;
 
-fn look<'g>(eyes: Eyes<'_>, word: Word, guard: &'g Guard) -> Result<Seen<'g>> {
+pub(super) fn look<'g>(eyes: Eyes<'_>, word: Word, guard: &'g Guard) -> Result<Seen<'g>> {
     match eyes {
         Some(view) => chain::read(word, view, guard),
         None => Ok(chain::read_committed(word, guard)),
@@ -66,6 +66,11 @@ pub enum Position<'a> {
 impl Datastore {
     pub(super) fn new(shared: Arc<Shared>, state: Arc<State>) -> Self {
         Self { shared, state }
+    }
+
+    /// Whether both are handles of one datastore.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.state, &other.state)
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -120,13 +125,43 @@ impl Datastore {
             .map_or(0, |tree| tree.index.len())
     }
 
+    /// Number of items: keys whose newest committed state is an item. What transactions have not
+    /// committed, removals and older versions do not count. A few loads; poll it as you like.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let url = format!("he://{}", dir.path().join("volume").display());
+    /// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
+    /// let store = volume.create_datastore(b"store", b"")?;
+    /// store.put(b"a", b"1")?;
+    /// store.put(b"a", b"2")?;
+    /// assert_eq!(store.len(), 1);
+    /// store.delete(b"a")?;
+    /// assert!(store.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn len(&self) -> u64 {
+        let tree = self.state.tree.load();
+        tree.as_ref().map_or(0, |tree| tree.live.get())
+    }
+
+    /// Whether there are no items: see [`Datastore::len`].
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Reads the value of `key` that `view` sees into `value`, which is cleared first; false if
     /// there is no item. `PrepareConflict` if a prepared transaction has written it.
     pub fn read(&self, view: &dyn View, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
         self.read_with(Some(view), key, value)
     }
 
-    fn read_with(&self, eyes: Eyes<'_>, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
+    pub(crate) fn read_with(
+        &self,
+        eyes: Eyes<'_>,
+        key: &[u8],
+        value: &mut Vec<u8>,
+    ) -> Result<bool> {
         self.shared.check_open()?;
         self.with_tree(|tree| {
             let guard = epoch::pin();
@@ -190,7 +225,7 @@ impl Datastore {
         self.seek_with(Some(view), position, key, value)
     }
 
-    fn seek_with(
+    pub(crate) fn seek_with(
         &self,
         eyes: Eyes<'_>,
         position: Position<'_>,
@@ -253,10 +288,11 @@ impl Datastore {
         Ok(found.then_some((key, value)))
     }
 
-    /// Reads up to `most` committed items from a bound on, as long as their keys are `within`;
-    /// false if there are no more.
-    pub(super) fn nearest_many(
+    /// Reads up to `most` items that `eyes` see from a bound on, as long as their keys are
+    /// `within`; false if there are no more.
+    pub(crate) fn nearest_many(
         &self,
+        eyes: Eyes<'_>,
         (bound, direction): (index::Bound<'_>, Direction),
         most: usize,
         within: impl Fn(&[u8]) -> bool,
@@ -271,7 +307,7 @@ impl Datastore {
                     return Ok(false);
                 };
                 let mut value = Vec::new();
-                if self.read_slot(tree, key, Word(word), &mut value, &guard, None)? {
+                if self.read_slot(tree, key, Word(word), &mut value, &guard, eyes)? {
                     items.push_back((key.to_vec(), value));
                 }
             }
@@ -336,7 +372,7 @@ impl fmt::Debug for Datastore {
     }
 }
 
-pub(super) fn start<'a>(position: Position<'a>) -> (index::Bound<'a>, Direction) {
+pub(crate) fn start<'a>(position: Position<'a>) -> (index::Bound<'a>, Direction) {
     match position {
         Position::First => (index::Bound::Unbounded, Direction::Forward),
         Position::Last => (index::Bound::Unbounded, Direction::Backward),

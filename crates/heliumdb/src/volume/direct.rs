@@ -15,13 +15,36 @@ use crate::{
     log::{Appended, Batch, BatchKind},
     transaction::{key_too_long, value_too_long},
     version::{
-        Mode, Payload,
-        chain::{self, State, VERSION_BYTES},
+        Mode, Payload, TxnId,
+        chain::{self, New, Seen, State, VERSION_BYTES},
     },
 };
 
 thread_local! {
     static BATCH: RefCell<Batch> = RefCell::new(Batch::new(BatchKind::Commit));
+}
+
+/// What must hold of the newest committed state of an item for a write to go ahead.
+#[derive(Clone, Copy)]
+pub(super) enum Expect {
+    Mode(Mode),
+    /// It is this one; else nothing is done.
+    Same(Option<Location>),
+}
+
+/// One write, and what comes of it.
+struct Write<'a> {
+    tree: &'a Tree,
+    key: &'a [u8],
+    value: Option<&'a [u8]>,
+    expect: Expect,
+    /// The id of the version that it leaves; zero if it leaves none, or one that all see.
+    owner: TxnId,
+    dead: Option<Location>,
+    /// By how much the number of items changes.
+    more: i64,
+    /// A chain was made of a plain slot.
+    founded: bool,
 }
 
 impl Shared {
@@ -34,69 +57,95 @@ impl Shared {
         value: Option<&[u8]>,
         mode: Mode,
     ) -> Result<()> {
-        check_lengths(key, value)?;
-        self.check_writable()?;
-        self.when_room(|| self.try_write(tree, key, value, mode))
+        self.when_room(|| self.write_if(tree, key, value, Expect::Mode(mode)))
+            .map(drop)
     }
 
-    fn try_write(
+    /// As [`Shared::write`], without waiting for room on a full volume; false if the item was not
+    /// the same.
+    pub(super) fn write_if(
         &self,
         tree: &Arc<Tree>,
         key: &[u8],
         value: Option<&[u8]>,
-        mode: Mode,
-    ) -> Result<()> {
+        expect: Expect,
+    ) -> Result<bool> {
+        check_lengths(key, value)?;
+        self.check_writable()?;
         let _inside = self.gate.enter();
         let guard = epoch::pin();
-        let mut dead = None;
-        tree.index.update(key, &guard, |word| {
-            match self.link(tree, Word(word), key, value, mode, &guard, &mut dead) {
-                Ok(word) => (word.0, Ok(())),
+        let direct = self.native.begin_direct();
+        let mut write = Write {
+            tree,
+            key,
+            value,
+            expect,
+            owner: direct.owner(),
+            dead: None,
+            more: 0,
+            founded: false,
+        };
+        let done = tree.index.update(key, &guard, |word| {
+            match self.link(&mut write, Word(word), &guard) {
+                Ok(Some(word)) => (word.0, Ok(true)),
+                Ok(None) => (word, Ok(false)),
                 Err(why) => (word, Err(why)),
             }
         })?;
+        if !done {
+            return Ok(false);
+        }
+        tree.live.add(write.more);
         tree.note_change();
-        if let Some(location) = dead {
+        if let Some(location) = write.dead {
             self.log.mark_dead(location);
         }
-        Ok(())
+        if write.founded {
+            self.unsettled
+                .push(write.owner, std::iter::once((tree, key)));
+        }
+        Ok(true)
     }
 
-    /// Does a write under the leaf's latch, and returns the slot's new word.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the operands of one write, handed through one closure"
-    )]
-    fn link(
-        &self,
-        tree: &Arc<Tree>,
-        word: Word,
-        key: &[u8],
-        value: Option<&[u8]>,
-        mode: Mode,
-        guard: &Guard,
-        dead: &mut Option<Location>,
-    ) -> Result<Word> {
-        check_mode(word, mode, guard)?;
-        let Slot::Chain(_) = word.slot() else {
-            let sequence = self.next_sequence();
-            let location = self.append_one(tree.id, sequence, false, key, value)?;
-            if let Slot::At(old) = word.slot() {
-                *dead = Some(old);
-            }
-            return Ok(location.map_or(Word::EMPTY, Word::at));
+    /// Does a write under the leaf's latch, and returns the slot's new word; `None` if the item is
+    /// another one than was expected.
+    fn link(&self, write: &mut Write<'_>, word: Word, guard: &Guard) -> Result<Option<Word>> {
+        let seen = match chain::read_committed(word, guard) {
+            Seen::At(location) => Some(location),
+            Seen::Absent | Seen::Bytes(_) => None,
         };
+        match write.expect {
+            Expect::Mode(mode) => check_mode(seen.is_some(), mode)?,
+            Expect::Same(expected) if expected != seen => return Ok(None),
+            Expect::Same(_) => {}
+        }
+        let (tree, key, value) = (write.tree, write.key, write.value);
+        write.more = i64::from(value.is_some()) - i64::from(seen.is_some());
         let sequence = self.next_sequence();
+        let is_chain = matches!(word.slot(), Slot::Chain(_));
+        if write.owner == 0 && !is_chain {
+            let location = self.append_one(tree.id, sequence, false, key, value)?;
+            write.dead = seen;
+            return Ok(Some(location.map_or(Word::EMPTY, Word::at)));
+        }
         let overtakes = chain::has_unresolved(word, guard);
         let location = self.append_one(tree.id, sequence, overtakes, key, value)?;
         let payload = location.map_or_else(Payload::tombstone, Payload::at);
-        let word = self.unsettled.trim(word, &self.log, guard);
-        let (head, _) = chain::link(word, 0, sequence, payload, State::Committed, guard);
+        let (word, left) = self.unsettled.trim(word, &self.log, guard);
+        write.founded = !matches!(word.slot(), Slot::Chain(_));
+        let new = New {
+            owner: write.owner,
+            sequence,
+            payload,
+            state: State::Committed,
+            direct: true,
+        };
+        let (head, _) = chain::link(word, new, left, guard);
         self.unsettled.add_bytes(VERSION_BYTES as isize);
         if overtakes {
             tree.set_overruled();
         }
-        Ok(head)
+        Ok(Some(head))
     }
 
     /// Appends a batch of one item; its place, or `None` for a tombstone.
@@ -188,15 +237,10 @@ fn check_lengths(key: &[u8], value: Option<&[u8]>) -> Result<()> {
     }
 }
 
-fn check_mode(word: Word, mode: Mode, guard: &Guard) -> Result<()> {
-    let wanted = match mode {
-        Mode::Any => return Ok(()),
-        Mode::Absent => false,
-        Mode::Present => true,
-    };
-    match (chain::read_committed(word, guard).is_present(), wanted) {
-        (true, false) => Err(item_exists()),
-        (false, true) => Err(item_not_found()),
+fn check_mode(is_present: bool, mode: Mode) -> Result<()> {
+    match (is_present, mode) {
+        (true, Mode::Absent) => Err(item_exists()),
+        (false, Mode::Present) => Err(item_not_found()),
         _ => Ok(()),
     }
 }

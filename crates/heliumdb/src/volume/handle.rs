@@ -3,7 +3,12 @@
 use std::{fmt, sync::Arc};
 
 use super::{Datastore, DatastoreId, Shared, VolumeId, VolumeOptions, maintenance, open};
-use crate::{device::Device, error::Result, version::Horizon};
+use crate::{
+    device::Device,
+    error::Result,
+    transaction::native::{self, Snapshot, Txn, TxnOptions, WriteBatch},
+    version::Horizon,
+};
 
 /// An open volume; clones share it. The last handle to go, of its datastores' too, closes it.
 #[derive(Clone)]
@@ -133,13 +138,81 @@ impl Volume {
         self.shared.truncate_datastore(id)
     }
 
+    /// Begins a transaction at snapshot isolation, durable at its commit. The volume then keeps
+    /// its transactions itself: one on which a [`crate::Transaction`] was used cannot.
+    pub fn begin(&self) -> Result<Txn> {
+        self.begin_with(TxnOptions::default())
+    }
+
+    /// Begins a transaction as `options` say.
+    pub fn begin_with(&self, options: TxnOptions) -> Result<Txn> {
+        Txn::begin(&self.shared, options)
+    }
+
+    /// Runs `work` in a transaction and commits it; from the start again, after a pause, if it
+    /// fails for what other transactions did meanwhile, up to
+    /// [`crate::limits::TRANSACT_ATTEMPTS_MAX`] times. Other errors roll it back.
+    ///
+    /// ```
+    /// use heliumdb::Readable;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let url = format!("he://{}", dir.path().join("volume").display());
+    /// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
+    /// # let store = volume.create_datastore(b"store", b"")?;
+    /// store.put(b"from", b"3")?;
+    /// volume.transact(|txn| {
+    ///     if let Some(value) = txn.take(&store, b"from")? {
+    ///         txn.put(&store, b"to", &value)?;
+    ///     }
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(store.get(b"to")?, Some(b"3".to_vec()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn transact<R>(&self, work: impl FnMut(&mut Txn) -> Result<R>) -> Result<R> {
+        self.transact_with(TxnOptions::default(), work)
+    }
+
+    /// As [`Volume::transact`], with transactions as `options` say.
+    pub fn transact_with<R>(
+        &self,
+        options: TxnOptions,
+        work: impl FnMut(&mut Txn) -> Result<R>,
+    ) -> Result<R> {
+        native::transact(&self.shared, options, work)
+    }
+
+    /// The committed state of now, to read from: see [`Snapshot`]. Cheap.
+    ///
+    /// ```
+    /// use heliumdb::Readable;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let url = format!("he://{}", dir.path().join("volume").display());
+    /// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
+    /// # let store = volume.create_datastore(b"store", b"")?;
+    /// store.put(b"key", b"old")?;
+    /// let snapshot = volume.snapshot()?;
+    /// store.put(b"key", b"new")?;
+    /// assert_eq!(snapshot.get(&store, b"key")?, Some(b"old".to_vec()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        Snapshot::new(&self.shared)
+    }
+
+    /// An empty batch of writes: see [`WriteBatch`].
+    pub fn batch(&self) -> WriteBatch {
+        WriteBatch::new(&self.shared)
+    }
+
     /// Returns when everything written so far is durable.
     pub fn flush(&self) -> Result<()> {
         self.shared.flush()
     }
 
     /// Settles versions that `horizon` says everyone can see; returns how many chains turned
-    /// back into plain items. Call it now and then, from any thread.
+    /// back into plain items. Call it now and then, from any thread. Of a volume that keeps its
+    /// transactions itself the volume knows better, and does this by itself.
     pub fn settle(&self, horizon: &dyn Horizon) -> usize {
         self.shared.settle(horizon)
     }

@@ -119,13 +119,14 @@ fn run(volume: &Weak<Shared>, signal: &Signal) {
 /// One step of everything that is due; true if something was done.
 pub(super) fn step(shared: &Arc<Shared>) -> Result<bool> {
     shared.check_writable()?;
+    let settled = shared.settle_native();
     // Until checkpoints are made: recovery reads all of the log.
     if shared.log.candidates().iter().any(|c| c.is_done()) {
         let end = shared.log.end();
         shared.log.sync_to(end)?;
         shared.log.note_checkpoint(end);
     }
-    shared.clean_step(shared.cleaning_need())
+    Ok(shared.clean_step(shared.cleaning_need())? | settled)
 }
 
 /// One step of all background work, for a volume without threads.

@@ -6,6 +6,8 @@
 
 mod ahead;
 mod catalog;
+mod compound;
+mod count;
 mod datastore;
 mod direct;
 pub(crate) mod gate;
@@ -22,13 +24,14 @@ pub(crate) mod tree;
 mod verify;
 
 pub use ahead::ReadAhead;
+pub(crate) use datastore::start;
 pub use datastore::{Datastore, Item, Position};
 pub use handle::{DatastoreInfo, Stats, Volume};
 pub(crate) use maintenance::background_step;
 pub use open::{open_all, open_all_devices};
 pub use options::VolumeOptions;
 pub use range::Range;
-pub(crate) use shared::{INTERNAL_TREES_END, Shared};
+pub(crate) use shared::{INTERNAL_TREES_END, Keeper, Shared};
 pub use verify::VerifyReport;
 
 use std::fmt;

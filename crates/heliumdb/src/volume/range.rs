@@ -54,7 +54,7 @@ impl Range {
         self.exhausted =
             !self
                 .datastore
-                .nearest_many(start(position), most, within, &mut self.front)?;
+                .nearest_many(None, start(position), most, within, &mut self.front)?;
         if let Some((key, _)) = self.front.back() {
             self.low = Bound::Excluded(key.clone());
         }
@@ -77,7 +77,7 @@ impl Range {
         self.exhausted =
             !self
                 .datastore
-                .nearest_many(start(position), most, within, &mut self.back)?;
+                .nearest_many(None, start(position), most, within, &mut self.back)?;
         if let Some((key, _)) = self.back.back() {
             self.high = Bound::Excluded(key.clone());
         }

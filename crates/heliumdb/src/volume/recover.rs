@@ -30,6 +30,8 @@ pub(super) struct Recovery {
     /// Tree and key of items that overtook others, with their sequence numbers.
     overtakers: HashMap<(u32, Vec<u8>), u64>,
     prepared: HashMap<GlobalTxn, Prepared>,
+    /// What was spilled under an id and is not committed yet.
+    spilled: HashMap<u64, Vec<SpilledItem>>,
     /// The highest number of each key, where items may be in the log in any order.
     newest: Option<Newest>,
     /// What the trees refer to.
@@ -54,6 +56,11 @@ struct PreparedItem {
     indirect: bool,
 }
 
+struct SpilledItem {
+    item: PreparedItem,
+    overtakes: bool,
+}
+
 /// A volume whose log was replayed, with the questions it has to other volumes.
 pub(super) struct Replayed {
     pub(super) log: Arc<Log>,
@@ -75,11 +82,19 @@ impl Replay for Recovery {
         self.items += 1;
         self.highest_sequence = self.highest_sequence.max(item.seq);
         match &batch.kind {
-            BatchKind::Commit => {
-                self.apply(item);
-                if item.overtakes {
-                    self.overtake(item.tree, item.key, item.seq);
-                }
+            BatchKind::Commit => self.commit(item),
+            BatchKind::CommitSpilled { id, skipped } => {
+                self.commit_spilled(*id, skipped);
+                self.commit(item);
+            }
+            BatchKind::Spill { id } => {
+                // An id that was met is not given again.
+                self.highest_sequence = self.highest_sequence.max(*id);
+                let spilled = self.spilled.entry(*id).or_default();
+                spilled.push(SpilledItem {
+                    item: prepared_item(item),
+                    overtakes: item.overtakes,
+                });
             }
             BatchKind::Move { placed, .. } => {
                 // No later number may be below it, though none that it was given may be left.
@@ -94,20 +109,17 @@ impl Replay for Recovery {
                 self.watch(item.tree, item.key);
                 let prepared = self.prepared.entry(*global).or_default();
                 prepared.participants.clone_from(participants);
-                prepared.items.push(PreparedItem {
-                    tree: item.tree,
-                    sequence: item.seq,
-                    key: item.key.to_vec(),
-                    location: item.location,
-                    tombstone: item.tombstone,
-                    indirect: item.indirect,
-                });
+                prepared.items.push(prepared_item(item));
             }
         }
         Ok(())
     }
 
-    fn batch_end(&mut self, _batch: &ReplayBatch) -> Result<()> {
+    fn batch_end(&mut self, batch: &ReplayBatch) -> Result<()> {
+        if let BatchKind::CommitSpilled { id, skipped } = &batch.kind {
+            // It may have no items of its own.
+            self.commit_spilled(*id, skipped);
+        }
         Ok(())
     }
 
@@ -121,7 +133,50 @@ impl Replay for Recovery {
     }
 }
 
+fn prepared_item(item: &ReplayItem<'_>) -> PreparedItem {
+    PreparedItem {
+        tree: item.tree,
+        sequence: item.seq,
+        key: item.key.to_vec(),
+        location: item.location,
+        tombstone: item.tombstone,
+        indirect: item.indirect,
+    }
+}
+
+impl PreparedItem {
+    fn replayed(&self, overtakes: bool) -> ReplayItem<'_> {
+        ReplayItem {
+            tree: self.tree,
+            seq: self.sequence,
+            overtakes,
+            tombstone: self.tombstone,
+            indirect: self.indirect,
+            key: &self.key,
+            from: None,
+            location: self.location,
+        }
+    }
+}
+
 impl Recovery {
+    fn commit(&mut self, item: &ReplayItem<'_>) {
+        self.apply(item);
+        if item.overtakes {
+            self.overtake(item.tree, item.key, item.seq);
+        }
+    }
+
+    /// Applies what was spilled under `id`, before the items of the commit that names it.
+    fn commit_spilled(&mut self, id: u64, skipped: &[(u64, u64)]) {
+        for SpilledItem { item, overtakes } in self.spilled.remove(&id).into_iter().flatten() {
+            let counts = |(from, below): &(u64, u64)| !(*from..*below).contains(&item.sequence);
+            if skipped.iter().all(counts) {
+                self.commit(&item.replayed(overtakes));
+            }
+        }
+    }
+
     fn apply(&mut self, item: &ReplayItem<'_>) {
         let newest = self.newest.as_mut();
         let superseded = newest.is_some_and(|n| !n.admits(item.tree, item.key, item.seq));
@@ -200,16 +255,7 @@ impl Recovery {
             return;
         };
         for item in prepared.items.iter().filter(|_| committed) {
-            self.apply(&ReplayItem {
-                tree: item.tree,
-                seq: item.sequence,
-                overtakes: false,
-                tombstone: item.tombstone,
-                indirect: item.indirect,
-                key: &item.key,
-                from: None,
-                location: item.location,
-            });
+            self.apply(&item.replayed(false));
         }
     }
 

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -19,8 +19,8 @@ use crate::{
     cleaner::Cleaner,
     error::{Error, ErrorKind, Result},
     log::Log,
-    transaction::several::Owed,
-    version::{Horizon, TxnId, settle::Unsettled},
+    transaction::{native::Manager, several::Owed},
+    version::{Horizon, Readers, TxnId, settle::Unsettled},
 };
 
 /// Tree ids below this are the store's own.
@@ -30,6 +30,16 @@ pub(super) const CATALOG_TREE: u32 = 0;
 /// Tree of decisions about transactions over several volumes: number (big-endian) -> participants.
 pub(super) const DECISIONS_TREE: u32 = 1;
 
+/// Who gives the ids of the transactions that write to a volume, and knows their snapshots.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Keeper {
+    /// The store itself.
+    Native = 1,
+    /// Somebody else, through [`crate::Transaction`].
+    External = 2,
+}
+
 pub(crate) struct Shared {
     pub(super) url: String,
     pub(crate) log: Arc<Log>,
@@ -37,6 +47,12 @@ pub(crate) struct Shared {
     pub(super) catalog: Catalog,
     pub(crate) decisions: Arc<Tree>,
     pub(crate) unsettled: Unsettled,
+    /// The volume's own transactions, unless somebody else keeps them.
+    pub(crate) native: Arc<Manager>,
+    /// A [`Keeper`], or zero while nobody has asked.
+    keeper: AtomicU8,
+    /// Held while a batch links its versions, so that no two of them mix.
+    pub(crate) batching: Mutex<()>,
     pub(super) owed: Mutex<Vec<Owed>>,
     pub(crate) cleaner: Cleaner,
     /// Held while items of the store's own trees get their numbers, until the index has them.
@@ -74,6 +90,9 @@ impl Shared {
             options,
             catalog: recovered.catalog,
             decisions: recovered.decisions,
+            native: Manager::new(),
+            keeper: AtomicU8::new(0),
+            batching: Mutex::new(()),
             owed: Mutex::new(Vec::new()),
             cleaner: Cleaner::default(),
             internal: Mutex::default(),
@@ -138,10 +157,69 @@ impl Shared {
         }
     }
 
+    /// Claims the volume for one keeper of transactions: ids of two would be taken for each other's.
+    pub(crate) fn claim(&self, keeper: Keeper) -> Result<()> {
+        let (free, mine) = (0, keeper as u8);
+        let claimed = self
+            .keeper
+            .compare_exchange(free, mine, Ordering::AcqRel, Ordering::Acquire);
+        match claimed {
+            Ok(_) if keeper == Keeper::Native => self.unsettled.set_keeper(&self.native),
+            Err(holder) if holder != mine => {
+                let (holder, other) = match keeper {
+                    Keeper::Native => ("the program that embeds it", "the volume itself"),
+                    Keeper::External => ("the volume itself", "the program that embeds it"),
+                };
+                return Err(Error::new(
+                    ErrorKind::InvalidArgument,
+                    format!(
+                        "transactions of the volume {} are kept by {holder} since it was opened; they cannot be kept by \
+                         {other} at the same time",
+                        self.url
+                    ),
+                ));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_native(&self) -> bool {
+        self.keeper.load(Ordering::Acquire) == Keeper::Native as u8
+    }
+
     pub(super) fn settle(&self, horizon: &dyn Horizon) -> usize {
-        let oldest = horizon.oldest();
-        self.step_owed(oldest);
-        let settled = self.unsettled.settle(oldest, &self.log);
+        // Of its own transactions the volume knows better than anybody.
+        let readers = if self.is_native() {
+            self.native.readers()
+        } else {
+            Readers {
+                oldest: horizon.oldest(),
+                snapshots: horizon.snapshots(),
+            }
+        };
+        self.settle_for(&readers, usize::MAX)
+    }
+
+    /// Settles what the volume's own transactions left; true if something was done. For
+    /// background work.
+    pub(crate) fn settle_native(&self) -> bool {
+        if !self.is_native() {
+            return false;
+        }
+        self.settle_for(&self.native.readers(), usize::MAX) > 0
+    }
+
+    /// Settles a little, after a commit that left chains behind; later ones then leave none.
+    pub(crate) fn settle_some(&self, oldest: TxnId) {
+        if self.unsettled.is_due(oldest) {
+            self.settle_for(&self.native.readers(), 1);
+        }
+    }
+
+    fn settle_for(&self, readers: &Readers, most: usize) -> usize {
+        self.step_owed(readers.oldest);
+        let settled = self.unsettled.settle(readers, most, &self.log);
         self.report_pending();
         settled
     }

@@ -11,6 +11,7 @@ use std::sync::{
 use crossbeam_epoch as epoch;
 use crossbeam_utils::CachePadded;
 
+use super::count::LiveCount;
 use crate::{
     error::{Error, ErrorKind, Result},
     index::Tree as Index,
@@ -27,6 +28,8 @@ const ONE_CHANGE: u64 = 1 << WRITERS_BITS;
 pub(crate) struct Tree {
     pub(crate) id: u32,
     pub(crate) index: Index,
+    /// Its items, as the newest committed state has them.
+    pub(crate) live: LiveCount,
     log: Arc<Log>,
     /// Transactions that have unresolved versions here, and above [`WRITERS_BITS`] how often
     /// something was resolved: one word, so that a transaction that leaves counts as both.
@@ -48,6 +51,7 @@ impl Tree {
     pub(crate) fn with_index(id: u32, index: Index, log: Arc<Log>) -> Arc<Self> {
         Arc::new(Self {
             id,
+            live: LiveCount::of(index.len()),
             index,
             log,
             writers: CachePadded::default(),

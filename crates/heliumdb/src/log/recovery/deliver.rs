@@ -75,6 +75,11 @@ impl<'a> Delivery<'a> {
                 },
                 None => return Ok(()),
             },
+            Kind::Spill | Kind::CommitSpilled => match frame::decode_spill(payload) {
+                Some((id, _, _)) if header.kind == Kind::Spill => BatchKind::Spill { id },
+                Some((id, skipped, _)) => BatchKind::CommitSpilled { id, skipped },
+                None => return Ok(()),
+            },
             Kind::Move => match frame::decode_move(payload) {
                 Some((placed, units, _)) => BatchKind::Move {
                     placed,
@@ -144,11 +149,9 @@ impl<'a> Delivery<'a> {
         let mut sequences = pending.sequences.clone();
         sequences.dedup();
         let mut ledger = self.core.ledger.lock();
+        let ReplayBatch { id, kind } = &pending.batch;
         let bytes = self.core.segment_bytes;
-        ledger.batch(pending.batch.id, &sequences, segment.segment, bytes);
-        if let BatchKind::Prepare { global, .. } = &pending.batch.kind {
-            ledger.prepared(*global, pending.batch.id);
-        }
+        ledger.enter(kind, *id, &sequences, segment.segment, bytes);
     }
 
     fn record(
@@ -201,7 +204,7 @@ impl<'a> Delivery<'a> {
         let mut at = 0;
         let mut moved = match &batch.kind {
             BatchKind::Move { from, .. } => from.iter(),
-            BatchKind::Commit | BatchKind::Prepare { .. } => [].iter(),
+            _ => [].iter(),
         };
         while let Some(header) = bytes.get(at..).and_then(ItemHeader::decode) {
             let place = address + at as u64;

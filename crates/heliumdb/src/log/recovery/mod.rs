@@ -38,6 +38,7 @@ pub(super) fn recover(core: &Core, sink: &mut dyn Replay) -> Result<()> {
     sink.whole_log(core.superblock.lock().flags & MAY_HOLD_MOVES != 0);
     let delivery = Delivery::new(core, &mut cancelled, Some(sink));
     let tail = Scan::new(core, &headers, delivery).run()?;
+    core.ledger.lock().forget_spills();
     core.end.store(tail.end, Release);
     core.durable.store(tail.end, Release);
     core.discarded_bytes.store(tail.discarded_bytes, Relaxed);

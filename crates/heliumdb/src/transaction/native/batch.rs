@@ -1,0 +1,144 @@
+//! Batches: several writes as one, without looking.
+//!
+//! Invariant: no two batches of a volume mix; of two that write the same items, one is wholly on
+//! top of the other.
+
+use std::{fmt, sync::Arc};
+
+use super::{read::check_volume, txn::Txn};
+use crate::{
+    error::Result,
+    transaction::Durability,
+    version::{Change, Mode},
+    volume::{Datastore, Shared},
+};
+
+/// Writes to any datastores of a volume that happen together: see [`crate::Volume::batch`].
+///
+/// It reads nothing and conflicts with nothing: it is ordered after whatever was written before,
+/// and a transaction that has written one of its items without having committed fails.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let url = format!("he://{}", dir.path().join("volume").display());
+/// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
+/// use heliumdb::Durability;
+/// let names = volume.create_datastore(b"names", b"")?;
+/// let ages = volume.create_datastore(b"ages", b"")?;
+/// let mut batch = volume.batch();
+/// batch.put(&names, b"1", b"Ada")?.put(&ages, b"1", b"36")?.remove(&ages, b"2")?;
+/// batch.commit(Durability::Buffered)?;
+/// assert_eq!((names.len(), ages.len()), (1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct WriteBatch {
+    volume: Arc<Shared>,
+    datastores: Vec<Datastore>,
+    writes: Vec<Write>,
+    /// Keys and values, end to end.
+    bytes: Vec<u8>,
+}
+
+struct Write {
+    datastore: usize,
+    key_bytes: usize,
+    /// `None` removes the item.
+    value_bytes: Option<usize>,
+}
+
+impl WriteBatch {
+    pub(crate) fn new(volume: &Arc<Shared>) -> Self {
+        Self {
+            volume: volume.clone(),
+            datastores: Vec::new(),
+            writes: Vec::new(),
+            bytes: Vec::new(),
+        }
+    }
+
+    /// Will set the value of `key`.
+    pub fn put(&mut self, datastore: &Datastore, key: &[u8], value: &[u8]) -> Result<&mut Self> {
+        self.push(datastore, key, Some(value))
+    }
+
+    /// Will remove `key`, if it is there.
+    pub fn remove(&mut self, datastore: &Datastore, key: &[u8]) -> Result<&mut Self> {
+        self.push(datastore, key, None)
+    }
+
+    fn push(
+        &mut self,
+        datastore: &Datastore,
+        key: &[u8],
+        value: Option<&[u8]>,
+    ) -> Result<&mut Self> {
+        check_volume(&self.volume, datastore)?;
+        let known = self.datastores.iter().rposition(|d| d.is_same(datastore));
+        let index = known.unwrap_or_else(|| {
+            self.datastores.push(datastore.clone());
+            self.datastores.len() - 1
+        });
+        self.bytes.extend_from_slice(key);
+        self.bytes.extend_from_slice(value.unwrap_or_default());
+        self.writes.push(Write {
+            datastore: index,
+            key_bytes: key.len(),
+            value_bytes: value.map(<[u8]>::len),
+        });
+        Ok(self)
+    }
+
+    /// How many writes it has.
+    pub fn len(&self) -> usize {
+        self.writes.len()
+    }
+
+    /// Whether it has no writes.
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+
+    /// Forgets its writes.
+    pub fn clear(&mut self) {
+        self.writes.clear();
+        self.bytes.clear();
+        self.datastores.clear();
+    }
+
+    /// Does all of its writes, or on error none (but see [`crate::ErrorKind::OutcomeUnknown`]),
+    /// and leaves it empty.
+    pub fn commit(&mut self, durability: Durability) -> Result<()> {
+        let done = self.apply(durability);
+        self.clear();
+        done
+    }
+
+    fn apply(&self, durability: Durability) -> Result<()> {
+        let mut txn = Txn::blind(&self.volume)?;
+        let batching = self.volume.batching.lock();
+        let mut rest = self.bytes.as_slice();
+        for write in &self.writes {
+            let (key, behind) = rest.split_at(write.key_bytes);
+            let (value, behind) = behind.split_at(write.value_bytes.unwrap_or_default());
+            rest = behind;
+            let change = match write.value_bytes {
+                Some(_) => Change::Put(value),
+                None => Change::Remove,
+            };
+            txn.write(&self.datastores[write.datastore], key, change, Mode::Any)?;
+        }
+        drop(batching);
+        txn.commit_with(durability)
+    }
+}
+
+impl fmt::Debug for WriteBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "WriteBatch({} writes, to {})",
+            self.len(),
+            self.volume.id()
+        )
+    }
+}

@@ -1,0 +1,268 @@
+//! The keeper of a volume's own transactions: ids, and who may still look at what.
+//!
+//! Invariant: an id is running from before its first version is linked until after its last one
+//! is stamped or gone; so whoever takes a snapshot sees all of a transaction or nothing. While any
+//! snapshot is in use no write outside a transaction replaces an item without leaving a version.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use crossbeam_utils::CachePadded;
+use parking_lot::Mutex;
+
+use crate::version::{Horizon, Readers, TxnId, TxnSnapshot};
+
+/// Counters of writes that go on outside transactions: each thread uses one of them.
+const SHARDS: usize = 8;
+/// Looks at them before a begin gives way to other threads, and before it sleeps.
+const SPINS: u32 = 64;
+const YIELDS: u32 = 256;
+const NAP: Duration = Duration::from_micros(50);
+
+/// A volume's own transactions.
+pub(crate) struct Manager {
+    state: Mutex<State>,
+    /// Snapshots in use, clones counted.
+    in_use: CachePadded<AtomicUsize>,
+    /// Writes under way, outside transactions, that leave no version of what they replace.
+    plain: [CachePadded<AtomicUsize>; SHARDS],
+}
+
+struct State {
+    next: TxnId,
+    /// In rising order.
+    running: Vec<TxnId>,
+    /// A snapshot of now, if one was taken since a transaction began or ended.
+    current: Option<Arc<TxnSnapshot>>,
+    /// Snapshots taken, in order; in use as long as somebody else has one.
+    taken: Vec<Arc<TxnSnapshot>>,
+}
+
+impl State {
+    fn current(&mut self) -> Arc<TxnSnapshot> {
+        if let Some(current) = &self.current {
+            return current.clone();
+        }
+        let snapshot = Arc::new(TxnSnapshot::new(&self.running, self.next));
+        self.current = Some(snapshot.clone());
+        snapshot
+    }
+
+    /// Forgets snapshots that are not in use: one reference is the list's, one that of `current`.
+    fn forget_unused(&mut self) {
+        let current = self.current.as_ref();
+        self.taken.retain(|snapshot| {
+            let is_current = current.is_some_and(|c| Arc::ptr_eq(c, snapshot));
+            Arc::strong_count(snapshot) > 1 + usize::from(is_current)
+        });
+    }
+
+    fn oldest(&self) -> TxnId {
+        let running = self.running.first().copied().unwrap_or(self.next);
+        // They were taken in order, so the lowest is the first.
+        let low = self.taken.first().map_or(running, |first| first.low());
+        running.min(low)
+    }
+}
+
+impl Manager {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State {
+                next: 1,
+                running: Vec::new(),
+                current: None,
+                taken: Vec::new(),
+            }),
+            in_use: CachePadded::default(),
+            plain: Default::default(),
+        })
+    }
+
+    /// A snapshot of now.
+    pub(crate) fn take(self: &Arc<Self>) -> Hold {
+        // In this order: a writer outside transactions that does not see this is seen below.
+        self.in_use.fetch_add(1, Ordering::SeqCst);
+        self.wait_for_plain();
+        let mut state = self.state.lock();
+        let ids = state.current();
+        if !state
+            .taken
+            .last()
+            .is_some_and(|last| Arc::ptr_eq(last, &ids))
+        {
+            state.forget_unused();
+            state.taken.push(ids.clone());
+        }
+        drop(state);
+        Hold {
+            ids,
+            manager: self.clone(),
+        }
+    }
+
+    /// Waits for the writes that began when no snapshot was in use: each is short.
+    fn wait_for_plain(&self) {
+        for shard in &self.plain {
+            let mut looks = 0;
+            while shard.load(Ordering::SeqCst) > 0 {
+                looks += 1;
+                match looks {
+                    ..SPINS => std::hint::spin_loop(),
+                    SPINS..YIELDS => thread::yield_now(),
+                    _ => thread::sleep(NAP),
+                }
+            }
+        }
+    }
+
+    /// An id for a transaction that is about to write.
+    pub(crate) fn start(&self) -> TxnId {
+        let mut state = self.state.lock();
+        let id = state.next;
+        state.next += 1;
+        state.running.push(id);
+        state.current = None;
+        id
+    }
+
+    /// The transaction is over: its versions are stamped, or gone. Returns the oldest id that
+    /// someone may still need.
+    pub(crate) fn end(&self, id: TxnId) -> TxnId {
+        let mut state = self.state.lock();
+        if let Ok(index) = state.running.binary_search(&id) {
+            state.running.remove(index);
+            state.current = None;
+        }
+        state.forget_unused();
+        state.oldest()
+    }
+
+    /// A write outside any transaction begins.
+    pub(crate) fn begin_direct(&self) -> Direct<'_> {
+        if self.in_use.load(Ordering::Relaxed) == 0 {
+            let shard = &*self.plain[shard_of_thread()];
+            shard.fetch_add(1, Ordering::SeqCst);
+            if self.in_use.load(Ordering::SeqCst) == 0 {
+                return Direct::Plain(shard);
+            }
+            shard.fetch_sub(1, Ordering::SeqCst);
+        }
+        Direct::Versioned {
+            manager: self,
+            id: self.start(),
+        }
+    }
+
+    /// Who may still look.
+    pub(crate) fn readers(&self) -> Readers {
+        let mut state = self.state.lock();
+        state.forget_unused();
+        let now = state.current();
+        let mut snapshots = state.taken.clone();
+        snapshots.push(now);
+        Readers {
+            oldest: state.oldest(),
+            snapshots: Some(snapshots),
+        }
+    }
+}
+
+impl Horizon for Manager {
+    fn oldest(&self) -> TxnId {
+        let mut state = self.state.lock();
+        state.forget_unused();
+        state.oldest()
+    }
+
+    fn snapshots(&self) -> Option<Vec<Arc<TxnSnapshot>>> {
+        self.readers().snapshots
+    }
+}
+
+/// A snapshot in use.
+pub(crate) struct Hold {
+    ids: Arc<TxnSnapshot>,
+    manager: Arc<Manager>,
+}
+
+impl Hold {
+    pub(crate) fn sees(&self, id: TxnId) -> bool {
+        self.ids.sees(id)
+    }
+}
+
+impl Clone for Hold {
+    fn clone(&self) -> Self {
+        self.manager.in_use.fetch_add(1, Ordering::Relaxed);
+        Self {
+            ids: self.ids.clone(),
+            manager: self.manager.clone(),
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.manager.in_use.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// A write outside any transaction, while it goes on.
+pub(crate) enum Direct<'a> {
+    /// No snapshot is in use: what it replaces can go.
+    Plain(&'a AtomicUsize),
+    /// It has an id of its own, which the snapshots in use do not see.
+    Versioned {
+        /// Who gave it.
+        manager: &'a Manager,
+        /// The id.
+        id: TxnId,
+    },
+}
+
+impl Direct<'_> {
+    /// The id that the version it leaves has; zero if it leaves none, or one that all see.
+    pub(crate) fn owner(&self) -> TxnId {
+        match self {
+            Self::Plain(_) => 0,
+            Self::Versioned { id, .. } => *id,
+        }
+    }
+}
+
+impl Drop for Direct<'_> {
+    fn drop(&mut self) {
+        match self {
+            Self::Plain(shard) => {
+                shard.fetch_sub(1, Ordering::SeqCst);
+            }
+            Self::Versioned { manager, id } => {
+                manager.end(*id);
+            }
+        }
+    }
+}
+
+/// One of the shards, ever the same for a thread.
+pub(crate) fn shard_of_thread() -> usize {
+    use std::cell::Cell;
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static MINE: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+    // A thread on its way out has no thread-locals any more: any shard will do.
+    let mine = MINE.try_with(|mine| {
+        if mine.get() == usize::MAX {
+            mine.set(NEXT.fetch_add(1, Ordering::Relaxed));
+        }
+        mine.get()
+    });
+    mine.unwrap_or(0) % SHARDS
+}

@@ -1,0 +1,30 @@
+//! Transactions that a volume keeps itself: the interface for Rust programs.
+//!
+//! The [`manager`] gives ids and snapshots; a [`txn`] writes through the same versions as any
+//! other transaction, and [`read`] is what it has in common with a [`snapshot`]. A [`batch`]
+//! writes without looking.
+//!
+//! Isolation: snapshots are of one moment, and stay as they are whoever writes meanwhile, outside
+//! transactions too. At snapshot isolation the first of two updaters of an item wins, and the
+//! other one gets `Conflict` at once, instead of waiting. What that does not catch is *write
+//! skew*: two transactions that each read what the other one writes, and write different items.
+//! A transaction that must rely on an item that it only reads takes it with `reserve`.
+
+mod batch;
+mod eyes;
+mod manager;
+mod options;
+mod range;
+mod read;
+mod retry;
+mod snapshot;
+mod txn;
+
+pub use batch::WriteBatch;
+pub(crate) use manager::{Manager, shard_of_thread};
+pub use options::TxnOptions;
+pub use range::{SeekDirection, SnapshotRange};
+pub use read::Readable;
+pub(crate) use retry::transact;
+pub use snapshot::Snapshot;
+pub use txn::Txn;

@@ -1,0 +1,125 @@
+//! What can be read through a transaction or a snapshot, in one place for both.
+
+use std::ops::RangeBounds;
+
+use super::{eyes::Eyes, range::SnapshotRange};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    volume::{Datastore, Item, Position, Shared},
+};
+
+/// Reading through a [`crate::Txn`] or a [`crate::Snapshot`]: every operation sees the volume as
+/// it was when that was begun, and a transaction sees its own writes too.
+///
+/// ```
+/// use heliumdb::Readable;
+/// # let dir = tempfile::tempdir()?;
+/// # let url = format!("he://{}", dir.path().join("volume").display());
+/// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
+/// # let fruit = volume.create_datastore(b"fruit", b"")?;
+/// for name in ["apple", "banana", "cherry"] {
+///     fruit.put(name.as_bytes(), b"1")?;
+/// }
+/// let snapshot = volume.snapshot()?;
+/// fruit.delete(b"banana")?;
+/// let names: Vec<_> = snapshot.iter(&fruit).rev().map(|item| item.unwrap().0).collect();
+/// assert_eq!(names, [b"cherry".as_slice(), b"banana", b"apple"]);
+/// assert_eq!(snapshot.next(&fruit, b"apple")?.unwrap().0, b"banana");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait Readable: sealed::Look {
+    /// The value of `key`.
+    fn get(&self, datastore: &Datastore, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let mut value = Vec::new();
+        let found = self.get_into(datastore, key, &mut value)?;
+        Ok(found.then_some(value))
+    }
+
+    /// Reads the value of `key` into `value`, which is cleared first; false if there is no item.
+    fn get_into(&self, datastore: &Datastore, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
+        self.check(datastore)?;
+        datastore.read_with(Some(&self.look()?), key, value)
+    }
+
+    /// Whether there is an item under `key`. Its value is not read.
+    fn contains(&self, datastore: &Datastore, key: &[u8]) -> Result<bool> {
+        self.check(datastore)?;
+        datastore.contains_with(Some(&self.look()?), key)
+    }
+
+    /// The values of several keys, in the order of the keys. They are looked up in key order, so
+    /// that this costs less than one call for each.
+    fn multi_get<K: AsRef<[u8]>>(
+        &self,
+        datastore: &Datastore,
+        keys: &[K],
+    ) -> Result<Vec<Option<Vec<u8>>>> {
+        self.check(datastore)?;
+        datastore.multi_get_with(Some(&self.look()?), keys)
+    }
+
+    /// The item nearest to `position`.
+    fn nearest(&self, datastore: &Datastore, position: Position<'_>) -> Result<Option<Item>> {
+        self.check(datastore)?;
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        let eyes = self.look()?;
+        let found = datastore.seek_with(Some(&eyes), position, &mut key, &mut value)?;
+        Ok(found.then_some((key, value)))
+    }
+
+    /// The item after `key`, which need not be there itself.
+    fn next(&self, datastore: &Datastore, key: &[u8]) -> Result<Option<Item>> {
+        self.nearest(datastore, Position::After(key))
+    }
+
+    /// The item before `key`, which need not be there itself.
+    fn previous(&self, datastore: &Datastore, key: &[u8]) -> Result<Option<Item>> {
+        self.nearest(datastore, Position::Before(key))
+    }
+
+    /// The items whose keys are in `bounds`, in order, from both ends if you like; one moment's
+    /// state, whatever the isolation level.
+    fn range<K: AsRef<[u8]>>(
+        &self,
+        datastore: &Datastore,
+        bounds: impl RangeBounds<K>,
+    ) -> SnapshotRange<'_> {
+        let eyes = self.check(datastore).and_then(|()| self.look());
+        SnapshotRange::new(
+            datastore.clone(),
+            eyes,
+            bounds.start_bound().map(|key| key.as_ref().to_vec()),
+            bounds.end_bound().map(|key| key.as_ref().to_vec()),
+        )
+    }
+
+    /// All items, in order: see [`Readable::range`].
+    fn iter(&self, datastore: &Datastore) -> SnapshotRange<'_> {
+        self.range::<&[u8]>(datastore, ..)
+    }
+}
+
+pub(super) mod sealed {
+    use super::{Datastore, Eyes, Result};
+
+    /// What only this crate's types are.
+    pub trait Look {
+        /// The eyes of one operation that begins now.
+        fn look(&self) -> Result<Eyes<'_>>;
+        /// Fails if the datastore is in another volume.
+        fn check(&self, datastore: &Datastore) -> Result<()>;
+    }
+}
+
+pub(super) fn check_volume(volume: &Shared, datastore: &Datastore) -> Result<()> {
+    if std::ptr::eq(volume, &**datastore.shared()) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::InvalidArgument,
+        format!(
+            "the datastore {} is in another volume than the transaction or snapshot",
+            datastore.id().0
+        ),
+    ))
+}

@@ -1,0 +1,54 @@
+//! Read-only snapshots: the volume as it was at one moment.
+
+use std::{fmt, sync::Arc};
+
+use super::{
+    eyes::Eyes,
+    manager::Hold,
+    read::{Readable, check_volume, sealed::Look},
+};
+use crate::{
+    error::Result,
+    version::Isolation,
+    volume::{Datastore, Keeper, Shared},
+};
+
+/// The committed state of all datastores of a volume at one moment: see [`crate::Volume::snapshot`].
+/// Clones share it, and threads may. Read it through [`Readable`].
+///
+/// What it sees cannot be freed: old versions of items that change meanwhile stay in memory as
+/// long as a snapshot needs them, at some fifty bytes each, and their values in the log.
+#[derive(Clone)]
+pub struct Snapshot {
+    volume: Arc<Shared>,
+    hold: Hold,
+}
+
+impl Snapshot {
+    pub(crate) fn new(volume: &Arc<Shared>) -> Result<Self> {
+        volume.check_open()?;
+        volume.claim(Keeper::Native)?;
+        Ok(Self {
+            volume: volume.clone(),
+            hold: volume.native.take(),
+        })
+    }
+}
+
+impl Look for Snapshot {
+    fn look(&self) -> Result<Eyes<'_>> {
+        Ok(Eyes::of(0, Isolation::Snapshot, &self.hold))
+    }
+
+    fn check(&self, datastore: &Datastore) -> Result<()> {
+        check_volume(&self.volume, datastore)
+    }
+}
+
+impl Readable for Snapshot {}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Snapshot(of {})", self.volume.id())
+    }
+}

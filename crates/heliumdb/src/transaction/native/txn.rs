@@ -1,0 +1,273 @@
+//! Transactions of a volume's own.
+//!
+//! Invariant: the id is taken before the first version is linked, and given back after the last
+//! one is stamped or gone.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use super::{
+    eyes::Eyes,
+    manager::Hold,
+    options::TxnOptions,
+    read::{Readable, check_volume, sealed::Look},
+};
+use crate::{
+    error::{Error, Result},
+    transaction::{Durability, Savepoint, Transaction, part::Manners},
+    version::{Change, Isolation, Mode},
+    volume::{Datastore, Keeper, Shared},
+};
+
+/// A transaction over any datastores of one volume: see [`crate::Volume::begin`].
+///
+/// Reads see the volume as it was at the beginning, and the transaction's own writes: they are in
+/// [`Readable`]. A write of an item that another transaction has written since fails with
+/// [`crate::ErrorKind::Conflict`] at once: [`Error::is_retryable`] says that a new transaction may
+/// succeed, and [`crate::Volume::transact`] runs one. Errors other than `ItemNotFound` and
+/// `ItemExists` mark the transaction: it can go back to a savepoint, or be rolled back.
+///
+/// Dropping a transaction rolls it back.
+///
+/// Two transactions that each read what the other one writes may both commit (*write skew*), as
+/// everywhere with snapshot isolation; [`Txn::reserve`] makes a conflict of a mere read.
+///
+/// ```
+/// use heliumdb::Readable;
+/// # let dir = tempfile::tempdir()?;
+/// # let url = format!("he://{}", dir.path().join("volume").display());
+/// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
+/// let accounts = volume.create_datastore(b"accounts", b"")?;
+/// let mut txn = volume.begin()?;
+/// txn.put(&accounts, b"alice", b"10")?;
+/// let savepoint = txn.savepoint()?;
+/// txn.put(&accounts, b"bob", b"20")?;
+/// txn.rollback_to(savepoint)?;
+/// assert_eq!(txn.get(&accounts, b"alice")?, Some(b"10".to_vec()));
+/// assert_eq!(accounts.get(b"alice")?, None);
+/// txn.commit()?;
+/// assert_eq!(accounts.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Txn {
+    volume: Arc<Shared>,
+    options: TxnOptions,
+    /// What it sees, at snapshot isolation.
+    hold: Option<Hold>,
+    writes: Transaction,
+    /// Tells its savepoints from those of others; zero while it has none.
+    serial: u64,
+}
+
+impl Txn {
+    pub(crate) fn begin(volume: &Arc<Shared>, options: TxnOptions) -> Result<Self> {
+        volume.check_open()?;
+        volume.claim(Keeper::Native)?;
+        let hold = (options.isolation == Isolation::Snapshot).then(|| volume.native.take());
+        Ok(Self {
+            volume: volume.clone(),
+            options,
+            hold,
+            writes: Transaction::native(Manners::Native, memory_bytes(volume, &options)),
+            serial: 0,
+        })
+    }
+
+    /// A transaction that writes without looking, for a batch.
+    pub(super) fn blind(volume: &Arc<Shared>) -> Result<Self> {
+        let options = TxnOptions {
+            isolation: Isolation::ReadCommitted,
+            ..TxnOptions::default()
+        };
+        let mut txn = Self::begin(volume, options)?;
+        txn.writes = Transaction::native(Manners::Blind, memory_bytes(volume, &options));
+        Ok(txn)
+    }
+
+    pub(super) fn write(
+        &mut self,
+        datastore: &Datastore,
+        key: &[u8],
+        change: Change<'_>,
+        mode: Mode,
+    ) -> Result<()> {
+        check_volume(&self.volume, datastore)?;
+        if self.writes.id() == 0 {
+            self.writes.set_id(self.volume.native.start());
+        }
+        let Self {
+            volume,
+            options,
+            hold,
+            writes,
+            ..
+        } = self;
+        let eyes = eyes(volume, options.isolation, hold.as_ref(), writes.id());
+        writes.write(datastore, &eyes, key, change, mode)
+    }
+
+    /// Sets the value of `key`.
+    pub fn put(&mut self, datastore: &Datastore, key: &[u8], value: &[u8]) -> Result<()> {
+        self.write(datastore, key, Change::Put(value), Mode::Any)
+    }
+
+    /// Sets the value of `key`, which must not be there ([`crate::ErrorKind::ItemExists`]).
+    pub fn insert(&mut self, datastore: &Datastore, key: &[u8], value: &[u8]) -> Result<()> {
+        self.write(datastore, key, Change::Put(value), Mode::Absent)
+    }
+
+    /// Sets the value of `key`, which must be there ([`crate::ErrorKind::ItemNotFound`]).
+    pub fn replace(&mut self, datastore: &Datastore, key: &[u8], value: &[u8]) -> Result<()> {
+        self.write(datastore, key, Change::Put(value), Mode::Present)
+    }
+
+    /// Removes `key`, which must be there ([`crate::ErrorKind::ItemNotFound`]).
+    pub fn delete(&mut self, datastore: &Datastore, key: &[u8]) -> Result<()> {
+        self.write(datastore, key, Change::Remove, Mode::Present)
+    }
+
+    /// Removes `key` and returns its value, if it was there.
+    pub fn take(&mut self, datastore: &Datastore, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let old = self.get(datastore, key)?;
+        if old.is_some() {
+            self.write(datastore, key, Change::Remove, Mode::Any)?;
+        }
+        Ok(old)
+    }
+
+    /// Sets `key` to what `change` makes of its value (`None`: no item), and returns that.
+    pub fn merge(
+        &mut self,
+        datastore: &Datastore,
+        key: &[u8],
+        change: impl FnOnce(Option<&[u8]>) -> Option<Vec<u8>>,
+    ) -> Result<Option<Vec<u8>>> {
+        // Reserved first, so that at any isolation level nobody writes in between.
+        self.reserve(datastore, key)?;
+        let old = self.get(datastore, key)?;
+        let new = change(old.as_deref());
+        match &new {
+            Some(value) => self.put(datastore, key, value)?,
+            None if old.is_some() => self.write(datastore, key, Change::Remove, Mode::Any)?,
+            None => {}
+        }
+        Ok(new)
+    }
+
+    /// Changes nothing, but conflicts like a write of `key` until the transaction ends: reading
+    /// for update. The item need not be there.
+    pub fn reserve(&mut self, datastore: &Datastore, key: &[u8]) -> Result<()> {
+        self.write(datastore, key, Change::Reserve, Mode::Any)
+    }
+
+    /// Marks this moment, for [`Txn::rollback_to`].
+    pub fn savepoint(&mut self) -> Result<Savepoint> {
+        static SERIAL: AtomicU64 = AtomicU64::new(1);
+        if self.serial == 0 {
+            self.serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        }
+        self.writes.savepoint(self.serial)
+    }
+
+    /// Undoes what was done since `savepoint`, a failure included. It stays valid; those that
+    /// were made after it do not.
+    pub fn rollback_to(&mut self, savepoint: Savepoint) -> Result<()> {
+        self.writes.rollback_to(self.serial, savepoint)
+    }
+
+    /// Why the transaction cannot commit any more, if so.
+    pub fn failure(&self) -> Option<&Error> {
+        self.writes.failure()
+    }
+
+    /// Commits, as durably as the transaction was begun with. On error nothing was committed and
+    /// the transaction is rolled back, unless the kind is [`crate::ErrorKind::OutcomeUnknown`]: then the
+    /// outcome shows when the volume is opened again.
+    pub fn commit(self) -> Result<()> {
+        let durability = self.options.durability;
+        self.commit_with(durability)
+    }
+
+    /// As [`Txn::commit`], with a durability of its own.
+    pub fn commit_with(mut self, durability: Durability) -> Result<()> {
+        self.writes.commit(durability)?;
+        // What it saw is not needed any more, by itself least of all.
+        self.hold = None;
+        let id = self.writes.id();
+        if id != 0 {
+            let oldest = self.volume.native.end(id);
+            self.writes.settle(oldest);
+            self.writes.set_id(0);
+            self.volume.settle_some(oldest);
+        }
+        Ok(())
+    }
+
+    /// Undoes everything, as dropping it does.
+    pub fn rollback(self) {}
+}
+
+impl Drop for Txn {
+    fn drop(&mut self) {
+        self.writes.abort();
+        let id = self.writes.id();
+        if id != 0 {
+            self.volume.native.end(id);
+        }
+    }
+}
+
+/// Values that are not in the log yet must not use up what all transactions share.
+fn memory_bytes(volume: &Shared, options: &TxnOptions) -> usize {
+    let share = volume.unsettled.budget_bytes() / 4;
+    options
+        .memory_budget_bytes
+        .min(usize::try_from(share).unwrap_or(usize::MAX))
+}
+
+fn eyes<'a>(volume: &Shared, isolation: Isolation, hold: Option<&'a Hold>, own: u64) -> Eyes<'a> {
+    match hold {
+        Some(hold) => Eyes::of(own, isolation, hold),
+        None => Eyes::new(own, isolation, volume.native.take()),
+    }
+}
+
+impl Look for Txn {
+    fn look(&self) -> Result<Eyes<'_>> {
+        if let Some(why) = self.failure() {
+            return Err(why
+                .clone()
+                .context("an operation of the transaction failed; roll it back"));
+        }
+        let (isolation, own) = (self.options.isolation, self.writes.id());
+        Ok(eyes(&self.volume, isolation, self.hold.as_ref(), own))
+    }
+
+    fn check(&self, datastore: &Datastore) -> Result<()> {
+        check_volume(&self.volume, datastore)
+    }
+}
+
+impl Readable for Txn {}
+
+impl fmt::Debug for Txn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Txn({:?} on {})",
+            self.options.isolation,
+            self.volume.id()
+        )
+    }
+}
+
+const _: () = {
+    const fn is_send_and_sync<T: Send + Sync>() {}
+    is_send_and_sync::<Txn>();
+    is_send_and_sync::<super::Snapshot>();
+};

@@ -1,0 +1,65 @@
+//! A snapshot: which transactions had ended at some moment.
+//!
+//! Invariant: ids are given in rising order, and a transaction's versions are stamped before
+//! its id leaves the running ones; so a later snapshot sees all that an earlier one sees.
+
+use std::sync::Arc;
+
+use super::TxnId;
+
+/// Which transactions were running at some moment: those that a snapshot of then does not see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TxnSnapshot {
+    low: TxnId,
+    high: TxnId,
+    running: Box<[TxnId]>,
+}
+
+impl TxnSnapshot {
+    /// A snapshot of the moment when `running` (in rising order) had not ended, and `next` was
+    /// the id that would be given next.
+    pub fn new(running: &[TxnId], next: TxnId) -> Self {
+        debug_assert!(running.is_sorted());
+        Self {
+            low: running.first().copied().unwrap_or(next),
+            high: next,
+            running: running.into(),
+        }
+    }
+
+    /// Whether transaction `id` had ended then.
+    pub fn sees(&self, id: TxnId) -> bool {
+        id < self.low || (id < self.high && self.running.binary_search(&id).is_err())
+    }
+
+    /// Every smaller id is seen.
+    pub fn low(&self) -> TxnId {
+        self.low
+    }
+}
+
+/// What is known of who may still look.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Readers {
+    /// Everyone sees what was committed below this id.
+    pub(crate) oldest: TxnId,
+    /// If known: every snapshot that is in use, and last of all one of now. Snapshots to come
+    /// see at least what the last one sees.
+    pub(crate) snapshots: Option<Vec<Arc<TxnSnapshot>>>,
+}
+
+impl Readers {
+    /// All that is known is the oldest id that someone may need.
+    pub(crate) fn below(oldest: TxnId) -> Self {
+        Self {
+            oldest,
+            snapshots: None,
+        }
+    }
+
+    /// Whether transaction `id` is over for good: everyone who comes sees it.
+    pub(super) fn is_over(&self, id: TxnId) -> bool {
+        let now = self.snapshots.as_ref().and_then(|all| all.last());
+        id < self.oldest || now.is_some_and(|now| now.sees(id))
+    }
+}
