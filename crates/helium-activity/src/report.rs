@@ -62,7 +62,7 @@ impl Report {
                 let datastore = volume.datastore_by_id(info.id).ok()?;
                 Some(DatastoreFigures {
                     name: info.name.escape_ascii().to_string(),
-                    items: datastore.approximate_len(),
+                    items: datastore.len(),
                 })
             })
             .collect();

@@ -65,7 +65,7 @@ impl Several {
                 .map(|name| volume::datastore(open, name))
                 .collect();
             let found = found?;
-            let items: u64 = found.iter().map(Datastore::approximate_len).sum();
+            let items: u64 = found.iter().map(Datastore::len).sum();
             let names: Vec<_> = self
                 .datastores
                 .iter()

@@ -103,7 +103,7 @@ fn to_file<R>(path: &Path, work: impl FnOnce(&mut dyn Write) -> Result<R>) -> Re
 }
 
 fn dump(datastores: &[Datastore], mut sink: Box<dyn Sink + '_>) -> Result<u64> {
-    let total = datastores.iter().map(Datastore::approximate_len).sum();
+    let total = datastores.iter().map(Datastore::len).sum();
     let progress = Progress::items("dumping", total);
     let mut items = 0;
     for datastore in datastores {

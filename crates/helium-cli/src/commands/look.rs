@@ -26,7 +26,7 @@ impl Ls {
             let all = open.datastores();
             let mut items = Vec::with_capacity(all.len());
             for info in &all {
-                items.push(open.datastore_by_id(info.id)?.approximate_len());
+                items.push(open.datastore_by_id(info.id)?.len());
             }
             let json: Value = all
                 .iter()
@@ -90,7 +90,7 @@ fn of_volume(open: &Volume, output: Output) -> Result<()> {
     let datastores = open.datastores();
     let mut items = 0;
     for info in &datastores {
-        items += open.datastore_by_id(info.id)?.approximate_len();
+        items += open.datastore_by_id(info.id)?.len();
     }
     let json = json!({
         "volume": open.url(),
@@ -140,7 +140,7 @@ fn share(part: u64, whole: u64, of: &str) -> String {
 fn of_datastore(open: &Volume, name: &OsString, output: Output) -> Result<()> {
     let datastore = volume::datastore(open, name)?;
     let info = datastore.info()?;
-    let items = datastore.approximate_len();
+    let items = datastore.len();
     let json = json!({
         "name": text::to_json(&info.name),
         "id": info.id.0,

@@ -72,7 +72,7 @@ fn check(datastore: &Datastore) -> Result<Checked> {
     let name = datastore.info()?.name;
     let progress = Progress::items(
         &format!("checking {}", text::shown(&name)),
-        datastore.approximate_len(),
+        datastore.len(),
     );
     let mut items = 0;
     let found = datastore.verify(&mut |done| {
