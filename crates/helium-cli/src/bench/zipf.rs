@@ -3,6 +3,8 @@
 use rand::Rng;
 
 const STEEPNESS: f64 = 0.99;
+/// Weights that are summed one by one.
+const SUMMED: u64 = 1 << 20;
 
 /// Numbers below `items`, low ones more often.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +17,6 @@ pub struct Zipf {
 impl Zipf {
     /// Over so many items.
     pub fn new(items: u64) -> Self {
-        let zeta = |items: u64| -> f64 { (1..=items).map(|n| (n as f64).powf(-STEEPNESS)).sum() };
         let all = zeta(items);
         let eta = (1.0 - (2.0 / items as f64).powf(1.0 - STEEPNESS)) / (1.0 - zeta(2) / all);
         Self {
@@ -40,10 +41,27 @@ impl Zipf {
     }
 }
 
+/// The sum of the first weights. Of many, those behind the first million are integrated, which
+/// is exact to many digits and does not take longer the more there are.
+fn zeta(items: u64) -> f64 {
+    let summed = items.min(SUMMED);
+    let first: f64 = (1..=summed).map(|n| (n as f64).powf(-STEEPNESS)).sum();
+    let power = 1.0 - STEEPNESS;
+    let integral = |n: u64| (n as f64 + 0.5).powf(power) / power;
+    first + integral(items) - integral(summed)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Zipf;
+    use super::{STEEPNESS, SUMMED, Zipf, zeta};
     use rand::{SeedableRng, rngs::SmallRng};
+
+    #[test]
+    fn many_weights_are_summed_well() {
+        let items = 4 * SUMMED;
+        let sum: f64 = (1..=items).map(|n| (n as f64).powf(-STEEPNESS)).sum();
+        assert!((zeta(items) - sum).abs() < 1e-9 * sum);
+    }
 
     #[test]
     fn low_numbers_are_popular_and_none_is_too_high() {

@@ -70,10 +70,7 @@ impl Verify {
 
 fn check(datastore: &Datastore) -> Result<Checked> {
     let name = datastore.info()?.name;
-    let progress = Progress::items(
-        &format!("checking {}", text::shown(&name)),
-        datastore.len(),
-    );
+    let progress = Progress::items(&format!("checking {}", text::shown(&name)), datastore.len());
     let mut items = 0;
     let found = datastore.verify(&mut |done| {
         progress.at(done);

@@ -165,7 +165,9 @@ fn damage_is_found_and_named() {
         .open(place.path("v"))
         .expect("the volume");
     file.write_all_at(b"X", at as u64).expect("the volume");
-    place.helium(["verify", "v"]).fails(7, &["restore"]);
+    place
+        .helium(["verify", "v"])
+        .fails(7, &["v is damaged at offset", "Restore"]);
 }
 
 #[test]

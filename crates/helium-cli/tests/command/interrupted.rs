@@ -3,6 +3,8 @@
 use std::{
     io::Write,
     process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -111,4 +113,68 @@ fn ctrl_c_typed_into_a_terminal_ends_a_wait_for_input() {
         || terminal.shown(),
     );
     assert_eq!(sound_items(&place), 2);
+}
+
+#[test]
+fn an_interrupted_measurement_leaves_nothing_behind() {
+    let place = Place::with_volume();
+    let bench = |volume: &[&str]| {
+        place
+            .command()
+            .args([
+                "bench",
+                "-o",
+                "1000000000",
+                "-t",
+                "1",
+                "-w",
+                "helium",
+                "-v",
+                "1",
+            ])
+            .args(volume)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("start")
+    };
+    for volume in [&[][..], &["v"]] {
+        let mut child = bench(volume);
+        thread::sleep(Duration::from_millis(700));
+        signal(&child, Signal::INT);
+        assert_eq!(wait(&mut child), Some(130));
+    }
+    assert_eq!(place.helium(["ls", "v"]).text().lines().count(), 2);
+    let left = std::fs::read_dir(place.path("")).expect("the folder");
+    assert_eq!(left.count(), 1, "only the volume is left");
+}
+
+#[test]
+fn a_dump_that_is_cut_short_leaves_the_file_as_it_was() {
+    let place = Place::with_volume();
+    let items: String = (0..100_000).map(item).collect();
+    place
+        .helium_with(["load", "v", "-d", "d"], items.as_bytes())
+        .ok();
+    place.write("dump", "old");
+    let mut cut = 0;
+    for pause in [5, 10, 20, 40, 80, 160] {
+        let mut child = place
+            .command()
+            .args(["dump", "v", "-o", "dump"])
+            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("start");
+        thread::sleep(Duration::from_millis(pause));
+        signal(&child, Signal::INT);
+        let code = wait(&mut child);
+        let dump = std::fs::read(place.path("dump")).expect("a file");
+        let lines = dump.split(|byte| *byte == b'\n').count();
+        assert!(dump == b"old" || lines == 100_002, "{lines} lines");
+        assert!(code == Some(0) || dump == b"old");
+        cut += u32::from(code == Some(130));
+        place.write("dump", "old");
+    }
+    eprintln!("{cut} dumps were cut short");
 }
