@@ -1,7 +1,7 @@
 //! The `helium` command: makes, reads, fills, checks and measures Helium volumes.
 //!
 //! [`args`] says what there is, [`commands`] does it, [`formats`] is how items go out and come in,
-//! [`bench`] measures. What went wrong is a [`failure::Failure`] until `main` prints it.
+//! [`mod@bench`] measures. What went wrong is a [`failure::Failure`] until `main` prints it.
 
 mod args;
 mod bench;
