@@ -61,6 +61,8 @@ pub enum Command {
     Truncate(commands::datastores::Truncate),
     /// Read every item and check it
     Verify(commands::verify::Verify),
+    /// Move items together, so that the space of dead ones is free
+    Compact(commands::compact::Compact),
     /// Measure: Helium's own order of work, and the YCSB mixes
     Bench(bench::Bench),
     /// Show what goes on in a volume that some process has open

@@ -1,5 +1,6 @@
 //! The commands, each with its arguments.
 
+pub mod compact;
 pub mod create;
 pub mod datastores;
 pub mod dump;
@@ -34,6 +35,7 @@ pub fn run(command: Command, output: Output) -> Result<()> {
         Command::Drop(drop) => drop.run(output),
         Command::Truncate(truncate) => truncate.run(output),
         Command::Verify(verify) => verify.run(output),
+        Command::Compact(compact) => compact.run(output),
         Command::Bench(bench) => bench.run(output),
         Command::Top(top) => top.run(output),
         Command::Completions(completions) => completions.run(output),
