@@ -1,0 +1,10 @@
+//! The real `helium`, run as people and scripts run it.
+
+mod bench;
+mod errors;
+mod harness;
+mod interrupted;
+mod roundtrip;
+mod session;
+mod terminal;
+mod top;
