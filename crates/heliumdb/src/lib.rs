@@ -12,11 +12,15 @@ mod index;
 pub mod limits;
 mod location;
 mod log;
+mod progress;
+mod salvage;
 mod transaction;
 mod version;
 mod volume;
 
 pub use error::{Error, ErrorKind, Result};
+pub use progress::{Phase, Progress};
+pub use salvage::{Salvage, SalvageReport, SalvagedDatastore, Unresolved};
 pub use transaction::{Durability, Transaction};
 pub use version::{Change, Horizon, Isolation, Mode, TxnId, View};
 pub use volume::{

@@ -16,6 +16,8 @@ pub const DEVICES_MAX: usize = 64;
 pub const VOLUME_BYTES_MIN: u64 = 64 << 20;
 /// Largest volume, in bytes: what a 40-bit location counts in units of [`ITEM_ALIGN`].
 pub const VOLUME_BYTES_MAX: u64 = ITEM_ALIGN as u64 * (1 << 40);
+/// Bytes of a segment: of a volume smaller than 512 MiB, and of a larger one.
+pub const SEGMENT_BYTES: [u64; 2] = [1 << 20, 8 << 20];
 /// Values longer than this are cut into chunks of this size, each logged as an item of its own.
 pub const CHUNK_BYTES: usize = 256 << 10;
 /// Items start at multiples of this many bytes.

@@ -25,6 +25,7 @@ mod walk;
 
 pub(crate) use batch::Batch;
 pub(crate) use core::Core;
+pub(crate) use segments::epoch_chain;
 pub(crate) use space::Reservation;
 
 use crate::{Result, VolumeId, format::frame, location::Location};

@@ -345,13 +345,12 @@ fn plan(devices: &[Box<dyn Device>], options: &VolumeOptions) -> Result<Superblo
     Ok(Superblock {
         flags: 0,
         generation: 0,
-        volume: VolumeId(random()?),
-        device: 0,
-        segment_bytes: if capacity < 512 << 20 {
-            1 << 20
-        } else {
-            8 << 20
+        volume: match options.volume_id {
+            Some(id) => id,
+            None => VolumeId(random()?),
         },
+        device: 0,
+        segment_bytes: limits::SEGMENT_BYTES[usize::from(capacity >= 512 << 20)],
         epoch: 1,
         members,
     })

@@ -21,8 +21,8 @@ use crate::{
     limits::{ATTRIBUTES_BYTES_MAX, DATASTORES_MAX, NAME_BYTES_MAX},
 };
 
-mod descriptor;
-pub(super) use descriptor::Descriptor;
+pub(crate) mod descriptor;
+pub(crate) use descriptor::Descriptor;
 
 /// Key of the record that holds the next id.
 const NEXT_ID_KEY: &[u8] = b"";
@@ -193,7 +193,7 @@ impl Shared {
             name: name.to_vec(),
             attributes: attributes.to_vec(),
         };
-        self.write_catalog(id, Some(&descriptor), Some(id + 1))?;
+        self.write_catalog(id, Some(&descriptor), Some(id + 1), None)?;
         let tree = Tree::new(id, self.log.clone());
         let mut known = catalog.known.write();
         known.next_id = id + 1;
@@ -228,7 +228,7 @@ impl Shared {
         let tree = self.tree_of(id)?;
         let _closing = tree.close()?;
         descriptor.name = name.to_vec();
-        self.write_catalog(id.0, Some(&descriptor), None)?;
+        self.write_catalog(id.0, Some(&descriptor), None, None)?;
         self.catalog.set(id, descriptor);
         Ok(())
     }
@@ -238,7 +238,7 @@ impl Shared {
         let _change = self.catalog.change.lock();
         let mut descriptor = self.catalog.descriptor(id)?;
         descriptor.attributes = attributes.to_vec();
-        self.write_catalog(id.0, Some(&descriptor), None)?;
+        self.write_catalog(id.0, Some(&descriptor), None, None)?;
         self.catalog.set(id, descriptor);
         Ok(())
     }
@@ -248,7 +248,7 @@ impl Shared {
         let descriptor = self.catalog.descriptor(id)?;
         let tree = self.tree_of(id)?;
         let closing = tree.close()?;
-        self.write_catalog(id.0, None, None)?;
+        self.write_catalog(id.0, None, None, Some(tree.id))?;
         let mut known = self.catalog.known.write();
         known.by_name.remove(&descriptor.name);
         if let Some(entry) = known.by_id.remove(&id.0) {
@@ -265,7 +265,7 @@ impl Shared {
         let closing = tree.close()?;
         let new_id = self.catalog.known.read().next_id;
         descriptor.tree = new_id;
-        self.write_catalog(id.0, Some(&descriptor), Some(new_id + 1))?;
+        self.write_catalog(id.0, Some(&descriptor), Some(new_id + 1), Some(tree.id))?;
         self.catalog.known.write().next_id = new_id + 1;
         self.catalog.set(id, descriptor);
         self.install(id, Tree::new(new_id, self.log.clone()), closing);
@@ -299,7 +299,39 @@ impl Shared {
         }
     }
 
-    /// Writes a descriptor (or its end), and the next id, in one synced batch.
+    /// Makes a datastore with an id of the caller's choosing, which no other has, for one that
+    /// another volume had under it. Ids below `next_id` are not given any more.
+    pub(super) fn restore_datastore(
+        self: &Arc<Self>,
+        id: u32,
+        descriptor: &Descriptor,
+        next_id: u32,
+    ) -> Result<Datastore> {
+        check_name(&descriptor.name)?;
+        check_attributes(&descriptor.attributes)?;
+        let catalog = &self.catalog;
+        let _change = catalog.change.lock();
+        self.check_name_free(&descriptor.name)?;
+        if catalog.state(DatastoreId(id)).is_some() {
+            return Err(Error::new(
+                ErrorKind::DatastoreExists,
+                format!("a datastore with id {id} exists already"),
+            ));
+        }
+        let next_id = next_id.max(id + 1).max(catalog.known.read().next_id);
+        let descriptor = Descriptor {
+            tree: id,
+            ..descriptor.clone()
+        };
+        self.write_catalog(id, Some(&descriptor), Some(next_id), None)?;
+        let tree = Tree::new(id, self.log.clone());
+        let mut known = catalog.known.write();
+        known.next_id = next_id;
+        let state = known.add(id, descriptor, tree);
+        Ok(Datastore::new(self.clone(), state))
+    }
+
+    /// Writes a descriptor (or its end), the next id, and which tree ends, in one synced batch.
     ///
     /// CRASH: before the sync returns, the operation has happened or it has not; nothing
     /// else depends on it yet.
@@ -308,6 +340,7 @@ impl Shared {
         id: u32,
         descriptor: Option<&Descriptor>,
         next_id: Option<u32>,
+        retired: Option<u32>,
     ) -> Result<()> {
         let key = id.to_be_bytes();
         let value = descriptor.map(Descriptor::encode);
@@ -315,6 +348,10 @@ impl Shared {
         let mut items: Vec<(&[u8], Option<&[u8]>)> = vec![(&key, value.as_deref())];
         if let Some(next_id) = &next_id {
             items.push((NEXT_ID_KEY, Some(next_id)));
+        }
+        let retired = retired.map(descriptor::retired_key);
+        if let Some(key) = &retired {
+            items.push((key, None));
         }
         self.write_internal(&self.catalog.tree, &items)
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Datastore, DatastoreId, Shared, VolumeId, VolumeOptions, open};
+use super::{Datastore, Descriptor, DatastoreId, Shared, VolumeId, VolumeOptions, open};
 use crate::{device::Device, error::Result, version::Horizon};
 
 /// An open volume; clones share it. The last handle to go, of its datastores' too, closes it.
@@ -75,6 +75,16 @@ impl Volume {
     /// Makes a datastore; durable when it returns. Its owner may keep `attributes` with it.
     pub fn create_datastore(&self, name: &[u8], attributes: &[u8]) -> Result<Datastore> {
         self.shared.create_datastore(name, attributes)
+    }
+
+    /// Makes a datastore that another volume had, with its id.
+    pub(crate) fn restore_datastore(
+        &self,
+        id: DatastoreId,
+        descriptor: &Descriptor,
+        next_id: u32,
+    ) -> Result<Datastore> {
+        self.shared.restore_datastore(id.0, descriptor, next_id)
     }
 
     /// Opens a datastore by name.

@@ -9,6 +9,7 @@ mod catalog;
 mod datastore;
 mod direct;
 mod handle;
+pub(crate) mod load;
 mod open;
 mod options;
 mod range;
@@ -24,7 +25,8 @@ pub use handle::{DatastoreInfo, Stats, Volume};
 pub use open::{open_all, open_all_devices};
 pub use options::VolumeOptions;
 pub use range::Range;
-pub(crate) use shared::Shared;
+pub(crate) use catalog::{Descriptor, descriptor as catalog_keys};
+pub(crate) use shared::{CATALOG_TREE, DECISIONS_TREE, Shared, USER_IDS_START};
 pub use verify::VerifyReport;
 
 use std::fmt;

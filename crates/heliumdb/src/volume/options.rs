@@ -20,6 +20,8 @@ pub struct VolumeOptions {
     pub version_budget_bytes: u64,
     /// Refuse the volume if this process has it open already; otherwise it is shared.
     pub exclusive: bool,
+    /// The id that a new volume gets; a random one by default.
+    pub(crate) volume_id: Option<crate::VolumeId>,
     /// Do background work in a thread of the volume's own (default true). A simulation that
     /// steps the work itself turns it off.
     #[doc(hidden)]
@@ -37,6 +39,7 @@ impl Default for VolumeOptions {
             read_cache_bytes: 1 << 30,
             version_budget_bytes: crate::limits::VERSION_BUDGET_BYTES,
             exclusive: false,
+            volume_id: None,
             background_thread: true,
         }
     }

@@ -17,11 +17,11 @@ use crate::{
 };
 
 /// Tree ids below this are the store's own.
-pub(super) const USER_IDS_START: u32 = 16;
+pub(crate) const USER_IDS_START: u32 = 16;
 /// Tree of the catalog: datastore id (big-endian) -> descriptor.
-pub(super) const CATALOG_TREE: u32 = 0;
+pub(crate) const CATALOG_TREE: u32 = 0;
 /// Tree of decisions about transactions over several volumes: number (big-endian) -> participants.
-pub(super) const DECISIONS_TREE: u32 = 1;
+pub(crate) const DECISIONS_TREE: u32 = 1;
 
 pub(crate) struct Shared {
     pub(super) url: String,

@@ -17,5 +17,6 @@ mod io_faults;
 mod isolation;
 mod limits;
 mod model;
+mod salvage;
 mod settle;
 mod several_volumes;

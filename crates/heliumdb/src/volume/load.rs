@@ -1,0 +1,73 @@
+//! Filling a volume's datastores from a copy of them: in bulk, with the ids that they had.
+//!
+//! Invariant: nobody else writes to a datastore that is being loaded.
+
+use std::sync::Arc;
+
+use crossbeam_epoch as epoch;
+
+use super::{Datastore, tree::Tree};
+use crate::{
+    error::Result,
+    location::{Slot, Word},
+    log::{Batch, BatchKind},
+};
+
+/// A batch is logged when it has grown to this many bytes.
+const BATCH_BYTES: usize = 1 << 20;
+/// Or to this many items.
+const BATCH_ITEMS: usize = 4096;
+
+/// Writes items to one datastore, many to a batch. Durable after a flush of the volume.
+pub(crate) struct Loader<'a> {
+    datastore: &'a Datastore,
+    tree: Arc<Tree>,
+    batch: Batch,
+    keys: Vec<Vec<u8>>,
+}
+
+impl<'a> Loader<'a> {
+    pub(crate) fn new(datastore: &'a Datastore) -> Result<Self> {
+        Ok(Self {
+            datastore,
+            tree: datastore.tree()?,
+            batch: Batch::new(BatchKind::Commit),
+            keys: Vec::new(),
+        })
+    }
+
+    pub(crate) fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        let sequence = self.datastore.shared.next_sequence();
+        self.batch
+            .push(self.tree.id, sequence, false, key, Some(value));
+        self.keys.push(key.to_vec());
+        if self.batch.bytes() >= BATCH_BYTES || self.keys.len() >= BATCH_ITEMS {
+            self.log()?;
+        }
+        Ok(())
+    }
+
+    fn log(&mut self) -> Result<()> {
+        if self.keys.is_empty() {
+            return Ok(());
+        }
+        let shared = &self.datastore.shared;
+        shared.check_writable()?;
+        let appended = shared.log.append(&mut self.batch, false)?;
+        let guard = epoch::pin();
+        for (key, location) in self.keys.drain(..).zip(appended.locations) {
+            let new = Word::at(location);
+            let old = self.tree.index.update(&key, &guard, |old| (new.0, old));
+            if let Slot::At(old) = Word(old).slot() {
+                shared.log.mark_dead(old);
+            }
+        }
+        self.tree.note_change();
+        self.batch.clear(BatchKind::Commit);
+        Ok(())
+    }
+
+    pub(crate) fn finish(mut self) -> Result<()> {
+        self.log()
+    }
+}
