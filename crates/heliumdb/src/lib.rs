@@ -5,6 +5,7 @@
 //! a log; an index in memory maps keys to places in it. See `ARCHITECTURE.md` for
 //! the map of the code and `docs/format.md` for the bytes.
 
+mod backup;
 pub mod device;
 mod error;
 mod format;
@@ -18,12 +19,13 @@ mod transaction;
 mod version;
 mod volume;
 
+pub use backup::{BackupReport, Snapshot};
 pub use error::{Error, ErrorKind, Result};
 pub use progress::{Phase, Progress};
 pub use salvage::{Salvage, SalvageReport, SalvagedDatastore, Unresolved};
 pub use transaction::{Durability, Transaction};
 pub use version::{Change, Horizon, Isolation, Mode, TxnId, View};
 pub use volume::{
-    Datastore, DatastoreId, DatastoreInfo, Item, Position, Range, ReadAhead, Stats, VerifyReport,
+    Damage, Datastore, DatastoreId, DatastoreInfo, Item, Position, Range, ReadAhead, Stats, VerifyReport,
     Volume, VolumeId, VolumeOptions, open_all, open_all_devices,
 };

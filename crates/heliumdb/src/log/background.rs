@@ -113,6 +113,10 @@ impl Core {
     }
 
     fn free_dead(self: &Arc<Self>) -> Result<bool> {
+        let holds = self.holds.lock();
+        if *holds > 0 {
+            return Ok(false);
+        }
         let dead = self.dead_segments();
         if dead.is_empty() {
             return Ok(false);
@@ -137,6 +141,9 @@ impl Core {
 
     /// Sealed segments that nothing needs: sequence and id.
     fn dead_segments(&self) -> Vec<(u64, u64)> {
+        if !self.live_known.load(Acquire) {
+            return Vec::new();
+        }
         let ledger = self.ledger.lock();
         let entries: Vec<_> = ledger
             .in_use

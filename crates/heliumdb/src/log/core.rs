@@ -58,6 +58,10 @@ pub(crate) struct Core {
     pub(super) oldest_pending: AtomicU64,
     pub(super) poison: OnceLock<Error>,
     pub(super) closed: AtomicBool,
+    /// What is alive has been counted: segments may be freed.
+    pub(super) live_known: AtomicBool,
+    /// How many want no segment to be freed. Held while some are.
+    pub(super) holds: Mutex<u64>,
     pub(super) stop: Mutex<bool>,
     pub(super) wake: Condvar,
     pub(super) frames: AtomicU64,
@@ -111,6 +115,8 @@ impl Core {
             oldest_pending: AtomicU64::new(0),
             poison: OnceLock::new(),
             closed: AtomicBool::new(false),
+            live_known: AtomicBool::new(false),
+            holds: Mutex::new(0),
             stop: Mutex::new(false),
             wake: Condvar::new(),
             frames: AtomicU64::new(0),

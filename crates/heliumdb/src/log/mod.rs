@@ -9,7 +9,9 @@ mod batch;
 mod buffer;
 mod commit;
 mod core;
+mod hold;
 mod ledger;
+mod live;
 mod open;
 mod place;
 mod pointer;
@@ -25,7 +27,9 @@ mod walk;
 
 pub(crate) use batch::Batch;
 pub(crate) use core::Core;
+pub(crate) use hold::Hold;
 pub(crate) use segments::epoch_chain;
+pub(crate) use live::Live;
 pub(crate) use space::Reservation;
 
 use crate::{Result, VolumeId, format::frame, location::Location};
@@ -82,14 +86,16 @@ pub(crate) struct ReplayItem<'a> {
     pub seq: u64,
     pub overtakes: bool,
     pub tombstone: bool,
+    /// Its value is in pieces.
+    pub indirect: bool,
     pub key: &'a [u8],
     /// Where [`Core::read`] finds its value.
     pub location: Location,
 }
 
 /// Who hears what recovery finds. Only batches that are complete and not cancelled are
-/// delivered, in log order; every item (not tombstone) delivered counts as live until
-/// [`Core::mark_dead`]. That can be called once open returned: collect what is superseded.
+/// delivered, in log order. What of it is alive in the end the sink tells the log by
+/// [`Core::set_live`], once open returned: until then nothing is freed.
 pub(crate) trait Replay {
     fn item(&mut self, batch: &ReplayBatch, item: &ReplayItem<'_>) -> Result<()>;
     fn batch_end(&mut self, batch: &ReplayBatch) -> Result<()>;
@@ -161,6 +167,11 @@ impl Log {
             // Its panic, if any, has poisoned the log.
             let _ = worker.join();
         }
+    }
+
+    /// Keeps all segments from being freed while the returned value lives.
+    pub(crate) fn hold(&self) -> Hold {
+        Hold::new(&self.core)
     }
 
     /// One step of background work; true if something was done.

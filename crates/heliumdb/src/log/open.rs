@@ -92,6 +92,8 @@ impl Log {
         if core.superblock.lock().generation < 2 {
             core.update_superblock(|_| {})?;
         }
+        core.live_known
+            .store(true, std::sync::atomic::Ordering::Release);
         let start = core.segment_bytes;
         core.end.store(start, std::sync::atomic::Ordering::Release);
         core.durable
@@ -306,6 +308,16 @@ fn plan(devices: &[Box<dyn Device>], options: &VolumeOptions) -> Result<Superblo
             devices.len()
         );
         return Err(Error::new(ErrorKind::InvalidArgument, message));
+    }
+    // What an earlier copy has left on a device would have the right checksums for this one.
+    if options.volume_id.is_some() && devices.iter().any(|device| !device.is_empty()) {
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!(
+                "{}: a copy that keeps its volume's id needs new or empty files",
+                devices[0].name()
+            ),
+        ));
     }
     let share = limits::VOLUME_BYTES_MAX / devices.len() as u64;
     let mut members = Vec::new();

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     DatastoreId, Volume,
-    error::{Error, ErrorKind, Result},
+    error::Result,
     format::item::{self, CHUNK, INDIRECT, TOMBSTONE},
     location::Location,
     progress::{Phase, Reporter},
@@ -18,21 +18,7 @@ use crate::{
 /// Items between two reports of progress.
 const STEP_ITEMS: u64 = 1024;
 
-/// Refuses a target that has anything in it.
-pub(super) fn check_target(target: &Volume) -> Result<()> {
-    if target.datastores().is_empty() {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::DatastoreExists,
-        format!(
-            "{} holds datastores already: copy to a new volume",
-            target.url()
-        ),
-    ))
-}
-
-pub(super) fn copy(
+pub(crate) fn copy(
     source: &Source,
     scanned: Scanned,
     target: &Volume,

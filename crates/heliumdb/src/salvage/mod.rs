@@ -24,10 +24,11 @@ use crate::{
     DatastoreId, Volume, VolumeId, VolumeOptions,
     device::{self, Device},
     error::{Error, ErrorKind, Result},
-    log::GlobalTxn,
+    log::{GlobalTxn, Lsn},
     progress::{Progress, Reporter},
+    volume::load,
 };
-use source::Source;
+pub(crate) use {copy::copy, scan::scan, source::Source};
 
 /// What becomes of a prepared batch whose outcome nothing that is left tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,10 +50,22 @@ pub struct Salvage {
 /// What is accepted.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Rules {
+    /// What of the log is looked at, if not all.
+    below: Option<Lsn>,
     volume: Option<VolumeId>,
     partial: bool,
     doubtful: bool,
     unresolved: Unresolved,
+}
+
+impl Rules {
+    /// What a sound volume holds below a position.
+    pub(crate) fn below(end: Lsn) -> Self {
+        Self {
+            below: Some(end),
+            ..Self::default()
+        }
+    }
 }
 
 /// A datastore that was salvaged.
@@ -116,6 +129,15 @@ pub struct SalvageReport {
 }
 
 impl SalvageReport {
+    /// Whether nothing was damaged, but for what has no outcome yet.
+    pub(crate) fn is_intact(&self) -> bool {
+        let with_outcomes = Self {
+            unresolved_batches: 0,
+            ..self.clone()
+        };
+        with_outcomes.is_lossless()
+    }
+
     /// Whether anything at all was damaged or missing.
     pub fn is_lossless(&self) -> bool {
         let lost = [
@@ -199,17 +221,17 @@ impl Salvage {
         progress: &mut dyn FnMut(&Progress) -> bool,
     ) -> Result<SalvageReport> {
         let _span = tracing::info_span!("salvage", target = target.url()).entered();
-        copy::check_target(target)?;
+        load::check_empty(target)?;
         let mut reporter = Reporter::new(progress);
         let mut decided = HashSet::new();
         for devices in self.deciders {
             let source = Source::identify(devices, None)?;
-            let scanned = scan::scan(&source, &self.rules, &decided, &mut reporter)?;
+            let scanned = scan(&source, &self.rules, &decided, &mut reporter)?;
             decided.extend(scanned.decisions(&source));
         }
         let source = Source::identify(self.devices, self.rules.volume)?;
-        let scanned = scan::scan(&source, &self.rules, &decided, &mut reporter)?;
-        let report = copy::copy(&source, scanned, target, &mut reporter)?;
+        let scanned = scan(&source, &self.rules, &decided, &mut reporter)?;
+        let report = copy(&source, scanned, target, &mut reporter)?;
         tracing::info!(
             volume = %source.volume,
             items = report.items,

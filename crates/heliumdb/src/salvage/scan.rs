@@ -38,7 +38,7 @@ struct Segment {
 }
 
 /// What the log of a volume came to.
-pub(super) struct Scanned {
+pub(crate) struct Scanned {
     pub(super) newest: Newest,
     pub(super) named: HashSet<u32>,
     pub(super) counts: Counts,
@@ -46,7 +46,7 @@ pub(super) struct Scanned {
     pub(super) lost_segments: u64,
 }
 
-pub(super) fn scan(
+pub(crate) fn scan(
     source: &Source,
     rules: &Rules,
     decided: &Decided,
@@ -132,15 +132,19 @@ fn segments(source: &Source, rules: &Rules) -> (Vec<Segment>, Vec<u64>) {
             HeaderLook::Known(header) if header.state == State::Free => {}
             HeaderLook::Known(header) => {
                 let start = header.sequence * source.segment_bytes;
-                known.push(Segment {
-                    id,
-                    sequence: header.sequence,
-                    end: match header.state {
-                        State::Ended => header.end.saturating_sub(start).min(bytes as u64) as usize,
-                        State::InUse | State::Free => bytes,
-                    },
-                    header: Some(header),
-                });
+                let end = match header.state {
+                    State::Ended => header.end,
+                    State::InUse | State::Free => u64::MAX,
+                };
+                let end = end.min(rules.below.unwrap_or(u64::MAX));
+                if end > start {
+                    known.push(Segment {
+                        id,
+                        sequence: header.sequence,
+                        end: (end - start).min(bytes as u64) as usize,
+                        header: Some(header),
+                    });
+                }
             }
         }
     }

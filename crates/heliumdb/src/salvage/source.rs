@@ -18,7 +18,7 @@ use crate::{
     location::Location,
 };
 
-pub(super) struct Source {
+pub(crate) struct Source {
     pub(super) volume: VolumeId,
     pub(super) salt: Salt,
     pub(super) segment_bytes: u64,
@@ -62,6 +62,22 @@ impl Source {
             lost_superblocks: found.lost_superblocks,
             unreadable_bytes: AtomicU64::new(0),
         })
+    }
+
+    /// The devices of a volume that is open, in their order.
+    pub(crate) fn of_open_volume(
+        volume: VolumeId,
+        segment_bytes: u64,
+        devices: Vec<Box<dyn Device>>,
+    ) -> Self {
+        Self {
+            volume,
+            salt: Salt::of(volume),
+            segment_bytes,
+            devices: devices.into_iter().map(Some).collect(),
+            lost_superblocks: 0,
+            unreadable_bytes: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn unreadable_bytes(&self) -> u64 {

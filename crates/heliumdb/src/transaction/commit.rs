@@ -27,16 +27,20 @@ impl Transaction {
             part.volume.check_writable()?;
             part.check_overruled()?;
         }
-        match &mut self.parts[..] {
-            [] => {}
-            [part] => commit_part(part, durability)?,
-            parts => several::commit(self.id, parts)?,
+        self.parts.iter_mut().for_each(Part::enter_gate);
+        let logged = match &mut self.parts[..] {
+            [] => Ok(()),
+            [part] => commit_part(part, durability),
+            parts => several::commit(self.id, parts),
+        };
+        if logged.is_ok() {
+            self.phase = Phase::Committed;
+            for part in &mut self.parts {
+                part.publish(self.id);
+            }
         }
-        self.phase = Phase::Committed;
-        for part in &mut self.parts {
-            part.publish(self.id);
-        }
-        Ok(())
+        self.parts.iter_mut().for_each(Part::leave_gate);
+        logged
     }
 
     /// Takes back a commit that no one has seen yet: durable when it returns. Legal until
@@ -47,12 +51,14 @@ impl Transaction {
             return Ok(());
         }
         self.phase = Phase::Aborted;
+        self.parts.iter_mut().for_each(Part::enter_gate);
         let cancelled = match &mut self.parts[..] {
             [] => Ok(()),
             [part] => cancel_part(part),
             parts => several::cancel(self.id, parts),
         };
         self.undo();
+        self.parts.iter_mut().for_each(Part::leave_gate);
         cancelled
     }
 }

@@ -16,7 +16,7 @@ use crate::{
         Change, Mode, Payload, Said, TxnId, View,
         chain::{self, Held, State, Swept, VERSION_BYTES},
     },
-    volume::{Datastore, Shared, tree::Tree},
+    volume::{Datastore, Shared, gate::Ticket, tree::Tree},
 };
 
 /// Log space is reserved in steps of this size.
@@ -41,6 +41,8 @@ pub(super) struct Part {
     entered: bool,
     /// The batch that the part was logged as.
     pub(super) batch_id: Option<u64>,
+    /// Held while what is in the log and what is in the index may differ.
+    inside: Option<Ticket>,
 }
 
 struct Write {
@@ -64,6 +66,21 @@ impl Part {
             reservation: None,
             entered: true,
             batch_id: None,
+            inside: None,
+        }
+    }
+
+    /// A commit, or taking one back, begins: a checkpoint does not start between its parts.
+    pub(super) fn enter_gate(&mut self) {
+        if self.inside.is_none() {
+            self.inside = Some(self.volume.gate.take_ticket());
+        }
+    }
+
+    /// The index says what the log says, or the commit has failed.
+    pub(super) fn leave_gate(&mut self) {
+        if let Some(ticket) = self.inside.take() {
+            self.volume.gate.leave(ticket);
         }
     }
 
@@ -304,6 +321,12 @@ impl Part {
             // Taken back after it was published: nobody should have seen it, and nobody goes on to.
             self.trees.iter().for_each(|tree| tree.note_change());
         }
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.leave_gate();
     }
 }
 

@@ -94,6 +94,10 @@ impl Catalog {
         .collect()
     }
 
+    pub(super) fn next_id(&self) -> u32 {
+        self.known.read().next_id
+    }
+
     pub(super) fn index_bytes(&self) -> u64 {
         let known = self.known.read();
         let trees = known

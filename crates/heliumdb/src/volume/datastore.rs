@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Attempts to read an item whose place is reused meanwhile, before that counts as damage.
-const READ_ATTEMPTS: usize = 64;
+pub(super) const READ_ATTEMPTS: usize = 64;
 
 /// A key and its value.
 pub type Item = (Vec<u8>, Vec<u8>);

@@ -36,6 +36,7 @@ impl Shared {
     ) -> Result<()> {
         check_lengths(key, value)?;
         self.check_writable()?;
+        let _inside = self.gate.enter();
         let guard = epoch::pin();
         let mut dead = None;
         tree.index.update(key, &guard, |word| {
@@ -116,10 +117,12 @@ impl Shared {
         for (key, value) in items {
             batch.push(tree.id, self.next_sequence(), false, key, *value);
         }
+        let inside = self.gate.enter();
         let appended = self
             .log
             .append(&mut batch, items.iter().all(|item| item.1.is_none()))?;
         self.index_internal(tree, items, &appended);
+        drop(inside);
         // CRASH: the batch is buffered; after recovery all of its items are there, or none.
         self.log.sync_to(appended.end)
     }
@@ -152,6 +155,7 @@ impl Shared {
     pub(crate) fn delete_decision(&self, number: u64) -> Result<()> {
         self.check_poison()?;
         let key = number.to_be_bytes();
+        let _inside = self.gate.enter();
         self.append_one(self.decisions.id, self.next_sequence(), false, &key, None)?;
         self.erase_decision(number);
         Ok(())

@@ -2,8 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Datastore, Descriptor, DatastoreId, Shared, VolumeId, VolumeOptions, open};
-use crate::{device::Device, error::Result, version::Horizon};
+use super::{
+    Damage, Datastore, DatastoreId, Descriptor, Shared, VolumeId, VolumeOptions, maintenance, open,
+};
+use crate::{device::Device, error::Result, log::Hold, version::Horizon};
 
 /// An open volume; clones share it. The last handle to go, of its datastores' too, closes it.
 #[derive(Clone)]
@@ -45,6 +47,14 @@ pub struct Stats {
     pub recovered_items: u64,
     /// Bytes of log that the last recovery discarded as a torn tail.
     pub discarded_bytes: u64,
+    /// Items that verifying and scrubbing found to be damaged since the volume was opened.
+    pub damaged_items: u64,
+    /// Items that scrubbing has read.
+    pub scrubbed_items: u64,
+    /// Bytes of those.
+    pub scrubbed_bytes: u64,
+    /// How often scrubbing has come round.
+    pub scrub_rounds: u64,
 }
 
 impl Volume {
@@ -75,6 +85,21 @@ impl Volume {
     /// Makes a datastore; durable when it returns. Its owner may keep `attributes` with it.
     pub fn create_datastore(&self, name: &[u8], attributes: &[u8]) -> Result<Datastore> {
         self.shared.create_datastore(name, attributes)
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    /// The id that the next datastore gets.
+    pub(crate) fn next_datastore_id(&self) -> u32 {
+        self.shared.catalog.next_id()
+    }
+
+    /// Keeps the log as it is, for reading all of it.
+    pub(crate) fn hold_log(&self) -> Result<Hold> {
+        self.shared.check_open()?;
+        Ok(self.shared.log.hold())
     }
 
     /// Makes a datastore that another volume had, with its id.
@@ -139,9 +164,19 @@ impl Volume {
         self.shared.unsettled.bytes()
     }
 
+    /// What verifying and scrubbing found to be damaged since the volume was opened (the first
+    /// thousand items; [`Stats::damaged_items`] counts them all).
+    pub fn damage(&self) -> Vec<Damage> {
+        self.shared.damages.list()
+    }
+
     /// Figures.
     pub fn stats(&self) -> Stats {
         let log = self.shared.log.stats();
+        let (scrubbed_items, scrubbed_bytes, scrub_rounds) = {
+            let scrub = self.shared.scrub.lock();
+            (scrub.items, scrub.bytes, scrub.rounds)
+        };
         Stats {
             capacity_bytes: log.capacity_bytes,
             used_bytes: log.used_bytes,
@@ -152,6 +187,10 @@ impl Volume {
             syncs: log.syncs,
             recovered_items: self.shared.recovered_items,
             discarded_bytes: log.discarded_bytes,
+            damaged_items: self.shared.damages.count(),
+            scrubbed_items,
+            scrubbed_bytes,
+            scrub_rounds,
         }
     }
 
@@ -159,7 +198,8 @@ impl Volume {
     /// background thread; true if something was done.
     #[doc(hidden)]
     pub fn background_step(&self) -> Result<bool> {
-        self.shared.log.background_step()
+        let logged = self.shared.log.background_step()?;
+        Ok(maintenance::step(&self.shared)? | logged)
     }
 
     /// Flushes, stops background threads and closes the devices, whatever clones there are:

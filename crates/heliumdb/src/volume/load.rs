@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use crossbeam_epoch as epoch;
 
-use super::{Datastore, tree::Tree};
+use super::{Datastore, Volume, tree::Tree};
 use crate::{
-    error::Result,
+    error::{Error, ErrorKind, Result},
     location::{Slot, Word},
     log::{Batch, BatchKind},
 };
@@ -17,6 +17,20 @@ use crate::{
 const BATCH_BYTES: usize = 1 << 20;
 /// Or to this many items.
 const BATCH_ITEMS: usize = 4096;
+
+/// Refuses a target that has anything in it.
+pub(crate) fn check_empty(target: &Volume) -> Result<()> {
+    if target.datastores().is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::DatastoreExists,
+        format!(
+            "{} holds datastores already: copy to a new volume",
+            target.url()
+        ),
+    ))
+}
 
 /// Writes items to one datastore, many to a batch. Durable after a flush of the volume.
 pub(crate) struct Loader<'a> {
@@ -53,6 +67,7 @@ impl<'a> Loader<'a> {
         }
         let shared = &self.datastore.shared;
         shared.check_writable()?;
+        let _inside = shared.gate.enter();
         let appended = shared.log.append(&mut self.batch, false)?;
         let guard = epoch::pin();
         for (key, location) in self.keys.drain(..).zip(appended.locations) {

@@ -6,20 +6,25 @@
 
 mod ahead;
 mod catalog;
+mod damage;
 mod datastore;
 mod direct;
+pub(crate) mod gate;
 mod handle;
 pub(crate) mod load;
+mod maintenance;
 mod open;
 mod options;
 mod range;
 mod recover;
 mod registry;
+mod scrub;
 mod shared;
 pub(crate) mod tree;
 mod verify;
 
 pub use ahead::ReadAhead;
+pub use damage::Damage;
 pub use datastore::{Datastore, Item, Position};
 pub use handle::{DatastoreInfo, Stats, Volume};
 pub use open::{open_all, open_all_devices};

@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use super::{
     Shared, Volume, VolumeId, VolumeOptions,
+    maintenance::Maintenance,
     recover::{self, Recovery, Replayed},
     registry,
 };
@@ -127,6 +128,7 @@ impl Opened {
         if !self.paths.is_empty() {
             registry::register(&self.paths, &shared);
         }
+        Maintenance::start(&shared)?;
         Ok(shared)
     }
 }

@@ -18,6 +18,9 @@ pub struct VolumeOptions {
     pub read_cache_bytes: u64,
     /// Memory for unsettled versions, in bytes.
     pub version_budget_bytes: u64,
+    /// Bytes of items that the background thread reads each second to find damage; 0 (the
+    /// default) reads none.
+    pub scrub_bytes_per_second: u64,
     /// Refuse the volume if this process has it open already; otherwise it is shared.
     pub exclusive: bool,
     /// The id that a new volume gets; a random one by default.
@@ -26,6 +29,16 @@ pub struct VolumeOptions {
     /// steps the work itself turns it off.
     #[doc(hidden)]
     pub background_thread: bool,
+}
+
+impl VolumeOptions {
+    /// For a new volume that is to hold a backup of the volume `id`, or what was salvaged of
+    /// it, and be known by the same id to those who keep it elsewhere. Its files must be new or
+    /// empty. The two are not to be opened as parts of one set of volumes.
+    pub fn copy_of(mut self, id: crate::VolumeId) -> Self {
+        self.volume_id = Some(id);
+        self
+    }
 }
 
 impl Default for VolumeOptions {
@@ -38,6 +51,7 @@ impl Default for VolumeOptions {
             write_cache_bytes: 256 << 20,
             read_cache_bytes: 1 << 30,
             version_budget_bytes: crate::limits::VERSION_BUDGET_BYTES,
+            scrub_bytes_per_second: 0,
             exclusive: false,
             volume_id: None,
             background_thread: true,

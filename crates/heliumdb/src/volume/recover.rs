@@ -19,7 +19,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     index::{Bound, Direction, Tree as Index},
     location::{Location, Slot, Word},
-    log::{BatchKind, GlobalTxn, Log, Replay, ReplayBatch, ReplayItem},
+    log::{BatchKind, GlobalTxn, Live, Log, Replay, ReplayBatch, ReplayItem},
 };
 
 /// Takes the replay of one volume's log.
@@ -29,8 +29,8 @@ pub(super) struct Recovery {
     /// Tree and key of items that overtook others, with their sequence numbers.
     overtakers: HashMap<(u32, Vec<u8>), u64>,
     prepared: HashMap<GlobalTxn, Prepared>,
-    /// Places that later items superseded: dead, once the log can be told so.
-    dead: Vec<Location>,
+    /// What the trees refer to.
+    live: Live,
     highest_sequence: u64,
     items: u64,
 }
@@ -48,6 +48,7 @@ struct PreparedItem {
     key: Vec<u8>,
     location: Location,
     tombstone: bool,
+    indirect: bool,
 }
 
 /// A volume whose log was replayed, with the questions it has to other volumes.
@@ -62,7 +63,7 @@ impl Replay for Recovery {
         self.highest_sequence = self.highest_sequence.max(item.seq);
         match &batch.kind {
             BatchKind::Commit => {
-                self.apply(item.tree, item.seq, item.key, item.location, item.tombstone);
+                self.apply(item);
                 if item.overtakes {
                     self.overtake(item.tree, item.key, item.seq);
                 }
@@ -81,6 +82,7 @@ impl Replay for Recovery {
                     key: item.key.to_vec(),
                     location: item.location,
                     tombstone: item.tombstone,
+                    indirect: item.indirect,
                 });
             }
         }
@@ -102,22 +104,23 @@ impl Replay for Recovery {
 }
 
 impl Recovery {
-    fn apply(&mut self, tree: u32, sequence: u64, key: &[u8], location: Location, tombstone: bool) {
-        if self.is_overtaken(tree, key, sequence) {
-            if !tombstone {
-                self.dead.push(location);
-            }
+    fn apply(&mut self, item: &ReplayItem<'_>) {
+        if self.is_overtaken(item.tree, item.key, item.seq) {
             return;
         }
-        let new = if tombstone {
+        let new = if item.tombstone {
             Word::EMPTY
         } else {
-            Word::at(location)
+            Word::at(item.location)
         };
-        let index = self.trees.entry(tree).or_insert_with(Index::new);
-        let old = index.update(key, &epoch::pin(), |old| (new.0, old));
+        let index = self.trees.entry(item.tree).or_insert_with(Index::new);
+        let old = index.update(item.key, &epoch::pin(), |old| (new.0, old));
         if let Slot::At(old) = Word(old).slot() {
-            self.dead.push(old);
+            self.live.remove(old);
+        }
+        // Afterwards: it may be the same place again.
+        if !item.tombstone {
+            self.live.add(item.location, item.indirect);
         }
     }
 
@@ -145,23 +148,21 @@ impl Recovery {
         self.overtakers.entry((tree, key.to_vec())).or_default();
     }
 
-    /// Applies a prepared batch, or declares it dead.
+    /// Applies a prepared batch, or drops it.
     pub(super) fn settle(&mut self, global: GlobalTxn, committed: bool) {
         let Some(prepared) = self.prepared.remove(&global) else {
             return;
         };
-        for item in prepared.items {
-            if committed {
-                self.apply(
-                    item.tree,
-                    item.sequence,
-                    &item.key,
-                    item.location,
-                    item.tombstone,
-                );
-            } else if !item.tombstone {
-                self.dead.push(item.location);
-            }
+        for item in prepared.items.iter().filter(|_| committed) {
+            self.apply(&ReplayItem {
+                tree: item.tree,
+                seq: item.sequence,
+                overtakes: false,
+                tombstone: item.tombstone,
+                indirect: item.indirect,
+                key: &item.key,
+                location: item.location,
+            });
         }
     }
 
@@ -205,16 +206,14 @@ impl Recovery {
 
     /// Turns the replay into the volume's state. Nothing is in doubt any more.
     pub(super) fn finish(mut self, log: &Arc<Log>) -> Result<Recovered> {
-        let dead = std::mem::take(&mut self.dead);
-        dead.into_iter()
-            .for_each(|location| log.mark_dead(location));
         let catalog_tree = self.take(CATALOG_TREE, log);
         let decisions = self.take(DECISIONS_TREE, log);
         let records = read_all(&catalog_tree, log)?;
         let catalog = Catalog::load(catalog_tree, records.into_iter().map(Ok), |id| {
             self.take(id, log)
         })?;
-        self.drop_orphans(log);
+        self.drop_orphans();
+        log.set_live(&self.live);
         Ok(Recovered {
             catalog,
             decisions,
@@ -232,13 +231,13 @@ impl Recovery {
     }
 
     /// What is left belongs to datastores that were removed or truncated.
-    fn drop_orphans(&mut self, log: &Log) {
+    fn drop_orphans(&mut self) {
         let guard = epoch::pin();
         for index in self.trees.values() {
             let mut all = index.iter(Bound::Unbounded, Direction::Forward, &guard);
             while let Some((_, word)) = all.next() {
                 if let Slot::At(location) = Word(word).slot() {
-                    log.mark_dead(location);
+                    self.live.remove(location);
                 }
             }
         }

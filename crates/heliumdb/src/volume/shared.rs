@@ -8,7 +8,10 @@ use std::sync::{
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
-use super::{VolumeId, VolumeOptions, catalog::Catalog, registry::Registration, tree::Tree};
+use super::{
+    VolumeId, VolumeOptions, catalog::Catalog, damage::Damages, gate::Gate,
+    maintenance::Maintenance, registry::Registration, scrub::Scrub, tree::Tree,
+};
 use crate::{
     error::{Error, ErrorKind, Result},
     log::Log,
@@ -35,6 +38,10 @@ pub(crate) struct Shared {
     next_sequence: CachePadded<AtomicU64>,
     /// Transactions that have versions here which are not resolved.
     writers: CachePadded<AtomicUsize>,
+    pub(crate) gate: Gate,
+    pub(super) maintenance: Maintenance,
+    pub(super) scrub: Mutex<Scrub>,
+    pub(super) damages: Damages,
     closed: AtomicBool,
     pub(super) recovered_items: u64,
     pub(super) registration: Mutex<Option<Registration>>,
@@ -65,6 +72,10 @@ impl Shared {
             owed: Mutex::new(Vec::new()),
             next_sequence: AtomicU64::new(recovered.next_sequence).into(),
             writers: CachePadded::default(),
+            gate: Gate::default(),
+            maintenance: Maintenance::default(),
+            scrub: Mutex::default(),
+            damages: Damages::default(),
             closed: AtomicBool::new(false),
             recovered_items: recovered.items,
             registration: Mutex::new(None),
@@ -166,6 +177,7 @@ impl Shared {
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
+        self.maintenance.stop();
         let resolved = if self.options.read_only || self.log.poisoned().is_some() {
             Ok(())
         } else {

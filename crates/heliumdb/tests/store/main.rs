@@ -6,6 +6,7 @@
 
 mod again;
 mod ahead;
+mod backup;
 mod block_device;
 mod catalog;
 mod common;

@@ -177,6 +177,7 @@ impl<'a> Delivery<'a> {
                 seq: header.seq,
                 overtakes: header.has(OVERTAKES),
                 tombstone: header.has(TOMBSTONE),
+                indirect: header.has(INDIRECT),
                 key: header.key(item),
                 location,
             };
@@ -187,7 +188,7 @@ impl<'a> Delivery<'a> {
         Ok(())
     }
 
-    /// Counts the item, and the pieces of a long value, as live.
+    /// Enters the item in its segment's figures, and the pieces of a long value in the ledger.
     fn count(&self, header: &ItemHeader, bytes: &[u8], at: Location) -> Result<()> {
         let Some(segment) = self.core.table.get(at.address() / self.core.segment_bytes) else {
             return Ok(());
@@ -201,7 +202,6 @@ impl<'a> Delivery<'a> {
         if header.has(TOMBSTONE) {
             return Ok(());
         }
-        segment.live.fetch_add(at.class_bytes() as i64, Relaxed);
         if header.has(INDIRECT) {
             let list = item::decode_chunk_list(header.value(bytes));
             let list = list.ok_or_else(|| {
@@ -210,15 +210,6 @@ impl<'a> Delivery<'a> {
             })?;
             segment.indirect.store(true, Relaxed);
             let places: Box<[Location]> = list.chunks.iter().map(|(place, _)| *place).collect();
-            for place in &places {
-                if let Some(segment) = self
-                    .core
-                    .table
-                    .get(place.address() / self.core.segment_bytes)
-                {
-                    segment.live.fetch_add(place.class_bytes() as i64, Relaxed);
-                }
-            }
             self.core.ledger.lock().chunks.insert(at.address(), places);
         }
         Ok(())

@@ -9,7 +9,9 @@ mod sessions;
 mod space;
 mod store;
 
-use super::{Appended, Batch, BatchKind, GlobalTxn, Log, Lsn, Replay, ReplayBatch, ReplayItem};
+use super::{
+    Appended, Batch, BatchKind, GlobalTxn, Live, Log, Lsn, Replay, ReplayBatch, ReplayItem,
+};
 use crate::{Result, VolumeOptions, location::Location};
 use disk::Disk;
 use std::{collections::BTreeMap, sync::Arc};
@@ -20,7 +22,7 @@ const MIB: u64 = 1 << 20;
 #[derive(Default)]
 struct Model {
     live: BTreeMap<(u32, Vec<u8>), (u64, Option<Location>)>,
-    superseded: Vec<Location>,
+    alive: Live,
     batches: Vec<u64>,
     items: u64,
     cancels: Vec<u64>,
@@ -33,11 +35,13 @@ impl Replay for Model {
         self.items += 1;
         let key = (item.tree, item.key.to_vec());
         let place = (!item.tombstone).then_some(item.location);
-        match self.live.get(&key) {
-            Some((seq, _)) if *seq > item.seq => self.superseded.extend(place),
-            _ => {
-                let old = self.live.insert(key, (item.seq, place));
-                self.superseded.extend(old.and_then(|(_, place)| place));
+        if self.live.get(&key).is_none_or(|(seq, _)| *seq <= item.seq) {
+            let old = self.live.insert(key, (item.seq, place));
+            if let Some(old) = old.and_then(|(_, place)| place) {
+                self.alive.remove(old);
+            }
+            if let Some(place) = place {
+                self.alive.add(place, item.indirect);
             }
         }
         Ok(())
@@ -83,9 +87,7 @@ fn create(disk: &Disk) -> Arc<Log> {
 fn open(disk: &Disk) -> Result<(Arc<Log>, Model)> {
     let mut model = Model::default();
     let log = Log::open(vec![disk.device()], &quiet(), &mut model)?;
-    for place in std::mem::take(&mut model.superseded) {
-        log.mark_dead(place);
-    }
+    log.set_live(&model.alive);
     Ok((log, model))
 }
 

@@ -1,0 +1,65 @@
+//! What recovery finds alive, counted while it goes on.
+//!
+//! Invariant: the sum of what was added and not removed is what the index refers to. The log
+//! takes it over once ([`Core::set_live`]); before that it frees nothing.
+
+use super::core::Core;
+use crate::location::Location;
+use std::{collections::HashSet, sync::atomic::Ordering::*};
+
+/// A segment is a whole number of granules, whatever its size.
+const GRANULE_BITS: u32 = 20;
+
+/// Bytes of live items, by place.
+#[derive(Default)]
+pub(crate) struct Live {
+    granules: Vec<i64>,
+    /// Addresses of live items whose values are in pieces.
+    long: HashSet<u64>,
+}
+
+impl Live {
+    pub(crate) fn add(&mut self, at: Location, is_long: bool) {
+        *self.granule(at) += at.class_bytes() as i64;
+        if is_long {
+            self.long.insert(at.address());
+        }
+    }
+
+    pub(crate) fn remove(&mut self, at: Location) {
+        *self.granule(at) -= at.class_bytes() as i64;
+        if !self.long.is_empty() {
+            self.long.remove(&at.address());
+        }
+    }
+
+    fn granule(&mut self, at: Location) -> &mut i64 {
+        let granule = (at.address() >> GRANULE_BITS) as usize;
+        if granule >= self.granules.len() {
+            self.granules.resize(granule + 1, 0);
+        }
+        &mut self.granules[granule]
+    }
+}
+
+impl Core {
+    /// Takes over what is alive; from here on segments may be freed.
+    pub(crate) fn set_live(&self, live: &Live) {
+        for (granule, &bytes) in live.granules.iter().enumerate() {
+            let segment = ((granule as u64) << GRANULE_BITS) / self.segment_bytes;
+            if let Some(segment) = self.table.get(segment).filter(|_| bytes != 0) {
+                segment.live.fetch_add(bytes, AcqRel);
+            }
+        }
+        let mut ledger = self.ledger.lock();
+        ledger.chunks.retain(|item, _| live.long.contains(item));
+        for place in ledger.chunks.values().flatten() {
+            if let Some(segment) = self.table.get(place.address() / self.segment_bytes) {
+                segment.live.fetch_add(place.class_bytes() as i64, AcqRel);
+            }
+        }
+        drop(ledger);
+        self.live_known.store(true, Release);
+        self.nudge();
+    }
+}

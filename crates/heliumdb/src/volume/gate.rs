@@ -1,0 +1,160 @@
+//! The gate: who is between appending to the log and showing that in the index.
+//!
+//! A checkpoint that takes the log's end as its start has to know when everything below it
+//! is in the index. Invariant: whoever appends something that the index will show enters
+//! before the append and leaves after the index shows it, or after it is certain that it
+//! never will. [`Gate::drain`] returns when all are gone who were in when it was called;
+//! who comes later does not hold it up. Nobody waits for room in the log while inside: room
+//! may come from a checkpoint only.
+
+use std::{
+    cell::Cell,
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use crossbeam_utils::CachePadded;
+
+const SHARDS: usize = 16;
+/// How often a drain looks again, once it has to wait for more than a moment.
+const PAUSE: Duration = Duration::from_micros(100);
+
+/// Counts those inside, by phase: see the module.
+#[derive(Default)]
+pub(crate) struct Gate {
+    /// Its lowest bit says which counters take in who enters now.
+    phase: CachePadded<AtomicU64>,
+    shards: [CachePadded<[AtomicU64; 2]>; SHARDS],
+}
+
+/// Where someone inside was counted: to be given back to [`Gate::leave`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Ticket {
+    shard: u8,
+    phase: u8,
+}
+
+/// Inside until dropped.
+pub(crate) struct Inside<'a> {
+    gate: &'a Gate,
+    ticket: Ticket,
+}
+
+impl Gate {
+    /// Enters until the returned value is dropped.
+    pub(crate) fn enter(&self) -> Inside<'_> {
+        Inside {
+            gate: self,
+            ticket: self.take_ticket(),
+        }
+    }
+
+    /// Enters; [`Gate::leave`] ends that.
+    pub(crate) fn take_ticket(&self) -> Ticket {
+        let shard = shard_of_thread();
+        loop {
+            let phase = self.phase.load(Ordering::SeqCst);
+            let counter = &self.shards[shard][(phase & 1) as usize];
+            counter.fetch_add(1, Ordering::SeqCst);
+            // The drain announces itself before it looks: if it has, this one is too late
+            // for the counter, which may be the one that is being waited for.
+            if self.phase.load(Ordering::SeqCst) == phase {
+                return Ticket {
+                    shard: shard as u8,
+                    phase: (phase & 1) as u8,
+                };
+            }
+            counter.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    pub(crate) fn leave(&self, ticket: Ticket) {
+        let counter = &self.shards[usize::from(ticket.shard)][usize::from(ticket.phase)];
+        counter.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Waits until everybody has left who is in now; one drain at a time. False if `give_up` said
+    /// so before.
+    pub(crate) fn drain(&self, give_up: impl Fn() -> bool) -> bool {
+        let now = (self.phase.load(Ordering::SeqCst) & 1) as usize;
+        // Those that an earlier drain gave up on: nobody new is counted with them.
+        if !self.wait(1 - now, &give_up) {
+            return false;
+        }
+        self.phase.fetch_add(1, Ordering::SeqCst);
+        self.wait(now, &give_up)
+    }
+
+    fn wait(&self, phase: usize, give_up: &impl Fn() -> bool) -> bool {
+        let mut turn = 0;
+        loop {
+            let shards = self.shards.iter();
+            let inside: u64 = shards.map(|s| s[phase].load(Ordering::SeqCst)).sum();
+            if inside == 0 {
+                return true;
+            }
+            if give_up() {
+                return false;
+            }
+            turn += 1;
+            if turn < 16 {
+                std::thread::yield_now();
+            } else {
+                std::thread::sleep(PAUSE);
+            }
+        }
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.gate.leave(self.ticket);
+    }
+}
+
+fn shard_of_thread() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static MINE: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+    // A thread on its way out has no thread-locals any more: any shard will do.
+    MINE.try_with(|mine| {
+        if mine.get() == usize::MAX {
+            mine.set(NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS);
+        }
+        mine.get()
+    })
+    .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicBool;
+
+    #[test]
+    fn a_drain_waits_for_those_inside_and_for_nobody_else() {
+        let gate = Gate::default();
+        assert!(gate.drain(|| false), "nobody is in");
+        let inside = gate.enter();
+        assert!(!gate.drain(|| true), "one is in");
+        // The one who was given up on is waited for by the next drain.
+        assert!(!gate.drain(|| true), "one is still in");
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                assert!(gate.drain(|| false));
+                done.store(true, Ordering::SeqCst);
+            });
+            // Entering again and again does not hold it up, nor lets it pass too early.
+            for _ in 0..1000 {
+                drop(gate.enter());
+            }
+            assert!(!done.load(Ordering::SeqCst), "the first is still in");
+            drop(inside);
+        });
+        let later = gate.take_ticket();
+        gate.leave(later);
+        assert!(gate.drain(|| true));
+    }
+}

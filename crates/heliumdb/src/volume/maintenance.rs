@@ -1,0 +1,123 @@
+//! The volume's maintenance: work that no caller waits for, in a thread of its own.
+//!
+//! One step does a little of everything that is due. Invariant: [`Maintenance::stop`] returns when
+//! no step is running and none will begin; a step that panics poisons the volume. The thread
+//! holds no handle while it rests, so that it does not keep its volume open.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Weak},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::{Shared, scrub};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How often it looks whether there is something to do.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The thread, if there is one, and how to wake it.
+#[derive(Default)]
+pub(crate) struct Maintenance {
+    signal: Arc<Signal>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Default)]
+struct Signal {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    stop: bool,
+    asked: bool,
+}
+
+impl Maintenance {
+    /// Starts the thread, unless the volume is to have none.
+    pub(super) fn start(shared: &Arc<Shared>) -> Result<()> {
+        if !shared.options.background_thread || shared.options.read_only {
+            return Ok(());
+        }
+        let this = &shared.maintenance;
+        let signal = this.signal.clone();
+        let volume = Arc::downgrade(shared);
+        let thread = thread::Builder::new().name("helium-upkeep".to_owned());
+        let started = thread
+            .spawn(move || run(&volume, &signal))
+            .map_err(|e| Error::io("start the volume's maintenance thread", e))?;
+        *this.thread.lock() = Some(started);
+        Ok(())
+    }
+
+    /// Asks for a step soon.
+    pub(crate) fn wake(&self) {
+        self.signal.state.lock().asked = true;
+        self.signal.wake.notify_all();
+    }
+
+    /// Whether [`Maintenance::stop`] was called: long steps end early.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.signal.state.lock().stop
+    }
+
+    /// Ends the thread.
+    pub(super) fn stop(&self) {
+        self.signal.state.lock().stop = true;
+        self.signal.wake.notify_all();
+        let Some(running) = self.thread.lock().take() else {
+            return;
+        };
+        // The thread itself may have been the last to hold the volume, and be closing it now.
+        if running.thread().id() != thread::current().id() {
+            // Its panic, if any, has poisoned the volume.
+            let _ = running.join();
+        }
+    }
+}
+
+fn run(volume: &Weak<Shared>, signal: &Signal) {
+    loop {
+        {
+            let mut state = signal.state.lock();
+            if !state.stop && !state.asked {
+                signal.wake.wait_for(&mut state, PAUSE);
+            }
+            if state.stop {
+                return;
+            }
+            state.asked = false;
+        }
+        let Some(shared) = volume.upgrade() else {
+            return;
+        };
+        let stepped = catch_unwind(AssertUnwindSafe(|| step(&shared)));
+        match stepped {
+            Ok(Ok(_)) => {}
+            Ok(Err(why)) => {
+                if shared.log.poisoned().is_some() {
+                    return;
+                }
+                tracing::warn!(url = shared.url, %why, "the volume's maintenance failed; it is tried again");
+            }
+            Err(_) => {
+                shared.log.poison(Error::new(
+                    ErrorKind::Poisoned,
+                    "the volume's maintenance thread panicked",
+                ));
+                return;
+            }
+        }
+    }
+}
+
+/// One step of everything that is due; true if something was done.
+pub(super) fn step(shared: &Arc<Shared>) -> Result<bool> {
+    shared.check_writable()?;
+    scrub::step(shared)
+}
