@@ -110,9 +110,14 @@ impl Volume {
             total += self.datastore_by_id(info.id)?.approximate_len();
         }
         for info in stores {
-            self.copy_datastore(view, info, next_id, target, |report| {
-                reporter.at(Phase::Copying, report.items, total)
-            }, &mut report)?;
+            self.copy_datastore(
+                view,
+                info,
+                next_id,
+                target,
+                |report| reporter.at(Phase::Copying, report.items, total),
+                &mut report,
+            )?;
             report.datastores += 1;
         }
         Ok(report)

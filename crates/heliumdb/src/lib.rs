@@ -26,6 +26,7 @@ pub use salvage::{Salvage, SalvageReport, SalvagedDatastore, Unresolved};
 pub use transaction::{Durability, Transaction};
 pub use version::{Change, Horizon, Isolation, Mode, TxnId, View};
 pub use volume::{
-    Damage, Datastore, DatastoreId, DatastoreInfo, Item, Position, Range, ReadAhead, Stats, VerifyReport,
-    Volume, VolumeId, VolumeOptions, open_all, open_all_devices,
+    Damage, Datastore, DatastoreId, DatastoreInfo, DatastoreOptions, DatastoreStats, Item, Metric,
+    MetricKind, Position, Range, ReadAhead, Stats, VerifyReport, Volume, VolumeId, VolumeOptions,
+    open_all, open_all_devices,
 };

@@ -30,3 +30,13 @@ pub const VERSION_BUDGET_BYTES: u64 = 1 << 30;
 pub const DELETES_WHEN_FULL: u64 = 4096;
 /// Most volumes in one transaction.
 pub const VOLUMES_PER_TRANSACTION_MAX: usize = 64;
+/// Memory for log segments not yet (or just) written, in bytes: least and most.
+pub const WRITE_CACHE_BYTES: [u64; 2] = [2 << 20, 64 << 30];
+/// Memory for values read, in bytes: least and most.
+pub const READ_CACHE_BYTES: [u64; 2] = [0, 1 << 40];
+/// Memory for unsettled versions, in bytes: least and most.
+pub const VERSION_BUDGET_BYTES_RANGE: [u64; 2] = [4096, 1 << 40];
+/// How long what is only buffered may stay so, in milliseconds, unless configured otherwise.
+pub const AUTO_COMMIT_PERIOD_MS: u64 = 10_000;
+/// Shortest such time, in milliseconds; `u64::MAX` is never.
+pub const AUTO_COMMIT_PERIOD_MS_MIN: u64 = 10;

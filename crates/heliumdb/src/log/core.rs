@@ -10,6 +10,7 @@ use super::{
     segments::Appender,
     space::Space,
     table::Table,
+    traffic::Traffic,
 };
 use crate::{
     Error, ErrorKind, Result, VolumeId, VolumeOptions,
@@ -67,6 +68,7 @@ pub(crate) struct Core {
     pub(super) frames: AtomicU64,
     pub(super) syncs: AtomicU64,
     pub(super) discarded_bytes: AtomicU64,
+    pub(super) traffic: Traffic,
     /// Syncs asked for since the last segment was taken: whether writing ahead pays.
     pub(super) syncs_lately: AtomicU64,
 }
@@ -122,6 +124,7 @@ impl Core {
             frames: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
             discarded_bytes: AtomicU64::new(0),
+            traffic: Traffic::default(),
             syncs_lately: AtomicU64::new(0),
             devices,
         }

@@ -23,13 +23,14 @@ mod space;
 mod table;
 #[cfg(test)]
 mod tests;
+mod traffic;
 mod walk;
 
 pub(crate) use batch::Batch;
 pub(crate) use core::Core;
 pub(crate) use hold::Hold;
-pub(crate) use segments::epoch_chain;
 pub(crate) use live::Live;
+pub(crate) use segments::epoch_chain;
 pub(crate) use space::Reservation;
 
 use crate::{Result, VolumeId, format::frame, location::Location};
@@ -119,6 +120,11 @@ pub(crate) struct LogStats {
     pub frames: u64,
     pub syncs: u64,
     pub discarded_bytes: u64,
+    pub device_reads: u64,
+    pub device_read_bytes: u64,
+    pub device_writes: u64,
+    pub device_write_bytes: u64,
+    pub buffered_reads: u64,
 }
 
 /// Bytes that frame headers add to a batch, at most.
@@ -204,6 +210,7 @@ impl Core {
     /// Figures.
     pub(crate) fn stats(&self) -> LogStats {
         let members: u64 = self.superblock.lock().members.iter().map(|m| m.bytes).sum();
+        let traffic = self.traffic.sums();
         let ledger = self.ledger.lock();
         let live = ledger
             .in_use
@@ -222,6 +229,11 @@ impl Core {
             frames: self.frames.load(Relaxed),
             syncs: self.syncs.load(Relaxed),
             discarded_bytes: self.discarded_bytes.load(Relaxed),
+            device_reads: traffic.reads,
+            device_read_bytes: traffic.read_bytes,
+            device_writes: traffic.writes,
+            device_write_bytes: traffic.write_bytes,
+            buffered_reads: traffic.buffered,
         }
     }
 }

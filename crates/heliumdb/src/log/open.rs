@@ -176,18 +176,19 @@ fn check_member(
     let name = devices[i].name();
     let Some(look) = look else {
         return Err(mismatch(format!(
-            "{name} is blank, while other devices named with it hold a volume"
+            "{name} is blank, while other devices named with it hold a volume: name the volume's own device instead, \
+             or salvage without it"
         )));
     };
     if look.volume != newest.volume || look.members.len() != newest.members.len() {
         return Err(mismatch(format!(
-            "{name} belongs to another volume than the devices named with it"
+            "{name} belongs to another volume than the devices named with it: name the devices of one volume"
         )));
     }
     let ours = look.device as usize;
     if look.members[ours].id != newest.members[ours].id {
         return Err(mismatch(format!(
-            "{name} belongs to another volume than the devices named with it"
+            "{name} belongs to another volume than the devices named with it: name the devices of one volume"
         )));
     }
     match ours.cmp(&i) {
@@ -225,7 +226,7 @@ fn ordinal(number: usize) -> String {
 fn check_length(device: &dyn Device, bytes: u64) -> Result<()> {
     if device.len() < bytes {
         return Err(mismatch(format!(
-            "{} was truncated: it has {} bytes of {bytes}",
+            "{} was truncated: it has {} bytes of {bytes}; bring back the whole of it, or salvage what is left",
             device.name(),
             device.len()
         )));
@@ -267,13 +268,19 @@ fn look_at(device: &dyn Device) -> Result<Option<Superblock>> {
         let name = device.name();
         Err(Error::new(
             ErrorKind::Damaged,
-            format!("{name} is damaged at offset 0: neither copy of its superblock is whole"),
+            format!(
+                "{name} is damaged at offset 0: neither copy of its superblock is whole; salvage copies what is left to \
+                 another volume"
+            ),
         ))
     } else {
         let name = device.name();
         Err(Error::new(
             ErrorKind::NotAVolume,
-            format!("{name} holds something that is not a Helium volume: it was left alone"),
+            format!(
+                "{name} holds something that is not a Helium volume, and was left alone: name another device, or ask \
+                 for truncation to overwrite it"
+            ),
         ))
     }
 }

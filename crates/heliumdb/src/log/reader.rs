@@ -90,6 +90,7 @@ impl Core {
         };
         if let Some(buffer) = segment.buffer(guard).filter(|b| b.holds(within)) {
             let bytes = buffer.published();
+            self.traffic.buffered();
             // These bytes were never on a device: they need no checksum.
             return match bytes
                 .get(within..)
@@ -106,6 +107,7 @@ impl Core {
             }
             let scratch = &mut scratch[..len];
             let (device, offset) = self.place(at.address());
+            self.traffic.read(len);
             self.devices[device]
                 .read_at(scratch, offset)
                 .map_err(|e| self.io_error("read", device, offset, e))?;

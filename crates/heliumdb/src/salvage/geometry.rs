@@ -88,7 +88,9 @@ fn superblock(device: &dyn Device) -> Option<Superblock> {
             .read_at(&mut block, (number * BLOCK_BYTES) as u64)
             .is_ok()
             && let Look::Good(found) = Superblock::decode(&block, number)
-            && best.as_ref().is_none_or(|b| b.generation < found.generation)
+            && best
+                .as_ref()
+                .is_none_or(|b| b.generation < found.generation)
         {
             best = Some(found);
         }
@@ -155,9 +157,9 @@ fn from_headers(devices: &[Box<dyn Device>], wanted: Option<VolumeId>) -> Option
         sightings.retain(|sighting| sighting.header.volume == volume);
     }
     let (segment_bytes, n) = best_shape(&all)?;
-    let numbers = all.iter().map(|sightings| {
-        best_number(sightings, segment_bytes, n).map(|(number, _)| number)
-    });
+    let numbers = all
+        .iter()
+        .map(|sightings| best_number(sightings, segment_bytes, n).map(|(number, _)| number));
     let mut numbers: Vec<_> = numbers.collect();
     take_the_last_place(&mut numbers, &vec![None; devices.len()], n);
     Some(Geometry {
@@ -232,7 +234,11 @@ fn sightings(device: &dyn Device, wanted: Option<VolumeId>, most: usize) -> Vec<
             let known = found.iter().any(|s: &Sighting| s.position.is_some());
             let position = if known {
                 // One is enough, but those that are cheap to have may as well vote.
-                position(&bytes[SEGMENT_HEADER_BYTES..], SEGMENT_HEADER_BYTES, &header)
+                position(
+                    &bytes[SEGMENT_HEADER_BYTES..],
+                    SEGMENT_HEADER_BYTES,
+                    &header,
+                )
             } else {
                 read_position(device, SEGMENTS_AT + offset, &header)
             };

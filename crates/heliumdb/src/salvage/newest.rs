@@ -90,7 +90,10 @@ pub(super) struct Keys<'a> {
 impl Keys<'_> {
     pub(super) fn next(&mut self) -> Option<(&[u8], Option<Location>)> {
         let guard = epoch::pin();
-        let bound = self.last.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let bound = self
+            .last
+            .as_deref()
+            .map_or(Bound::Unbounded, Bound::Excluded);
         let mut all = self.index.iter(bound, Direction::Forward, &guard);
         let (key, word) = all.next()?;
         let state = self.states.get(to_number(word));

@@ -172,13 +172,11 @@ fn newest_use(source: &Source, id: u64) -> Option<u64> {
     let mut image = AlignedBuffer::new(source.segment_bytes as usize);
     source.read_image(id, &mut image);
     let places = (0..image.len()).step_by(ITEM_ALIGN);
-    let sequences = places.filter_map(|at| {
-        match FrameHeader::decode(&image[at..], source.salt) {
-            Look::Good((header, _)) if header.lsn % source.segment_bytes == at as u64 => {
-                Some(header.lsn / source.segment_bytes)
-            }
-            _ => None,
+    let sequences = places.filter_map(|at| match FrameHeader::decode(&image[at..], source.salt) {
+        Look::Good((header, _)) if header.lsn % source.segment_bytes == at as u64 => {
+            Some(header.lsn / source.segment_bytes)
         }
+        _ => None,
     });
     sequences.max()
 }
@@ -207,11 +205,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn run(
-        &mut self,
-        reporter: &mut Reporter<'_>,
-        mut f: impl FnMut(Event<'_>),
-    ) -> Result<()> {
+    fn run(&mut self, reporter: &mut Reporter<'_>, mut f: impl FnMut(Event<'_>)) -> Result<()> {
         let total = self.segments.len() as u64 * self.source.segment_bytes;
         for (i, segment) in self.segments.iter().enumerate() {
             reporter.at(self.phase, i as u64 * self.source.segment_bytes, total)?;

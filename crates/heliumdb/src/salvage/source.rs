@@ -51,7 +51,10 @@ impl Source {
             if let Some(slot) = number.and_then(|number| ordered.get_mut(number)) {
                 *slot = Some(device);
             } else {
-                tracing::warn!(device = device.name(), "not recognised as a part of the volume");
+                tracing::warn!(
+                    device = device.name(),
+                    "not recognised as a part of the volume"
+                );
             }
         }
         Ok(Self {
@@ -85,7 +88,10 @@ impl Source {
     }
 
     pub(super) fn missing_devices(&self) -> u64 {
-        self.devices.iter().filter(|device| device.is_none()).count() as u64
+        self.devices
+            .iter()
+            .filter(|device| device.is_none())
+            .count() as u64
     }
 
     /// All segments that lie on the devices that are there, by device and then by place.
@@ -95,7 +101,9 @@ impl Source {
         for (number, device) in self.devices.iter().enumerate() {
             let bytes = device.as_ref().map_or(0, |device| device.len());
             // What a truncated device has of its last segment is looked at, too.
-            let count = bytes.saturating_sub(SEGMENTS_AT).div_ceil(self.segment_bytes);
+            let count = bytes
+                .saturating_sub(SEGMENTS_AT)
+                .div_ceil(self.segment_bytes);
             all.extend((0..count).map(|index| index * n + number as u64));
         }
         all
@@ -105,7 +113,10 @@ impl Source {
         let (segment, within) = (address / self.segment_bytes, address % self.segment_bytes);
         let n = self.devices.len() as u64;
         let device = self.devices.get((segment % n) as usize)?.as_deref()?;
-        Some((device, SEGMENTS_AT + segment / n * self.segment_bytes + within))
+        Some((
+            device,
+            SEGMENTS_AT + segment / n * self.segment_bytes + within,
+        ))
     }
 
     /// Fills `buffer` from a byte of the address space: zeros where that fails.

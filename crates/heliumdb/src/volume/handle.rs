@@ -25,38 +25,6 @@ pub struct DatastoreInfo {
     pub attributes: Vec<u8>,
 }
 
-/// Figures of a volume.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Size of all devices, in bytes (of what a growing file may become, if limited).
-    pub capacity_bytes: u64,
-    /// Bytes of segments in use.
-    pub used_bytes: u64,
-    /// Bytes of live items.
-    pub live_bytes: u64,
-    /// Bytes of index memory.
-    pub index_bytes: u64,
-    /// Bytes of unsettled versions.
-    pub version_bytes: u64,
-    /// Frames appended since the volume was opened.
-    pub frames: u64,
-    /// Syncs since the volume was opened.
-    pub syncs: u64,
-    /// Items that the last recovery read.
-    pub recovered_items: u64,
-    /// Bytes of log that the last recovery discarded as a torn tail.
-    pub discarded_bytes: u64,
-    /// Items that verifying and scrubbing found to be damaged since the volume was opened.
-    pub damaged_items: u64,
-    /// Items that scrubbing has read.
-    pub scrubbed_items: u64,
-    /// Bytes of those.
-    pub scrubbed_bytes: u64,
-    /// How often scrubbing has come round.
-    pub scrub_rounds: u64,
-}
-
 impl Volume {
     /// Opens (or makes) the volume that `url`, like `he://./path,path`, names.
     pub fn open(url: &str, options: &VolumeOptions) -> Result<Self> {
@@ -170,28 +138,13 @@ impl Volume {
         self.shared.damages.list()
     }
 
-    /// Figures.
-    pub fn stats(&self) -> Stats {
-        let log = self.shared.log.stats();
-        let (scrubbed_items, scrubbed_bytes, scrub_rounds) = {
-            let scrub = self.shared.scrub.lock();
-            (scrub.items, scrub.bytes, scrub.rounds)
-        };
-        Stats {
-            capacity_bytes: log.capacity_bytes,
-            used_bytes: log.used_bytes,
-            live_bytes: log.live_bytes,
-            index_bytes: self.shared.catalog.index_bytes(),
-            version_bytes: self.version_bytes(),
-            frames: log.frames,
-            syncs: log.syncs,
-            recovered_items: self.shared.recovered_items,
-            discarded_bytes: log.discarded_bytes,
-            damaged_items: self.shared.damages.count(),
-            scrubbed_items,
-            scrubbed_bytes,
-            scrub_rounds,
-        }
+    /// How it was opened: with every number as it was brought into its range.
+    pub fn options(&self) -> &VolumeOptions {
+        &self.shared.options
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// One step of background work, for a simulation that opened the volume without a

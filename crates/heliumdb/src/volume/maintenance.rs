@@ -6,9 +6,9 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::Ordering},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use parking_lot::{Condvar, Mutex};
@@ -119,5 +119,28 @@ fn run(volume: &Weak<Shared>, signal: &Signal) {
 /// One step of everything that is due; true if something was done.
 pub(super) fn step(shared: &Arc<Shared>) -> Result<bool> {
     shared.check_writable()?;
-    scrub::step(shared)
+    let mut worked = auto_commit(shared)?;
+    worked |= scrub::step(shared)?;
+    Ok(worked)
+}
+
+/// Makes durable what has been buffered for as long as it may be.
+fn auto_commit(shared: &Shared) -> Result<bool> {
+    let period = shared.options.auto_commit_period_ms;
+    if period == u64::MAX || !shared.options.background_thread {
+        return Ok(false);
+    }
+    let mut clean = shared.clean_at.lock();
+    let now = Instant::now();
+    if shared.log.durable() >= shared.log.end() {
+        *clean = now;
+        return Ok(false);
+    }
+    if now.duration_since(*clean) < Duration::from_millis(period) {
+        return Ok(false);
+    }
+    shared.log.sync_to(shared.log.end())?;
+    shared.auto_commits.fetch_add(1, Ordering::Relaxed);
+    *clean = now;
+    Ok(true)
 }

@@ -1,4 +1,8 @@
 //! How a volume is opened.
+//!
+//! Invariant: what an open volume has of them is within the limits, and can be read.
+
+use crate::limits;
 
 /// Options of [`crate::Volume::open`].
 #[derive(Clone, Debug)]
@@ -18,6 +22,10 @@ pub struct VolumeOptions {
     pub read_cache_bytes: u64,
     /// Memory for unsettled versions, in bytes.
     pub version_budget_bytes: u64,
+    /// After how many milliseconds, at most, buffered updates are made durable in the background;
+    /// `u64::MAX` leaves that to [`crate::Volume::flush`]. Without a background thread nothing
+    /// does it.
+    pub auto_commit_period_ms: u64,
     /// Bytes of items that the background thread reads each second to find damage; 0 (the
     /// default) reads none.
     pub scrub_bytes_per_second: u64,
@@ -32,6 +40,23 @@ pub struct VolumeOptions {
 }
 
 impl VolumeOptions {
+    /// The same, with every number brought into its range: none is refused.
+    pub(super) fn clamped(&self) -> Self {
+        let within = |value: u64, [least, most]: [u64; 2]| value.clamp(least, most);
+        Self {
+            write_cache_bytes: within(self.write_cache_bytes, limits::WRITE_CACHE_BYTES),
+            read_cache_bytes: within(self.read_cache_bytes, limits::READ_CACHE_BYTES),
+            version_budget_bytes: within(
+                self.version_budget_bytes,
+                limits::VERSION_BUDGET_BYTES_RANGE,
+            ),
+            auto_commit_period_ms: self
+                .auto_commit_period_ms
+                .max(limits::AUTO_COMMIT_PERIOD_MS_MIN),
+            ..self.clone()
+        }
+    }
+
     /// For a new volume that is to hold a backup of the volume `id`, or what was salvaged of
     /// it, and be known by the same id to those who keep it elsewhere. Its files must be new or
     /// empty. The two are not to be opened as parts of one set of volumes.
@@ -50,7 +75,8 @@ impl Default for VolumeOptions {
             limit_bytes: None,
             write_cache_bytes: 256 << 20,
             read_cache_bytes: 1 << 30,
-            version_budget_bytes: crate::limits::VERSION_BUDGET_BYTES,
+            version_budget_bytes: limits::VERSION_BUDGET_BYTES,
+            auto_commit_period_ms: limits::AUTO_COMMIT_PERIOD_MS,
             scrub_bytes_per_second: 0,
             exclusive: false,
             volume_id: None,

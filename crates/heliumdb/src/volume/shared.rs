@@ -1,8 +1,11 @@
 //! An open volume: what all handles share.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Instant,
 };
 
 use crossbeam_utils::CachePadded;
@@ -40,6 +43,9 @@ pub(crate) struct Shared {
     writers: CachePadded<AtomicUsize>,
     pub(crate) gate: Gate,
     pub(super) maintenance: Maintenance,
+    /// When nothing was buffered, last.
+    pub(super) clean_at: Mutex<Instant>,
+    pub(super) auto_commits: AtomicU64,
     pub(super) scrub: Mutex<Scrub>,
     pub(super) damages: Damages,
     closed: AtomicBool,
@@ -74,6 +80,8 @@ impl Shared {
             writers: CachePadded::default(),
             gate: Gate::default(),
             maintenance: Maintenance::default(),
+            clean_at: Mutex::new(Instant::now()),
+            auto_commits: AtomicU64::new(0),
             scrub: Mutex::default(),
             damages: Damages::default(),
             closed: AtomicBool::new(false),

@@ -2,12 +2,7 @@
 
 use crossbeam_epoch::{self as epoch, Guard};
 
-use super::{
-    Datastore, Volume,
-    damage::Damage,
-    datastore::READ_ATTEMPTS,
-    tree::Tree,
-};
+use super::{Datastore, Volume, damage::Damage, datastore::READ_ATTEMPTS, tree::Tree};
 use crate::{
     error::{Error, ErrorKind, Result},
     index::{Bound, Direction},

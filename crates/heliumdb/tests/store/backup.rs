@@ -3,9 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use helium_sim::{DiskId, Keeper, Machine, seed, sim_options};
-use heliumdb::{
-    Datastore, ErrorKind, Isolation, Position, Snapshot, Volume, VolumeOptions,
-};
+use heliumdb::{Datastore, ErrorKind, Isolation, Position, Snapshot, Volume, VolumeOptions};
 
 use crate::{
     common::{MIB, machine, open_one, store},
@@ -87,7 +85,9 @@ fn bank(test: &'static str, through_a_view: bool) {
                     view.end();
                     report
                 } else {
-                    volume.backup(Snapshot::Newest, &target, &mut |_| true).unwrap()
+                    volume
+                        .backup(Snapshot::Newest, &target, &mut |_| true)
+                        .unwrap()
                 };
                 assert_eq!(total(&target), ACCOUNTS * START, "a backup does not add up");
                 assert_eq!(report.datastores, 3);
@@ -187,7 +187,10 @@ fn ids_names_attributes_and_the_volume_id_are_kept() {
     assert_eq!(target.id(), volume.id());
     target.close().unwrap();
     let refused = Volume::open(&url, &options).err().map(|why| why.kind());
-    assert_eq!(refused, None, "opening the copy again needs nothing special");
+    assert_eq!(
+        refused, None,
+        "opening the copy again needs nothing special"
+    );
     let mut over = options.clone();
     over.truncate = true;
     drop(target);
@@ -203,7 +206,9 @@ fn a_backup_can_be_stopped_and_needs_a_new_volume() {
     let target = memory(64);
     let stopped = volume.backup(Snapshot::Newest, &target, &mut |_| false);
     assert_eq!(stopped.unwrap_err().kind(), ErrorKind::Cancelled);
-    volume.backup(Snapshot::Newest, &target, &mut |_| true).unwrap();
+    volume
+        .backup(Snapshot::Newest, &target, &mut |_| true)
+        .unwrap();
     let refused = volume.backup(Snapshot::Newest, &target, &mut |_| true);
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::DatastoreExists);
     let stopped = volume.verify(&mut |_| false).unwrap_err();
@@ -228,7 +233,10 @@ fn damaged(options: &VolumeOptions) -> (Machine, Volume, Datastore) {
         block[..100] == [21; 100]
     };
     let page = image.pages().into_iter().find(holds).expect("item 20");
-    machine.device(DiskId(0)).write_at(&[0xff], page + 10).unwrap();
+    machine
+        .device(DiskId(0))
+        .write_at(&[0xff], page + 10)
+        .unwrap();
     (machine, volume, store)
 }
 
@@ -241,12 +249,19 @@ fn verifying_goes_on_behind_damage_and_names_it() {
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].datastore, Some(store.id()));
     assert_eq!(found[0].key, 20u32.to_be_bytes());
-    assert!(found[0].error.to_string().contains("disk0"), "{}", found[0].error);
+    assert!(
+        found[0].error.to_string().contains("disk0"),
+        "{}",
+        found[0].error
+    );
     assert_eq!(volume.stats().damaged_items, 1);
     // Again is not more.
     volume.verify(&mut |_| true).unwrap();
     assert_eq!(volume.stats().damaged_items, 1);
-    assert_eq!(store.verify(&mut |_| {}).unwrap_err().kind(), ErrorKind::Damaged);
+    assert_eq!(
+        store.verify(&mut |_| {}).unwrap_err().kind(),
+        ErrorKind::Damaged
+    );
     let refused = volume.backup(Snapshot::Newest, &memory(64), &mut |_| true);
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::Damaged);
 }
@@ -263,7 +278,10 @@ fn scrubbing_finds_damage_within_its_rate() {
     let stats = volume.stats();
     let most = (start.elapsed().as_secs_f64() + 1.5) * 2.0 * MIB as f64;
     assert!(stats.scrubbed_bytes as f64 <= most, "{stats:?}");
-    assert!(stats.scrub_rounds >= 2 && stats.scrubbed_items >= 98, "{stats:?}");
+    assert!(
+        stats.scrub_rounds >= 2 && stats.scrubbed_items >= 98,
+        "{stats:?}"
+    );
     assert_eq!(stats.damaged_items, 1);
     assert_eq!(volume.damage()[0].key, 20u32.to_be_bytes());
 }

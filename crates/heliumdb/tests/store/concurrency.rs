@@ -34,7 +34,11 @@ fn balance(session: &mut Session, stores: &[Datastore], account: u64) -> Result<
         .unwrap_or_else(|_| panic!("{key} has {text:?}")))
 }
 
-pub(crate) fn transfer(keeper: &Arc<Keeper>, stores: &[Datastore], rng: &mut impl Rng) -> Result<()> {
+pub(crate) fn transfer(
+    keeper: &Arc<Keeper>,
+    stores: &[Datastore],
+    rng: &mut impl Rng,
+) -> Result<()> {
     let (from, to) = (rng.random_range(0..ACCOUNTS), rng.random_range(0..ACCOUNTS));
     if from == to {
         return Ok(());

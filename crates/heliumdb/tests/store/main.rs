@@ -7,6 +7,7 @@
 mod again;
 mod ahead;
 mod backup;
+mod bad_input;
 mod block_device;
 mod catalog;
 mod common;
@@ -18,6 +19,7 @@ mod io_faults;
 mod isolation;
 mod limits;
 mod model;
+mod options;
 mod salvage;
 mod settle;
 mod several_volumes;

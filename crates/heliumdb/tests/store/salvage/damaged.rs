@@ -161,7 +161,11 @@ fn with_doubtful_items_whatever_can_be_read_is_there() {
             for (key, value) in items {
                 if store.get(key).is_ok() && found.contains_key(id) {
                     let found = found[id].1.get(key);
-                    assert!(found == Some(value), "{} is lost or wrong", key.escape_ascii());
+                    assert!(
+                        found == Some(value),
+                        "{} is lost or wrong",
+                        key.escape_ascii()
+                    );
                 }
             }
         }

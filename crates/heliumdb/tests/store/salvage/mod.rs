@@ -65,11 +65,23 @@ fn same(found: &Datastores, wanted: &Datastores) {
         assert_eq!(found_name, name, "the name of datastore {id}");
         for (key, value) in items {
             let found = found_items.get(key);
-            assert!(found.is_some(), "datastore {id}: {} is lost", key.escape_ascii());
-            assert!(found == Some(value), "datastore {id}: {} is wrong", key.escape_ascii());
+            assert!(
+                found.is_some(),
+                "datastore {id}: {} is lost",
+                key.escape_ascii()
+            );
+            assert!(
+                found == Some(value),
+                "datastore {id}: {} is wrong",
+                key.escape_ascii()
+            );
         }
         for key in found_items.keys() {
-            assert!(items.contains_key(key), "datastore {id}: {} is back", key.escape_ascii());
+            assert!(
+                items.contains_key(key),
+                "datastore {id}: {} is back",
+                key.escape_ascii()
+            );
         }
     }
 }

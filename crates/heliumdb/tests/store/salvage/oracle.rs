@@ -118,7 +118,11 @@ impl Oracle {
                 let segment = index * n + disk as u64;
                 let slots = reader.bytes(segment, 0, 2 * BLOCK as usize);
                 let (one, two) = slots.split_at(BLOCK as usize);
-                let slot = if u64_at(one, 8) > u64_at(two, 8) { one } else { two };
+                let slot = if u64_at(one, 8) > u64_at(two, 8) {
+                    one
+                } else {
+                    two
+                };
                 if &slot[..4] != b"HeSg" {
                     continue;
                 }
@@ -240,16 +244,16 @@ impl Oracle {
 
     /// Whether the header of any segment is left.
     pub(crate) fn knows_any(&self, damage: &Damage) -> bool {
-        self.headers.keys().any(|segment| self.knows(*segment, damage))
+        self.headers
+            .keys()
+            .any(|segment| self.knows(*segment, damage))
     }
 
     /// Whether a header of the segment is left.
     fn knows(&self, segment: u64, damage: &Damage) -> bool {
         let header = &self.headers[&segment];
         let slots = [header.from, header.from + BLOCK];
-        slots
-            .iter()
-            .any(|at| !damage.contains(&(header.disk, *at)))
+        slots.iter().any(|at| !damage.contains(&(header.disk, *at)))
     }
 
     fn is_whole(&self, batch: &Batch, damage: &Damage) -> bool {
@@ -304,7 +308,8 @@ impl Oracle {
             let tree = u32_at(value, 4);
             let name = value[16..16 + u32_at(value, 12) as usize].to_vec();
             let items = newest.range((tree, &[][..])..(tree + 1, &[][..]));
-            let items = items.filter_map(|((_, key), item)| Some((key.to_vec(), item.value.clone()?)));
+            let items =
+                items.filter_map(|((_, key), item)| Some((key.to_vec(), item.value.clone()?)));
             stores.insert(u32::from_be_bytes(id), (name, items.collect()));
         }
         stores

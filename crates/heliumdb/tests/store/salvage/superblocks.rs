@@ -12,9 +12,15 @@ fn volume(disk_bytes: &[u64], segments: usize) -> (VolumeId, super::Datastores, 
     let machine = Machine::new(0, disk_bytes);
     let disks: Vec<DiskId> = (0..disk_bytes.len()).map(DiskId).collect();
     let volume = Volume::open_devices(machine.devices(&disks), &sim_options()).unwrap();
-    let store = volume.create_datastore(b"store", b"its attributes").unwrap();
+    let store = volume
+        .create_datastore(b"store", b"its attributes")
+        .unwrap();
     let value = vec![7; 200_000];
-    let segment_bytes = if disk_bytes.iter().sum::<u64>() < 512 * MIB { 1 } else { 8 };
+    let segment_bytes = if disk_bytes.iter().sum::<u64>() < 512 * MIB {
+        1
+    } else {
+        8
+    };
     for number in 0..(segments * segment_bytes * 5) as u32 {
         store.put(&number.to_be_bytes(), &value).unwrap();
     }
@@ -38,7 +44,10 @@ fn all_superblocks_are_destroyed_and_the_devices_shuffled() {
         let mut rng = seed::rng(seed as u64);
         let all = (0..disks.len()).flat_map(|disk| [(disk, 0), (disk, 4096)]);
         let gone: Damage = all.filter(|_| seed == 0 || rng.random_bool(0.8)).collect();
-        for damage in [gone, (0..disks.len()).flat_map(|d| [(d, 0), (d, 4096)]).collect()] {
+        for damage in [
+            gone,
+            (0..disks.len()).flat_map(|d| [(d, 0), (d, 4096)]).collect(),
+        ] {
             let mut after = damaged(&images, &damage, &mut |block| block.fill(0xaa));
             after.shuffle(&mut rng);
             let (report, found) = salvage(&after, |s| s);
