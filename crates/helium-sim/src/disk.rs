@@ -182,6 +182,32 @@ impl Device for SimDevice {
         })
     }
 
+    fn discard(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.with(|inner, disk| {
+            check(&inner.disks[disk].medium, len as usize, offset)?;
+            let fate = inner.fate(On::Write);
+            // What is there afterwards is up to the disk.
+            let filler = [0, 0, 0xd5][inner.rng.random_range(0..3)];
+            let bytes = vec![filler; len as usize];
+            let state = &mut inner.disks[disk];
+            let result = match fate {
+                Fate::Done => {
+                    state.write(&bytes, offset);
+                    Ok(())
+                }
+                Fate::Fault(FaultKind::Lie) => Ok(()),
+                Fate::Fault(_) => Err(eio()),
+                Fate::Cut => {
+                    state.write(&bytes, offset);
+                    Err(no_power())
+                }
+                Fate::Dead => return Err(no_power()),
+            };
+            inner.keep_record();
+            result
+        })
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.with(|inner, disk| {
             let fate = inner.fate(On::Sync);

@@ -42,6 +42,8 @@ pub struct DriverOptions {
     pub huge_values: f64,
     /// Chance of closing and opening everything.
     pub reopen: f64,
+    /// Clean and do other background work all the time.
+    pub busy: bool,
 }
 
 /// What a step did, for those who count.
@@ -102,7 +104,7 @@ fn open(machine: &Machine, options: &DriverOptions) -> Result<Vec<Volume>, Error
     let volumes = options.volumes.iter();
     open_all_devices(
         volumes
-            .map(|disks| (machine.devices(disks), sim_options()))
+            .map(|disks| (machine.devices(disks), options.volume_options()))
             .collect(),
     )
 }
@@ -115,6 +117,18 @@ fn stores(volumes: &[Volume]) -> Result<Vec<Datastore>, Error> {
         }
     }
     Ok(stores)
+}
+
+impl DriverOptions {
+    fn volume_options(&self) -> VolumeOptions {
+        let mut options = sim_options();
+        if self.busy {
+            options.auto_clean_period_ms = 0;
+            options.clean_dirty_pct = 1;
+            options.clean_util_pct = 100;
+        }
+        options
+    }
 }
 
 impl Driver {
@@ -208,6 +222,9 @@ impl Driver {
 
     /// Does one random thing. An error is one that only a faulty machine explains.
     pub fn step(&mut self) -> Result<Event, Error> {
+        if self.options.busy && self.rng.random_bool(0.7) {
+            self.background()?;
+        }
         if self.rng.random_bool(self.options.reopen) {
             self.reopen()?;
             return Ok(Event::Other);

@@ -6,7 +6,9 @@
 //! the map of the code and `docs/format.md` for the bytes.
 
 mod backup;
+mod cleaner;
 pub mod device;
+
 mod error;
 mod format;
 mod index;

@@ -26,6 +26,10 @@ pub const ITEM_ALIGN: usize = 16;
 pub const BLOCK_BYTES: usize = 4096;
 /// Memory for unsettled versions of a volume unless configured otherwise, in bytes.
 pub const VERSION_BUDGET_BYTES: u64 = 1 << 30;
+/// Segments that are kept for the cleaner, so that it can work on a full volume.
+pub const CLEANER_SEGMENTS: u64 = 2;
+/// Most items that the cleaner moves in one batch.
+pub const MOVES_PER_BATCH_MAX: usize = 4096;
 /// Deletes that a full volume still accepts.
 pub const DELETES_WHEN_FULL: u64 = 4096;
 /// Most volumes in one transaction.

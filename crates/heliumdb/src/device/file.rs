@@ -175,6 +175,23 @@ impl Device for FileDevice {
         self.file.write_all_at(buffer, offset)
     }
 
+    fn discard(&self, offset: u64, len: u64) -> io::Result<()> {
+        let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        if self.regular {
+            return Ok(fallocate(&self.file, punch, offset, len)?);
+        }
+        // What a kernel makes of it differs: a plain discard if it knows the third flag, else
+        // zeros that the device need not store.
+        fallocate(
+            &self.file,
+            punch | FallocateFlags::NO_HIDE_STALE,
+            offset,
+            len,
+        )
+        .or_else(|_| fallocate(&self.file, punch, offset, len))?;
+        Ok(())
+    }
+
     fn sync(&self) -> io::Result<()> {
         Ok(fdatasync(&self.file)?)
     }

@@ -42,6 +42,12 @@ impl Device for MemoryDevice {
         Ok(())
     }
 
+    fn discard(&self, offset: u64, len: u64) -> io::Result<()> {
+        let range = self.range(offset, len as usize)?;
+        self.bytes.write()[range].fill(0);
+        Ok(())
+    }
+
     fn sync(&self) -> io::Result<()> {
         Ok(())
     }

@@ -28,6 +28,12 @@ pub trait Device: Send + Sync {
     }
     /// Writes all of `buffer` at `offset`, which is below [`Device::len`].
     fn write_at(&self, buffer: &[u8], offset: u64) -> io::Result<()>;
+    /// Says that nobody needs the range any more: from here on it may read as anything, at once or
+    /// after a crash. An error of kind `Unsupported` if the device has no use for that.
+    fn discard(&self, offset: u64, len: u64) -> io::Result<()> {
+        let _ = (offset, len);
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// Returns when everything written before is durable.
     fn sync(&self) -> io::Result<()>;
     /// Current size in bytes.

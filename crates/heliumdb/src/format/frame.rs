@@ -6,7 +6,11 @@
 use super::{
     FORMAT_VERSION, Look, Salt, get_id, get_u16, get_u32, get_u64, hash_seeded, is_zero, put,
 };
-use crate::{VolumeId, limits::VOLUMES_PER_TRANSACTION_MAX, log::GlobalTxn};
+use crate::{
+    VolumeId,
+    limits::{ITEM_ALIGN, MOVES_PER_BATCH_MAX, VOLUMES_PER_TRANSACTION_MAX},
+    log::GlobalTxn,
+};
 use xxhash_rust::xxh3::xxh3_64;
 
 pub(crate) const HEADER_BYTES: usize = 80;
@@ -25,6 +29,7 @@ pub(crate) enum Kind {
     Cancel = 3,
     Resolve = 4,
     Seal = 5,
+    Move = 6,
 }
 
 impl Kind {
@@ -35,6 +40,7 @@ impl Kind {
             Self::Cancel,
             Self::Resolve,
             Self::Seal,
+            Self::Move,
         ]
         .into_iter()
         .find(|k| *k as u8 == kind)
@@ -155,6 +161,41 @@ fn decode_global(payload: &[u8]) -> GlobalTxn {
         decider: get_id(payload, 0),
         number: get_u64(payload, 16),
     }
+}
+
+/// Bytes that stand before the items of a Move frame that has `items` of them.
+pub(crate) fn move_prefix_bytes(items: usize) -> usize {
+    (16 + 8 * items).next_multiple_of(ITEM_ALIGN)
+}
+
+/// What stands before moved items: a number below that of anything that may yet supersede one of
+/// them, and the units of address space at which each was found.
+pub(crate) fn encode_move(placed: u64, units: impl ExactSizeIterator<Item = u64>) -> Vec<u8> {
+    let bytes = move_prefix_bytes(units.len());
+    let mut out = Vec::with_capacity(bytes);
+    out.extend_from_slice(&placed.to_le_bytes());
+    out.extend_from_slice(&(units.len() as u64).to_le_bytes());
+    for unit in units {
+        out.extend_from_slice(&unit.to_le_bytes());
+    }
+    out.resize(bytes, 0);
+    out
+}
+
+/// Decodes what stands before moved items: with its length.
+pub(crate) fn decode_move(payload: &[u8]) -> Option<(u64, Vec<u64>, usize)> {
+    let n = get_u64(payload, 8);
+    if payload.len() < 16 || n > MOVES_PER_BATCH_MAX as u64 {
+        return None;
+    }
+    let len = move_prefix_bytes(n as usize);
+    if payload.len() < len || !is_zero(&payload[16 + 8 * n as usize..len]) {
+        return None;
+    }
+    let units = (0..n as usize).map(|i| get_u64(payload, 16 + 8 * i));
+    let units: Vec<u64> = units.collect();
+    let sound = units.iter().all(|unit| *unit < 1 << 40);
+    sound.then(|| (get_u64(payload, 0), units, len))
 }
 
 /// The payload of a Resolve frame.

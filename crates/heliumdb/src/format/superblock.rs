@@ -16,6 +16,10 @@ const CHECKSUM_AT: usize = BLOCK_BYTES - 8;
 /// Cancel records may be in the log: recovery looks for them before it delivers anything.
 pub(crate) const MAY_HOLD_CANCELS: u32 = 1;
 
+/// Items may be in the log twice, and out of order: without a checkpoint, recovery compares the
+/// sequence numbers of all.
+pub(crate) const MAY_HOLD_MOVES: u32 = 2;
+
 /// One of a volume's devices, as its superblocks know it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Member {

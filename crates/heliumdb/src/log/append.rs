@@ -21,8 +21,10 @@ use std::sync::atomic::Ordering::*;
 enum Room {
     /// What is neither reserved nor promised.
     Open,
-    /// The reserve too.
+    /// The reserve too, but for what the cleaner needs.
     Reserve,
+    /// All of the reserve.
+    Cleaner,
     /// What was promised to this append earlier.
     Promised,
 }
@@ -55,6 +57,13 @@ impl Core {
         let appended = self.append_in(batch, room)?;
         promise.draw(cost);
         Ok(appended)
+    }
+
+    /// Appends items that the cleaner moves, buffered: what is left of the reserve is there for it.
+    pub(crate) fn append_moves(&self, batch: &mut Batch) -> Result<Appended> {
+        self.check_writable()?;
+        self.announce_moves()?;
+        self.append_in(batch, Room::Cleaner)
     }
 
     /// Takes back a batch: recovery will not see it.
@@ -118,6 +127,7 @@ impl Core {
         let waiting = appender.opened.len();
         drop(appender);
         let appended = appended?;
+        self.written.count(batch);
         self.relieve(waiting)?;
         Ok(appended)
     }
@@ -129,7 +139,8 @@ impl Core {
                 let free = self.available(&space);
                 let kept = match room {
                     Room::Open => self.reserve_bytes() + space.promised,
-                    Room::Reserve => space.promised,
+                    Room::Reserve => self.cleaner_bytes() + space.promised,
+                    Room::Cleaner => space.promised,
                     Room::Promised => 0,
                 };
                 if free >= kept + cost {

@@ -23,6 +23,8 @@ use std::{
 const ZEROS: usize = 1 << 20;
 /// A lost wake-up costs no more than this.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Readers of freed segments are soon gone, and somebody may be waiting for the room.
+const PAUSE_WHILE_LEAVING: Duration = Duration::from_millis(1);
 
 impl Core {
     /// One step of background work; true if something was done.
@@ -35,6 +37,7 @@ impl Core {
         }
         worked |= self.write_ahead()?;
         worked |= self.free_dead()?;
+        worked |= self.trim()?;
         // Lets readers' epochs pass, so that what was freed can be used.
         crossbeam_epoch::pin().flush();
         Ok(worked)
@@ -97,7 +100,10 @@ impl Core {
             let n = (self.segment_bytes - at).min(ZEROS as u64);
             // CRASH: a segment with some zeros where no log is: its header says what it is.
             match self.devices[device].write_at(&zeros[..n as usize], start + at) {
-                Ok(()) => at += n,
+                Ok(()) => {
+                    self.written.total.fetch_add(n, Relaxed);
+                    at += n;
+                }
                 Err(e) if e.kind() == std::io::ErrorKind::StorageFull => {
                     return Err(self
                         .io_error("write ahead on", device, start + at, e)
@@ -107,6 +113,7 @@ impl Core {
             }
         }
         if let Some(segment) = self.table.get(id) {
+            segment.punched.store(false, Relaxed);
             segment.written.store(true, Relaxed);
         }
         Ok(())
@@ -153,7 +160,7 @@ impl Core {
         // The two oldest items: of a segment's others, one of them is the oldest.
         let mut oldest = [(u64::MAX, u64::MAX); 2];
         for (_, id, segment) in &entries {
-            let entry = (segment.min_item.load(Acquire), *id);
+            let entry = (segment.min_placed.load(Acquire), *id);
             if entry < oldest[0] {
                 oldest = [entry, oldest[0]];
             } else if entry < oldest[1] {
@@ -174,6 +181,7 @@ impl Core {
             if segment.state.load(Acquire) == SEALED
                 && segment.live.load(Acquire) == 0
                 && !tombstones_needed
+                && !self.awaits_checkpoint(segment, sequence)
                 && !ledger.is_pinned(id, sequence, self.segment_bytes)
             {
                 dead.push((sequence, id));
@@ -189,6 +197,7 @@ impl Core {
         let generation = segment.generation.fetch_add(2, Relaxed) + 1;
         self.write_free(id, sequence, segment.epoch.load(Relaxed), generation)?;
         self.ledger.lock().freed(id, sequence);
+        self.leaving.fetch_add(1, AcqRel);
         segment.state.store(LEAVING, Release);
         segment.set_buffer(None);
         let core = Arc::downgrade(self);
@@ -209,7 +218,9 @@ impl Core {
         };
         segment.state.store(FREE, Release);
         let written = segment.written.load(Relaxed);
+        self.leaving.fetch_sub(1, AcqRel);
         self.space.lock().admit(id, written);
+        self.roomier.notify_all();
     }
 
     /// Makes it durable that a segment holds nothing.
@@ -275,7 +286,9 @@ fn run(core: &Arc<Core>) {
         };
         let mut stop = core.stop.lock();
         if !*stop && !worked {
-            core.wake.wait_for(&mut stop, PAUSE);
+            let leaving = core.leaving.load(Acquire) > 0;
+            let pause = if leaving { PAUSE_WHILE_LEAVING } else { PAUSE };
+            core.wake.wait_for(&mut stop, pause);
         }
         if *stop {
             return;

@@ -4,8 +4,11 @@
 
 use super::{BatchKind, frame_overhead};
 use crate::{
-    format::{fold, frame, item},
-    limits::CHUNK_BYTES,
+    format::{
+        fold, frame,
+        item::{self, ItemHeader},
+    },
+    limits::{CHUNK_BYTES, ITEM_ALIGN},
 };
 
 /// One encoded item of a batch.
@@ -55,6 +58,10 @@ impl Batch {
                 global,
                 participants,
             } => frame::encode_prepare(*global, participants),
+            BatchKind::Move { placed, from } => {
+                let units = from.iter().map(|at| at.address() / ITEM_ALIGN as u64);
+                frame::encode_move(*placed, units)
+            }
         };
         self.kind = kind;
         self.sum = frame::prefix_hash(&self.prefix);
@@ -84,6 +91,24 @@ impl Batch {
         self.pushed - 1
     }
 
+    /// Adds an item as it was logged before: its header, key and value, without padding. What
+    /// it says of the places of a long value's pieces is filled in anew; they were pushed before.
+    pub(crate) fn push_logged(&mut self, header: &ItemHeader, bytes: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        self.bytes
+            .resize(self.bytes.len().next_multiple_of(ITEM_ALIGN), 0);
+        self.enter(
+            start,
+            bytes.len(),
+            item::hash(bytes),
+            header.seq,
+            header.flags,
+        );
+        self.has_indirect |= header.has(item::INDIRECT);
+        self.pushed += usize::from(!header.has(item::CHUNK));
+    }
+
     fn push_long(&mut self, tree: u32, seq: u64, flags: u8, key: &[u8], value: &[u8]) {
         let mut chunks = 0;
         for piece in value.chunks(CHUNK_BYTES) {
@@ -100,6 +125,10 @@ impl Batch {
         let start = self.bytes.len();
         let hash = item::encode(&mut self.bytes, tree, seq, flags, key, value);
         let len = item::HEADER_BYTES + key.len() + value.len();
+        self.enter(start, len, hash, seq, flags);
+    }
+
+    fn enter(&mut self, start: usize, len: usize, hash: u64, seq: u64, flags: u8) {
         self.items.push(Encoded {
             start,
             len,
@@ -109,6 +138,23 @@ impl Batch {
         });
         self.sum = fold(self.sum, hash);
         self.largest = self.largest.max(self.bytes.len() - start);
+        if self.is_one_frame() {
+            self.largest = self.bytes.len() + self.prefix.len();
+        }
+    }
+
+    /// Whether it has to go into one frame: what stands before its items speaks of all of them.
+    /// A long value moves alone, and its last frame is the one with the item.
+    pub(super) fn is_one_frame(&self) -> bool {
+        matches!(&self.kind, BatchKind::Move { from, .. } if from.len() > 1)
+    }
+
+    /// The number by which an item's segment is judged when tombstones are in question.
+    pub(super) fn placed(&self, item: &Encoded) -> u64 {
+        match &self.kind {
+            BatchKind::Move { placed, .. } if item.flags & item::TOMBSTONE == 0 => *placed,
+            _ => item.seq,
+        }
     }
 
     /// Items pushed.

@@ -4,6 +4,7 @@
 
 use super::{
     Lsn,
+    cleaning::Written,
     commit::{Flush, Group},
     ledger::Ledger,
     pool::Pool,
@@ -38,6 +39,8 @@ pub(crate) struct Core {
     pub(super) salt: Salt,
     pub(super) read_only: bool,
     pub(super) background: bool,
+    /// Bit per device that is told of what is free.
+    pub(super) trims: AtomicU64,
     pub(super) may_have_threads: bool,
     pub(super) limit_bytes: u64,
     pub(super) cache_segments: usize,
@@ -57,6 +60,15 @@ pub(crate) struct Core {
     pub(super) end: AtomicU64,
     pub(super) durable: AtomicU64,
     pub(super) oldest_pending: AtomicU64,
+    /// Where replay starts after the newest durable checkpoint.
+    pub(super) checkpointed: AtomicU64,
+    /// Segments that were freed and wait for readers to be gone.
+    pub(super) leaving: AtomicU64,
+    /// Woken when a segment can be used again.
+    pub(super) roomier: Condvar,
+    pub(super) written: Written,
+    /// Files could not be made longer when that was last tried.
+    pub(super) grown_out: AtomicBool,
     pub(super) poison: OnceLock<Error>,
     pub(super) closed: AtomicBool,
     /// What is alive has been counted: segments may be freed.
@@ -98,6 +110,7 @@ impl Core {
             salt: Salt::of(superblock.volume),
             read_only: options.read_only,
             background: options.background_thread && !options.read_only,
+            trims: AtomicU64::new(if options.no_trim { 0 } else { u64::MAX }),
             may_have_threads: options.background_thread,
             limit_bytes: options.limit_bytes.unwrap_or(u64::MAX),
             cache_segments: (options.write_cache_bytes / segment_bytes).max(2) as usize,
@@ -115,6 +128,11 @@ impl Core {
             end: AtomicU64::new(0),
             durable: AtomicU64::new(0),
             oldest_pending: AtomicU64::new(0),
+            checkpointed: AtomicU64::new(0),
+            leaving: AtomicU64::new(0),
+            roomier: Condvar::new(),
+            written: Written::default(),
+            grown_out: AtomicBool::new(false),
             poison: OnceLock::new(),
             closed: AtomicBool::new(false),
             live_known: AtomicBool::new(false),
@@ -158,7 +176,12 @@ impl Core {
     /// Room that only deletes and outcomes may use: each delete may have to be synced alone.
     pub(super) fn reserve_bytes(&self) -> u64 {
         let deletes = limits::DELETES_WHEN_FULL * BLOCK_BYTES as u64;
-        (deletes.div_ceil(self.usable()) + 1).max(2) * self.usable()
+        (deletes.div_ceil(self.usable()) + 1).max(2) * self.usable() + self.cleaner_bytes()
+    }
+
+    /// Room that only the cleaner and what it waits for may use.
+    pub(super) fn cleaner_bytes(&self) -> u64 {
+        limits::CLEANER_SEGMENTS * self.usable()
     }
 
     pub(crate) fn volume_id(&self) -> VolumeId {
@@ -241,6 +264,7 @@ impl Core {
         header.encode(&mut slot, self.salt);
         let (device, offset) = self.segment_place(header.segment);
         let offset = offset + (header.slot() * BLOCK_BYTES) as u64;
+        self.written.total.fetch_add(BLOCK_BYTES as u64, Relaxed);
         // CRASH: old, new or torn slot; the other slot is durable, and whole, with the state before.
         self.or_poison(
             "write segment header of",
@@ -304,6 +328,7 @@ impl Core {
             }
             step /= 2;
         }
+        self.grown_out.store(true, Relaxed);
         Ok(false)
     }
 

@@ -13,7 +13,7 @@ pub(super) struct Ledger {
     pins: HashMap<u64, u32>,
     /// Which segments hold records that speak of this one.
     homes: HashMap<u64, HashSet<u64>>,
-    /// Sequences of the segments of batches that lie in more than one.
+    /// Sequences of the segments of batches that lie in others than their number says.
     spans: HashMap<u64, Vec<u64>>,
     /// Prepared batches without a resolve record.
     prepared: HashMap<GlobalTxn, u64>,
@@ -22,9 +22,10 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// The batch's last frame is in `home`; all its frames are in `sequences`.
-    pub(super) fn batch(&mut self, batch: u64, sequences: &[u64], home: u64) {
-        if sequences.len() > 1 {
+    /// The batch's last frame is in `home`; all frames that are left of it are in `sequences`.
+    pub(super) fn batch(&mut self, batch: u64, sequences: &[u64], home: u64, segment_bytes: u64) {
+        // The first segment may have been freed in an earlier session.
+        if sequences != [batch / segment_bytes] {
             self.spans.insert(batch, sequences.to_vec());
             self.pin(home, batch, 0);
         }

@@ -7,6 +7,7 @@ mod append;
 mod background;
 mod batch;
 mod buffer;
+mod cleaning;
 mod commit;
 mod core;
 mod hold;
@@ -24,9 +25,11 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod traffic;
+mod trim;
 mod walk;
 
 pub(crate) use batch::Batch;
+pub(crate) use cleaning::Candidate;
 pub(crate) use core::Core;
 pub(crate) use hold::Hold;
 pub(crate) use live::Live;
@@ -61,6 +64,14 @@ pub(crate) enum BatchKind {
         global: GlobalTxn,
         participants: Vec<VolumeId>,
     },
+    /// Items that the cleaner found at other places. Each counts if its key's item is still
+    /// there when the batch is replayed.
+    Move {
+        /// Whatever may yet supersede one of the items has this sequence number or a higher one.
+        placed: u64,
+        /// Where each of the items was.
+        from: Vec<Location>,
+    },
 }
 
 /// What an append did.
@@ -90,6 +101,8 @@ pub(crate) struct ReplayItem<'a> {
     /// Its value is in pieces.
     pub indirect: bool,
     pub key: &'a [u8],
+    /// Where it was, if the cleaner has moved it.
+    pub from: Option<Location>,
     /// Where [`Core::read`] finds its value.
     pub location: Location,
 }
@@ -98,6 +111,11 @@ pub(crate) struct ReplayItem<'a> {
 /// delivered, in log order. What of it is alive in the end the sink tells the log by
 /// [`Core::set_live`], once open returned: until then nothing is freed.
 pub(crate) trait Replay {
+    /// The log is read from its start. With `moved`, items may come more than once and in any
+    /// order: per key the highest sequence number counts, that of a tombstone too.
+    fn whole_log(&mut self, moved: bool);
+    /// An item with this sequence number is in the log, though it does not count.
+    fn number_used(&mut self, seq: u64);
     fn item(&mut self, batch: &ReplayBatch, item: &ReplayItem<'_>) -> Result<()>;
     fn batch_end(&mut self, batch: &ReplayBatch) -> Result<()>;
     fn cancel(&mut self, batch_id: u64) -> Result<()>;
@@ -123,8 +141,15 @@ pub(crate) struct LogStats {
     pub device_reads: u64,
     pub device_read_bytes: u64,
     pub device_writes: u64,
-    pub device_write_bytes: u64,
     pub buffered_reads: u64,
+    /// Bytes of items that were appended for users.
+    pub user_bytes: u64,
+    /// Bytes of items that were moved.
+    pub moved_bytes: u64,
+    /// Bytes that were written to the devices.
+    pub written_bytes: u64,
+    /// Bytes that were given back to the devices.
+    pub trimmed_bytes: u64,
 }
 
 /// Bytes that frame headers add to a batch, at most.
@@ -232,8 +257,11 @@ impl Core {
             device_reads: traffic.reads,
             device_read_bytes: traffic.read_bytes,
             device_writes: traffic.writes,
-            device_write_bytes: traffic.write_bytes,
             buffered_reads: traffic.buffered,
+            user_bytes: self.written.user.load(Relaxed),
+            moved_bytes: self.written.moved.load(Relaxed),
+            written_bytes: self.written.total.load(Relaxed),
+            trimmed_bytes: self.written.trimmed.load(Relaxed),
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     device::{Device, aligned::AlignedBuffer},
     format::{
         Look, SEGMENT_HEADER_BYTES, SEGMENTS_AT,
-        superblock::{MAY_HOLD_CANCELS, Member, Superblock, has_magic},
+        superblock::{MAY_HOLD_CANCELS, MAY_HOLD_MOVES, Member, Superblock, has_magic},
     },
     limits::{self, BLOCK_BYTES},
 };
@@ -115,8 +115,17 @@ impl Log {
 impl Core {
     /// Makes it durable that cancel records may follow.
     pub(super) fn announce_cancels(&self) -> Result<()> {
-        if self.superblock.lock().flags & MAY_HOLD_CANCELS == 0 {
-            self.update_superblock(|next| next.flags |= MAY_HOLD_CANCELS)?;
+        self.announce(MAY_HOLD_CANCELS)
+    }
+
+    /// Makes it durable that items may have been moved.
+    pub(super) fn announce_moves(&self) -> Result<()> {
+        self.announce(MAY_HOLD_MOVES)
+    }
+
+    fn announce(&self, flag: u32) -> Result<()> {
+        if self.superblock.lock().flags & flag == 0 {
+            self.update_superblock(|next| next.flags |= flag)?;
         }
         Ok(())
     }

@@ -53,10 +53,10 @@ impl Core {
             let flags =
                 if first { FIRST } else { 0 } | if until == batch.items.len() { LAST } else { 0 };
             let header = FrameHeader {
-                kind: if batch.kind == BatchKind::Commit {
-                    Kind::Commit
-                } else {
-                    Kind::Prepare
+                kind: match &batch.kind {
+                    BatchKind::Commit => Kind::Commit,
+                    BatchKind::Prepare { .. } => Kind::Prepare,
+                    BatchKind::Move { .. } => Kind::Move,
                 },
                 flags,
                 payload_len: (batch.prefix.len() + batch.start(until) - batch.start(next)) as u32,
@@ -100,7 +100,8 @@ impl Core {
             return Some(batch.items.len());
         }
         // A small batch goes whole into the next segment, so that neither is pinned to the other.
-        if next == 0 && batch.bytes.len() <= self.segment_bytes as usize / 128 {
+        let small = batch.bytes.len() <= self.segment_bytes as usize / 128;
+        if next == 0 && (small || batch.is_one_frame()) {
             return None;
         }
         // The last item that starts within the room does not end there.
@@ -144,7 +145,7 @@ impl Core {
                 locations.push(location);
                 let tombstone = entry.flags & item::TOMBSTONE != 0;
                 segment.add_item(
-                    entry.seq,
+                    batch.placed(&entry),
                     tombstone,
                     entry.flags & item::OVERTAKES != 0,
                     class_bytes,
@@ -222,9 +223,12 @@ impl Core {
             return;
         };
         if sequences.len() > 1 {
-            self.ledger
-                .lock()
-                .batch(appended.batch_id, sequences, current.segment);
+            self.ledger.lock().batch(
+                appended.batch_id,
+                sequences,
+                current.segment,
+                self.segment_bytes,
+            );
         }
         if let BatchKind::Prepare { global, .. } = &batch.kind {
             self.ledger.lock().prepared(*global, appended.batch_id);

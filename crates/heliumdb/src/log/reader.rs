@@ -75,7 +75,7 @@ impl Core {
     }
 
     /// Calls `f` with the checked item at `at`.
-    fn with_item(
+    pub(super) fn with_item(
         &self,
         at: Location,
         guard: &Guard,

@@ -241,7 +241,8 @@ impl Core {
     /// in a write that a commit waits for.
     fn fill_holes(&self, id: u64) -> Result<()> {
         let (device, _) = self.segment_place(id);
-        if self.superblock.lock().members[device].grows {
+        let punched = self.table.get(id).is_some_and(|s| s.punched.load(Relaxed));
+        if !punched && self.superblock.lock().members[device].grows {
             return Ok(());
         }
         self.write_zeros(id)

@@ -29,8 +29,16 @@ pub(super) struct Segment {
     pub(super) tombstones: AtomicU64,
     pub(super) max_tombstone: AtomicU64,
     pub(super) max_overtaking: AtomicU64,
-    pub(super) min_item: AtomicU64,
+    /// Anything that supersedes one of its items has this sequence number or a higher one: the
+    /// lowest of its items, with those of moved ones when they were moved.
+    pub(super) min_placed: AtomicU64,
     pub(super) indirect: AtomicBool,
+    /// Where the log ended when the last item was moved away from here: the segment is needed until
+    /// a checkpoint from there or later is durable.
+    pub(super) cleaned_at: AtomicU64,
+    /// Its blocks were given back to the device, or may have been: they have to be written before
+    /// they are relied on, even in a file that had them allocated.
+    pub(super) punched: AtomicBool,
     /// All of its blocks exist on the medium: a write changes no metadata.
     pub(super) written: AtomicBool,
 }
@@ -47,8 +55,10 @@ impl Segment {
             tombstones: AtomicU64::new(0),
             max_tombstone: AtomicU64::new(0),
             max_overtaking: AtomicU64::new(0),
-            min_item: AtomicU64::new(u64::MAX),
+            min_placed: AtomicU64::new(u64::MAX),
             indirect: AtomicBool::new(false),
+            cleaned_at: AtomicU64::new(0),
+            punched: AtomicBool::new(false),
             written: AtomicBool::new(false),
         }
     }
@@ -59,8 +69,9 @@ impl Segment {
         self.tombstones.store(0, Relaxed);
         self.max_tombstone.store(0, Relaxed);
         self.max_overtaking.store(0, Relaxed);
-        self.min_item.store(u64::MAX, Relaxed);
+        self.min_placed.store(u64::MAX, Relaxed);
         self.indirect.store(false, Relaxed);
+        self.cleaned_at.store(0, Relaxed);
         self.epoch.store(epoch, Relaxed);
         self.sequence.store(sequence, Release);
         self.state.store(state, Release);
@@ -84,7 +95,7 @@ impl Segment {
 
     pub(super) fn add_item(&self, seq: u64, tombstone: bool, overtakes: bool, class_bytes: u64) {
         if !tombstone {
-            self.min_item.fetch_min(seq, Relaxed);
+            self.min_placed.fetch_min(seq, Relaxed);
             return;
         }
         self.tombstones.fetch_add(class_bytes, Relaxed);

@@ -15,7 +15,6 @@ struct Shard {
     read_bytes: AtomicU64,
     buffered: AtomicU64,
     writes: AtomicU64,
-    write_bytes: AtomicU64,
 }
 
 /// What [`Traffic`] adds up to.
@@ -25,7 +24,6 @@ pub(super) struct Sums {
     pub(super) read_bytes: u64,
     pub(super) buffered: u64,
     pub(super) writes: u64,
-    pub(super) write_bytes: u64,
 }
 
 #[derive(Default)]
@@ -51,10 +49,8 @@ impl Traffic {
         self.shard().buffered.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn written(&self, bytes: usize) {
-        let shard = self.shard();
-        shard.writes.fetch_add(1, Relaxed);
-        shard.write_bytes.fetch_add(bytes as u64, Relaxed);
+    pub(super) fn written(&self) {
+        self.shard().writes.fetch_add(1, Relaxed);
     }
 
     pub(super) fn sums(&self) -> Sums {
@@ -63,7 +59,6 @@ impl Traffic {
             read_bytes: sums.read_bytes + shard.read_bytes.load(Relaxed),
             buffered: sums.buffered + shard.buffered.load(Relaxed),
             writes: sums.writes + shard.writes.load(Relaxed),
-            write_bytes: sums.write_bytes + shard.write_bytes.load(Relaxed),
         })
     }
 }

@@ -112,6 +112,7 @@ fn check_payload(header: &FrameHeader, payload: &[u8], salt: Salt, address: u64)
     let prefix_len = match header.kind {
         Kind::Commit => 0,
         Kind::Prepare => frame::decode_prepare(payload)?.2,
+        Kind::Move => frame::decode_move(payload)?.2,
         Kind::Cancel | Kind::Resolve | Kind::Seal => payload.len(),
     };
     let mut sum = frame::prefix_hash(&payload[..prefix_len]);

@@ -40,7 +40,7 @@ impl Records {
                         self.resolved.insert(global, committed);
                     }
                 }
-                Kind::Commit | Kind::Prepare | Kind::Seal => {}
+                Kind::Commit | Kind::Prepare | Kind::Move | Kind::Seal => {}
             },
             // The header names the batch as well.
             Piece::Damaged { header, .. } if header.kind == Kind::Cancel => {
@@ -237,6 +237,10 @@ impl<'a> Batches<'a> {
                 Some((global, ..)) => Standing::Prepared(global),
                 None => return self.interrupt(),
             },
+            Kind::Move => {
+                self.interrupt();
+                return items.iter().for_each(|item| self.enter(item));
+            }
             // A seal stands between a batch's frames.
             Kind::Seal => return,
             Kind::Cancel | Kind::Resolve => return self.interrupt(),
@@ -285,6 +289,11 @@ impl<'a> Batches<'a> {
                 Some((global, ..)) => Standing::Prepared(global),
                 None => return self.interrupt(),
             },
+            // Each moved item stands for itself: it was committed long before.
+            (Kind::Move, _) => {
+                self.interrupt();
+                return items.iter().for_each(|item| self.enter(item));
+            }
             _ => return self.interrupt(),
         };
         self.interrupt();

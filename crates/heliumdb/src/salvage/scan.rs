@@ -120,11 +120,13 @@ fn segments(source: &Source, rules: &Rules) -> (Vec<Segment>, Vec<u64>) {
     let mut lost = Vec::new();
     let mut blank = Vec::new();
     let mut highest = 0;
+    let mut sequences = BTreeSet::new();
     let bytes = source.segment_bytes as usize;
     for id in source.segments() {
         let look = source.header(id);
-        if let HeaderLook::Known(_) = look {
+        if let HeaderLook::Known(header) = &look {
             highest = highest.max(id);
+            sequences.insert(header.sequence);
         }
         match look {
             HeaderLook::Blank => blank.push(id),
@@ -148,8 +150,12 @@ fn segments(source: &Source, rules: &Rules) -> (Vec<Segment>, Vec<u64>) {
             }
         }
     }
-    // Segments are used for the first time in order: one before a used one was zeroed.
-    lost.extend(blank.into_iter().filter(|id| *id < highest));
+    // Segments are used for the first time more or less in order: where a sequence is missing, a
+    // blank one before a used one may have been zeroed. An open volume knows better.
+    let all_known = sequences.last().copied().unwrap_or(0) == sequences.len() as u64;
+    if !all_known && rules.below.is_none() {
+        lost.extend(blank.into_iter().filter(|id| *id < highest));
+    }
     if rules.doubtful {
         let taken: BTreeSet<u64> = known.iter().map(|segment| segment.sequence).collect();
         let found = lost.iter().filter_map(|&id| {

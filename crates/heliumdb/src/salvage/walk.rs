@@ -216,6 +216,7 @@ fn prefix_len(kind: Kind, payload: &[u8]) -> Option<usize> {
     match kind {
         Kind::Commit => Some(0),
         Kind::Prepare => Some(frame::decode_prepare(payload)?.2),
+        Kind::Move => Some(frame::decode_move(payload)?.2),
         Kind::Cancel | Kind::Resolve | Kind::Seal => Some(payload.len()),
     }
 }

@@ -189,7 +189,9 @@ impl Part {
                 // Not on top of what is reserved already: on a nearly full volume that counts.
                 self.reservation = None;
                 self.reserved_bytes = 0;
-                (self.needed_bytes, Some(log.reserve(self.needed_bytes)?))
+                let needed_bytes = self.needed_bytes;
+                let reservation = self.volume.when_room(|| log.reserve(needed_bytes))?;
+                (needed_bytes, Some(reservation))
             }
         };
         Ok(())

@@ -435,6 +435,41 @@ fn retire(word: Word, guard: &Guard, swept: &mut Swept) {
     }
 }
 
+/// Whether the item at `at` is in the slot and is sure to stay an item, whoever else writes: it is
+/// the base, or a version that nobody can take back (its owner is below `oldest`). Then, the lowest
+/// sequence number of a version above it. The caller holds the leaf's latch.
+pub(crate) fn movable(word: Word, at: Location, oldest: TxnId, guard: &Guard) -> Option<u64> {
+    let mut lowest = u64::MAX;
+    let mut walk = Walk::new(word, guard);
+    for version in walk.by_ref() {
+        if version.payload.get(guard) == Said::At(at) {
+            let is_sure = version.state() == State::Committed && version.owner < oldest;
+            return is_sure.then_some(lowest);
+        }
+        lowest = lowest.min(version.sequence);
+    }
+    (walk.base().slot() == Slot::At(at)).then_some(lowest)
+}
+
+/// Makes what says that the item is at `from` say that it is at `to`; `None` if nothing does any
+/// more. The caller holds the leaf's latch and stores the returned word.
+pub(crate) fn relocate(word: Word, from: Location, to: Location, guard: &Guard) -> Option<Word> {
+    let mut lowest: Option<&Version> = None;
+    let mut walk = Walk::new(word, guard);
+    for version in walk.by_ref() {
+        if version.payload.relocate(from, to) {
+            return Some(word);
+        }
+        lowest = Some(version);
+    }
+    if walk.base().slot() != Slot::At(from) {
+        return None;
+    }
+    let mut head = word;
+    set_link(&mut head, lowest, Word::at(to));
+    Some(head)
+}
+
 /// Every place in the log that the slot refers to, for a tree that goes as a whole.
 pub(crate) fn locations(word: Word, guard: &Guard, mut visit: impl FnMut(Location)) {
     let mut walk = Walk::new(word, guard);

@@ -76,6 +76,16 @@ impl Payload {
         added as isize - retire(old, guard) as isize
     }
 
+    /// Says that the item is at `to`, if it was at `from` until now.
+    pub(crate) fn relocate(&self, from: Location, to: Location) -> bool {
+        let word = self.0.load(Ordering::Acquire);
+        Word(word).slot() == Slot::At(from)
+            && self
+                .0
+                .compare_exchange(word, Word::at(to).0, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok()
+    }
+
     /// Bytes of memory held out of line.
     pub(crate) fn heap_bytes(&self) -> usize {
         match Word(self.0.load(Ordering::Acquire)).slot() {

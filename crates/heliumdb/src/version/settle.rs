@@ -138,6 +138,11 @@ impl Unsettled {
         }
     }
 
+    /// The oldest id that someone may still need, as last heard.
+    pub(crate) fn oldest(&self) -> TxnId {
+        self.oldest.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed).max(0) as u64
     }

@@ -13,7 +13,7 @@ use parking_lot::{Mutex, RwLock};
 use super::{
     Datastore, DatastoreId, DatastoreInfo, Shared,
     datastore::State,
-    shared::USER_IDS_START,
+    shared::INTERNAL_TREES_END,
     tree::{Closing, Tree},
 };
 use crate::{
@@ -56,7 +56,7 @@ impl Catalog {
         mut take_tree: impl FnMut(u32) -> Arc<Tree>,
     ) -> Result<Self> {
         let mut known = Known {
-            next_id: USER_IDS_START,
+            next_id: INTERNAL_TREES_END,
             ..Known::default()
         };
         for record in records {
@@ -105,6 +105,22 @@ impl Catalog {
             .values()
             .filter_map(|entry| entry.state.tree.load_full());
         trees.map(|tree| tree.index.memory_bytes()).sum()
+    }
+
+    /// The tree that the catalog itself is kept in.
+    pub(super) fn tree(&self) -> &Arc<Tree> {
+        &self.tree
+    }
+
+    /// The trees of all datastores.
+    pub(super) fn trees(&self) -> impl Iterator<Item = Arc<Tree>> {
+        let known = self.known.read();
+        let trees: Vec<_> = known
+            .by_id
+            .values()
+            .filter_map(|entry| entry.state.tree.load_full())
+            .collect();
+        trees.into_iter()
     }
 
     fn by_name(&self, name: &[u8]) -> Option<DatastoreId> {

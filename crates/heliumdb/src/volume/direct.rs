@@ -28,7 +28,7 @@ impl Shared {
     /// Sets the item of `key` in `tree`, or removes it, if `mode` holds of its newest
     /// committed state.
     pub(super) fn write(
-        &self,
+        self: &Arc<Self>,
         tree: &Arc<Tree>,
         key: &[u8],
         value: Option<&[u8]>,
@@ -36,6 +36,16 @@ impl Shared {
     ) -> Result<()> {
         check_lengths(key, value)?;
         self.check_writable()?;
+        self.when_room(|| self.try_write(tree, key, value, mode))
+    }
+
+    fn try_write(
+        &self,
+        tree: &Arc<Tree>,
+        key: &[u8],
+        value: Option<&[u8]>,
+        mode: Mode,
+    ) -> Result<()> {
         let _inside = self.gate.enter();
         let guard = epoch::pin();
         let mut dead = None;
@@ -114,6 +124,7 @@ impl Shared {
     ) -> Result<()> {
         self.check_writable()?;
         let mut batch = Batch::new(BatchKind::Commit);
+        let internal = self.internal.lock();
         for (key, value) in items {
             batch.push(tree.id, self.next_sequence(), false, key, *value);
         }
@@ -122,7 +133,7 @@ impl Shared {
             .log
             .append(&mut batch, items.iter().all(|item| item.1.is_none()))?;
         self.index_internal(tree, items, &appended);
-        drop(inside);
+        drop((internal, inside));
         // CRASH: the batch is buffered; after recovery all of its items are there, or none.
         self.log.sync_to(appended.end)
     }
@@ -155,6 +166,7 @@ impl Shared {
     pub(crate) fn delete_decision(&self, number: u64) -> Result<()> {
         self.check_poison()?;
         let key = number.to_be_bytes();
+        let _internal = self.internal.lock();
         let _inside = self.gate.enter();
         self.append_one(self.decisions.id, self.next_sequence(), false, &key, None)?;
         self.erase_decision(number);

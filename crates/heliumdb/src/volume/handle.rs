@@ -151,8 +151,7 @@ impl Volume {
     /// background thread; true if something was done.
     #[doc(hidden)]
     pub fn background_step(&self) -> Result<bool> {
-        let logged = self.shared.log.background_step()?;
-        Ok(maintenance::step(&self.shared)? | logged)
+        maintenance::background_step(&self.shared)
     }
 
     /// Flushes, stops background threads and closes the devices, whatever clones there are:

@@ -98,7 +98,7 @@ fn run(volume: &Weak<Shared>, signal: &Signal) {
         };
         let stepped = catch_unwind(AssertUnwindSafe(|| step(&shared)));
         match stepped {
-            Ok(Ok(_)) => {}
+            Ok(Ok(worked)) => signal.state.lock().asked |= worked,
             Ok(Err(why)) => {
                 if shared.log.poisoned().is_some() {
                     return;
@@ -121,7 +121,13 @@ pub(super) fn step(shared: &Arc<Shared>) -> Result<bool> {
     shared.check_writable()?;
     let mut worked = auto_commit(shared)?;
     worked |= scrub::step(shared)?;
-    Ok(worked)
+    // Until checkpoints are made: recovery reads all of the log.
+    if shared.log.candidates().iter().any(|c| c.is_done()) {
+        let end = shared.log.end();
+        shared.log.sync_to(end)?;
+        shared.log.note_checkpoint(end);
+    }
+    Ok(shared.clean_step(shared.cleaning_need())? | worked)
 }
 
 /// Makes durable what has been buffered for as long as it may be.
@@ -143,4 +149,10 @@ fn auto_commit(shared: &Shared) -> Result<bool> {
     shared.auto_commits.fetch_add(1, Ordering::Relaxed);
     *clean = now;
     Ok(true)
+}
+
+/// One step of all background work, for a volume without threads.
+pub(crate) fn background_step(shared: &Arc<Shared>) -> Result<bool> {
+    let logged = shared.log.background_step()?;
+    Ok(step(shared)? | logged)
 }

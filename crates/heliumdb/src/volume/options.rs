@@ -29,6 +29,19 @@ pub struct VolumeOptions {
     /// Bytes of items that the background thread reads each second to find damage; 0 (the
     /// default) reads none.
     pub scrub_bytes_per_second: u64,
+    /// Segments of which more than this part is live are left alone while nobody needs their room,
+    /// in per cent (default 60).
+    pub clean_util_pct: u32,
+    /// Cleaning starts by itself when this part of what is in use is dead, in per cent (default 20).
+    pub clean_dirty_pct: u32,
+    /// Pause between two rounds of such cleaning, in milliseconds (default 2,000).
+    pub auto_clean_period_ms: u64,
+    /// How often a write that finds the volume full waits for the cleaner (default 500).
+    pub retry_count: u32,
+    /// How long it waits each time, in microseconds (default 20,000).
+    pub retry_delay_us: u64,
+    /// Do not tell devices which of their space holds nothing any more.
+    pub no_trim: bool,
     /// Refuse the volume if this process has it open already; otherwise it is shared.
     pub exclusive: bool,
     /// The id that a new volume gets; a random one by default.
@@ -78,6 +91,12 @@ impl Default for VolumeOptions {
             version_budget_bytes: limits::VERSION_BUDGET_BYTES,
             auto_commit_period_ms: limits::AUTO_COMMIT_PERIOD_MS,
             scrub_bytes_per_second: 0,
+            clean_util_pct: 60,
+            clean_dirty_pct: 20,
+            auto_clean_period_ms: 2_000,
+            retry_count: 500,
+            retry_delay_us: 20_000,
+            no_trim: false,
             exclusive: false,
             volume_id: None,
             background_thread: true,

@@ -12,6 +12,7 @@ use crossbeam_epoch as epoch;
 use super::{
     VolumeId,
     catalog::Catalog,
+    newest::Newest,
     shared::{CATALOG_TREE, DECISIONS_TREE, Recovered},
     tree::Tree,
 };
@@ -29,6 +30,8 @@ pub(super) struct Recovery {
     /// Tree and key of items that overtook others, with their sequence numbers.
     overtakers: HashMap<(u32, Vec<u8>), u64>,
     prepared: HashMap<GlobalTxn, Prepared>,
+    /// The highest number of each key, where items may be in the log in any order.
+    newest: Option<Newest>,
     /// What the trees refer to.
     live: Live,
     highest_sequence: u64,
@@ -58,6 +61,16 @@ pub(super) struct Replayed {
 }
 
 impl Replay for Recovery {
+    fn whole_log(&mut self, moved: bool) {
+        self.newest = moved.then(Newest::default);
+    }
+
+    fn number_used(&mut self, seq: u64) {
+        // It may be a removal that was taken back, which the cleaner keeps all the same: what
+        // comes later needs a higher number.
+        self.highest_sequence = self.highest_sequence.max(seq);
+    }
+
     fn item(&mut self, batch: &ReplayBatch, item: &ReplayItem<'_>) -> Result<()> {
         self.items += 1;
         self.highest_sequence = self.highest_sequence.max(item.seq);
@@ -67,6 +80,11 @@ impl Replay for Recovery {
                 if item.overtakes {
                     self.overtake(item.tree, item.key, item.seq);
                 }
+            }
+            BatchKind::Move { placed, .. } => {
+                // No later number may be below it, though none that it was given may be left.
+                self.highest_sequence = self.highest_sequence.max(placed.saturating_sub(1));
+                self.apply_move(item);
             }
             BatchKind::Prepare {
                 global,
@@ -105,7 +123,9 @@ impl Replay for Recovery {
 
 impl Recovery {
     fn apply(&mut self, item: &ReplayItem<'_>) {
-        if self.is_overtaken(item.tree, item.key, item.seq) {
+        let newest = self.newest.as_mut();
+        let superseded = newest.is_some_and(|n| !n.admits(item.tree, item.key, item.seq));
+        if superseded || self.is_overtaken(item.tree, item.key, item.seq) {
             return;
         }
         let new = if item.tombstone {
@@ -120,6 +140,32 @@ impl Recovery {
         }
         // Afterwards: it may be the same place again.
         if !item.tombstone {
+            self.live.add(item.location, item.indirect);
+        }
+    }
+
+    /// A moved item counts if its key's item is where it was moved from. Where that is not known,
+    /// because the whole log is read, it counts by its number like any other.
+    fn apply_move(&mut self, item: &ReplayItem<'_>) {
+        if self.newest.is_some() {
+            return self.apply(item);
+        }
+        if item.tombstone {
+            // What it removed is gone already.
+            return;
+        }
+        let from = item.from.map_or(Word::EMPTY, Word::at);
+        let moved = self.trees.get(&item.tree).is_some_and(|index| {
+            index.update(item.key, &epoch::pin(), |old| {
+                if old != 0 && Word(old).slot() == from.slot() {
+                    (Word::at(item.location).0, true)
+                } else {
+                    (old, false)
+                }
+            })
+        });
+        if let Some(from) = item.from.filter(|_| moved) {
+            self.live.remove(from);
             self.live.add(item.location, item.indirect);
         }
     }
@@ -161,6 +207,7 @@ impl Recovery {
                 tombstone: item.tombstone,
                 indirect: item.indirect,
                 key: &item.key,
+                from: None,
                 location: item.location,
             });
         }

@@ -1,6 +1,7 @@
 //! An open volume: what all handles share.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -16,6 +17,7 @@ use super::{
     maintenance::Maintenance, registry::Registration, scrub::Scrub, tree::Tree,
 };
 use crate::{
+    cleaner::Cleaner,
     error::{Error, ErrorKind, Result},
     log::Log,
     transaction::several::Owed,
@@ -24,6 +26,7 @@ use crate::{
 
 /// Tree ids below this are the store's own.
 pub(crate) const USER_IDS_START: u32 = 16;
+pub(crate) const INTERNAL_TREES_END: u32 = 16;
 /// Tree of the catalog: datastore id (big-endian) -> descriptor.
 pub(crate) const CATALOG_TREE: u32 = 0;
 /// Tree of decisions about transactions over several volumes: number (big-endian) -> participants.
@@ -32,22 +35,25 @@ pub(crate) const DECISIONS_TREE: u32 = 1;
 pub(crate) struct Shared {
     pub(super) url: String,
     pub(crate) log: Arc<Log>,
-    pub(super) options: VolumeOptions,
+    pub(crate) options: VolumeOptions,
     pub(super) catalog: Catalog,
     pub(crate) decisions: Arc<Tree>,
     pub(crate) unsettled: Unsettled,
     pub(super) owed: Mutex<Vec<Owed>>,
+    pub(crate) cleaner: Cleaner,
+    /// Held while items of the store's own trees get their numbers, until the index has them.
+    pub(crate) internal: Mutex<()>,
     /// Written by every write: not on a line that readers look at.
     next_sequence: CachePadded<AtomicU64>,
     /// Transactions that have versions here which are not resolved.
     writers: CachePadded<AtomicUsize>,
     pub(crate) gate: Gate,
-    pub(super) maintenance: Maintenance,
     /// When nothing was buffered, last.
     pub(super) clean_at: Mutex<Instant>,
     pub(super) auto_commits: AtomicU64,
     pub(super) scrub: Mutex<Scrub>,
     pub(super) damages: Damages,
+    pub(crate) maintenance: Maintenance,
     closed: AtomicBool,
     pub(super) recovered_items: u64,
     pub(super) registration: Mutex<Option<Registration>>,
@@ -76,6 +82,8 @@ impl Shared {
             catalog: recovered.catalog,
             decisions: recovered.decisions,
             owed: Mutex::new(Vec::new()),
+            cleaner: Cleaner::default(),
+            internal: Mutex::default(),
             next_sequence: AtomicU64::new(recovered.next_sequence).into(),
             writers: CachePadded::default(),
             gate: Gate::default(),
@@ -100,8 +108,16 @@ impl Shared {
     }
 
     /// The sequence number that is given next.
-    pub(super) fn sequence(&self) -> u64 {
+    pub(crate) fn sequence(&self) -> u64 {
         self.next_sequence.load(Ordering::SeqCst)
+    }
+
+    /// All trees that items of the log may belong to, but for checkpoints.
+    pub(crate) fn trees(&self) -> HashMap<u32, Arc<Tree>> {
+        let own = [self.catalog.tree(), &self.decisions];
+        let mut trees: HashMap<_, _> = own.map(|tree| (tree.id, tree.clone())).into();
+        trees.extend(self.catalog.trees().map(|tree| (tree.id, tree)));
+        trees
     }
 
     pub(crate) fn check_open(&self) -> Result<()> {

@@ -37,8 +37,14 @@ pub struct Stats {
     pub device_read_bytes: u64,
     /// Writes to devices since the volume was opened.
     pub device_writes: u64,
-    /// Bytes of those.
-    pub device_write_bytes: u64,
+    /// All bytes written to the devices since the volume was opened.
+    pub written_bytes: u64,
+    /// Bytes of items logged for users since the volume was opened.
+    pub user_bytes: u64,
+    /// Bytes of items that the cleaner has moved since the volume was opened.
+    pub cleaner_bytes: u64,
+    /// Bytes of freed segments given back to the devices since the volume was opened.
+    pub trimmed_bytes: u64,
     /// Reads of items that were still in the log's buffers.
     pub buffered_reads: u64,
     /// Times that the background made buffered updates durable.
@@ -125,7 +131,10 @@ impl Volume {
             device_reads: log.device_reads,
             device_read_bytes: log.device_read_bytes,
             device_writes: log.device_writes,
-            device_write_bytes: log.device_write_bytes,
+            written_bytes: log.written_bytes,
+            user_bytes: log.user_bytes,
+            cleaner_bytes: log.moved_bytes,
+            trimmed_bytes: log.trimmed_bytes,
             buffered_reads: log.buffered_reads,
             auto_commits: shared.auto_commits.load(Ordering::Relaxed),
             damaged_items: shared.damages.count(),
@@ -137,6 +146,16 @@ impl Volume {
 }
 
 impl Stats {
+    /// Bytes written to the devices for each byte that users wrote.
+    pub fn write_amplification(&self) -> f64 {
+        self.written_bytes as f64 / self.user_bytes.max(1) as f64
+    }
+
+    /// Bytes of segments in use for each byte of live items.
+    pub fn space_amplification(&self) -> f64 {
+        self.used_bytes as f64 / self.live_bytes.max(1) as f64
+    }
+
     /// All figures, one by one.
     pub fn metrics(&self) -> impl Iterator<Item = Metric> + use<> {
         use MetricKind::{Counter, Gauge};
@@ -183,10 +202,28 @@ impl Stats {
                 self.device_writes,
             ),
             (
-                "device_write_bytes",
+                "written_bytes",
                 "Bytes written to devices",
                 Counter,
-                self.device_write_bytes,
+                self.written_bytes,
+            ),
+            (
+                "user_bytes",
+                "Bytes of items logged for users",
+                Counter,
+                self.user_bytes,
+            ),
+            (
+                "cleaner_bytes",
+                "Bytes of items moved by the cleaner",
+                Counter,
+                self.cleaner_bytes,
+            ),
+            (
+                "trimmed_bytes",
+                "Bytes given back to devices",
+                Counter,
+                self.trimmed_bytes,
             ),
             (
                 "buffered_reads",

@@ -57,7 +57,17 @@ pub(crate) fn driver_options() -> (Vec<u64>, DriverOptions) {
         value_bytes: 3000,
         huge_values: 0.001,
         reopen: 0.0,
+        busy: false,
     };
+    (disks, options)
+}
+
+/// The same, with values that fill segments quickly and a cleaner that never rests.
+pub(crate) fn busy_options() -> (Vec<u64>, DriverOptions) {
+    let (disks, mut options) = driver_options();
+    options.huge_values = 0.25;
+    options.value_bytes = 200_000;
+    options.busy = true;
     (disks, options)
 }
 

@@ -11,7 +11,7 @@ use helium_sim::{
 };
 use rand::{Rng, rngs::SmallRng, seq::IndexedRandom};
 
-use crate::common::{driver_options, in_parallel};
+use crate::common::{busy_options, driver_options, in_parallel};
 
 const STEPS: u64 = 150;
 const IMAGES_PER_GENERATION: u64 = 100;
@@ -85,8 +85,11 @@ fn recover(machine: &Machine, options: &DriverOptions) -> Vec<State> {
 
 /// A volume made by a first driver, and then generation after generation: work, crash anywhere,
 /// go on with one of the images.
-fn generations(seed: u64, mut judge: impl FnMut(&Deeds, &Recorded, &mut SmallRng)) {
-    let (disks, options) = driver_options();
+fn generations(
+    seed: u64,
+    (disks, options): (Vec<u64>, DriverOptions),
+    mut judge: impl FnMut(&Deeds, &Recorded, &mut SmallRng),
+) {
     let mut rng = seed::rng(seed);
     let mut machine = Machine::new(seed, &disks);
     let mut driver = Driver::create(&machine, options.clone(), seed).expect("create");
@@ -111,8 +114,23 @@ fn a_power_loss_leaves_a_prefix_with_all_that_was_acknowledged() {
     let rounds = images.div_ceil(IMAGES_PER_GENERATION * GENERATIONS);
     in_parallel(seed::seeds(rounds), |seed| {
         let _replay = seed::Replay::new("a_power_loss_leaves_a_prefix", seed);
-        let (_, options) = driver_options();
-        generations(seed, |deeds, record, rng| {
+        let (disks, options) = driver_options();
+        generations(seed, (disks, options.clone()), |deeds, record, rng| {
+            let machine = Machine::with_images(seed, record.crash(rng));
+            deeds.check(&record.note, &recover(&machine, &options));
+        });
+    });
+}
+
+/// The same between moving, checkpoint and freeing: the cleaner works all the time.
+#[test]
+fn a_power_loss_while_cleaning_leaves_a_prefix_with_all_that_was_acknowledged() {
+    let images = seed::count("HELIUM_CLEAN_CRASH_IMAGES", 1_200);
+    let rounds = images.div_ceil(IMAGES_PER_GENERATION * GENERATIONS);
+    in_parallel(seed::seeds(rounds), |seed| {
+        let _replay = seed::Replay::new("a_power_loss_while_cleaning_leaves_a_prefix", seed);
+        let (disks, options) = busy_options();
+        generations(seed, (disks, options.clone()), |deeds, record, rng| {
             let machine = Machine::with_images(seed, record.crash(rng));
             deeds.check(&record.note, &recover(&machine, &options));
         });
@@ -127,8 +145,8 @@ fn a_power_loss_in_recovery_changes_nothing() {
     let cut_short = AtomicU64::new(0);
     in_parallel(seed::seeds(rounds), |seed| {
         let _replay = seed::Replay::new("a_power_loss_in_recovery_changes_nothing", seed);
-        let (_, options) = driver_options();
-        generations(seed, |deeds, record, rng| {
+        let (disks, options) = driver_options();
+        generations(seed, (disks, options.clone()), |deeds, record, rng| {
             let mut images = record.crash(rng);
             for _ in 0..rng.random_range(1..4) {
                 let machine = Machine::with_images(seed, images);

@@ -10,6 +10,7 @@ mod backup;
 mod bad_input;
 mod block_device;
 mod catalog;
+mod clean;
 mod common;
 mod concurrency;
 mod crash_images;

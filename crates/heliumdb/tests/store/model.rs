@@ -2,7 +2,7 @@
 
 use helium_sim::{Driver, Machine, seed};
 
-use crate::common::{driver_options, in_parallel};
+use crate::common::{busy_options, driver_options, in_parallel};
 
 const OPERATIONS_PER_ROUND: u64 = 20_000;
 
@@ -23,5 +23,29 @@ fn random_operations_agree_with_the_model() {
             }
         }
         driver.reopen().expect("reopen at the end");
+    });
+}
+
+#[test]
+fn random_operations_agree_with_the_model_while_cleaning() {
+    let operations = seed::count("HELIUM_CLEAN_MODEL_OPS", 12_000);
+    const PER_ROUND: u64 = 2_000;
+    in_parallel(seed::seeds(operations.div_ceil(PER_ROUND)), |seed| {
+        let test = "random_operations_agree_with_the_model_while_cleaning";
+        let _replay = seed::Replay::new(test, seed);
+        let (disks, mut options) = busy_options();
+        options.reopen = 0.003;
+        options.keys = [8, 60, 100][seed as usize % 3];
+        let machine = Machine::new(seed, &disks);
+        let mut driver = Driver::create(&machine, options, seed).expect("create");
+        for step in 0..operations.min(PER_ROUND) {
+            if let Err(why) = driver.step() {
+                panic!("step {step}: {why}");
+            }
+        }
+        let moved = driver.volumes().iter().map(|v| v.stats().cleaner_bytes);
+        let moved: u64 = moved.sum();
+        driver.reopen().expect("reopen at the end");
+        eprintln!("moved {moved} bytes since the last time it was opened");
     });
 }

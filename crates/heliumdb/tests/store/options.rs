@@ -165,7 +165,7 @@ fn figures_are_there_as_metrics() {
     let stats = volume.stats();
     assert_eq!(stats.datastores, 1);
     assert!(
-        stats.device_write_bytes > 100_000 && stats.device_writes > 0,
+        stats.written_bytes > 100_000 && stats.device_writes > 0,
         "{stats:?}"
     );
     assert_eq!(stats.buffered_reads + stats.device_reads, 1, "{stats:?}");

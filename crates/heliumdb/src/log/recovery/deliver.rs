@@ -2,7 +2,7 @@
 //!
 //! Invariant: a batch is delivered when its last frame is there, and never a part of one.
 
-use super::super::{BatchKind, Replay, ReplayBatch, ReplayItem, core::Core};
+use super::super::{BatchKind, Lsn, Replay, ReplayBatch, ReplayItem, core::Core};
 use crate::{
     Result,
     format::{
@@ -11,6 +11,7 @@ use crate::{
         item::{self, CHUNK, INDIRECT, ItemHeader, OVERTAKES, TOMBSTONE},
         segment::SegmentHeader,
     },
+    limits::ITEM_ALIGN,
     location::Location,
 };
 use std::{collections::HashSet, sync::atomic::Ordering::*};
@@ -18,6 +19,8 @@ use std::{collections::HashSet, sync::atomic::Ordering::*};
 /// A batch of which not all frames were seen yet.
 struct Pending {
     batch: ReplayBatch,
+    /// Where its last frame so far ends.
+    end: Lsn,
     sequences: Vec<u64>,
     /// Address and bytes of the items of each frame.
     parts: Vec<(u64, Vec<u8>)>,
@@ -72,11 +75,25 @@ impl<'a> Delivery<'a> {
                 },
                 None => return Ok(()),
             },
+            Kind::Move => match frame::decode_move(payload) {
+                Some((placed, units, _)) => BatchKind::Move {
+                    placed,
+                    from: units
+                        .iter()
+                        .map(|unit| Location::new(unit * ITEM_ALIGN as u64, 0))
+                        .collect(),
+                },
+                None => return Ok(()),
+            },
             Kind::Cancel | Kind::Resolve | Kind::Seal => {
                 self.pending = None;
                 return self.record(segment, header, payload);
             }
         };
+        let is_whole = header.flags & (FIRST | LAST) == FIRST | LAST;
+        if !is_whole || self.cancelled.contains(&header.batch_id) {
+            self.note_numbers(&payload[prefix_len..]);
+        }
         let mut pending = match self.pending.take() {
             Some(pending) if pending.batch.id == header.batch_id && header.flags & FIRST == 0 => {
                 pending
@@ -87,11 +104,13 @@ impl<'a> Delivery<'a> {
                     id: header.batch_id,
                     kind,
                 },
+                end: 0,
                 sequences: Vec::new(),
                 parts: Vec::new(),
             },
         };
         pending.sequences.push(segment.sequence);
+        pending.end = header.lsn + (frame::HEADER_BYTES + payload.len()) as u64;
         let items = (address + prefix_len as u64, &payload[prefix_len..]);
         if header.flags & LAST == 0 {
             pending.parts.push((items.0, items.1.to_vec()));
@@ -107,13 +126,26 @@ impl<'a> Delivery<'a> {
         Ok(())
     }
 
+    /// Tells of the numbers of items that may not be delivered.
+    fn note_numbers(&mut self, bytes: &[u8]) {
+        let Some(sink) = self.sink.as_mut() else {
+            return;
+        };
+        let mut at = 0;
+        while let Some(header) = bytes.get(at..).and_then(ItemHeader::decode) {
+            sink.number_used(header.seq);
+            at += header.padded_len();
+        }
+    }
+
     /// Remembers where the batch's frames are, cancelled or not: what says that it is has to
     /// stay as long as any of them.
     fn enter_batch(&self, segment: &SegmentHeader, pending: &Pending) {
         let mut sequences = pending.sequences.clone();
         sequences.dedup();
         let mut ledger = self.core.ledger.lock();
-        ledger.batch(pending.batch.id, &sequences, segment.segment);
+        let bytes = self.core.segment_bytes;
+        ledger.batch(pending.batch.id, &sequences, segment.segment, bytes);
         if let BatchKind::Prepare { global, .. } = &pending.batch.kind {
             ledger.prepared(*global, pending.batch.id);
         }
@@ -155,6 +187,10 @@ impl<'a> Delivery<'a> {
             self.items(&pending.batch, *address, bytes)?;
         }
         self.items(&pending.batch, last.0, last.1)?;
+        if let BatchKind::Move { from, .. } = &pending.batch.kind {
+            let core = self.core;
+            from.iter().for_each(|at| core.note_moved(*at, pending.end));
+        }
         match self.sink.as_mut() {
             Some(sink) => sink.batch_end(&pending.batch),
             None => Ok(()),
@@ -163,6 +199,10 @@ impl<'a> Delivery<'a> {
 
     fn items(&mut self, batch: &ReplayBatch, address: u64, bytes: &[u8]) -> Result<()> {
         let mut at = 0;
+        let mut moved = match &batch.kind {
+            BatchKind::Move { from, .. } => from.iter(),
+            BatchKind::Commit | BatchKind::Prepare { .. } => [].iter(),
+        };
         while let Some(header) = bytes.get(at..).and_then(ItemHeader::decode) {
             let place = address + at as u64;
             let item = &bytes[at..at + header.len()];
@@ -171,7 +211,10 @@ impl<'a> Delivery<'a> {
                 continue;
             }
             let location = Location::new(place, header.len());
-            self.count(&header, item, location)?;
+            let from = moved
+                .next()
+                .map(|from| Location::new(from.address(), header.len()));
+            self.count(batch, &header, item, location)?;
             let item = ReplayItem {
                 tree: header.tree,
                 seq: header.seq,
@@ -179,6 +222,7 @@ impl<'a> Delivery<'a> {
                 tombstone: header.has(TOMBSTONE),
                 indirect: header.has(INDIRECT),
                 key: header.key(item),
+                from,
                 location,
             };
             if let Some(sink) = self.sink.as_mut() {
@@ -189,12 +233,22 @@ impl<'a> Delivery<'a> {
     }
 
     /// Enters the item in its segment's figures, and the pieces of a long value in the ledger.
-    fn count(&self, header: &ItemHeader, bytes: &[u8], at: Location) -> Result<()> {
+    fn count(
+        &self,
+        batch: &ReplayBatch,
+        header: &ItemHeader,
+        bytes: &[u8],
+        at: Location,
+    ) -> Result<()> {
         let Some(segment) = self.core.table.get(at.address() / self.core.segment_bytes) else {
             return Ok(());
         };
+        let placed = match &batch.kind {
+            BatchKind::Move { placed, .. } if !header.has(TOMBSTONE) => *placed,
+            _ => header.seq,
+        };
         segment.add_item(
-            header.seq,
+            placed,
             header.has(TOMBSTONE),
             header.has(OVERTAKES),
             at.class_bytes() as u64,

@@ -79,6 +79,8 @@ fn enter_segment(core: &Core, id: u64, newest: Option<SegmentHeader>, headers: &
                 .store(newest.map_or(0, |h| h.generation), Relaxed);
             let written = newest.is_some_and(|h| h.written);
             segment.written.store(written, Relaxed);
+            // It was used before: whether its blocks are still there, nobody knows.
+            segment.punched.store(newest.is_some() && !written, Relaxed);
             core.space.lock().admit(id, written);
         }
     }

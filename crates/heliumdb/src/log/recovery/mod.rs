@@ -19,7 +19,7 @@ use crate::{
     Result,
     format::{
         segment::{SegmentHeader, State},
-        superblock::MAY_HOLD_CANCELS,
+        superblock::{MAY_HOLD_CANCELS, MAY_HOLD_MOVES},
     },
 };
 use deliver::Delivery;
@@ -35,6 +35,7 @@ pub(super) fn recover(core: &Core, sink: &mut dyn Replay) -> Result<()> {
         // Rare: the log is read twice, as a cancel may come long after its batch.
         Scan::new(core, &headers, Delivery::new(core, &mut cancelled, None)).run()?;
     }
+    sink.whole_log(core.superblock.lock().flags & MAY_HOLD_MOVES != 0);
     let delivery = Delivery::new(core, &mut cancelled, Some(sink));
     let tail = Scan::new(core, &headers, delivery).run()?;
     core.end.store(tail.end, Release);

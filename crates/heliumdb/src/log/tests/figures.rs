@@ -167,6 +167,8 @@ fn replay() {
 struct Count(u64);
 
 impl Replay for Count {
+    fn whole_log(&mut self, _moved: bool) {}
+    fn number_used(&mut self, _seq: u64) {}
     fn item(&mut self, _batch: &ReplayBatch, _item: &ReplayItem<'_>) -> Result<()> {
         self.0 += 1;
         Ok(())

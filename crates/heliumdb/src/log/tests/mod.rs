@@ -31,6 +31,8 @@ struct Model {
 }
 
 impl Replay for Model {
+    fn whole_log(&mut self, _moved: bool) {}
+    fn number_used(&mut self, _seq: u64) {}
     fn item(&mut self, _batch: &ReplayBatch, item: &ReplayItem<'_>) -> Result<()> {
         self.items += 1;
         let key = (item.tree, item.key.to_vec());

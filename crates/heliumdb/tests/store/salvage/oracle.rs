@@ -37,6 +37,8 @@ struct Item {
     key: Vec<u8>,
     /// `None` is a tombstone.
     value: Option<Vec<u8>>,
+    /// Where the pieces of a long value are.
+    pieces: Vec<Stretch>,
 }
 
 #[derive(Debug, Default)]
@@ -187,6 +189,36 @@ impl Oracle {
                         self.batches.extend(pending.take());
                     }
                 }
+                // Moved items stand for themselves: each is a batch of its own.
+                6 => {
+                    let count = u64_at(&payload, 8) as usize;
+                    let mut at = (16 + 8 * count).next_multiple_of(16);
+                    while at < payload.len() {
+                        let mut batch = Batch {
+                            id,
+                            begins: true,
+                            segments: BTreeSet::from([segment]),
+                            ..Batch::default()
+                        };
+                        let len = item_bytes(&payload[at..]);
+                        items(reader, &payload[at..at + len], &mut batch.items);
+                        let start = place.from + 80 + at as u64;
+                        // The header says what it is.
+                        batch.frames = vec![
+                            Stretch {
+                                to: place.from + 80,
+                                ..place.clone()
+                            },
+                            Stretch {
+                                from: start,
+                                to: start + len as u64,
+                                ..place.clone()
+                            },
+                        ];
+                        self.batches.push(batch);
+                        at += len;
+                    }
+                }
                 3 => self.cancels.push((u64_at(&payload, 0), place)),
                 4 => {
                     let (global, committed) = (payload[..24].to_vec(), payload[24] == 1);
@@ -308,8 +340,10 @@ impl Oracle {
             let tree = u32_at(value, 4);
             let name = value[16..16 + u32_at(value, 12) as usize].to_vec();
             let items = newest.range((tree, &[][..])..(tree + 1, &[][..]));
-            let items =
-                items.filter_map(|((_, key), item)| Some((key.to_vec(), item.value.clone()?)));
+            let items = items
+                // A moved one may have lost a piece: nothing older stands in for it.
+                .filter(|(_, item)| item.pieces.iter().all(|piece| piece.is_intact(damage)))
+                .filter_map(|((_, key), item)| Some((key.to_vec(), item.value.clone()?)));
             stores.insert(u32::from_be_bytes(id), (name, items.collect()));
         }
         stores
@@ -323,6 +357,13 @@ impl Oracle {
                 && self.knows(*segment, damage)
         })
     }
+}
+
+/// Length of the item at the start of `bytes`, padding included.
+fn item_bytes(bytes: &[u8]) -> usize {
+    let key_len = u16_at(bytes, 16) + (usize::from(bytes[18]) << 16);
+    let value_len = u16_at(bytes, 20) + (usize::from(bytes[22]) << 16);
+    (24 + key_len + value_len).next_multiple_of(16)
 }
 
 fn items(reader: &Reader<'_>, payload: &[u8], items: &mut Vec<Item>) {
@@ -339,26 +380,29 @@ fn items(reader: &Reader<'_>, payload: &[u8], items: &mut Vec<Item>) {
         if flags & 8 != 0 {
             continue;
         }
-        let value = if flags & 4 != 0 {
+        let (value, pieces) = if flags & 4 != 0 {
             long_value(reader, value)
         } else {
-            value.to_vec()
+            (value.to_vec(), Vec::new())
         };
         items.push(Item {
             tree: u32_at(item, 4),
             sequence: u64_at(item, 8),
             key: item[24..24 + key_len].to_vec(),
+            pieces,
             value: (flags & 1 == 0).then_some(value),
         });
     }
 }
 
-fn long_value(reader: &Reader<'_>, list: &[u8]) -> Vec<u8> {
-    let mut value = Vec::new();
+fn long_value(reader: &Reader<'_>, list: &[u8]) -> (Vec<u8>, Vec<Stretch>) {
+    let (mut value, mut pieces) = (Vec::new(), Vec::new());
     for piece in list[8..].chunks(12) {
         let address = u64_at(piece, 0) * 16;
         let len = u32_at(piece, 8) as usize;
-        value.extend(reader.bytes(address / SEGMENT, address % SEGMENT + 24, len));
+        let (segment, at) = (address / SEGMENT, address % SEGMENT);
+        value.extend(reader.bytes(segment, at + 24, len));
+        pieces.push(reader.stretch(segment, at, 24 + len as u64));
     }
-    value
+    (value, pieces)
 }

@@ -1,0 +1,139 @@
+//! Reading segments that are to be cleaned: what in them is live, in memory, in key order.
+//!
+//! Invariant: what is gathered was live when it was looked at; whether it still is, is asked
+//! again when it is moved.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use crossbeam_epoch as epoch;
+
+use crate::{
+    error::Result,
+    format::item::{CHUNK, INDIRECT, ITEM_BYTES_MAX, ItemHeader, TOMBSTONE},
+    location::{Location, Slot, Word},
+    log::Candidate,
+    version::chain,
+    volume::{Shared, tree::Tree},
+};
+
+/// An item that is to be moved.
+#[derive(Clone, Copy)]
+pub(super) struct Moving {
+    pub(super) header: ItemHeader,
+    pub(super) from: Location,
+    start: usize,
+}
+
+/// The items of a round.
+#[derive(Default)]
+pub(super) struct Gathered {
+    items: Vec<Moving>,
+    bytes: Vec<u8>,
+    /// Segments with tombstones that have to stay where they are for now.
+    pub(super) unsure: HashSet<u64>,
+}
+
+impl Gathered {
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub(super) fn item(&self, i: usize) -> Option<&Moving> {
+        self.items.get(i)
+    }
+
+    /// The item's header, key and value.
+    pub(super) fn bytes(&self, item: &Moving) -> &[u8] {
+        &self.bytes[item.start..item.start + item.header.len()]
+    }
+
+    pub(super) fn key(&self, item: &Moving) -> &[u8] {
+        item.header.key(self.bytes(item))
+    }
+
+    fn push(&mut self, header: &ItemHeader, bytes: &[u8], from: Location) {
+        self.items.push(Moving {
+            header: *header,
+            from,
+            start: self.bytes.len(),
+        });
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    pub(super) fn sort(&mut self) {
+        let mut items = std::mem::take(&mut self.items);
+        items.sort_unstable_by(|a, b| {
+            let trees = a.header.tree.cmp(&b.header.tree);
+            trees.then_with(|| self.key(a).cmp(self.key(b)))
+        });
+        self.items = items;
+    }
+}
+
+impl Shared {
+    /// Adds what is live in `victim`, long values excepted.
+    pub(super) fn gather(
+        &self,
+        victim: &Candidate,
+        trees: &HashMap<u32, Arc<Tree>>,
+        gathered: &mut Gathered,
+    ) -> Result<()> {
+        let oldest = self.unsettled.oldest();
+        let needed_from = self.log.oldest_placed(victim.segment);
+        self.log.visit_segment(victim, &mut |header, bytes, at| {
+            if header.has(CHUNK | INDIRECT) {
+                return;
+            }
+            let Some(tree) = trees.get(&header.tree) else {
+                return;
+            };
+            let guard = epoch::pin();
+            let word = Word(tree.index.get(header.key(bytes), &guard));
+            if !header.has(TOMBSTONE) {
+                if chain::movable(word, at, oldest, &guard).is_some() {
+                    gathered.push(header, bytes, at);
+                }
+                return;
+            }
+            match word.slot() {
+                Slot::Empty if header.seq >= needed_from => gathered.push(header, bytes, at),
+                Slot::Empty | Slot::At(_) => {}
+                // Not sure to stay: it may be one of those in the chain.
+                Slot::Chain(_) => {
+                    gathered.unsure.insert(victim.segment);
+                }
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Adds the long values of which something is in `victims`.
+    pub(super) fn gather_long(
+        &self,
+        victims: &[Candidate],
+        trees: &HashMap<u32, Arc<Tree>>,
+        gathered: &mut Gathered,
+    ) -> Result<()> {
+        let segments: Vec<u64> = victims.iter().map(|v| v.segment).collect();
+        for owner in self.log.owners_of_chunks(&segments) {
+            let guard = epoch::pin();
+            let Some(bytes) = self.log.read_logged(owner, ITEM_BYTES_MAX)? else {
+                continue;
+            };
+            let Some(header) = ItemHeader::decode(&bytes).filter(|h| h.has(INDIRECT)) else {
+                continue;
+            };
+            let at = Location::new(owner, header.len());
+            let word = trees
+                .get(&header.tree)
+                .map_or(0, |tree| tree.index.get(header.key(&bytes), &guard));
+            if chain::movable(Word(word), at, self.unsettled.oldest(), &guard).is_some() {
+                gathered.push(&header, &bytes[..header.len()], at);
+            }
+        }
+        Ok(())
+    }
+}

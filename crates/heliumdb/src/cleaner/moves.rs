@@ -1,0 +1,184 @@
+//! Moving: items are appended anew, and the index is told, if it still has them at the old place.
+//!
+//! Invariant: the number below which nothing can supersede a moved item any more is read before
+//! the item is seen to be live, under its leaf's latch; whoever removes it later has a higher
+//! one, or stands above it in its chain already.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crossbeam_epoch as epoch;
+
+use super::gather::{Gathered, Moving};
+use crate::{
+    error::Result,
+    format::item::{self, INDIRECT, ItemHeader, TOMBSTONE},
+    limits::MOVES_PER_BATCH_MAX,
+    location::{Slot, Word},
+    log::{Batch, BatchKind},
+    version::chain,
+    volume::{INTERNAL_TREES_END, Shared, tree::Tree},
+};
+
+/// Whether an item may move.
+enum Movable {
+    /// It may; with the lowest number that may yet supersede it, of those given already.
+    Above(u64),
+    /// It is not known whether it will stay.
+    Unsure,
+    /// It is not needed, or not now.
+    Dead,
+}
+
+impl Shared {
+    /// Moves items from `next` on, one batch of them; returns where to go on.
+    pub(super) fn move_some(
+        &self,
+        trees: &HashMap<u32, Arc<Tree>>,
+        gathered: &mut Gathered,
+        next: usize,
+    ) -> Result<usize> {
+        let mut unsure = Vec::new();
+        let done = self.move_batch(trees, gathered, next, &mut unsure)?;
+        gathered.unsure.extend(unsure);
+        Ok(done)
+    }
+
+    fn move_batch(
+        &self,
+        trees: &HashMap<u32, Arc<Tree>>,
+        gathered: &Gathered,
+        next: usize,
+        unsure: &mut Vec<u64>,
+    ) -> Result<usize> {
+        let Some(first) = gathered.item(next) else {
+            return Ok(next);
+        };
+        if first.header.has(INDIRECT) {
+            self.move_long(trees, gathered, first)?;
+            return Ok(next + 1);
+        }
+        // Removals in the store's own trees are not numbered under a latch, but under this lock.
+        let is_internal = first.header.tree < INTERNAL_TREES_END;
+        let _internal = is_internal.then(|| self.internal.lock());
+        let most_bytes = self.log.move_bytes();
+        let mut placed = self.sequence();
+        let (mut items, mut bytes, mut next) = (Vec::new(), 0, next);
+        while let Some(item) = gathered.item(next) {
+            let alike = !item.header.has(INDIRECT)
+                && (item.header.tree < INTERNAL_TREES_END) == is_internal;
+            let fits = bytes + item.header.padded_len() <= most_bytes || items.is_empty();
+            if !alike || !fits || items.len() == MOVES_PER_BATCH_MAX {
+                break;
+            }
+            next += 1;
+            match self.may_move(trees, gathered, item) {
+                Movable::Above(lowest) => {
+                    placed = placed.min(lowest);
+                    bytes += item.header.padded_len();
+                    items.push(item);
+                }
+                Movable::Unsure => unsure.push(self.log.segment_of(item.from)),
+                Movable::Dead => {}
+            }
+        }
+        if !items.is_empty() {
+            let from = items.iter().map(|item| item.from).collect();
+            let mut batch = Batch::new(BatchKind::Move { placed, from });
+            for item in &items {
+                batch.push_logged(&item.header, gathered.bytes(item));
+            }
+            self.append_moves(trees, gathered, &items, &mut batch)?;
+        }
+        Ok(next)
+    }
+
+    /// Moves one long value, with all its pieces.
+    fn move_long(
+        &self,
+        trees: &HashMap<u32, Arc<Tree>>,
+        gathered: &Gathered,
+        item: &Moving,
+    ) -> Result<()> {
+        // The guard keeps the pieces where they are until they are read.
+        let guard = epoch::pin();
+        let mut placed = self.sequence();
+        let Movable::Above(lowest) = self.may_move(trees, gathered, item) else {
+            return Ok(());
+        };
+        placed = placed.min(lowest);
+        let bytes = gathered.bytes(item);
+        let Some(list) = item::decode_chunk_list(item.header.value(bytes)) else {
+            return Ok(());
+        };
+        let from = vec![item.from];
+        let mut batch = Batch::new(BatchKind::Move { placed, from });
+        for (at, len) in list.chunks {
+            let piece = self
+                .log
+                .read_logged(at.address(), item::HEADER_BYTES + len)?;
+            let Some((header, piece)) =
+                piece.and_then(|bytes| Some((ItemHeader::decode(&bytes)?, bytes)))
+            else {
+                return Ok(());
+            };
+            batch.push_logged(&header, &piece[..header.len()]);
+        }
+        batch.push_logged(&item.header, bytes);
+        drop(guard);
+        self.append_moves(trees, gathered, &[item], &mut batch)
+    }
+
+    /// Whether the item may move now.
+    fn may_move(
+        &self,
+        trees: &HashMap<u32, Arc<Tree>>,
+        gathered: &Gathered,
+        item: &Moving,
+    ) -> Movable {
+        let guard = epoch::pin();
+        let oldest = self.unsettled.oldest();
+        let Some(tree) = trees.get(&item.header.tree) else {
+            return Movable::Dead;
+        };
+        tree.index.update(gathered.key(item), &guard, |word| {
+            let movable = match Word(word).slot() {
+                Slot::Empty if item.header.has(TOMBSTONE) => Movable::Above(u64::MAX),
+                Slot::Chain(_) if item.header.has(TOMBSTONE) => Movable::Unsure,
+                _ => chain::movable(Word(word), item.from, oldest, &guard)
+                    .map_or(Movable::Dead, Movable::Above),
+            };
+            (word, movable)
+        })
+    }
+
+    fn append_moves(
+        &self,
+        trees: &HashMap<u32, Arc<Tree>>,
+        gathered: &Gathered,
+        items: &[&Moving],
+        batch: &mut Batch,
+    ) -> Result<()> {
+        let _inside = self.gate.enter();
+        let appended = self.log.append_moves(batch)?;
+        // CRASH: old and new place hold the same item; replay takes the new one if it would find
+        // the old one. The old one's segment is not freed before a checkpoint says so.
+        for (item, &to) in items.iter().zip(&appended.locations) {
+            self.log.note_moved(item.from, appended.end);
+            if item.header.has(TOMBSTONE) {
+                continue;
+            }
+            let guard = epoch::pin();
+            let is_there = trees.get(&item.header.tree).is_some_and(|tree| {
+                tree.index.update(gathered.key(item), &guard, |word| {
+                    match chain::relocate(Word(word), item.from, to, &guard) {
+                        Some(new) => (new.0, true),
+                        None => (word, false),
+                    }
+                })
+            });
+            // Who removed or replaced it meanwhile has marked the old place as dead.
+            self.log.mark_dead(if is_there { item.from } else { to });
+        }
+        Ok(())
+    }
+}

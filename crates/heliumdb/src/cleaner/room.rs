@@ -1,0 +1,67 @@
+//! Writers that find the volume full: they wait for the cleaner as long as it may help.
+//!
+//! Invariant: who waits holds no latch, no epoch guard and no place in the gate, so that nothing
+//! that makes room waits for them. What was refused has changed nothing.
+
+use std::{sync::Arc, time::Duration};
+
+use super::Need;
+use crate::{
+    error::{ErrorKind, Result},
+    volume::{Shared, background_step},
+};
+
+/// Steps of background work that a writer does itself between two attempts, where the volume has
+/// no thread for that.
+const OWN_STEPS: usize = 64;
+
+impl Shared {
+    /// Does `write`, and tries again when it found the volume full and room is being made.
+    pub(crate) fn when_room<T>(
+        self: &Arc<Self>,
+        mut write: impl FnMut() -> Result<T>,
+    ) -> Result<T> {
+        let mut attempts = 0;
+        loop {
+            match write() {
+                Err(why) if why.kind() == ErrorKind::VolumeFull => {
+                    if attempts == self.options.retry_count || !self.await_room()? {
+                        return Err(why);
+                    }
+                    attempts += 1;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Waits a little for room; false if none is to be expected.
+    fn await_room(self: &Arc<Self>) -> Result<bool> {
+        if !self.options.background_thread {
+            let mut worked = false;
+            for _ in 0..OWN_STEPS {
+                if !background_step(self)? {
+                    return Ok(worked);
+                }
+                worked = true;
+            }
+            return Ok(true);
+        }
+        if !self.may_make_room() {
+            return Ok(false);
+        }
+        self.maintenance.wake();
+        let delay = Duration::from_micros(self.options.retry_delay_us);
+        self.log.await_segment(delay);
+        self.check_writable()?;
+        Ok(true)
+    }
+
+    fn may_make_room(&self) -> bool {
+        let progress = self.cleaner.round.lock();
+        progress.round.is_some()
+            || self.log.leaving() > 0
+            || self.log.candidates().iter().any(|c| c.live_bytes == 0)
+            || !self.choose_victims(&progress.stuck, Need::Short).is_empty()
+    }
+}

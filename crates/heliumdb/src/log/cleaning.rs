@@ -1,0 +1,314 @@
+//! What the cleaner needs of the log: which segments there are, what is in them, and that what
+//! was moved away stays until a checkpoint no longer refers to it.
+//!
+//! Invariant: a segment that items were moved away from is noted as cleaned before any of them
+//! counts as dead, so that it is never freed too early.
+
+use super::{
+    BatchKind, Lsn,
+    batch::Batch,
+    core::Core,
+    table::{SEALED, Segment},
+    walk::{Step, Walk},
+};
+use crate::{
+    Result,
+    device::aligned::AlignedBuffer,
+    format::{
+        Look,
+        item::ItemHeader,
+        segment::{SegmentHeader, State},
+    },
+    limits::BLOCK_BYTES,
+    location::Location,
+};
+use std::{
+    sync::atomic::{AtomicU64, Ordering::*},
+    time::Duration,
+};
+
+/// A segment that could be cleaned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate {
+    pub sequence: u64,
+    pub segment: u64,
+    pub live_bytes: u64,
+    pub tombstone_bytes: u64,
+    /// Whatever may yet supersede an item in it has this number or a higher one.
+    pub min_placed: u64,
+    /// It stays until a newer checkpoint is durable, cleaned or not.
+    pub awaits_checkpoint: bool,
+}
+
+impl Candidate {
+    /// Bytes that may have to be moved to get rid of it.
+    pub(crate) fn weight(&self) -> u64 {
+        self.live_bytes + self.tombstone_bytes
+    }
+
+    /// Whether only a checkpoint is missing for it to be freed.
+    pub(crate) fn is_done(&self) -> bool {
+        self.live_bytes == 0 && self.awaits_checkpoint
+    }
+}
+
+/// Bytes of items appended, by what for, and bytes written to the devices.
+#[derive(Default)]
+pub(super) struct Written {
+    pub(super) user: AtomicU64,
+    pub(super) moved: AtomicU64,
+    pub(super) total: AtomicU64,
+    pub(super) trimmed: AtomicU64,
+}
+
+impl Written {
+    pub(super) fn count(&self, batch: &Batch) {
+        let counter = match &batch.kind {
+            BatchKind::Move { .. } => &self.moved,
+            BatchKind::Commit | BatchKind::Prepare { .. } => &self.user,
+        };
+        counter.fetch_add(batch.bytes.len() as u64, Relaxed);
+    }
+}
+
+/// How much room there is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    /// Room for ordinary writes, growth of files not counted.
+    pub open_bytes: u64,
+    /// By how much files may still grow; `u64::MAX` if nobody knows.
+    pub growth_bytes: u64,
+    /// Bytes that frames can use in a segment.
+    pub segment_bytes: u64,
+    /// All segments of the volume.
+    pub segments: u64,
+}
+
+impl Core {
+    /// Room for those who may not use the reserve.
+    pub(crate) fn room(&self) -> Room {
+        let members = self.superblock.lock().members.clone();
+        let total: u64 = members.iter().map(|m| m.bytes).sum();
+        let growth_bytes = match (
+            members.iter().any(|m| m.grows) && !self.grown_out.load(Relaxed),
+            self.limit_bytes,
+        ) {
+            (false, _) => 0,
+            (true, u64::MAX) => u64::MAX,
+            (true, limit) => limit.saturating_sub(total),
+        };
+        let space = self.space.lock();
+        Room {
+            open_bytes: self
+                .available(&space)
+                .saturating_sub(self.reserve_bytes() + space.promised),
+            growth_bytes,
+            segment_bytes: self.usable(),
+            segments: total / self.segment_bytes,
+        }
+    }
+
+    /// All segments that are complete, oldest first.
+    pub(crate) fn candidates(&self) -> Vec<Candidate> {
+        let ledger = self.ledger.lock();
+        let sealed = ledger.in_use.iter().filter_map(|(&sequence, &id)| {
+            let segment = self.table.get(id)?;
+            (segment.state.load(Acquire) == SEALED).then_some((sequence, id, segment))
+        });
+        sealed
+            .map(|(sequence, id, segment)| Candidate {
+                sequence,
+                segment: id,
+                live_bytes: segment.live.load(Acquire).max(0) as u64,
+                tombstone_bytes: segment.tombstones.load(Acquire),
+                min_placed: segment.min_placed.load(Acquire),
+                awaits_checkpoint: self.awaits_checkpoint(segment, sequence),
+            })
+            .collect()
+    }
+
+    /// The lowest number that may yet supersede an item of another segment than this one.
+    pub(crate) fn oldest_placed(&self, but: u64) -> u64 {
+        let ledger = self.ledger.lock();
+        let others = ledger.in_use.values().filter(|&&id| id != but);
+        let placed = others.filter_map(|&id| Some(self.table.get(id)?.min_placed.load(Acquire)));
+        placed.min().unwrap_or(u64::MAX)
+    }
+
+    /// The tombstones in a segment were moved, or nothing needs them.
+    pub(crate) fn forget_tombstones(&self, candidate: &Candidate) {
+        if let Some(segment) = self.table.get(candidate.segment)
+            && segment.sequence.load(Acquire) == candidate.sequence
+        {
+            // Replay from the checkpoint of now may still need them where they are.
+            segment.cleaned_at.fetch_max(self.end(), AcqRel);
+            segment.tombstones.store(0, Release);
+        }
+    }
+
+    /// Segments that will be free as soon as readers of them are gone.
+    pub(crate) fn leaving(&self) -> u64 {
+        self.leaving.load(Acquire)
+    }
+
+    /// Waits until a segment gets free, or for so long.
+    pub(crate) fn await_segment(&self, most: Duration) {
+        self.nudge();
+        self.roomier.wait_for(&mut self.space.lock(), most);
+    }
+
+    /// The segment that a place is in.
+    pub(crate) fn segment_of(&self, at: Location) -> u64 {
+        at.address() / self.segment_bytes
+    }
+
+    /// Room for what the cleaner moves.
+    pub(crate) fn cleaner_room(&self) -> u64 {
+        let space = self.space.lock();
+        self.available(&space).saturating_sub(space.promised)
+    }
+
+    /// Bytes of items that are moved in one batch, which has to fit into one frame.
+    pub(crate) fn move_bytes(&self) -> usize {
+        (self.segment_bytes as usize / 16).min(256 << 10)
+    }
+
+    /// The sequence that the next segment gets.
+    pub(crate) fn next_segment_sequence(&self) -> u64 {
+        self.end() / self.segment_bytes + 1
+    }
+
+    /// Shows `visit` every item in a segment, pieces of long values too; false if the segment is
+    /// in another use by now.
+    pub(crate) fn visit_segment(
+        &self,
+        candidate: &Candidate,
+        visit: &mut dyn FnMut(&ItemHeader, &[u8], Location),
+    ) -> Result<bool> {
+        let id = candidate.segment;
+        for _ in 0..2 {
+            // What is not on the device yet has to get there first.
+            if !self.is_written(id) {
+                self.flush(true)?;
+            }
+        }
+        let (device, offset) = self.segment_place(id);
+        let mut image = AlignedBuffer::new(self.segment_bytes as usize);
+        self.devices[device]
+            .read_at(&mut image, offset)
+            .map_err(|e| self.io_error("read log from", device, offset, e))?;
+        let newest = [0, 1]
+            .into_iter()
+            .filter_map(|slot| {
+                match SegmentHeader::decode(&image[slot * BLOCK_BYTES..], self.salt, id, slot) {
+                    Look::Good(header) => Some(header),
+                    Look::Blank | Look::Newer(_) | Look::Bad => None,
+                }
+            })
+            .max_by_key(|header| header.generation);
+        let Some(header) = newest.filter(|h| h.sequence == candidate.sequence) else {
+            let at = Location::new(id * self.segment_bytes, 0);
+            return Err(self.damaged(at, "a segment header", "another one"));
+        };
+        let end = match header.state {
+            State::Ended => header.end,
+            State::InUse => u64::MAX,
+            State::Free => return Ok(false),
+        };
+        let mut walk = Walk::new(&image, &header, self.salt);
+        while walk.lsn() < end {
+            match walk.next()? {
+                Step::Sealed => break,
+                Step::Broken { .. } if walk.lsn() >= end => break,
+                Step::Broken { found } => {
+                    let at = Location::new(id * self.segment_bytes + walk.at as u64, 0);
+                    return Err(self.damaged(at, "a frame of the log", found));
+                }
+                Step::Frame {
+                    payload,
+                    prefix_len,
+                    ..
+                } => {
+                    let start = payload.start + prefix_len;
+                    let base = id * self.segment_bytes + start as u64;
+                    visit_items(&image[start..payload.end], base, visit);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// The long values, by where their indirect items are, that have a piece in one of `segments`.
+    pub(crate) fn owners_of_chunks(&self, segments: &[u64]) -> Vec<u64> {
+        let is_in = |at: &Location| segments.contains(&(at.address() / self.segment_bytes));
+        let ledger = self.ledger.lock();
+        let chunks = ledger.chunks.iter();
+        chunks
+            .filter(|(owner, places)| {
+                places.iter().any(is_in) || segments.contains(&(*owner / self.segment_bytes))
+            })
+            .map(|(owner, _)| *owner)
+            .collect()
+    }
+
+    /// Reads all of the item of up to `bytes` bytes at `address`, with its padding; the caller's
+    /// guard keeps it there.
+    pub(crate) fn read_logged(&self, address: u64, bytes: usize) -> Result<Option<Vec<u8>>> {
+        let at = Location::new(address, bytes);
+        let mut item = Vec::new();
+        let guard = crossbeam_epoch::pin();
+        let found = self.with_item(at, &guard, |header, bytes| {
+            item.extend_from_slice(&bytes[..header.padded_len()]);
+            true
+        })?;
+        Ok(found.then_some(item))
+    }
+
+    /// Items at `from` were appended anew, up to `end`; their pieces, if any, with them.
+    pub(crate) fn note_moved(&self, from: Location, end: Lsn) {
+        let note = |at: u64| {
+            if let Some(segment) = self.table.get(at / self.segment_bytes) {
+                segment.cleaned_at.fetch_max(end, AcqRel);
+            }
+        };
+        note(from.address());
+        let is_long = self
+            .table
+            .get(from.address() / self.segment_bytes)
+            .is_some_and(|segment| segment.indirect.load(Acquire));
+        if is_long && let Some(chunks) = self.ledger.lock().chunks.get(&from.address()) {
+            chunks.iter().for_each(|at| note(at.address()));
+        }
+    }
+
+    /// A checkpoint from which recovery replays what is at `from` and behind it is durable.
+    pub(crate) fn note_checkpoint(&self, from: Lsn) {
+        self.checkpointed.fetch_max(from, AcqRel);
+        self.nudge();
+    }
+
+    /// Where replay starts after the newest durable checkpoint; 0 without one.
+    pub(crate) fn checkpointed(&self) -> Lsn {
+        self.checkpointed.load(Acquire)
+    }
+
+    /// Whether the newest checkpoint still refers to what was in the segment, or needs what its
+    /// tombstones say.
+    pub(super) fn awaits_checkpoint(&self, segment: &Segment, sequence: u64) -> bool {
+        let checkpointed = self.checkpointed();
+        segment.cleaned_at.load(Acquire) > checkpointed
+            || (checkpointed > 0
+                && segment.tombstones.load(Acquire) > 0
+                && (sequence + 1) * self.segment_bytes > checkpointed)
+    }
+}
+
+/// The items of a frame's payload that starts at `base`.
+fn visit_items(bytes: &[u8], base: u64, visit: &mut dyn FnMut(&ItemHeader, &[u8], Location)) {
+    let mut at = 0;
+    while let Some(header) = bytes.get(at..).and_then(ItemHeader::decode) {
+        let item = &bytes[at..at + header.len()];
+        visit(&header, item, Location::new(base + at as u64, header.len()));
+        at += header.padded_len();
+    }
+}

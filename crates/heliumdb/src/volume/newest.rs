@@ -1,0 +1,28 @@
+//! The highest sequence number of each key, while a log is replayed in which order says nothing.
+//!
+//! The cleaner leaves items in the log twice, and behind later ones. With a checkpoint that does
+//! not matter: a move counts if its item is where it was moved from. Without one, the items from
+//! which it was moved may be gone, so all that is left are the numbers. Invariant: tombstones are
+//! remembered like items. A key is known by 128 bits of its hash, seeded with its tree: a chance
+//! meeting is less likely than a wrong bit that no checksum sees.
+
+use std::collections::HashMap;
+
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Newest(HashMap<u128, u64>);
+
+impl Newest {
+    /// Whether an item of `key` counts, by its number, among those seen so far.
+    pub(super) fn admits(&mut self, tree: u32, key: &[u8], sequence: u64) -> bool {
+        let key = xxh3_128_with_seed(key, tree.into());
+        let newest = self.0.entry(key).or_default();
+        let counts = sequence >= *newest;
+        if counts {
+            *newest = sequence;
+        }
+        counts
+    }
+}
