@@ -89,16 +89,21 @@ impl Copying<'_, '_> {
         let mut loader = Loader::new(&restored)?;
         let mut value = Vec::new();
         let mut walk = self.scanned.newest.walk(plan.tree);
-        while let Some((key, at)) = walk.as_mut().and_then(|walk| walk.next()) {
+        let mut key = Vec::new();
+        while let Some((found, at)) = walk.as_mut().and_then(|walk| walk.next()) {
+            key.clear();
+            key.extend_from_slice(found);
             if self.done.is_multiple_of(STEP_ITEMS) {
                 self.reporter.at(Phase::Copying, self.done, self.keys)?;
             }
             self.done += 1;
             let Some(at) = at else { continue };
-            if read(self.source, at, plan.tree, key, &mut value) {
+            let copies = walk.as_ref().map_or(&[][..], |walk| walk.copies());
+            let mut places = std::iter::once(&at).chain(copies);
+            if places.any(|at| read(self.source, *at, plan.tree, &key, &mut value)) {
                 report.bytes += (key.len() + value.len()) as u64;
                 store.items += 1;
-                loader.put(key, &value)?;
+                loader.put(&key, &value)?;
             } else {
                 store.lost_items += 1;
             }

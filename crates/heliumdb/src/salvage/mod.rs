@@ -246,9 +246,11 @@ impl Salvage {
 type Decided = HashSet<(GlobalTxn, VolumeId)>;
 
 fn open_source(url: &str) -> Result<Vec<Box<dyn Device>>> {
-    let mut options = VolumeOptions::default();
-    options.create = false;
-    options.read_only = true;
+    let options = VolumeOptions {
+        create: false,
+        read_only: true,
+        ..VolumeOptions::default()
+    };
     device::open_url(url, &options)
 }
 

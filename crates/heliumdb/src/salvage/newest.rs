@@ -3,7 +3,7 @@
 //! Invariant: per tree and key the highest sequence number wins, of tombstones too, in
 //! whatever order the items come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crossbeam_epoch as epoch;
 
@@ -17,6 +17,8 @@ pub(super) struct Newest {
     trees: BTreeMap<u32, Index>,
     /// What the indexes' words count.
     states: Vec<State>,
+    /// Where else the newest state of a key is: moving leaves two copies for a while.
+    copies: HashMap<usize, Vec<Location>>,
 }
 
 /// Of one key.
@@ -29,7 +31,11 @@ struct State {
 impl Newest {
     /// An item, or with `None` a tombstone, of `key`.
     pub(super) fn enter(&mut self, tree: u32, key: &[u8], sequence: u64, at: Option<Location>) {
-        let Self { trees, states } = self;
+        let Self {
+            trees,
+            states,
+            copies,
+        } = self;
         let word = at.map_or(Word::EMPTY, Word::at);
         let index = trees.entry(tree).or_insert_with(Index::new);
         let new = to_word(states.len());
@@ -37,10 +43,18 @@ impl Newest {
             0 => (new, None),
             old => (old, Some(to_number(old))),
         });
-        match known.and_then(|number| states.get_mut(number)) {
-            None => states.push(State { sequence, word }),
-            Some(state) if state.sequence <= sequence => *state = State { sequence, word },
-            Some(_) => {}
+        let Some(number) = known else {
+            return states.push(State { sequence, word });
+        };
+        match states.get_mut(number) {
+            Some(state) if state.sequence < sequence => {
+                *state = State { sequence, word };
+                copies.remove(&number);
+            }
+            Some(state) if state.sequence == sequence => {
+                copies.entry(number).or_default().extend(at);
+            }
+            _ => {}
         }
     }
 
@@ -74,7 +88,8 @@ impl Newest {
         let index = self.trees.get(&tree)?;
         Some(Keys {
             index,
-            states: &self.states,
+            newest: self,
+            number: 0,
             last: None,
         })
     }
@@ -83,11 +98,19 @@ impl Newest {
 /// A walk through the keys of a tree.
 pub(super) struct Keys<'a> {
     index: &'a Index,
-    states: &'a [State],
+    newest: &'a Newest,
+    /// Of the state of the last key.
+    number: usize,
     last: Option<Vec<u8>>,
 }
 
 impl Keys<'_> {
+    /// Where else the item of the last key is.
+    pub(super) fn copies(&self) -> &[Location] {
+        let copies = self.newest.copies.get(&self.number);
+        copies.map_or(&[], Vec::as_slice)
+    }
+
     pub(super) fn next(&mut self) -> Option<(&[u8], Option<Location>)> {
         let guard = epoch::pin();
         let bound = self
@@ -96,7 +119,8 @@ impl Keys<'_> {
             .map_or(Bound::Unbounded, Bound::Excluded);
         let mut all = self.index.iter(bound, Direction::Forward, &guard);
         let (key, word) = all.next()?;
-        let state = self.states.get(to_number(word));
+        self.number = to_number(word);
+        let state = self.newest.states.get(self.number);
         let at = match state.map_or(Slot::Empty, |state| state.word.slot()) {
             Slot::At(location) => Some(location),
             Slot::Empty | Slot::Chain(_) => None,

@@ -327,7 +327,9 @@ impl Oracle {
             }
             for item in &batch.items {
                 let slot = newest.entry((item.tree, &item.key)).or_insert(item);
-                if slot.sequence < item.sequence {
+                let is_intact = |item: &Item| item.pieces.iter().all(|p| p.is_intact(damage));
+                let is_copy = slot.sequence == item.sequence;
+                if slot.sequence < item.sequence || (is_copy && !is_intact(slot)) {
                     *slot = item;
                 }
             }
