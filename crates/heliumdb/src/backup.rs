@@ -19,7 +19,7 @@ use crate::{
 const STEP_ITEMS: u64 = 1024;
 
 /// Which state is copied.
-pub enum Snapshot<'a> {
+pub enum BackupFrom<'a> {
     /// Everything committed by the time that the copying begins. The log is read for it, and an
     /// index of its own is built; no segment is freed meanwhile.
     Newest,
@@ -48,7 +48,7 @@ impl Volume {
     /// A target that was made with [`crate::VolumeOptions::copy_of`] has the volume's id, too.
     pub fn backup(
         &self,
-        from: Snapshot<'_>,
+        from: BackupFrom<'_>,
         target: &Volume,
         progress: &mut dyn FnMut(&Progress) -> bool,
     ) -> Result<BackupReport> {
@@ -62,8 +62,8 @@ impl Volume {
         }
         let mut reporter = Reporter::new(progress);
         let report = match from {
-            Snapshot::Newest => self.copy_log(target, &mut reporter),
-            Snapshot::View(view) => self.copy_view(view, target, &mut reporter),
+            BackupFrom::Newest => self.copy_log(target, &mut reporter),
+            BackupFrom::View(view) => self.copy_view(view, target, &mut reporter),
         }?;
         target.flush()?;
         tracing::info!(items = report.items, bytes = report.bytes, "backed up");

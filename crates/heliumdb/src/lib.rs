@@ -21,7 +21,7 @@ mod transaction;
 mod version;
 mod volume;
 
-pub use backup::{BackupReport, Snapshot};
+pub use backup::{BackupFrom, BackupReport};
 pub use error::{Error, ErrorKind, Result};
 pub use progress::{Phase, Progress};
 pub use salvage::{Salvage, SalvageReport, SalvagedDatastore, Unresolved};

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use helium_sim::{DiskId, Keeper, Machine, seed, sim_options};
-use heliumdb::{Datastore, ErrorKind, Isolation, Position, Snapshot, Volume, VolumeOptions};
+use heliumdb::{BackupFrom, Datastore, ErrorKind, Isolation, Position, Volume, VolumeOptions};
 
 use crate::{
     common::{MIB, machine, open_one, store},
@@ -80,13 +80,13 @@ fn bank(test: &'static str, through_a_view: bool) {
                 let target = memory(64);
                 let report = if through_a_view {
                     let view = keeper.begin(Isolation::Snapshot);
-                    let from = Snapshot::View(&view);
+                    let from = BackupFrom::View(&view);
                     let report = volume.backup(from, &target, &mut |_| true).unwrap();
                     view.end();
                     report
                 } else {
                     volume
-                        .backup(Snapshot::Newest, &target, &mut |_| true)
+                        .backup(BackupFrom::Newest, &target, &mut |_| true)
                         .unwrap()
                 };
                 assert_eq!(total(&target), ACCOUNTS * START, "a backup does not add up");
@@ -140,9 +140,9 @@ fn what_is_written_while_the_copy_is_made_is_not_in_it() {
         };
         let target = memory(64);
         let from = if through_a_view {
-            Snapshot::View(&view)
+            BackupFrom::View(&view)
         } else {
-            Snapshot::Newest
+            BackupFrom::Newest
         };
         volume.backup(from, &target, &mut write).unwrap();
         assert!(wrote);
@@ -168,8 +168,8 @@ fn ids_names_attributes_and_the_volume_id_are_kept() {
     let target = Volume::open(&url, &options).unwrap();
     let keeper = Keeper::new();
     let view = keeper.begin(Isolation::Snapshot);
-    for snapshot in [Snapshot::Newest, Snapshot::View(&view)] {
-        let target = if let Snapshot::View(_) = snapshot {
+    for snapshot in [BackupFrom::Newest, BackupFrom::View(&view)] {
+        let target = if let BackupFrom::View(_) = snapshot {
             memory(64)
         } else {
             target.clone()
@@ -204,12 +204,12 @@ fn a_backup_can_be_stopped_and_needs_a_new_volume() {
     let (_machine, volume, store) = store();
     store.put(b"k", b"v").unwrap();
     let target = memory(64);
-    let stopped = volume.backup(Snapshot::Newest, &target, &mut |_| false);
+    let stopped = volume.backup(BackupFrom::Newest, &target, &mut |_| false);
     assert_eq!(stopped.unwrap_err().kind(), ErrorKind::Cancelled);
     volume
-        .backup(Snapshot::Newest, &target, &mut |_| true)
+        .backup(BackupFrom::Newest, &target, &mut |_| true)
         .unwrap();
-    let refused = volume.backup(Snapshot::Newest, &target, &mut |_| true);
+    let refused = volume.backup(BackupFrom::Newest, &target, &mut |_| true);
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::DatastoreExists);
     let stopped = volume.verify(&mut |_| false).unwrap_err();
     assert_eq!(stopped.kind(), ErrorKind::Cancelled);
@@ -262,7 +262,7 @@ fn verifying_goes_on_behind_damage_and_names_it() {
         store.verify(&mut |_| {}).unwrap_err().kind(),
         ErrorKind::Damaged
     );
-    let refused = volume.backup(Snapshot::Newest, &memory(64), &mut |_| true);
+    let refused = volume.backup(BackupFrom::Newest, &memory(64), &mut |_| true);
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::Damaged);
 }
 
