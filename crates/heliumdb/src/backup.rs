@@ -4,7 +4,7 @@
 //! makes: every batch below it wholly, and nothing behind it.
 
 use crate::{
-    DatastoreInfo, Position, ReadAhead, Volume,
+    DatastoreInfo, Position, ReadAhead, Snapshot, Volume,
     error::{Error, ErrorKind, Result},
     progress::{Phase, Progress, Reporter},
     salvage::{self, Rules, Source},
@@ -26,6 +26,8 @@ pub enum BackupFrom<'a> {
     /// What a snapshot view sees, which its keeper holds open until the backup is done. Writes
     /// outside transactions are seen as they come.
     View(&'a dyn View),
+    /// What a snapshot of the volume's own sees.
+    Snapshot(&'a Snapshot),
 }
 
 /// What a backup has copied.
@@ -64,6 +66,10 @@ impl Volume {
         let report = match from {
             BackupFrom::Newest => self.copy_log(target, &mut reporter),
             BackupFrom::View(view) => self.copy_view(view, target, &mut reporter),
+            BackupFrom::Snapshot(snapshot) => {
+                let eyes = snapshot.eyes_on(self.shared())?;
+                self.copy_view(&eyes, target, &mut reporter)
+            }
         }?;
         target.flush()?;
         tracing::info!(items = report.items, bytes = report.bytes, "backed up");

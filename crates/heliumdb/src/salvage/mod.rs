@@ -181,7 +181,8 @@ impl Salvage {
     }
 
     /// Takes items of batches (and so of transactions) that are not whole any more (default
-    /// false).
+    /// false). (A transaction that outgrew its memory is several batches. If one of them left no
+    /// trace, what is left of the transaction passes for all of it.)
     pub fn partial_batches(mut self, partial: bool) -> Self {
         self.rules.partial = partial;
         self

@@ -28,7 +28,7 @@ pub(crate) use descriptor::Descriptor;
 const NEXT_ID_KEY: &[u8] = b"";
 
 pub(super) struct Catalog {
-    tree: Arc<Tree>,
+    pub(super) tree: Arc<Tree>,
     /// Held by the operation that changes the catalog, over its write to the log.
     change: Mutex<()>,
     known: RwLock<Known>,

@@ -240,16 +240,7 @@ impl Datastore {
     }
 
     pub(super) fn misplaced(&self, key: &[u8]) -> Error {
-        let shown = &key[..key.len().min(64)];
-        Error::new(
-            ErrorKind::Damaged,
-            format!(
-                "volume {}: the place in the log of an item of datastore {} holds another item (key starts with {:?})",
-                self.shared.url,
-                self.state.id.0,
-                shown.escape_ascii().to_string()
-            ),
-        )
+        misplaced(&self.shared, self.state.id.0, key)
     }
 
     /// Finds the nearest item that `view` sees from `position`, and reads its key and value
@@ -439,4 +430,16 @@ pub(super) fn purpose(position: Position<'_>) -> Purpose {
         Position::After(_) | Position::Before(_) => Purpose::Walk,
         _ => Purpose::Point,
     }
+}
+
+pub(super) fn misplaced(shared: &Shared, datastore: u32, key: &[u8]) -> Error {
+    let shown = &key[..key.len().min(64)];
+    Error::new(
+        ErrorKind::Damaged,
+        format!(
+            "volume {}: the place in the log of an item of datastore {datastore} holds another item (key starts with {:?})",
+            shared.url,
+            shown.escape_ascii().to_string()
+        ),
+    )
 }

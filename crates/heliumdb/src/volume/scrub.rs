@@ -6,8 +6,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Datastore, DatastoreId, Shared, VerifyReport};
-use crate::error::{ErrorKind, Result};
+use super::{DatastoreId, Shared, VerifyReport, verify::Check};
+use crate::error::Result;
 
 /// Rate that an idle while saves up for, at most.
 const SAVED: Duration = Duration::from_secs(1);
@@ -18,8 +18,10 @@ pub(super) struct Scrub {
     when: Option<Instant>,
     /// Bytes that may be read now.
     allowance: f64,
-    /// The datastore, and the key in it that was checked last.
+    /// The datastore (or tree of the store's own), and the key in it that was checked last.
     at: (u32, Option<Vec<u8>>),
+    /// Something was read in this round.
+    any: bool,
     pub(super) rounds: u64,
     pub(super) items: u64,
     pub(super) bytes: u64,
@@ -43,27 +45,34 @@ pub(super) fn step(shared: &std::sync::Arc<Shared>) -> Result<bool> {
     }
     let mut report = VerifyReport::default();
     let (id, last) = std::mem::take(&mut scrub.at);
-    let next = shared.catalog.list();
-    let mut ids: Vec<u32> = next.iter().map(|info| info.id.0).collect();
+    // The store's own trees, whose ids no datastore has, come first.
+    let records = Check::of_records(shared);
+    let mut ids: Vec<u32> = (0..records.len() as u32).collect();
+    ids.extend(shared.catalog.list().iter().map(|info| info.id.0));
     ids.sort_unstable();
     let Some(&current) = ids.iter().find(|other| **other >= id) else {
-        scrub.rounds += u64::from(!ids.is_empty());
+        scrub.rounds += u64::from(std::mem::take(&mut scrub.any));
         return Ok(false);
     };
     // A datastore that is gone leaves its place to the next.
     let last = last.filter(|_| current == id);
-    let store: Datastore = match shared.datastore_by_id(DatastoreId(current)) {
-        Ok(store) => store,
-        Err(why) if why.kind() == ErrorKind::DatastoreNotFound => return Ok(false),
-        Err(why) => return Err(why),
+    let own = records.into_iter().nth(current as usize);
+    let check = match own {
+        Some(own) => Some(own),
+        None => Check::of_datastore(shared, DatastoreId(current))?,
     };
-    let reached = store.check_on(last.as_deref(), scrub.allowance as u64, &mut report)?;
+    let reached = match check {
+        Some(check) => check.go_on(last.as_deref(), scrub.allowance as u64, &mut report)?,
+        None => None,
+    };
     scrub.at = match reached {
         Some(key) => (current, Some(key)),
         None => (current + 1, None),
     };
-    scrub.items += report.items;
+    let read = report.items + report.records;
+    scrub.items += read;
+    scrub.any |= read > 0;
     scrub.bytes += report.bytes;
     scrub.allowance -= report.bytes as f64;
-    Ok(report.items > 0)
+    Ok(read > 0)
 }

@@ -65,7 +65,7 @@ pub struct Stats {
     pub auto_commits: u64,
     /// Items that verifying and scrubbing found to be damaged since the volume was opened.
     pub damaged_items: u64,
-    /// Items that scrubbing has read.
+    /// Items, and records of the store's own, that scrubbing has read.
     pub scrubbed_items: u64,
     /// Bytes of those.
     pub scrubbed_bytes: u64,

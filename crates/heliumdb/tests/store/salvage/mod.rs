@@ -4,6 +4,7 @@
 mod damaged;
 mod oracle;
 mod outcomes;
+mod spilled;
 mod superblocks;
 
 use std::collections::BTreeMap;

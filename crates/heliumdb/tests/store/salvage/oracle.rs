@@ -230,6 +230,8 @@ impl Oracle {
                     }
                     break;
                 }
+                // Checkpoints only repeat where other items are.
+                9 => {}
                 kind => panic!("frame kind {kind}"),
             }
             at += 80 + len;
