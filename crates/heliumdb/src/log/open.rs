@@ -105,6 +105,19 @@ impl Log {
         Self::start(core)
     }
 
+    /// Makes devices blank that hold a whole volume: nothing of it can be found again.
+    pub(crate) fn erase(devices: Vec<Box<dyn Device>>) -> Result<()> {
+        let devices = in_order(devices)?;
+        let superblock = load(&devices)?.ok_or_else(|| not_ours(&devices, "blank"))?;
+        for device in &devices {
+            wipe(device.as_ref(), superblock.segment_bytes)?;
+            device
+                .sync()
+                .map_err(|e| Error::io(format_args!("erase {}", device.name()), e))?;
+        }
+        Ok(())
+    }
+
     fn start(core: Core) -> Result<Arc<Log>> {
         let core = Arc::new(core);
         let worker = background::spawn(&core)?;
@@ -350,7 +363,8 @@ fn plan(devices: &[Box<dyn Device>], options: &VolumeOptions) -> Result<Superblo
             device.len().min(share)
         };
         if !grows && bytes < SEGMENTS_AT + (8 << 20) {
-            return Err(too_small(device.name(), device.len()));
+            let least = options.least_bytes.max(limits::VOLUME_BYTES_MIN);
+            return Err(too_small(device.name(), device.len(), least));
         }
         members.push(Member {
             id: random()?,
@@ -363,8 +377,9 @@ fn plan(devices: &[Box<dyn Device>], options: &VolumeOptions) -> Result<Superblo
     } else {
         members.iter().map(|m| m.bytes).sum()
     };
-    if capacity < limits::VOLUME_BYTES_MIN {
-        return Err(too_small(devices[0].name(), capacity));
+    let least = options.least_bytes.max(limits::VOLUME_BYTES_MIN);
+    if capacity < least {
+        return Err(too_small(devices[0].name(), capacity, least));
     }
     for (device, member) in devices.iter().zip(&members).filter(|(_, m)| m.grows) {
         let result = device.grow(member.bytes);
@@ -385,11 +400,10 @@ fn plan(devices: &[Box<dyn Device>], options: &VolumeOptions) -> Result<Superblo
     })
 }
 
-fn too_small(name: &str, bytes: u64) -> Error {
-    let min = limits::VOLUME_BYTES_MIN;
+fn too_small(name: &str, bytes: u64, least: u64) -> Error {
     Error::new(
         ErrorKind::VolumeTooSmall,
-        format!("{name} has {bytes} bytes: a volume needs {min}"),
+        format!("{name} has {bytes} bytes: a volume needs {least}"),
     )
 }
 

@@ -322,8 +322,19 @@ impl Datastore {
     /// The newest committed item nearest to `position`.
     pub fn nearest(&self, position: Position<'_>) -> Result<Option<Item>> {
         let (mut key, mut value) = (Vec::new(), Vec::new());
-        let found = self.seek_with(None, position, &mut key, &mut value)?;
+        let found = self.nearest_into(position, &mut key, &mut value)?;
         Ok(found.then_some((key, value)))
+    }
+
+    /// Reads the newest committed item nearest to `position` into `key` and `value`, which are
+    /// cleared first; false if there is none.
+    pub fn nearest_into(
+        &self,
+        position: Position<'_>,
+        key: &mut Vec<u8>,
+        value: &mut Vec<u8>,
+    ) -> Result<bool> {
+        self.seek_with(None, position, key, value)
     }
 
     /// Reads up to `most` items that `eyes` see from a bound on, as long as their keys are

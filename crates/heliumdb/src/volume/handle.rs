@@ -44,6 +44,12 @@ impl Volume {
         open::open_devices(devices, options)
     }
 
+    /// Makes the devices of a volume blank: all of it is gone. `VolumeInUse` while it is open,
+    /// here or elsewhere; `Busy` while other volumes may have to ask it about transactions.
+    pub fn destroy(url: &str) -> Result<()> {
+        open::destroy(url)
+    }
+
     pub(super) fn from_shared(shared: Arc<Shared>) -> Self {
         Self { shared }
     }

@@ -19,6 +19,18 @@ pub(super) fn open(url: &str, options: &VolumeOptions) -> Result<Volume> {
     volumes.pop().ok_or_else(|| no_devices(url))
 }
 
+pub(super) fn destroy(url: &str) -> Result<()> {
+    let options = VolumeOptions {
+        create: false,
+        ..VolumeOptions::default()
+    };
+    registry::find(&device::paths(url)?, true)?;
+    check_owes_nothing(url, &options)?;
+    device::open_url(url, &options)
+        .and_then(Log::erase)
+        .map_err(|why| why.context(url))
+}
+
 fn no_devices(url: &str) -> Error {
     Error::new(ErrorKind::InvalidUrl, format!("{url}: names no device"))
 }

@@ -16,6 +16,9 @@ pub struct VolumeOptions {
     pub read_only: bool,
     /// Largest size a file may grow to, in bytes; `None` leaves it to the file system.
     pub limit_bytes: Option<u64>,
+    /// Smallest volume that is made, in bytes, where its devices do not grow; the store's own
+    /// limit ([`crate::limits::VOLUME_BYTES_MIN`]) holds anyway.
+    pub least_bytes: u64,
     /// Memory for log segments not yet (or just) written, in bytes: at most a quarter of what
     /// the machine has available, and two segments at least.
     pub write_cache_bytes: u64,
@@ -97,6 +100,7 @@ impl Default for VolumeOptions {
             truncate: false,
             read_only: false,
             limit_bytes: None,
+            least_bytes: crate::limits::VOLUME_BYTES_MIN,
             write_cache_bytes: 256 << 20,
             read_cache_bytes: 1 << 30,
             version_budget_bytes: limits::VERSION_BUDGET_BYTES,

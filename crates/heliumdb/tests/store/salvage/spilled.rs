@@ -1,6 +1,6 @@
 //! Transactions that outgrew their memory, and compressed values, in salvage and backups.
 
-use helium_sim::{DiskId, Image, Machine, sim_options};
+use helium_sim::{Image, Machine, sim_options};
 use heliumdb::{
     BackupFrom, Datastore, DatastoreOptions, Durability, Isolation, TxnOptions, Volume, limits,
 };
