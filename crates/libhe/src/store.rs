@@ -107,11 +107,11 @@ impl Volume {
 
     pub fn create_datastore(&self, name: &[u8], properties: Properties) -> Result<Datastore> {
         let mut options = DatastoreOptions::default();
+        options.create = true;
+        options.error_if_exists = true;
+        options.attributes = properties.encode();
         options.compress = properties.compressed;
-        let store = self
-            .volume
-            .create_datastore_with(name, &properties.encode(), &options)?;
-        Datastore::new(store)
+        Datastore::new(self.volume.open_datastore(name, &options)?)
     }
 
     /// Empties a datastore, which then has these properties.

@@ -164,6 +164,7 @@ impl Part {
         mode: Mode,
     ) -> Result<()> {
         check_lengths(key, change)?;
+        datastore.check_handle()?;
         self.volume.check_writable()?;
         let needed_bytes = self.needed_bytes;
         self.reserve(key, change)?;
