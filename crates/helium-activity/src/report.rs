@@ -53,6 +53,10 @@ impl Report {
             ("cleaner_bytes", stats.cleaner_bytes),
             ("written_bytes", stats.written_bytes),
             ("trimmed_bytes", stats.trimmed_bytes),
+            ("checkpoint_written_bytes", stats.checkpoint_written_bytes),
+            ("device_reads", stats.device_reads),
+            ("read_cache_hits", stats.read_cache_hits),
+            ("read_cache_bytes", stats.read_cache_bytes),
             ("frames", stats.frames),
             ("syncs", stats.syncs),
         ];

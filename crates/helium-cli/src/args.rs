@@ -65,6 +65,8 @@ pub enum Command {
     Salvage(commands::salvage::Salvage),
     /// Copy a volume to a new one
     Backup(commands::backup::Backup),
+    /// Move items together, so that the space of dead ones is free
+    Compact(commands::compact::Compact),
     /// Measure: Helium's own order of work, and the YCSB mixes
     Bench(bench::Bench),
     /// Show what goes on in a volume that some process has open

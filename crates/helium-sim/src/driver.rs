@@ -44,6 +44,8 @@ pub struct DriverOptions {
     pub reopen: f64,
     /// Clean and do other background work all the time.
     pub busy: bool,
+    /// Log between checkpoints, in bytes; `u64::MAX` for none.
+    pub checkpoint_log_bytes: u64,
 }
 
 /// What a step did, for those who count.
@@ -122,11 +124,13 @@ fn stores(volumes: &[Volume]) -> Result<Vec<Datastore>, Error> {
 impl DriverOptions {
     fn volume_options(&self) -> VolumeOptions {
         let mut options = sim_options();
+        options.checkpoint_log_bytes = Some(self.checkpoint_log_bytes);
         if self.busy {
             options.auto_clean_period_ms = 0;
             options.clean_dirty_pct = 1;
             options.clean_util_pct = 100;
         }
+        options.checkpoint_log_bytes = Some(self.checkpoint_log_bytes);
         options
     }
 }
@@ -230,7 +234,8 @@ impl Driver {
             return Ok(Event::Other);
         }
         match self.rng.random_range(0..1000) {
-            0..20 => self.settle(),
+            0..17 => self.settle(),
+            17..20 => self.checkpoint()?,
             20..25 => self.flush()?,
             25..27 => self.truncate()?,
             27..40 => self.background()?,
@@ -252,6 +257,16 @@ impl Driver {
         let volume = self.rng.random_range(0..self.volumes.len());
         self.volumes[volume].flush()?;
         self.acknowledge(volume);
+        Ok(())
+    }
+
+    fn checkpoint(&mut self) -> Result<(), Error> {
+        if self.options.checkpoint_log_bytes < u64::MAX {
+            let volume = self.rng.random_range(0..self.volumes.len());
+            self.volumes[volume].checkpoint(&*self.keeper)?;
+            // What it synced is durable, all that is in the history.
+            self.acknowledge(volume);
+        }
         Ok(())
     }
 

@@ -5,7 +5,9 @@
 //! a log; an index in memory maps keys to places in it. See `ARCHITECTURE.md` for
 //! the map of the code and `docs/format.md` for the bytes.
 
+mod cache;
 mod cleaner;
+mod codec;
 pub mod device;
 
 mod error;
@@ -14,6 +16,7 @@ mod index;
 pub mod limits;
 mod location;
 mod log;
+mod memory;
 mod transaction;
 mod version;
 mod volume;
@@ -25,6 +28,6 @@ pub use transaction::{
 };
 pub use version::{Change, Horizon, Isolation, Mode, TxnId, TxnSnapshot, View};
 pub use volume::{
-    Datastore, DatastoreId, DatastoreInfo, Item, Position, Range, ReadAhead, Stats, VerifyReport,
-    Volume, VolumeId, VolumeOptions, open_all, open_all_devices,
+    Datastore, DatastoreId, DatastoreInfo, DatastoreOptions, Item, Position, Range, ReadAhead,
+    Stats, VerifyReport, Volume, VolumeId, VolumeOptions, open_all, open_all_devices,
 };

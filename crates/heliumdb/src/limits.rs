@@ -24,6 +24,10 @@ pub const ITEM_ALIGN: usize = 16;
 pub const BLOCK_BYTES: usize = 4096;
 /// Memory for unsettled versions of a volume unless configured otherwise, in bytes.
 pub const VERSION_BUDGET_BYTES: u64 = 1 << 30;
+/// Most often that a write waits for room.
+pub const RETRIES_MAX: u32 = 1_000_000;
+/// Longest single wait for room, in microseconds.
+pub const RETRY_DELAY_US_MAX: u64 = 60_000_000;
 /// Segments that are kept for the cleaner, so that it can work on a full volume.
 pub const CLEANER_SEGMENTS: u64 = 2;
 /// Most items that the cleaner moves in one batch.

@@ -35,6 +35,19 @@ impl Location {
         self.unit * ITEM_ALIGN as u64
     }
 
+    /// Both in 48 bits, the unit above the class.
+    pub fn packed(self) -> u64 {
+        self.unit << 8 | u64::from(self.class)
+    }
+
+    /// What [`Location::packed`] made; higher bits are ignored.
+    pub fn unpacked(packed: u64) -> Self {
+        Self {
+            unit: packed >> 8 & ((1 << UNIT_BITS) - 1),
+            class: packed as u8,
+        }
+    }
+
     /// Upper bound of the item's length in bytes, at most 1/16 above it: what one
     /// device read fetches, and what space accounting adds and later subtracts.
     pub fn class_bytes(self) -> usize {

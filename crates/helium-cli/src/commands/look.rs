@@ -101,6 +101,7 @@ fn of_volume(open: &Volume, output: Output) -> Result<()> {
         "used_bytes": stats.used_bytes,
         "live_bytes": stats.live_bytes,
         "index_bytes": stats.index_bytes,
+        "checkpoint_bytes": stats.checkpoint_bytes,
         "recovered_items": stats.recovered_items,
         "discarded_bytes": stats.discarded_bytes,
     });
@@ -120,6 +121,7 @@ fn of_volume(open: &Volume, output: Output) -> Result<()> {
                 share(stats.live_bytes, stats.used_bytes, "of what is used"),
             ),
             ("index memory", text::size(stats.index_bytes)),
+            ("checkpoint", text::size(stats.checkpoint_bytes)),
             (
                 "read when opened",
                 format!("{} items", text::count(stats.recovered_items)),

@@ -1,6 +1,7 @@
 //! The commands, each with its arguments.
 
 pub mod backup;
+pub mod compact;
 mod copying;
 pub mod create;
 pub mod datastores;
@@ -39,6 +40,7 @@ pub fn run(command: Command, output: Output) -> Result<()> {
         Command::Verify(verify) => verify.run(output),
         Command::Salvage(salvage) => salvage.run(output),
         Command::Backup(backup) => backup.run(output),
+        Command::Compact(compact) => compact.run(output),
         Command::Bench(bench) => bench.run(output),
         Command::Top(top) => top.run(output),
         Command::Completions(completions) => completions.run(output),

@@ -8,12 +8,13 @@ use serde_json::{Map, Value, json};
 use crate::text;
 
 /// The figures that only grow, and what a second of them is called.
-pub const COUNTERS: [(&str, &str); 6] = [
+pub const COUNTERS: [(&str, &str); 7] = [
     ("user_bytes", "items written"),
     ("cleaner_bytes", "moved by cleaning"),
     ("written_bytes", "all writes"),
-    ("trimmed_bytes", "given back"),
-    ("frames", "frames"),
+    ("checkpoint_written_bytes", "checkpoints"),
+    ("device_reads", "device reads"),
+    ("read_cache_hits", "cache hits"),
     ("syncs", "syncs"),
 ];
 
@@ -79,14 +80,14 @@ mod tests {
 
     #[test]
     fn rates_are_per_second() {
-        let report = |frames| Report {
-            figures: vec![("frames".to_owned(), frames)],
+        let report = |syncs| Report {
+            figures: vec![("syncs".to_owned(), syncs)],
             ..Report::default()
         };
         let round = Round::between(&report(10), &report(30), Duration::from_secs(2));
-        assert_eq!(round.rates[4], 10.0);
+        assert_eq!(round.rates[6], 10.0);
         // Another process with the same volume may have begun anew.
         let round = Round::between(&report(30), &report(10), Duration::from_secs(2));
-        assert_eq!(round.rates[4], 0.0);
+        assert_eq!(round.rates[6], 0.0);
     }
 }

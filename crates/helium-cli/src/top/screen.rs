@@ -89,7 +89,7 @@ fn draw(frame: &mut Frame<'_>, round: &Round, curve: &VecDeque<u64>) {
         Constraint::Length(2),
         Constraint::Length(3),
         Constraint::Length(COUNTERS.len() as u16 + 2),
-        Constraint::Length(4),
+        Constraint::Length(3),
         Constraint::Min(3),
         Constraint::Length(1),
     ]);
@@ -150,6 +150,7 @@ fn draw_memory(frame: &mut Frame<'_>, area: Rect, round: &Round) {
     let sizes = [
         ("live items", "live_bytes"),
         ("index memory", "index_bytes"),
+        ("read cache", "read_cache_bytes"),
         ("versions", "version_bytes"),
         ("written", "written_bytes"),
     ];

@@ -115,6 +115,15 @@ fn ctrl_c_typed_into_a_terminal_ends_a_wait_for_input() {
     assert_eq!(sound_items(&place), 2);
 }
 
+/// Whether it has a handler for SIGINT, so that the signal does not simply end it.
+fn listens(child: &Child) -> bool {
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    caught.is_some_and(|mask| mask & (1 << 1) != 0)
+}
+
 #[test]
 fn an_interrupted_measurement_leaves_nothing_behind() {
     let place = Place::with_volume();
@@ -140,7 +149,8 @@ fn an_interrupted_measurement_leaves_nothing_behind() {
     };
     for volume in [&[][..], &["v"]] {
         let mut child = bench(volume);
-        thread::sleep(Duration::from_millis(700));
+        wait_until(|| listens(&child), || "it does not listen".to_owned());
+        thread::sleep(Duration::from_millis(300));
         signal(&child, Signal::INT);
         assert_eq!(wait(&mut child), Some(130));
     }

@@ -196,3 +196,25 @@ fn shells_and_manuals_are_served() {
     let help = place.helium(["--help"]).text();
     assert!(help.contains("130  stopped by Ctrl-C"), "{help}");
 }
+
+#[test]
+fn compacting_frees_what_is_dead() {
+    let place = Place::with_volume();
+    let value = "x".repeat(1000);
+    for round in 0..3 {
+        let lines: String = (0..15_000)
+            .map(|n| format!("{{\"key\":\"{n}\",\"value\":\"{round} {value}\"}}\n"))
+            .collect();
+        place
+            .helium_with(["load", "v", "-d", "d"], lines.as_bytes())
+            .ok();
+    }
+    let dump = place.helium(["dump", "v"]).ok();
+    let json = place.helium(["compact", "v", "--json"]).json();
+    let figure = |name: &str| json[name].as_u64().expect("a figure");
+    assert!(figure("used_bytes") < figure("used_bytes_before"), "{json}");
+    assert_eq!(place.helium(["dump", "v"]).ok(), dump);
+    place.helium(["verify", "v"]).ok();
+    let text = place.helium(["compact", "v"]).text();
+    assert!(text.contains("used") && text.contains("MiB"), "{text}");
+}

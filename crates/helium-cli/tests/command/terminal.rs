@@ -1,6 +1,11 @@
 //! What people see in a terminal and scripts do not.
 
-use std::{io::Write, process::Stdio, thread, time::Duration};
+use std::{
+    io::Write,
+    process::Stdio,
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::harness::{Place, Terminal, wait};
 
@@ -55,6 +60,7 @@ fn no_progress_without_a_terminal_nor_in_the_first_second() {
     let output = child.wait_with_output().expect("its output");
     assert_eq!(output.stderr, b"");
     let terminal = Terminal::new();
+    let start = Instant::now();
     let mut quick = place
         .command()
         .args(["verify", "v"])
@@ -63,7 +69,10 @@ fn no_progress_without_a_terminal_nor_in_the_first_second() {
         .spawn()
         .expect("start");
     assert_eq!(wait(&mut quick), Some(0));
-    assert_eq!(terminal.shown(), "");
+    // On a busy machine it may take longer, and then it shows.
+    if start.elapsed() < Duration::from_secs(1) {
+        assert_eq!(terminal.shown(), "");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::harness::{Place, Terminal, run, wait, wait_until};
 
 /// A load that waits for more, and tells of itself.
 fn loading(place: &Place) -> Child {
+    place.helium(["create", "v", "colors"]).ok();
     let mut child = place
         .command()
         .env("XDG_RUNTIME_DIR", place.path(""))

@@ -34,6 +34,8 @@ pub(super) struct Gathered {
     bytes: Vec<u8>,
     /// Segments with tombstones that have to stay where they are for now.
     pub(super) unsure: HashSet<u64>,
+    /// Only room that anybody may use is used for them.
+    pub(super) in_open_room: bool,
 }
 
 impl Gathered {
@@ -54,7 +56,14 @@ impl Gathered {
         item.header.key(self.bytes(item))
     }
 
-    fn push(&mut self, header: &ItemHeader, bytes: &[u8], from: Location) {
+    pub(super) fn in_open_room() -> Self {
+        Self {
+            in_open_room: true,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn push(&mut self, header: &ItemHeader, bytes: &[u8], from: Location) {
         self.items.push(Moving {
             header: *header,
             from,

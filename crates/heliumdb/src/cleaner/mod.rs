@@ -9,6 +9,7 @@
 //! place or new, it is the same item.
 
 mod choose;
+mod compact;
 mod gather;
 mod moves;
 mod policy;
@@ -124,6 +125,14 @@ impl Shared {
             self.gather(victim, &round.trees, &mut round.gathered)?;
             if round.read == round.victims.len() {
                 self.gather_long(&round.victims, &round.trees, &mut round.gathered)?;
+                // Pages of checkpoints are not moved: the next checkpoint writes them elsewhere.
+                let is_in = |at| {
+                    round
+                        .victims
+                        .iter()
+                        .any(|v| v.segment == self.log.segment_of(at))
+                };
+                self.rewrite_checkpoint_pages(is_in);
                 round.gathered.sort();
             }
             return Ok(true);

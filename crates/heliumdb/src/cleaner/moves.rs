@@ -159,7 +159,7 @@ impl Shared {
         batch: &mut Batch,
     ) -> Result<()> {
         let _inside = self.gate.enter();
-        let appended = self.log.append_moves(batch)?;
+        let appended = self.log.append_moves(batch, !gathered.in_open_room)?;
         // CRASH: old and new place hold the same item; replay takes the new one if it would find
         // the old one. The old one's segment is not freed before a checkpoint says so.
         for (item, &to) in items.iter().zip(&appended.locations) {

@@ -1,14 +1,19 @@
 //! When to clean: when room gets short, when much of the volume is dead, or when tombstones pile up.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::volume::Shared;
+use crate::{error::Result, volume::Shared};
 
 /// Room is short when there is less of it than this part of the volume, or so many segments.
 const SHORT_PART: u64 = 16;
 const SHORT_SEGMENTS: u64 = 4;
 /// Tombstones that something old keeps from going may take this part of what is in use.
 const TOMBSTONES_PCT: u64 = 10;
+
+/// So many cleaned segments are worth a checkpoint, if that is small.
+const WAITING_SEGMENTS: u64 = 8;
+/// Longest pause between two steps.
+const PAUSE_MAX: Duration = Duration::from_millis(10);
 
 /// Why to clean.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,6 +29,30 @@ pub(crate) enum Need {
 }
 
 impl Shared {
+    /// Cleans a little if there is a reason, and asks for the checkpoint that frees what was cleaned.
+    pub(crate) fn clean_if_due(&self) -> Result<bool> {
+        let need = self.cleaning_need();
+        let started = Instant::now();
+        let cleaned = self.clean_step(need)?;
+        let candidates = self.log.candidates();
+        let room = self.log.room().segment_bytes;
+        let waiting = candidates
+            .iter()
+            .filter(|c| c.awaits_checkpoint && c.live_bytes * 8 < room)
+            .count() as u64;
+        // A checkpoint costs the pages that were changed, at worst all.
+        let worth = (2 * self.checkpoint_bytes()).max(WAITING_SEGMENTS * room);
+        let is_wanted = need == Need::Short || need == Need::Tombstones;
+        if waiting > 0 && (waiting * room >= worth || (is_wanted && !cleaned)) {
+            self.request_checkpoint();
+        }
+        if cleaned && !is_wanted && self.options.background_thread {
+            // Nobody waits for it: leave most of the time to others.
+            std::thread::sleep(started.elapsed().min(PAUSE_MAX));
+        }
+        Ok(cleaned)
+    }
+
     /// Whether there is a reason to clean.
     pub(crate) fn cleaning_need(&self) -> Need {
         let candidates = self.log.candidates();

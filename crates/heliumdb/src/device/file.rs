@@ -12,7 +12,7 @@ use crate::{Error, ErrorKind, Result};
 use rustix::fs::{
     Advice, FallocateFlags, FileType, Mode, OFlags, fadvise, fallocate, fdatasync, fstat, open,
 };
-use rustix::io::Errno;
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use std::{
     fs::File,
     io,
@@ -55,6 +55,8 @@ impl FileDevice {
             // was acknowledged; before it nothing was.
             sync_directory(name)?;
         }
+        // Items are read one by one from anywhere: what lies around one is not wanted. A hint.
+        let _ = fadvise(&file, 0, None, Advice::Random);
         let direct = open(
             name,
             OFlags::RDONLY | OFlags::CLOEXEC | OFlags::DIRECT,
@@ -148,6 +150,23 @@ fn same_file(file: &File, identity: (u64, u64)) -> bool {
 impl Device for FileDevice {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         self.file.read_exact_at(buffer, offset)
+    }
+
+    fn read_now(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
+        let len = buffer.len();
+        let mut buffers = [io::IoSliceMut::new(buffer)];
+        match preadv2(&self.file, &mut buffers, offset, ReadWriteFlags::NOWAIT) {
+            Ok(n) => Ok(n == len),
+            // Not in the page cache, or a file system that cannot tell: that is for a read
+            // that waits, which also says what is wrong.
+            Err(_) => Ok(false),
+        }
+    }
+
+    fn will_need(&self, offset: u64, len: usize) {
+        let len = std::num::NonZeroU64::new(len as u64);
+        // A hint: who refuses it is read all the same.
+        let _ = fadvise(&self.file, offset, len, Advice::WillNeed);
     }
 
     fn read_at_uncached(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {

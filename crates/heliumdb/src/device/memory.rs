@@ -36,6 +36,10 @@ impl Device for MemoryDevice {
         Ok(())
     }
 
+    fn read_now(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
+        self.read_at(buffer, offset).map(|()| true)
+    }
+
     fn write_at(&self, buffer: &[u8], offset: u64) -> io::Result<()> {
         let range = self.range(offset, buffer.len())?;
         self.bytes.write()[range].copy_from_slice(buffer);

@@ -3,6 +3,7 @@
 pub(crate) mod aligned;
 mod file;
 mod lock;
+pub(crate) mod machine;
 mod memory;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,12 @@ use std::io;
 pub trait Device: Send + Sync {
     /// Fills `buffer` from `offset`.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+    /// Fills `buffer` from `offset` if that needs no waiting; false if it was not done.
+    fn read_now(&self, _buffer: &mut [u8], _offset: u64) -> io::Result<bool> {
+        Ok(false)
+    }
+    /// Says that the bytes will be read soon: the device may begin to fetch them. A hint.
+    fn will_need(&self, _offset: u64, _len: usize) {}
     /// Fills `buffer` from `offset` with what is on the medium, not in a page cache
     /// that may lie after a failed sync. `offset` and the length are multiples of 4,096.
     fn read_at_uncached(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {

@@ -32,6 +32,8 @@ pub(crate) enum Kind {
     Move = 6,
     Spill = 7,
     CommitSpilled = 8,
+    /// Items of a checkpoint: replay needs none of them.
+    Checkpoint = 9,
 }
 
 impl Kind {
@@ -45,6 +47,7 @@ impl Kind {
             Self::Move,
             Self::Spill,
             Self::CommitSpilled,
+            Self::Checkpoint,
         ]
         .into_iter()
         .find(|k| *k as u8 == kind)

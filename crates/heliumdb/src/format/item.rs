@@ -4,6 +4,7 @@
 
 use super::{Salt, get_u32, get_u64, is_zero, mix, put};
 use crate::{
+    codec,
     limits::{CHUNK_BYTES, ITEM_ALIGN, KEY_BYTES_MAX, VALUE_BYTES_MAX},
     location::Location,
 };
@@ -31,6 +32,8 @@ pub(crate) struct ItemHeader {
     pub flags: u8,
     pub key_len: usize,
     pub value_len: usize,
+    /// How the value is kept: see [`codec`].
+    pub codec: u8,
 }
 
 impl ItemHeader {
@@ -47,9 +50,10 @@ impl ItemHeader {
             flags: (key >> 24) as u8,
             key_len: (key & 0xff_ffff) as usize,
             value_len: (value & 0xff_ffff) as usize,
+            codec: (value >> 24) as u8,
         };
-        let codec = value >> 24;
-        let sound = codec == 0
+        let sound = (header.codec == codec::PLAIN
+            || header.codec == codec::LZ4 && !header.has(TOMBSTONE | INDIRECT))
             && header.flags & !FLAGS == 0
             && header.key_len <= KEY_BYTES_MAX
             && header.value_len <= CHUNK_BYTES
@@ -78,12 +82,12 @@ impl ItemHeader {
     }
 }
 
-/// Appends an item with its checksum still open; returns its hash.
-pub(crate) fn encode(
+/// Appends an item, whose value this codec has made, with its checksum still open; returns its
+/// hash.
+pub(crate) fn encode_as(
+    codec: u8,
     to: &mut Vec<u8>,
-    tree: u32,
-    seq: u64,
-    flags: u8,
+    (tree, seq, flags): (u32, u64, u8),
     key: &[u8],
     value: &[u8],
 ) -> u64 {
@@ -97,7 +101,11 @@ pub(crate) fn encode(
         16,
         &(key.len() as u32 | u32::from(flags) << 24).to_le_bytes(),
     );
-    put(&mut header, 20, &(value.len() as u32).to_le_bytes());
+    put(
+        &mut header,
+        20,
+        &(value.len() as u32 | u32::from(codec) << 24).to_le_bytes(),
+    );
     to.extend_from_slice(&header);
     to.extend_from_slice(key);
     to.extend_from_slice(value);
@@ -129,7 +137,7 @@ pub(crate) fn decode(bytes: &[u8], salt: Salt, address: u64) -> Option<(ItemHead
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct ChunkList {
     pub total: usize,
-    /// Place of each CHUNK item, and bytes of value in it.
+    /// Place of each CHUNK item, and bytes of value in it as it is kept.
     pub chunks: Vec<(Location, usize)>,
 }
 
@@ -138,7 +146,7 @@ pub(crate) fn chunk_list_bytes(n: usize) -> usize {
     LIST_HEADER_BYTES + n * CHUNK_REF_BYTES
 }
 
-/// Writes the list of `chunks` (place and bytes of value) into `to`, which has the right length.
+/// Writes the list of `chunks` (place and bytes of value as kept) into `to`, which has the right length.
 pub(crate) fn encode_chunk_list(to: &mut [u8], total: usize, chunks: &[(Location, usize)]) {
     put(to, 0, &(total as u32).to_le_bytes());
     put(to, 4, &(chunks.len() as u32).to_le_bytes());
@@ -172,6 +180,7 @@ pub(crate) fn decode_chunk_list(value: &[u8]) -> Option<ChunkList> {
             len,
         ));
     }
+    // Compressed pieces are shorter than what they give.
     let sum: usize = chunks.iter().map(|(_, len)| len).sum();
-    (sum == total).then_some(ChunkList { total, chunks })
+    (sum <= total).then_some(ChunkList { total, chunks })
 }

@@ -2,11 +2,12 @@
 //! device, in blocks 0 and 1; the whole one with the higher generation counts.
 
 use super::{
-    FORMAT_VERSION, Look, get, get_id, get_u16, get_u32, get_u64, hash_seeded, is_zero, put,
+    FORMAT_VERSION, Look, get, get_id, get_u16, get_u32, get_u64, hash_seeded, is_zero,
+    item::ITEM_BYTES_MAX, put,
 };
 use crate::{
     VolumeId,
-    limits::{BLOCK_BYTES, DEVICES_MAX, VOLUME_BYTES_MAX},
+    limits::{BLOCK_BYTES, DEVICES_MAX, ITEM_ALIGN, VOLUME_BYTES_MAX},
 };
 
 const MAGIC: [u8; 8] = *b"heliumdb";
@@ -30,6 +31,21 @@ pub(crate) struct Member {
     pub grows: bool,
 }
 
+/// Where the newest checkpoint is, and from where on the log has to be replayed on top of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Checkpoint {
+    /// Counts the volume's checkpoints, from 1.
+    pub number: u64,
+    /// Its root: an item of the store's own.
+    pub address: u64,
+    /// Bytes of that item, header included.
+    pub bytes: u32,
+    /// Everything in the log below this position is in the checkpoint.
+    pub start: u64,
+    /// Everything below this position, the checkpoint too, was durable when this was written.
+    pub durable: u64,
+}
+
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Superblock {
     pub flags: u32,
@@ -40,6 +56,7 @@ pub(crate) struct Superblock {
     pub segment_bytes: u64,
     pub epoch: u64,
     pub members: Vec<Member>,
+    pub checkpoint: Option<Checkpoint>,
 }
 
 impl Superblock {
@@ -69,6 +86,13 @@ impl Superblock {
             grows |= u64::from(member.grows) << i;
         }
         put(to, 72, &grows.to_le_bytes());
+        if let Some(checkpoint) = &self.checkpoint {
+            put(to, 60, &checkpoint.bytes.to_le_bytes());
+            put(to, 80, &checkpoint.number.to_le_bytes());
+            put(to, 88, &checkpoint.address.to_le_bytes());
+            put(to, 96, &checkpoint.start.to_le_bytes());
+            put(to, 104, &checkpoint.durable.to_le_bytes());
+        }
         let sum = hash_seeded(&to[..CHECKSUM_AT], SEED ^ self.block() as u64);
         put(to, CHECKSUM_AT, &sum.to_le_bytes());
         out
@@ -115,12 +139,24 @@ impl Superblock {
             segment_bytes,
             epoch: get_u64(bytes, 64),
             members,
+            checkpoint: (get_u64(bytes, 80) > 0).then(|| Checkpoint {
+                number: get_u64(bytes, 80),
+                address: get_u64(bytes, 88),
+                bytes: get_u32(bytes, 60),
+                start: get_u64(bytes, 96),
+                durable: get_u64(bytes, 104),
+            }),
         };
         let small = superblock
             .members
             .iter()
             .all(|m| m.bytes <= VOLUME_BYTES_MAX * 2);
-        if superblock.block() != block || !small {
+        let sound = superblock.checkpoint.is_none_or(|checkpoint| {
+            checkpoint.address < VOLUME_BYTES_MAX
+                && checkpoint.address.is_multiple_of(ITEM_ALIGN as u64)
+                && checkpoint.bytes as usize <= ITEM_BYTES_MAX
+        });
+        if superblock.block() != block || !small || !sound {
             return Look::Bad;
         }
         Look::Good(superblock)

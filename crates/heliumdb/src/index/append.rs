@@ -33,6 +33,7 @@ impl Block<'_> {
         // Release: whoever counts the slot in sees what is in it.
         let appended = &self.header().appended;
         appended.store((slot - self.sorted()) as u8 + 1, Ordering::Release);
+        self.mark_changed();
         true
     }
 
@@ -82,5 +83,6 @@ impl Block<'_> {
             (_, 0) => dead.store(dead.load(Ordering::Relaxed) + 1, Ordering::Relaxed),
             _ => {}
         }
+        self.mark_changed();
     }
 }

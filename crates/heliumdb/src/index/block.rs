@@ -36,7 +36,7 @@ use std::{
     mem::{align_of, size_of},
     ptr::{self, NonNull},
     slice,
-    sync::atomic::{AtomicI8, AtomicU8, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicI8, AtomicU8, AtomicU64, Ordering},
 };
 
 /// Bytes of a key that its head holds.
@@ -79,6 +79,8 @@ pub(super) struct Header {
     pub(super) last: AtomicU8,
     /// How many inserts in a row went up (positive) or down from there.
     pub(super) run: AtomicI8,
+    /// Whether anything changed since the last walk by [`super::changes`].
+    pub(super) changed: AtomicBool,
 }
 
 /// A block that stays allocated for `'g`, by an epoch guard or because it is owned.
@@ -114,13 +116,38 @@ impl<'g> Block<'g> {
     /// Asks the processor for what a search will touch, all lines at once.
     #[inline]
     pub(super) fn prefetch(self) {
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
-        for line in (0..Self::SEARCHED_BYTES).step_by(64) {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let at = self.at.as_ptr().cast::<i8>().wrapping_add(line);
-            // SAFETY: a prefetch reads nothing and may name any address.
-            unsafe { _mm_prefetch(at, _MM_HINT_T0) };
+        for offset in (0..Self::SEARCHED_BYTES).step_by(64) {
+            self.prefetch_line(offset);
         }
+    }
+
+    /// Asks the processor for what an appended entry will touch, so that it is there
+    /// when the latch is given back: that waits for all writes.
+    #[inline]
+    pub(super) fn prefetch_spare(self) {
+        let slot = self.len();
+        if slot < self.capacity() {
+            self.prefetch_line(self.words_at() + size_of::<u64>() * slot);
+            let stride = self.header().stride;
+            if stride < WIDE_OFFSETS {
+                self.prefetch_line(self.tails_at() + stride as usize * slot);
+            } else {
+                self.prefetch_line(self.offsets_at() + size_of::<u16>() * slot);
+            }
+        }
+    }
+
+    #[inline]
+    fn prefetch_line(self, offset: usize) {
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let at = self.at.as_ptr().cast::<i8>().wrapping_add(offset);
+            // SAFETY: a prefetch reads nothing and may name any address.
+            unsafe { _mm_prefetch(at, _MM_HINT_T0) }
+        }
+        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+        let _ = offset;
     }
 
     /// Number of slots in key order.

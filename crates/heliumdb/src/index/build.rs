@@ -21,7 +21,7 @@ use super::{
 use std::{
     mem::{ManuallyDrop, size_of},
     ptr::{self, NonNull},
-    sync::atomic::{AtomicI8, AtomicU8, Ordering},
+    sync::atomic::{AtomicBool, AtomicI8, AtomicU8, Ordering},
 };
 
 /// A block that nobody else sees: freed when dropped.
@@ -44,6 +44,8 @@ pub(super) struct Frame<'a> {
     pub(super) last: u8,
     /// How many inserts in a row went one way.
     pub(super) run: i8,
+    /// Whether it holds anything that was not there when it was last walked.
+    pub(super) changed: bool,
 }
 
 impl<'a> Frame<'a> {
@@ -58,6 +60,7 @@ impl<'a> Frame<'a> {
             spare: 0,
             last: 0,
             run: 0,
+            changed: true,
         }
     }
 
@@ -91,6 +94,27 @@ impl OwnedBlock {
         block
     }
 
+    /// A block of keys with words, in key order, whose measure is `measure`.
+    pub(super) fn of_sorted<'k>(
+        entries: impl Iterator<Item = (&'k [u8], u64)>,
+        prefix: &[u8],
+        measure: &Measure,
+        frame: &Frame<'_>,
+    ) -> Self {
+        let block = Self::allocate(header(measure, frame));
+        let mut filler = Filler::new(block.view());
+        filler.put_bytes(size_of::<Header>(), prefix);
+        entries.for_each(|(key, word)| filler.add_key(key, word));
+        filler.finish(frame);
+        block
+    }
+
+    /// Gives a block that was built without one its right sibling.
+    pub(super) fn set_next(&mut self, next: &Node) {
+        // SAFETY: owned, and nobody else sees it yet.
+        unsafe { (*self.at.as_ptr()).next = ptr::from_ref(next) }
+    }
+
     fn allocate(header: Header) -> Self {
         let at = memory::allocate(header.bytes as usize).cast::<Header>();
         // SAFETY: fresh memory, large enough and aligned for a header.
@@ -114,6 +138,9 @@ impl OwnedBlock {
         Self { at }
     }
 }
+
+// SAFETY: a block is memory that belongs to whoever holds the value, on whichever thread.
+unsafe impl Send for OwnedBlock {}
 
 impl Drop for OwnedBlock {
     fn drop(&mut self) {
@@ -163,6 +190,7 @@ fn header(measure: &Measure, frame: &Frame<'_>) -> Header {
         dead: AtomicU8::new(0),
         last: AtomicU8::new(frame.last),
         run: AtomicI8::new(frame.run),
+        changed: AtomicBool::new(frame.changed),
     }
 }
 

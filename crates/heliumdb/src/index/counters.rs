@@ -36,6 +36,10 @@ impl Counters {
         self.mine().items.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn add_items(&self, items: u64) {
+        self.mine().items.fetch_add(items, Ordering::Relaxed);
+    }
+
     pub(super) fn subtract_item(&self) {
         self.mine().items.fetch_sub(1, Ordering::Relaxed);
     }

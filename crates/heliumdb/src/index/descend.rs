@@ -24,9 +24,26 @@ impl Tree {
     /// The node of `level` that covers `key`. The tree has that level.
     #[inline]
     pub(super) fn find<'g>(&'g self, key: &[u8], level: u8, guard: &'g Guard) -> Place<'g> {
+        self.find_for(key, level, guard, |_| {})
+    }
+
+    /// As [`Self::find`]; `prepare` sees each block before it is searched.
+    #[inline]
+    fn find_for<'g>(
+        &'g self,
+        key: &[u8],
+        level: u8,
+        guard: &'g Guard,
+        prepare: impl Fn(Block<'g>),
+    ) -> Place<'g> {
         let mut node = self.root.get(guard);
         loop {
-            let place = find_along(node, key, guard);
+            let place = loop {
+                match look_at(node, key, guard, &prepare) {
+                    Ok(place) => break place,
+                    Err(elsewhere) => node = elsewhere,
+                }
+            };
             if place.block.level() <= level {
                 return place;
             }
@@ -41,7 +58,7 @@ impl Tree {
         level: u8,
         guard: &'g Guard,
     ) -> (Latched<'g>, Place<'g>) {
-        let mut place = self.find(key, level, guard);
+        let mut place = self.find_for(key, level, guard, Block::prefetch_spare);
         loop {
             let latched = place.node.latch();
             if place.node.holds(place.block) {
@@ -51,7 +68,7 @@ impl Tree {
                 return (latched, place);
             }
             // Changed meanwhile. What it holds now leads on, or is it; one latch at a time.
-            match look_at(place.node, key, guard) {
+            match look_at(place.node, key, guard, |_| {}) {
                 Ok(now) => return (latched, now),
                 Err(elsewhere) => {
                     drop(latched);
@@ -118,7 +135,7 @@ impl Tree {
 #[inline]
 pub(super) fn find_along<'g>(mut node: &'g Node, key: &[u8], guard: &'g Guard) -> Place<'g> {
     loop {
-        match look_at(node, key, guard) {
+        match look_at(node, key, guard, |_| {}) {
             Ok(place) => return place,
             Err(elsewhere) => node = elsewhere,
         }
@@ -127,12 +144,18 @@ pub(super) fn find_along<'g>(mut node: &'g Node, key: &[u8], guard: &'g Guard) -
 
 /// `key`'s place in `node`, or the node that leads on to it.
 #[inline]
-fn look_at<'g>(node: &'g Node, key: &[u8], guard: &'g Guard) -> Result<Place<'g>, &'g Node> {
+fn look_at<'g>(
+    node: &'g Node,
+    key: &[u8],
+    guard: &'g Guard,
+    prepare: impl Fn(Block<'g>),
+) -> Result<Place<'g>, &'g Node> {
     let block = match node.content(guard) {
         Content::Block(block) => block,
         Content::Moved(left) => return Err(left),
     };
     block.prefetch();
+    prepare(block);
     let found = block.search(key);
     // Not above all sorted keys of the block: then not above its high fence either.
     if found.sorted_below == block.sorted()

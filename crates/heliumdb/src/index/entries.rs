@@ -354,7 +354,7 @@ impl<'a> Key<'a> {
     }
 }
 
-fn shared(a: &[u8], b: &[u8]) -> usize {
+pub(super) fn shared(a: &[u8], b: &[u8]) -> usize {
     const STEP: usize = HEAD_BYTES * 2;
     let chunks = a.chunks_exact(STEP).zip(b.chunks_exact(STEP));
     let equal = chunks.take_while(|(a, b)| a == b).count() * STEP;

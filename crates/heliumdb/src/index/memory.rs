@@ -310,7 +310,7 @@ impl Chunk {
         let Some(memory) = NonNull::new(memory) else {
             handle_alloc_error(CHUNK)
         };
-        ask_for_huge_pages(memory);
+        crate::memory::ask_for_huge_pages(memory, CHUNK_BYTES);
         let chunk = memory.as_ptr().cast::<Self>();
         let _ = chunk.expose_provenance();
         // SAFETY: fresh memory, aligned and large enough. The spans are first in it,
@@ -324,16 +324,4 @@ impl Chunk {
         }
         chunk
     }
-}
-
-/// Without it all works too, only slower.
-fn ask_for_huge_pages(chunk: NonNull<u8>) {
-    #[cfg(all(target_os = "linux", not(miri)))]
-    {
-        use rustix::mm::{Advice, madvise};
-        // SAFETY: the chunk is ours, and this advice changes none of its bytes.
-        let _ = unsafe { madvise(chunk.as_ptr().cast(), CHUNK_BYTES, Advice::LinuxHugepage) };
-    }
-    #[cfg(not(all(target_os = "linux", not(miri))))]
-    let _ = chunk;
 }

@@ -17,10 +17,12 @@
 mod append;
 mod block;
 mod build;
+mod changes;
 mod counters;
 mod descend;
 mod entries;
 mod iter;
+mod load;
 mod memory;
 mod merge;
 mod node;
@@ -31,6 +33,7 @@ mod split;
 mod tests;
 
 pub(crate) use iter::{Bound, Direction, Iter};
+pub(crate) use load::{Part, PartBuilder};
 
 use counters::Counters;
 use crossbeam_epoch::Guard;

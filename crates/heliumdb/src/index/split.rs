@@ -30,7 +30,7 @@ const LEAF_KEYS_TO_SPLIT: usize = 2;
 /// get higher.
 const INNER_KEYS_TO_SPLIT: usize = 8;
 /// Most spare slots of a leaf, unless keys come in order.
-const SPARE_SLOTS_MAX: usize = 16;
+const SPARE_SLOTS_MAX: usize = 24;
 /// Most bytes of keys that a leaf has room for in its spare slots.
 const SPARE_KEY_BYTES_MAX: usize = 4 << 10;
 /// After so many inserts in a row one expects more of them.

@@ -27,6 +27,8 @@ enum Room {
     Cleaner,
     /// What was promised to this append earlier.
     Promised,
+    /// As the reserve, for a checkpoint: it makes room.
+    Checkpoint,
 }
 
 impl Core {
@@ -40,6 +42,11 @@ impl Core {
             Room::Open
         };
         self.append_in(batch, room)
+    }
+
+    /// Appends items of a checkpoint. They do not count as something to make a checkpoint of.
+    pub(crate) fn append_checkpoint(&self, batch: &mut Batch) -> Result<Appended> {
+        self.append_in(batch, Room::Checkpoint)
     }
 
     /// Appends in space promised earlier: does not fail for space while the batch fits the promise.
@@ -59,11 +66,16 @@ impl Core {
         Ok(appended)
     }
 
-    /// Appends items that the cleaner moves, buffered: what is left of the reserve is there for it.
-    pub(crate) fn append_moves(&self, batch: &mut Batch) -> Result<Appended> {
+    /// Appends items that are moved, buffered; `uses_reserve` (the cleaner) may use all of the reserve.
+    pub(crate) fn append_moves(&self, batch: &mut Batch, uses_reserve: bool) -> Result<Appended> {
         self.check_writable()?;
         self.announce_moves()?;
-        self.append_in(batch, Room::Cleaner)
+        let room = if uses_reserve {
+            Room::Cleaner
+        } else {
+            Room::Open
+        };
+        self.append_in(batch, room)
     }
 
     /// Takes back a batch: recovery will not see it.
@@ -129,9 +141,16 @@ impl Core {
         self.take_room(self.cost(batch.bytes() as u64, batch.largest as u64), room)?;
         let appended = self.place_batch(&mut appender, batch);
         self.end.store(self.position(&appender), Release);
+        if room != Room::Checkpoint {
+            self.written_end.store(self.position(&appender), Release);
+        }
         let waiting = appender.opened.len();
         drop(appender);
         let appended = appended?;
+        if batch.given_bytes > 0 {
+            self.given_bytes.fetch_add(batch.given_bytes, Relaxed);
+            self.kept_bytes.fetch_add(batch.kept_bytes, Relaxed);
+        }
         self.written.count(batch);
         self.relieve(waiting)?;
         Ok(appended)
@@ -145,7 +164,7 @@ impl Core {
                 let kept = match room {
                     Room::Open => self.reserve_bytes() + space.promised,
                     Room::Reserve => self.cleaner_bytes() + space.promised,
-                    Room::Cleaner => space.promised,
+                    Room::Cleaner | Room::Checkpoint => space.promised,
                     Room::Promised => 0,
                 };
                 if free >= kept + cost {
@@ -211,9 +230,13 @@ impl Core {
             chain: appender.chain,
         };
         appender.chain = self.put_frame(current, &header, &[payload]);
+        if let Some(segment) = self.table.get(current.segment) {
+            segment.outcomes.store(true, Relaxed);
+        }
         enter(&mut self.ledger.lock(), current.segment);
         let end = self.position(appender);
         self.end.store(end, Release);
+        self.written_end.store(end, Release);
         Ok(end)
     }
 

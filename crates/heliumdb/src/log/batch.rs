@@ -4,6 +4,7 @@
 
 use super::{BatchKind, frame_overhead};
 use crate::{
+    codec,
     format::{
         fold, frame,
         item::{self, ItemHeader},
@@ -33,6 +34,12 @@ pub(crate) struct Batch {
     pub(super) largest: usize,
     pub(super) has_indirect: bool,
     pushed: usize,
+    compress: bool,
+    /// Bytes of values that were to be compressed, as given and as kept.
+    pub(super) given_bytes: u64,
+    pub(super) kept_bytes: u64,
+    /// Where values are compressed.
+    stored: Vec<u8>,
 }
 
 impl Batch {
@@ -46,6 +53,10 @@ impl Batch {
             largest: 0,
             has_indirect: false,
             pushed: 0,
+            compress: false,
+            given_bytes: 0,
+            kept_bytes: 0,
+            stored: Vec::new(),
         };
         batch.clear(kind);
         batch
@@ -53,7 +64,7 @@ impl Batch {
 
     pub(crate) fn clear(&mut self, kind: BatchKind) {
         self.prefix = match &kind {
-            BatchKind::Commit => Vec::new(),
+            BatchKind::Commit | BatchKind::Checkpoint => Vec::new(),
             BatchKind::Prepare {
                 global,
                 participants,
@@ -72,6 +83,9 @@ impl Batch {
         self.largest = 0;
         self.has_indirect = false;
         self.pushed = 0;
+        self.compress = false;
+        self.given_bytes = 0;
+        self.kept_bytes = 0;
     }
 
     /// `value` None is a tombstone. Returns the item's index in the batch.
@@ -86,11 +100,18 @@ impl Batch {
         let flags = if overtakes { item::OVERTAKES } else { 0 };
         match value {
             None => self.encode(tree, seq, flags | item::TOMBSTONE, key, &[]),
-            Some(value) if value.len() <= CHUNK_BYTES => self.encode(tree, seq, flags, key, value),
+            Some(value) if value.len() <= CHUNK_BYTES => {
+                self.encode_value(tree, seq, flags, key, value);
+            }
             Some(value) => self.push_long(tree, seq, flags, key, value),
         }
         self.pushed += 1;
         self.pushed - 1
+    }
+
+    /// Whether values pushed from now on are compressed, until the batch is cleared.
+    pub(crate) fn set_compress(&mut self, compress: bool) {
+        self.compress = compress;
     }
 
     /// Adds an item as it was logged before: its header, key and value, without padding. What
@@ -114,18 +135,45 @@ impl Batch {
     fn push_long(&mut self, tree: u32, seq: u64, flags: u8, key: &[u8], value: &[u8]) {
         let mut chunks = 0;
         for piece in value.chunks(CHUNK_BYTES) {
-            self.encode(tree, seq, item::CHUNK, &[], piece);
+            self.encode_value(tree, seq, item::CHUNK, &[], piece);
             chunks += 1;
         }
         // The places are filled in when they are known.
-        let list = vec![0; item::chunk_list_bytes(chunks)];
+        let mut list = vec![0; item::chunk_list_bytes(chunks)];
+        list[..4].copy_from_slice(&(value.len() as u32).to_le_bytes());
         self.encode(tree, seq, flags | item::INDIRECT, key, &list);
         self.has_indirect = true;
     }
 
+    fn encode_value(&mut self, tree: u32, seq: u64, flags: u8, key: &[u8], value: &[u8]) {
+        if !self.compress {
+            return self.encode(tree, seq, flags, key, value);
+        }
+        let mut stored = std::mem::take(&mut self.stored);
+        let (codec, kept) = if codec::compress(value, &mut stored) {
+            (codec::LZ4, &stored[..])
+        } else {
+            (codec::PLAIN, value)
+        };
+        self.given_bytes += value.len() as u64;
+        self.kept_bytes += kept.len() as u64;
+        self.encode_as(codec, (tree, seq, flags), key, kept);
+        self.stored = stored;
+    }
+
     fn encode(&mut self, tree: u32, seq: u64, flags: u8, key: &[u8], value: &[u8]) {
+        self.encode_as(codec::PLAIN, (tree, seq, flags), key, value);
+    }
+
+    fn encode_as(
+        &mut self,
+        codec: u8,
+        (tree, seq, flags): (u32, u64, u8),
+        key: &[u8],
+        value: &[u8],
+    ) {
         let start = self.bytes.len();
-        let hash = item::encode(&mut self.bytes, tree, seq, flags, key, value);
+        let hash = item::encode_as(codec, &mut self.bytes, (tree, seq, flags), key, value);
         let len = item::HEADER_BYTES + key.len() + value.len();
         self.enter(start, len, hash, seq, flags);
     }

@@ -7,7 +7,8 @@
     reason = "one writer and many readers share an allocation, split at a published length"
 )]
 
-use super::pool::{Memory, Pool};
+use super::pool::Pool;
+use crate::memory::Memory;
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicUsize, Ordering},

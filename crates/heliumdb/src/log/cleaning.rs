@@ -5,7 +5,7 @@
 //! counts as dead, so that it is never freed too early.
 
 use super::{
-    BatchKind, Lsn,
+    BatchKind, Lsn, Purpose,
     batch::Batch,
     core::Core,
     table::{SEALED, Segment},
@@ -57,6 +57,7 @@ impl Candidate {
 pub(super) struct Written {
     pub(super) user: AtomicU64,
     pub(super) moved: AtomicU64,
+    pub(super) checkpoint: AtomicU64,
     pub(super) total: AtomicU64,
     pub(super) trimmed: AtomicU64,
 }
@@ -65,7 +66,11 @@ impl Written {
     pub(super) fn count(&self, batch: &Batch) {
         let counter = match &batch.kind {
             BatchKind::Move { .. } => &self.moved,
-            _ => &self.user,
+            BatchKind::Checkpoint => &self.checkpoint,
+            BatchKind::Commit
+            | BatchKind::Prepare { .. }
+            | BatchKind::Spill { .. }
+            | BatchKind::CommitSpilled { .. } => &self.user,
         };
         counter.fetch_add(batch.bytes.len() as u64, Relaxed);
     }
@@ -215,7 +220,7 @@ impl Core {
             State::InUse => u64::MAX,
             State::Free => return Ok(false),
         };
-        let mut walk = Walk::new(&image, &header, self.salt);
+        let mut walk = Walk::new(&image, &header, self.salt, self.durable());
         while walk.lsn() < end {
             match walk.next()? {
                 Step::Sealed => break,
@@ -257,11 +262,10 @@ impl Core {
         let at = Location::new(address, bytes);
         let mut item = Vec::new();
         let guard = crossbeam_epoch::pin();
-        let found = self.with_item(at, &guard, |header, bytes| {
+        let found = self.with_item(Purpose::Check, at, None, &guard, |header, bytes| {
             item.extend_from_slice(&bytes[..header.padded_len()]);
-            true
         })?;
-        Ok(found.then_some(item))
+        Ok(found.map(|()| item))
     }
 
     /// Items at `from` were appended anew, up to `end`; their pieces, if any, with them.
@@ -281,25 +285,19 @@ impl Core {
         }
     }
 
-    /// A checkpoint from which recovery replays what is at `from` and behind it is durable.
-    pub(crate) fn note_checkpoint(&self, from: Lsn) {
-        self.checkpointed.fetch_max(from, AcqRel);
-        self.nudge();
-    }
-
-    /// Where replay starts after the newest durable checkpoint; 0 without one.
-    pub(crate) fn checkpointed(&self) -> Lsn {
-        self.checkpointed.load(Acquire)
-    }
-
     /// Whether the newest checkpoint still refers to what was in the segment, or needs what its
     /// tombstones say.
     pub(super) fn awaits_checkpoint(&self, segment: &Segment, sequence: u64) -> bool {
         let checkpointed = self.checkpointed();
-        segment.cleaned_at.load(Acquire) > checkpointed
-            || (checkpointed > 0
-                && segment.tombstones.load(Acquire) > 0
-                && (sequence + 1) * self.segment_bytes > checkpointed)
+        // Without any checkpoint, the first one may be on its way.
+        let known = if checkpointed == Lsn::MAX {
+            0
+        } else {
+            checkpointed
+        };
+        segment.cleaned_at.load(Acquire) > known
+            || (segment.says_more_than_its_items()
+                && (sequence + 1).saturating_mul(self.segment_bytes) > checkpointed)
     }
 }
 

@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, Result, VolumeId, VolumeOptions,
-    device::Device,
+    cache::{Budgets, Cache},
+    device::{Device, machine},
     format::{
         SEGMENT_HEADER_BYTES, SEGMENTS_AT, Salt, frame, segment::SegmentHeader,
         superblock::Superblock,
@@ -42,6 +43,7 @@ pub(crate) struct Core {
     pub(super) trims: AtomicU64,
     pub(super) may_have_threads: bool,
     pub(super) limit_bytes: u64,
+    /// Segments kept in memory: those being filled, and the youngest ones.
     pub(super) cache_segments: usize,
     pub(super) epoch: AtomicU64,
     pub(super) table: Table,
@@ -54,13 +56,17 @@ pub(crate) struct Core {
     pub(super) appender: Mutex<Appender>,
     pub(super) flush: Mutex<Flush>,
     pub(super) pool: Arc<Pool>,
+    pub(super) cache: Option<Cache>,
+    /// Reads of items that had to go to a device.
+    pub(super) device_reads: AtomicU64,
+    /// Bytes of values that were to be compressed: as given, and as kept.
+    pub(super) given_bytes: AtomicU64,
+    pub(super) kept_bytes: AtomicU64,
     pub(super) group: Group,
     pub(super) ledger: Mutex<Ledger>,
     pub(super) end: AtomicU64,
     pub(super) durable: AtomicU64,
     pub(super) oldest_pending: AtomicU64,
-    /// Where replay starts after the newest durable checkpoint.
-    pub(super) checkpointed: AtomicU64,
     /// Segments that were freed and wait for readers to be gone.
     pub(super) leaving: AtomicU64,
     /// Woken when a segment can be used again.
@@ -72,6 +78,10 @@ pub(crate) struct Core {
     pub(super) closed: AtomicBool,
     /// What is alive has been counted: segments may be freed.
     pub(super) live_known: AtomicBool,
+    /// End of what was appended last that is not a checkpoint's.
+    pub(super) written_end: AtomicU64,
+    /// Where replay starts, with the newest durable checkpoint; `u64::MAX` without one.
+    pub(super) checkpointed: AtomicU64,
     pub(super) stop: Mutex<bool>,
     pub(super) wake: Condvar,
     pub(super) frames: AtomicU64,
@@ -88,6 +98,7 @@ impl Core {
         options: &VolumeOptions,
     ) -> Self {
         let segment_bytes = superblock.segment_bytes;
+        let checkpointed = superblock.checkpoint.map_or(u64::MAX, |c| c.start);
         let grows = superblock.members.iter().any(|m| m.grows);
         let largest = if grows {
             limits::VOLUME_BYTES_MAX / segment_bytes
@@ -99,6 +110,7 @@ impl Core {
                 .max();
             per_device.unwrap_or(0) * devices.len() as u64
         };
+        let budgets = Budgets::of(options, machine::memory_bytes());
         let segments_max = largest.min(limits::VOLUME_BYTES_MAX / segment_bytes);
         Self {
             segment_bytes,
@@ -109,7 +121,7 @@ impl Core {
             trims: AtomicU64::new(if options.no_trim { 0 } else { u64::MAX }),
             may_have_threads: options.background_thread,
             limit_bytes: options.limit_bytes.unwrap_or(u64::MAX),
-            cache_segments: (options.write_cache_bytes / segment_bytes).max(2) as usize,
+            cache_segments: (budgets.write_cache_bytes as u64 / segment_bytes).max(2) as usize,
             epoch: AtomicU64::new(superblock.epoch),
             table: Table::new(segments_max),
             space: Arc::default(),
@@ -119,12 +131,15 @@ impl Core {
             appender: Mutex::new(Appender::new(1)),
             flush: Mutex::default(),
             pool: Arc::default(),
+            cache: Cache::new(budgets.read_cache_bytes),
+            device_reads: AtomicU64::new(0),
+            given_bytes: AtomicU64::new(0),
+            kept_bytes: AtomicU64::new(0),
             group: Group::default(),
             ledger: Mutex::default(),
             end: AtomicU64::new(0),
             durable: AtomicU64::new(0),
             oldest_pending: AtomicU64::new(0),
-            checkpointed: AtomicU64::new(0),
             leaving: AtomicU64::new(0),
             roomier: Condvar::new(),
             written: Written::default(),
@@ -132,6 +147,8 @@ impl Core {
             poison: OnceLock::new(),
             closed: AtomicBool::new(false),
             live_known: AtomicBool::new(false),
+            written_end: AtomicU64::new(0),
+            checkpointed: AtomicU64::new(checkpointed),
             stop: Mutex::new(false),
             wake: Condvar::new(),
             frames: AtomicU64::new(0),

@@ -1,7 +1,7 @@
 //! What must stay because something else needs it: which segments are in use, which of
 //! them hold records that speak of bytes in others, and which places make up a long value.
 
-use super::{BatchKind, GlobalTxn};
+use super::{BatchKind, GlobalTxn, LogState};
 use crate::location::Location;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -35,7 +35,7 @@ impl Ledger {
     ) {
         let mut sequences = sequences.to_vec();
         match kind {
-            BatchKind::Commit | BatchKind::Move { .. } => {}
+            BatchKind::Commit | BatchKind::Move { .. } | BatchKind::Checkpoint => {}
             BatchKind::Prepare { global, .. } => {
                 self.prepared.insert(*global, batch);
             }
@@ -61,6 +61,11 @@ impl Ledger {
             self.spans.insert(batch, sequences);
             self.pin(home, batch, 0);
         }
+    }
+
+    /// The first of the segments that hold something that was spilled and is not committed.
+    pub(super) fn oldest_spill(&self) -> Option<u64> {
+        self.spilled.values().flatten().copied().min()
     }
 
     /// What was spilled under `id` will not be committed.
@@ -129,5 +134,49 @@ impl Ledger {
         let in_use = &self.in_use;
         self.spans
             .retain(|_, sequences| sequences.iter().any(|s| in_use.contains_key(s)));
+    }
+}
+
+/// What a checkpoint keeps: segments by sequence.
+impl Ledger {
+    pub(super) fn save(&self, state: &mut LogState) {
+        let sequences: HashMap<u64, u64> = self.in_use.iter().map(|(s, id)| (*id, *s)).collect();
+        for (segment, homes) in &self.homes {
+            let pairs = homes
+                .iter()
+                .filter_map(|home| Some((*sequences.get(segment)?, *sequences.get(home)?)));
+            state.homes.extend(pairs);
+        }
+        let spans = self.spans.iter();
+        state
+            .spans
+            .extend(spans.map(|(batch, s)| (*batch, s.clone())));
+        let prepared = self.prepared.iter();
+        state
+            .prepared
+            .extend(prepared.map(|(g, batch)| (*g, *batch)));
+        let chunks = self.chunks.iter();
+        state
+            .chunks
+            .extend(chunks.map(|(item, c)| (*item, c.to_vec())));
+    }
+
+    pub(super) fn load(&mut self, state: &LogState) {
+        for (segment, home) in &state.homes {
+            let ids = (self.in_use.get(segment), self.in_use.get(home));
+            if let (Some(&segment), Some(&home)) = ids
+                && self.homes.entry(segment).or_default().insert(home)
+            {
+                *self.pins.entry(home).or_default() += 1;
+            }
+        }
+        let in_use = &self.in_use;
+        let spans = state.spans.iter();
+        let known = spans.filter(|(_, s)| s.iter().any(|s| in_use.contains_key(s)));
+        self.spans.extend(known.cloned());
+        self.prepared.extend(state.prepared.iter().copied());
+        let chunks = state.chunks.iter();
+        self.chunks
+            .extend(chunks.map(|(item, places)| (*item, places.clone().into_boxed_slice())));
     }
 }

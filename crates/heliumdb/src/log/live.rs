@@ -33,6 +33,17 @@ impl Live {
         }
     }
 
+    /// Adds what another one counted.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        if self.granules.len() < other.granules.len() {
+            self.granules.resize(other.granules.len(), 0);
+        }
+        for (own, more) in self.granules.iter_mut().zip(&other.granules) {
+            *own += more;
+        }
+        self.long.extend(&other.long);
+    }
+
     fn granule(&mut self, at: Location) -> &mut i64 {
         let granule = (at.address() >> GRANULE_BITS) as usize;
         if granule >= self.granules.len() {

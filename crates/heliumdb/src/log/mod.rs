@@ -7,9 +7,11 @@ mod append;
 mod background;
 mod batch;
 mod buffer;
+mod bulk;
 mod cleaning;
 mod commit;
 mod core;
+mod fetch;
 mod ledger;
 mod live;
 mod open;
@@ -20,6 +22,7 @@ mod reader;
 mod recovery;
 mod segments;
 mod space;
+mod state;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -29,12 +32,21 @@ mod walk;
 pub(crate) use batch::Batch;
 pub(crate) use cleaning::Candidate;
 pub(crate) use core::Core;
+pub(crate) use fetch::Fetch;
 pub(crate) use live::Live;
+pub(crate) use reader::{Expected, Purpose, Value, append_value};
 pub(crate) use space::Reservation;
+pub(crate) use state::{LogState, SegmentState};
 
-use crate::{Result, VolumeId, format::frame, location::Location};
+use crate::{
+    Result, VolumeId,
+    cache::{Cache, CacheStats},
+    format::{frame, superblock::Checkpoint},
+    location::Location,
+};
 use parking_lot::Mutex;
 use std::{
+    collections::HashSet,
     ops::Deref,
     sync::{Arc, atomic::Ordering::*},
     thread::JoinHandle,
@@ -55,6 +67,8 @@ pub(crate) struct GlobalTxn {
 pub(crate) enum BatchKind {
     /// Counts as soon as its last frame is there.
     Commit,
+    /// Items of a checkpoint: they count by what the superblock leads to, and are not delivered.
+    Checkpoint,
     /// Counts when a resolve record says so.
     Prepare {
         global: GlobalTxn,
@@ -117,6 +131,13 @@ pub(crate) trait Replay {
     fn whole_log(&mut self, moved: bool);
     /// An item with this sequence number is in the log, though it does not count.
     fn number_used(&mut self, seq: u64);
+    /// There is a checkpoint: takes it in and returns what it says of the log, or `None` if it is
+    /// not used; then all of the log is delivered.
+    fn load(&mut self, _core: &Core, _checkpoint: &Checkpoint) -> Result<Option<LogState>> {
+        Ok(None)
+    }
+    /// Before anything is delivered: the batches that were cancelled, of those that can still be.
+    fn begin(&mut self, _cancelled: &HashSet<u64>) {}
     fn item(&mut self, batch: &ReplayBatch, item: &ReplayItem<'_>) -> Result<()>;
     fn batch_end(&mut self, batch: &ReplayBatch) -> Result<()>;
     fn cancel(&mut self, batch_id: u64) -> Result<()>;
@@ -139,10 +160,20 @@ pub(crate) struct LogStats {
     pub frames: u64,
     pub syncs: u64,
     pub discarded_bytes: u64,
+    /// Reads of items that went to a device.
+    pub device_reads: u64,
+    pub cache: CacheStats,
+    /// Bytes of values that were to be compressed: as given, and as kept.
+    pub given_bytes: u64,
+    pub kept_bytes: u64,
+    /// Memory of the segments that are kept, or being filled.
+    pub write_cache_bytes: u64,
     /// Bytes of items that were appended for users.
     pub user_bytes: u64,
     /// Bytes of items that were moved.
     pub moved_bytes: u64,
+    /// Bytes of items of checkpoints.
+    pub checkpointed_bytes: u64,
     /// Bytes that were written to the devices.
     pub written_bytes: u64,
     /// Bytes that were given back to the devices.
@@ -245,8 +276,14 @@ impl Core {
             frames: self.frames.load(Relaxed),
             syncs: self.syncs.load(Relaxed),
             discarded_bytes: self.discarded_bytes.load(Relaxed),
+            device_reads: self.device_reads.load(Relaxed),
+            given_bytes: self.given_bytes.load(Relaxed),
+            kept_bytes: self.kept_bytes.load(Relaxed),
+            cache: self.cache.as_ref().map(Cache::stats).unwrap_or_default(),
+            write_cache_bytes: self.pool.memory_bytes(),
             user_bytes: self.written.user.load(Relaxed),
             moved_bytes: self.written.moved.load(Relaxed),
+            checkpointed_bytes: self.written.checkpoint.load(Relaxed),
             written_bytes: self.written.total.load(Relaxed),
             trimmed_bytes: self.written.trimmed.load(Relaxed),
         }

@@ -365,6 +365,7 @@ fn plan(devices: &[Box<dyn Device>], options: &VolumeOptions) -> Result<Superblo
         },
         epoch: 1,
         members,
+        checkpoint: None,
     })
 }
 

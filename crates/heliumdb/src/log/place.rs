@@ -13,7 +13,7 @@ use crate::{
     format::{
         fold,
         frame::{self, FIRST, FrameHeader, Kind, LAST},
-        item,
+        get_u32, item,
     },
     location::Location,
 };
@@ -59,6 +59,7 @@ impl Core {
                     BatchKind::Spill { .. } => Kind::Spill,
                     BatchKind::CommitSpilled { .. } => Kind::CommitSpilled,
                     BatchKind::Move { .. } => Kind::Move,
+                    BatchKind::Checkpoint => Kind::Checkpoint,
                 },
                 flags,
                 payload_len: (batch.prefix.len() + batch.start(until) - batch.start(next)) as u32,
@@ -146,12 +147,14 @@ impl Core {
                 }
                 locations.push(location);
                 let tombstone = entry.flags & item::TOMBSTONE != 0;
-                segment.add_item(
-                    batch.placed(&entry),
-                    tombstone,
-                    entry.flags & item::OVERTAKES != 0,
-                    class_bytes,
-                );
+                if batch.kind != BatchKind::Checkpoint {
+                    segment.add_item(
+                        batch.placed(&entry),
+                        tombstone,
+                        entry.flags & item::OVERTAKES != 0,
+                        class_bytes,
+                    );
+                }
             }
             if entry.flags & item::TOMBSTONE == 0 {
                 live += class_bytes as i64;
@@ -180,7 +183,8 @@ impl Core {
         let entry = &mut batch.items[i];
         let end = entry.start + entry.len;
         let list = &mut batch.bytes[end - item::chunk_list_bytes(chunks.len())..end];
-        item::encode_chunk_list(list, chunks.iter().map(|(_, len)| len).sum(), chunks);
+        let total = get_u32(list, 0) as usize;
+        item::encode_chunk_list(list, total, chunks);
         entry.hash = item::hash(&batch.bytes[entry.start..end]);
         let places = chunks.drain(..).map(|(location, _)| location).collect();
         self.ledger.lock().chunks.insert(location.address(), places);

@@ -1,85 +1,51 @@
 //! Memory for segments being filled, used again and again.
 //!
-//! Fresh memory costs a page fault for every 4 KiB that is written to it, which is more than
-//! all else that an append does. Invariant: memory that comes out of a pool holds whatever
-//! it held before; who publishes bytes of it has written them.
-#![expect(
-    unsafe_code,
-    reason = "block-aligned allocations, which the standard collections do not make"
-)]
+//! Fresh memory costs page faults, which is more than all else that an append does.
+//! Invariant: memory that comes out of a pool holds whatever it held before; who publishes
+//! bytes of it has written them.
 
-use crate::limits::BLOCK_BYTES;
+use crate::memory::Memory;
 use parking_lot::Mutex;
-use std::{
-    alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error},
-    ptr::NonNull,
-    sync::Arc,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 /// Pieces of memory that are kept for the next segments.
 const KEPT: usize = 4;
 
-/// Memory of one segment.
-pub(super) struct Memory {
-    bytes: NonNull<u8>,
-    len: usize,
-}
-
-// SAFETY: the allocation is owned and belongs to no thread.
-unsafe impl Send for Memory {}
-
-impl Memory {
-    fn zeroed(len: usize) -> Self {
-        let layout = Self::layout(len);
-        // SAFETY: the layout's size is not zero.
-        let bytes = unsafe { alloc_zeroed(layout) };
-        let Some(bytes) = NonNull::new(bytes) else {
-            handle_alloc_error(layout)
-        };
-        Self { bytes, len }
-    }
-
-    pub(super) fn as_ptr(&self) -> *mut u8 {
-        self.bytes.as_ptr()
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.len
-    }
-
-    fn layout(len: usize) -> Layout {
-        match Layout::from_size_align(len, BLOCK_BYTES) {
-            Ok(layout) if len > 0 => layout,
-            _ => unreachable!("a segment is 1 or 8 MiB"),
-        }
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        // SAFETY: allocated in `zeroed` with this layout, and nobody borrows it any more.
-        unsafe { dealloc(self.bytes.as_ptr(), Self::layout(self.len)) }
-    }
-}
-
-/// A volume's spare memory.
+/// A volume's memory for segments.
 #[derive(Default)]
-pub(super) struct Pool(Mutex<Vec<Memory>>);
+pub(super) struct Pool {
+    spare: Mutex<Vec<Memory>>,
+    /// Memory that was made and not freed.
+    bytes: AtomicU64,
+}
 
 impl Pool {
     /// Memory of `len` bytes: spare, or fresh and zeroed.
     pub(super) fn take(self: &Arc<Self>, len: usize) -> Memory {
-        let spare = self.0.lock().pop();
+        let spare = self.spare.lock().pop();
         spare
-            .filter(|memory| memory.len == len)
-            .unwrap_or_else(|| Memory::zeroed(len))
+            .filter(|memory| memory.len() == len)
+            .unwrap_or_else(|| {
+                self.bytes.fetch_add(len as u64, Relaxed);
+                Memory::zeroed(len)
+            })
     }
 
     /// Keeps memory for the next segment, or frees it.
     pub(super) fn give(&self, memory: Memory) {
-        let mut spare = self.0.lock();
+        let mut spare = self.spare.lock();
         if spare.len() < KEPT {
             spare.push(memory);
+        } else {
+            self.bytes.fetch_sub(memory.len() as u64, Relaxed);
         }
+    }
+
+    /// Memory that the segments take, the spare included.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        self.bytes.load(Relaxed)
     }
 }

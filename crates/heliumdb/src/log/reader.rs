@@ -1,24 +1,69 @@
-//! Reading an item: from the segment's buffer while it has one, else by one device read.
+//! Reading an item: from the segment's buffer while it has one, from the read cache, or by one
+//! device read.
 //!
-//! Invariant: no lock is taken, and bytes that came from a device are never handed out
-//! before their checksum was compared.
+//! Invariant: no lock is taken, and bytes that came from a device are never handed out, nor
+//! kept in the cache, before their checksum was compared.
 
-use super::core::Core;
+use super::{core::Core, table::Segment};
 use crate::{
-    Error, ErrorKind, Result,
+    Error, ErrorKind, Result, codec,
     format::item::{self, CHUNK, INDIRECT, ItemHeader, TOMBSTONE},
     location::Location,
 };
 use crossbeam_epoch::Guard;
-use std::{cell::RefCell, sync::atomic::Ordering::*};
+use std::{cell::Cell, sync::atomic::Ordering::*};
 
 thread_local! {
-    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// What a thread keeps of its scratch memory from read to read.
+const KEPT_BYTES: usize = item::ITEM_BYTES_MAX;
+
+const BROKEN_BLOCK: &str = "a block that cannot be decompressed";
+
+/// What an item is read for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Purpose {
+    /// Somebody wants this item: it is looked for in the read cache, and kept there.
+    Point,
+    /// It is on the way of a walk: taken from the cache if it is there, and not kept.
+    Walk,
+    /// To know what is in the log: the cache is left alone.
+    Check,
+}
+
+/// Which item is expected at a place: of this tree, with this key.
+#[derive(Clone, Copy)]
+pub(crate) struct Expected<'a> {
+    pub(crate) tree: u32,
+    pub(crate) key: &'a [u8],
+}
+
+/// Where an item's bytes are.
+pub(super) enum Resident<'g> {
+    /// Here, checked or never on a device: they start with the item.
+    Memory(&'g [u8]),
+    /// On a device only; with the item's position in the log.
+    Device(u64),
+}
+
+/// A value: where it lies in memory, or put together in the vector that was given for that.
+pub(crate) enum Value<'a> {
+    Here(&'a [u8]),
+    Built,
+}
+
+/// What [`Core::with_value`] does to have the value in `built`, wherever it lies.
+pub(crate) fn append_value(found: Value<'_>, built: &mut Vec<u8>) {
+    if let Value::Here(bytes) = found {
+        built.extend_from_slice(bytes);
+    }
 }
 
 impl Core {
-    /// Appends the value of the item at `at` to `value`. Ok(false): another item is there now.
-    /// The caller holds an epoch guard since before it learned of `at`.
+    /// Appends the value of the item at `at` to `value`, past the cache. Ok(false): another
+    /// item is there now. The caller holds an epoch guard since before it learned of `at`.
     pub(crate) fn read(
         &self,
         at: Location,
@@ -27,93 +72,219 @@ impl Core {
         value: &mut Vec<u8>,
     ) -> Result<bool> {
         let guard = crossbeam_epoch::pin();
-        let mut list = None;
-        let found = self.with_item(at, &guard, |header, bytes| {
-            if header.tree != tree || header.has(CHUNK | TOMBSTONE) || header.key(bytes) != key {
-                return false;
+        self.read_for(Purpose::Check, at, Expected { tree, key }, value, &guard)
+    }
+
+    /// Appends the value of the item at `at` to `value`. Ok(false): another item is there now.
+    /// The guard is there since before the caller learned of `at`.
+    pub(crate) fn read_for(
+        &self,
+        purpose: Purpose,
+        at: Location,
+        expected: Expected<'_>,
+        value: &mut Vec<u8>,
+        guard: &Guard,
+    ) -> Result<bool> {
+        let found = self.with_value(purpose, at, expected, None, value, guard, append_value)?;
+        Ok(found.is_some())
+    }
+
+    /// Calls `f` with the value of the item at `at`, and with `built`, to which it was appended
+    /// if it does not lie anywhere in one piece. `None`: another item is there now. `read` are
+    /// the item's bytes if they were read from the device already.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the one read that all others are made of; a struct would only name them again"
+    )]
+    pub(crate) fn with_value<R>(
+        &self,
+        purpose: Purpose,
+        at: Location,
+        expected: Expected<'_>,
+        read: Option<&[u8]>,
+        built: &mut Vec<u8>,
+        guard: &Guard,
+        f: impl FnOnce(Value<'_>, &mut Vec<u8>) -> R,
+    ) -> Result<Option<R>> {
+        enum Look<R> {
+            Done(R),
+            Other,
+            /// A block that gives no value.
+            Broken,
+            List(u64, Option<item::ChunkList>),
+        }
+        let mut f = Some(f);
+        let looked = self.with_item(purpose, at, read, guard, |header, bytes| {
+            let is_other = header.tree != expected.tree
+                || header.has(CHUNK | TOMBSTONE)
+                || header.key(bytes) != expected.key;
+            if is_other {
+                return Look::Other;
             }
             if header.has(INDIRECT) {
-                list = Some((header.seq, item::decode_chunk_list(header.value(bytes))));
-            } else {
-                value.extend_from_slice(header.value(bytes));
+                return Look::List(header.seq, item::decode_chunk_list(header.value(bytes)));
             }
-            true
+            let value = header.value(bytes);
+            let value = match header.codec {
+                codec::PLAIN => Value::Here(value),
+                _ => match codec::decompress(value, built) {
+                    Some(()) => Value::Built,
+                    None => return Look::Broken,
+                },
+            };
+            match f.take() {
+                Some(f) => Look::Done(f(value, built)),
+                None => Look::Other,
+            }
         })?;
-        match list {
-            None => Ok(found),
-            Some((_, None)) => {
+        match (looked, f) {
+            (Some(Look::Done(done)), _) => Ok(Some(done)),
+            (Some(Look::List(seq, Some(list))), Some(f)) => {
+                let start = built.len();
+                built.reserve(list.total);
+                for (place, len) in list.chunks {
+                    let expected = (expected.tree, seq, len);
+                    self.read_chunk(purpose, place, guard, expected, built)?;
+                }
+                if built.len() - start != list.total {
+                    let found = format!("{} bytes in its pieces", built.len() - start);
+                    return Err(self.damaged(at, "a long value", &found));
+                }
+                Ok(Some(f(Value::Built, built)))
+            }
+            (Some(Look::List(_, None)), _) => {
                 Err(self.damaged(at, "a list of a long value's pieces", "impossible lengths"))
             }
-            Some((seq, Some(list))) => {
-                value.reserve(list.total);
-                for (place, len) in list.chunks {
-                    self.read_chunk(place, &guard, (tree, seq, len), value)?;
-                }
-                Ok(true)
-            }
+            (Some(Look::Broken), _) => Err(self.damaged(at, "a compressed value", BROKEN_BLOCK)),
+            _ => Ok(None),
         }
     }
 
     fn read_chunk(
         &self,
+        purpose: Purpose,
         at: Location,
         guard: &Guard,
         expected: (u32, u64, usize),
         value: &mut Vec<u8>,
     ) -> Result<()> {
-        let ours = self.with_item(at, guard, |header, bytes| {
+        let ours = self.with_item(purpose, at, None, guard, |header, bytes| {
             let ours = header.has(CHUNK) && (header.tree, header.seq, header.value_len) == expected;
+            if ours && header.codec != codec::PLAIN {
+                return codec::decompress(header.value(bytes), value).ok_or(BROKEN_BLOCK);
+            }
             if ours {
                 value.extend_from_slice(header.value(bytes));
             }
-            ours
+            ours.then_some(()).ok_or("another item")
         })?;
-        if ours {
-            return Ok(());
+        match ours {
+            Some(Ok(())) => Ok(()),
+            Some(Err(found)) => Err(self.damaged(at, "a piece of a long value", found)),
+            None => Err(self.damaged(at, "a piece of a long value", "no item")),
         }
-        Err(self.damaged(at, "a piece of a long value", "another item"))
     }
 
-    /// Calls `f` with the checked item at `at`.
-    pub(super) fn with_item(
+    /// Calls `f` with the checked item at `at`; `None` if no item can be there.
+    pub(super) fn with_item<R>(
         &self,
+        purpose: Purpose,
         at: Location,
+        read: Option<&[u8]>,
         guard: &Guard,
-        f: impl FnOnce(&ItemHeader, &[u8]) -> bool,
-    ) -> Result<bool> {
+        f: impl FnOnce(&ItemHeader, &[u8]) -> R,
+    ) -> Result<Option<R>> {
+        let position = match (self.resident(purpose, at, guard), read) {
+            (None, _) => return Ok(None),
+            (Some(Resident::Memory(bytes)), _) => {
+                return Ok(ItemHeader::decode(bytes).map(|header| f(&header, bytes)));
+            }
+            (Some(Resident::Device(_)), Some(read)) => {
+                return self.check(at, read, f).map(Some);
+            }
+            (Some(Resident::Device(position)), None) => position,
+        };
+        let len = self.read_bytes(at);
+        // Taken, not borrowed: `f` may read another item.
+        let mut scratch = SCRATCH.take();
+        if scratch.len() < len {
+            scratch.resize(len, 0);
+        }
+        let (device, offset) = self.place(at.address());
+        let result = self.devices[device]
+            .read_at(&mut scratch[..len], offset)
+            .map_err(|e| self.io_error("read", device, offset, e))
+            .and_then(|()| {
+                self.check(at, &scratch[..len], |header, bytes| {
+                    if purpose == Purpose::Point
+                        && let Some(cache) = &self.cache
+                    {
+                        cache.insert(position, &bytes[..header.padded_len()], guard);
+                    }
+                    f(header, bytes)
+                })
+            });
+        self.count_device_read();
+        if scratch.len() <= KEPT_BYTES {
+            SCRATCH.set(scratch);
+        }
+        result.map(Some)
+    }
+
+    pub(super) fn count_device_read(&self) {
+        self.device_reads.fetch_add(1, Relaxed);
+    }
+
+    /// Bytes that are read to have all of the item at `at`.
+    pub(super) fn read_bytes(&self, at: Location) -> usize {
+        let within = at.address() % self.segment_bytes;
+        at.class_bytes().min((self.segment_bytes - within) as usize)
+    }
+
+    /// Where the item at `at` is; `None` if the volume has no such place.
+    #[inline]
+    pub(super) fn resident<'g>(
+        &'g self,
+        purpose: Purpose,
+        at: Location,
+        guard: &'g Guard,
+    ) -> Option<Resident<'g>> {
+        let (segment, within) = self.entry_of(at)?;
+        if let Some(buffer) = segment.buffer(guard).filter(|b| b.holds(within)) {
+            // These bytes were never on a device: they need no checksum.
+            return buffer.published().get(within..).map(Resident::Memory);
+        }
+        // No place is used again for as long as the guard lives: so neither is the position.
+        let position = segment.sequence.load(Acquire) * self.segment_bytes + within as u64;
+        if purpose != Purpose::Check
+            && let Some(cache) = &self.cache
+            && let Some(item) = cache.find(position, purpose == Purpose::Point, guard)
+        {
+            return Some(Resident::Memory(item));
+        }
+        Some(Resident::Device(position))
+    }
+
+    #[inline]
+    pub(super) fn entry_of(&self, at: Location) -> Option<(&Segment, usize)> {
         let (id, within) = (
             at.address() / self.segment_bytes,
-            (at.address() % self.segment_bytes) as usize,
+            at.address() % self.segment_bytes,
         );
-        let Some(segment) = self.table.get(id) else {
-            return Ok(false);
-        };
-        if let Some(buffer) = segment.buffer(guard).filter(|b| b.holds(within)) {
-            let bytes = buffer.published();
-            // These bytes were never on a device: they need no checksum.
-            return match bytes
-                .get(within..)
-                .and_then(|b| Some((ItemHeader::decode(b)?, b)))
-            {
-                Some((header, bytes)) => Ok(f(&header, bytes)),
-                None => Ok(false),
-            };
+        Some((self.table.get(id)?, within as usize))
+    }
+
+    /// Calls `f` with the item at `at`, which was read from a device, if it is whole.
+    fn check<R>(
+        &self,
+        at: Location,
+        bytes: &[u8],
+        f: impl FnOnce(&ItemHeader, &[u8]) -> R,
+    ) -> Result<R> {
+        match item::decode(bytes, self.salt, at.address()) {
+            Some((header, _)) => Ok(f(&header, bytes)),
+            None => Err(self.damaged_item(at, bytes)),
         }
-        let len = at.class_bytes().min(self.segment_bytes as usize - within);
-        SCRATCH.with_borrow_mut(|scratch| {
-            if scratch.len() < len {
-                scratch.resize(len, 0);
-            }
-            let scratch = &mut scratch[..len];
-            let (device, offset) = self.place(at.address());
-            self.devices[device]
-                .read_at(scratch, offset)
-                .map_err(|e| self.io_error("read", device, offset, e))?;
-            match item::decode(scratch, self.salt, at.address()) {
-                Some((header, _)) => Ok(f(&header, scratch)),
-                None => Err(self.damaged_item(at, scratch)),
-            }
-        })
     }
 
     fn damaged_item(&self, at: Location, bytes: &[u8]) -> Error {

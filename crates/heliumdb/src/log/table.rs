@@ -39,6 +39,8 @@ pub(super) struct Segment {
     /// Its blocks were given back to the device, or may have been: they have to be written before
     /// they are relied on, even in a file that had them allocated.
     pub(super) punched: AtomicBool,
+    /// Holds records that say what became of a batch.
+    pub(super) outcomes: AtomicBool,
     /// All of its blocks exist on the medium: a write changes no metadata.
     pub(super) written: AtomicBool,
 }
@@ -59,6 +61,7 @@ impl Segment {
             indirect: AtomicBool::new(false),
             cleaned_at: AtomicU64::new(0),
             punched: AtomicBool::new(false),
+            outcomes: AtomicBool::new(false),
             written: AtomicBool::new(false),
         }
     }
@@ -72,9 +75,16 @@ impl Segment {
         self.min_placed.store(u64::MAX, Relaxed);
         self.indirect.store(false, Relaxed);
         self.cleaned_at.store(0, Relaxed);
+        self.outcomes.store(false, Relaxed);
         self.epoch.store(epoch, Relaxed);
         self.sequence.store(sequence, Release);
         self.state.store(state, Release);
+    }
+
+    /// Whether replay on top of a checkpoint from before it would miss the segment, though no item
+    /// in it is alive: what the checkpoint holds may be removed or taken back by it alone.
+    pub(super) fn says_more_than_its_items(&self) -> bool {
+        self.tombstones.load(Acquire) > 0 || self.outcomes.load(Acquire)
     }
 
     pub(super) fn buffer<'g>(&self, guard: &'g Guard) -> Option<&'g SegmentBuffer> {
@@ -122,6 +132,11 @@ impl Table {
                 .map(|_| OnceLock::new())
                 .collect(),
         )
+    }
+
+    /// How many segments the volume can have, at most.
+    pub(super) fn len(&self) -> u64 {
+        (self.0.len() * CHUNK) as u64
     }
 
     /// The segment's entry; `None` if the volume can have no such segment.

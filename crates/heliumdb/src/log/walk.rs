@@ -37,10 +37,17 @@ pub(super) struct Walk<'a> {
     pub(super) chain: u64,
     /// Epoch of the frame before `at`. It rises where a later session went on.
     pub(super) epoch: u64,
+    /// What is below this position is known to have been durable.
+    durable: u64,
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(image: &'a [u8], segment: &'a SegmentHeader, salt: Salt) -> Self {
+    pub(super) fn new(
+        image: &'a [u8],
+        segment: &'a SegmentHeader,
+        salt: Salt,
+        durable: u64,
+    ) -> Self {
         Self {
             image,
             segment,
@@ -48,6 +55,7 @@ impl<'a> Walk<'a> {
             at: SEGMENT_HEADER_BYTES,
             chain: segment.chain,
             epoch: segment.epoch,
+            durable,
         }
     }
 
@@ -84,8 +92,11 @@ impl<'a> Walk<'a> {
             return broken("a frame that is longer than its segment");
         };
         let address = self.segment.segment * self.image.len() as u64 + start as u64;
-        let Some(prefix_len) = check_payload(&header, payload, self.salt, address) else {
-            return broken("a frame whose contents do not match their checksums");
+        let prefix_len = match check_payload(&header, payload, self.salt, address) {
+            Some(prefix_len) => prefix_len,
+            // Replay needs none of it: that a page was destroyed costs the checkpoint, not the log.
+            None if self.is_spare(&header, payload.len()) => payload.len(),
+            None => return broken("a frame whose contents do not match their checksums"),
         };
         self.chain = hash;
         self.epoch = header.epoch;
@@ -100,6 +111,12 @@ impl<'a> Walk<'a> {
         })
     }
 
+    /// Whether the frame holds nothing that the log is needed for, and was there whole.
+    fn is_spare(&self, header: &FrameHeader, payload_len: usize) -> bool {
+        let end = header.lsn + (frame::HEADER_BYTES + payload_len) as u64;
+        header.kind == Kind::Checkpoint && end <= self.durable
+    }
+
     /// Whether a synced write was padded from here on.
     fn is_zero_to_block(&self) -> bool {
         let end = self.at.next_multiple_of(BLOCK_BYTES).min(self.image.len());
@@ -110,7 +127,7 @@ impl<'a> Walk<'a> {
 /// Checks a frame's contents; returns the length of what stands before its items.
 fn check_payload(header: &FrameHeader, payload: &[u8], salt: Salt, address: u64) -> Option<usize> {
     let prefix_len = match header.kind {
-        Kind::Commit => 0,
+        Kind::Commit | Kind::Checkpoint => 0,
         Kind::Prepare => frame::decode_prepare(payload)?.2,
         Kind::Spill | Kind::CommitSpilled => frame::decode_spill(payload)?.2,
         Kind::Move => frame::decode_move(payload)?.2,

@@ -44,7 +44,7 @@ impl Transaction {
         };
         if logged.is_ok() {
             self.phase = Phase::Committed;
-            self.parts.iter_mut().for_each(Part::publish);
+            self.parts.iter_mut().for_each(|part| part.publish(self.id));
         }
         self.parts.iter_mut().for_each(Part::leave_gate);
         if logged.is_ok() && self.manners == Manners::External {

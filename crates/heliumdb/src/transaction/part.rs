@@ -11,7 +11,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX},
     location::{Slot, Word},
-    log::{Appended, Batch, Reservation},
+    log::{Appended, Batch, GlobalTxn, Reservation},
     version::{
         Change, Isolation, Mode, Payload, Readers, Said, Swept, TxnId, View,
         chain::{self, Held, New, State, VERSION_BYTES},
@@ -51,6 +51,8 @@ pub(super) struct Part {
     pub(super) spill: Spill,
     /// Held while what is in the log and what is in the index may differ.
     inside: Option<Ticket>,
+    /// The part was logged as a prepared batch of this transaction.
+    pub(super) prepared: Option<GlobalTxn>,
 }
 
 pub(super) struct Write {
@@ -99,6 +101,7 @@ impl Part {
             value_bytes: 0,
             spill: Spill::default(),
             inside: None,
+            prepared: None,
         }
     }
 
@@ -132,6 +135,7 @@ impl Part {
         self.in_place_from = 0;
         self.value_bytes = 0;
         self.spill = Spill::default();
+        self.prepared = None;
         Some(self)
     }
 
@@ -305,13 +309,9 @@ impl Part {
                 Said::Reserve | Said::At(_) => continue,
             };
             let key = &self.keys[write.key.clone()];
-            batch.push(
-                self.trees[write.tree].id,
-                version.sequence,
-                version.overtakes,
-                key,
-                value,
-            );
+            let tree = &self.trees[write.tree];
+            batch.set_compress(tree.compresses());
+            batch.push(tree.id, version.sequence, version.overtakes, key, value);
         }
     }
 
@@ -338,10 +338,18 @@ impl Part {
     }
 
     /// Resolves the part's versions as committed.
-    pub(super) fn publish(&mut self) {
+    pub(super) fn publish(&mut self, owner: TxnId) {
         let guard = epoch::pin();
+        // What the volume's own transactions committed is never taken back.
+        let taken_back_by = if self.volume.is_native() { 0 } else { owner };
         for write in &self.writes {
             let tree = &self.trees[write.tree];
+            let version = write.held.version();
+            if version.overtakes {
+                let key = &self.keys[write.key.clone()];
+                let certainty = &self.volume.certainty;
+                certainty.overtakes(tree.id, key, version.sequence, taken_back_by);
+            }
             let more = write.held.version().commit_alone(&guard);
             let more = more.unwrap_or_else(|| {
                 let key = &self.keys[write.key.clone()];
@@ -350,6 +358,9 @@ impl Part {
                 })
             });
             tree.live.add(more);
+        }
+        if let Some(batch) = self.batch_id.filter(|_| taken_back_by != 0) {
+            self.volume.certainty.committed(owner, batch, self.prepared);
         }
         self.leave();
     }
@@ -403,6 +414,10 @@ impl Part {
             let version = write.held.version();
             was_logged |= matches!(version.payload.get(&guard), Said::At(_));
             let bytes = version.payload_bytes();
+            if version.overtakes {
+                let certainty = &self.volume.certainty;
+                certainty.forget_overtaker(tree.id, key, version.sequence);
+            }
             self.value_bytes = self.value_bytes.saturating_sub(bytes);
             let more = tree.index.update(key, &guard, |word| {
                 let before = chain::read_committed(Word(word), &guard).is_present();

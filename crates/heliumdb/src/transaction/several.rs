@@ -29,6 +29,8 @@ pub(crate) struct Owed {
     global: GlobalTxn,
     /// Each participant, with the end of its resolve record once that was written.
     participants: Vec<(Arc<Shared>, Option<Lsn>)>,
+    /// The batch that holds the decision.
+    batch_id: u64,
 }
 
 pub(super) fn check_count(volumes: usize) -> Result<()> {
@@ -53,6 +55,7 @@ pub(super) fn commit(owner: TxnId, parts: &mut [Part]) -> Result<()> {
     decider.volume.owe(Owed {
         owner,
         global,
+        batch_id: decider.batch_id.unwrap_or(0),
         participants: others
             .iter()
             .map(|part| (part.volume.clone(), None))
@@ -81,6 +84,7 @@ fn prepare(global: GlobalTxn, others: &mut [Part]) -> Result<()> {
         let appended = append(part, kind, |_| {})?;
         if let Some(appended) = appended {
             part.batch_id = Some(appended.batch_id);
+            part.prepared = Some(global);
             ends.push((part.volume.clone(), appended.end));
             part.logged(&appended);
         }
@@ -102,6 +106,7 @@ fn decide(global: GlobalTxn, decider: &mut Part, others: &mut [Part]) -> Result<
     let appended = append(decider, BatchKind::Commit, |batch| {
         let value: Vec<u8> = participants.iter().flat_map(|id| id.0).collect();
         let key = global.number.to_be_bytes();
+        batch.set_compress(false);
         batch.push(tree, sequence, false, &key, Some(&value));
     })
     .inspect_err(|_| resolve(global, others, false))?
@@ -147,6 +152,11 @@ pub(super) fn cancel(owner: TxnId, parts: &mut [Part]) -> Result<()> {
 impl Owed {
     pub(crate) fn owner(&self) -> TxnId {
         self.owner
+    }
+
+    /// The key of the decision, and the batch that holds it.
+    pub(crate) fn decision(&self) -> (u64, u64) {
+        (self.global.number, self.batch_id)
     }
 
     /// Takes the next step towards forgetting the decision, as far as `oldest` allows: resolve

@@ -483,6 +483,47 @@ pub(crate) fn relocate(word: Word, from: Location, to: Location, guard: &Guard) 
     Some(head)
 }
 
+/// A version that is newer than the newest certain state of its item.
+pub(crate) struct Uncertain {
+    pub(crate) sequence: u64,
+    pub(crate) owner: TxnId,
+    pub(crate) overtakes: bool,
+    /// `None` is a tombstone.
+    pub(crate) location: Option<Location>,
+}
+
+/// The newest state of the item that is committed and cannot be taken back (`None`: it is not
+/// there), as everyone who owns less than `below` is past that; and what is above it and logged.
+pub(crate) fn census(
+    word: Word,
+    below: TxnId,
+    guard: &Guard,
+    mut uncertain: impl FnMut(Uncertain),
+) -> Option<Location> {
+    let mut walk = Walk::new(word, guard);
+    for version in walk.by_ref() {
+        let location = match version.payload.get(guard) {
+            Said::At(location) => Some(location),
+            Said::Tombstone => None,
+            Said::Reserve | Said::Bytes(_) => continue,
+        };
+        match version.state() {
+            State::Aborted => {}
+            State::Committed if version.owner == 0 || version.owner < below => return location,
+            State::Committed | State::Unresolved => uncertain(Uncertain {
+                sequence: version.sequence,
+                owner: version.owner,
+                overtakes: version.overtakes,
+                location,
+            }),
+        }
+    }
+    match walk.base().slot() {
+        Slot::At(location) => Some(location),
+        _ => None,
+    }
+}
+
 /// Every place in the log that the slot refers to, for a tree that goes as a whole.
 pub(crate) fn locations(word: Word, guard: &Guard, mut visit: impl FnMut(Location)) {
     let mut walk = Walk::new(word, guard);

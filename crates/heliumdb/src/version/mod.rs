@@ -50,6 +50,10 @@ pub trait View {
 pub trait Horizon: Send + Sync {
     /// Every update with a smaller id, if committed, is visible to every reader.
     fn oldest(&self) -> TxnId;
+    /// Every update with a smaller id, if committed, cannot be cancelled any more.
+    fn final_below(&self) -> TxnId {
+        self.oldest()
+    }
 
     /// If they are known: every snapshot that is in use, and last of all one of now. What none
     /// of them needs then goes from the middle of chains, too.

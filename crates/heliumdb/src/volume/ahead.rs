@@ -21,11 +21,16 @@ use std::ops::Range;
 
 use crossbeam_epoch::{self as epoch, Guard};
 
-use super::{Datastore, Position, datastore::start, tree::Tree};
+use super::{
+    Datastore, Position,
+    datastore::{purpose, start},
+    tree::Tree,
+};
 use crate::{
     error::Result,
     index::{Direction, Iter},
-    location::Word,
+    location::{Location, Word},
+    log::{Expected, Fetch, Purpose, append_value},
     version::{Isolation, TxnId, View, chain},
 };
 
@@ -188,7 +193,8 @@ impl Datastore {
             let (bound, direction) = start(position);
             let mut slots = tree.index.iter(bound, direction, &guard);
             while let Some((found, word)) = slots.next() {
-                if self.read_slot(tree, found, Word(word), value, &guard, Some(view))? {
+                let slot = (found, Word(word));
+                if self.read_slot(tree, slot, value, &guard, Some(view), purpose(position))? {
                     key.clear();
                     key.extend_from_slice(found);
                     ahead.begin_with(found);
@@ -211,28 +217,71 @@ impl Datastore {
         slots: &mut Iter<'_>,
         guard: &Guard,
     ) {
-        while ahead.items.len() < most && ahead.bytes.len() < BYTES_MAX {
+        let mut places = Vec::with_capacity(most);
+        let mut expected_bytes = 0;
+        // The first item was handed out already.
+        while 1 + places.len() < most && expected_bytes < BYTES_MAX {
             let Some((key, word)) = slots.next() else {
-                return;
+                break;
             };
             let Some((location, owner)) = chain::stable(Word(word), view, guard) else {
-                return;
+                break;
             };
             let start = ahead.bytes.len();
             ahead.bytes.extend_from_slice(key);
-            let middle = ahead.bytes.len();
-            let log = &self.shared.log;
-            match log.read(location, tree.id, key, &mut ahead.bytes) {
-                Ok(true) => ahead.items.push(Ahead {
-                    key: start..middle,
-                    value: middle..ahead.bytes.len(),
-                    owner,
-                }),
-                Ok(false) | Err(_) => {
-                    ahead.bytes.truncate(start);
-                    return;
-                }
-            }
+            ahead.items.push(Ahead {
+                key: start..ahead.bytes.len(),
+                value: 0..0,
+                owner,
+            });
+            expected_bytes += key.len() + location.class_bytes();
+            places.push(location);
         }
+        if !places.is_empty() {
+            self.fetch_values(tree, ahead, &places, guard);
+        }
+    }
+
+    /// Fetches the values of all items of the batch but the first.
+    fn fetch_values(&self, tree: &Tree, ahead: &mut ReadAhead, places: &[Location], guard: &Guard) {
+        let log = &self.shared.log;
+        let mut fetch = Fetch::take();
+        log.fetch(places.iter().copied().map(Some), &mut fetch, guard);
+        // Values may be much longer than what their items' places say.
+        let most = ahead.bytes.len() + BYTES_MAX;
+        let ReadAhead { bytes, items, .. } = ahead;
+        // Values go behind all keys, which are looked at meanwhile.
+        let mut values = Vec::new();
+        let mut whole = 1;
+        let keys = bytes.len();
+        for (i, (item, &at)) in items[1..].iter_mut().zip(places).enumerate() {
+            if keys + values.len() >= most {
+                break;
+            }
+            let start = values.len();
+            let expected = Expected {
+                tree: tree.id,
+                key: &bytes[item.key.clone()],
+            };
+            let read = fetch.bytes_of(i);
+            let found = log.with_value(
+                Purpose::Walk,
+                at,
+                expected,
+                read,
+                &mut values,
+                guard,
+                append_value,
+            );
+            if !matches!(found, Ok(Some(()))) {
+                values.truncate(start);
+                break;
+            }
+            item.value = keys + start..keys + values.len();
+            whole += 1;
+        }
+        items.truncate(whole);
+        bytes.extend_from_slice(&values);
+        fetch.keep();
     }
 }

@@ -11,7 +11,7 @@ use arc_swap::ArcSwapOption;
 use parking_lot::{Mutex, RwLock};
 
 use super::{
-    Datastore, DatastoreId, DatastoreInfo, Shared,
+    Datastore, DatastoreId, DatastoreInfo, DatastoreOptions, Shared,
     datastore::State,
     shared::INTERNAL_TREES_END,
     tree::{Closing, Tree},
@@ -103,20 +103,15 @@ impl Catalog {
         trees.map(|tree| tree.index.memory_bytes()).sum()
     }
 
-    /// The tree that the catalog itself is kept in.
-    pub(super) fn tree(&self) -> &Arc<Tree> {
-        &self.tree
-    }
-
-    /// The trees of all datastores.
-    pub(super) fn trees(&self) -> impl Iterator<Item = Arc<Tree>> {
+    /// The trees that hold the items of now, the catalog's own among them.
+    pub(super) fn trees(&self) -> Vec<Arc<Tree>> {
         let known = self.known.read();
-        let trees: Vec<_> = known
-            .by_id
-            .values()
+        let entries = known.by_id.values();
+        let mut trees: Vec<_> = entries
             .filter_map(|entry| entry.state.tree.load_full())
             .collect();
-        trees.into_iter()
+        trees.push(self.tree.clone());
+        trees
     }
 
     fn by_name(&self, name: &[u8]) -> Option<DatastoreId> {
@@ -157,6 +152,7 @@ impl Catalog {
 
 impl Known {
     fn add(&mut self, id: u32, descriptor: Descriptor, tree: Arc<Tree>) -> Arc<State> {
+        tree.set_compress(descriptor.options.compress);
         let state = Arc::new(State {
             id: DatastoreId(id),
             tree: ArcSwapOption::new(Some(tree)),
@@ -177,6 +173,7 @@ impl Entry {
             id,
             name: self.descriptor.name.clone(),
             attributes: self.descriptor.attributes.clone(),
+            options: self.descriptor.options.clone(),
         }
     }
 }
@@ -186,6 +183,7 @@ impl Shared {
         self: &Arc<Self>,
         name: &[u8],
         attributes: &[u8],
+        options: &DatastoreOptions,
     ) -> Result<Datastore> {
         check_name(name)?;
         check_attributes(attributes)?;
@@ -208,6 +206,7 @@ impl Shared {
             tree: id,
             name: name.to_vec(),
             attributes: attributes.to_vec(),
+            options: options.clone(),
         };
         self.write_catalog(id, Some(&descriptor), Some(id + 1))?;
         let tree = Tree::new(id, self.log.clone());
@@ -283,8 +282,10 @@ impl Shared {
         descriptor.tree = new_id;
         self.write_catalog(id.0, Some(&descriptor), Some(new_id + 1))?;
         self.catalog.known.write().next_id = new_id + 1;
+        let new = Tree::new(new_id, self.log.clone());
+        new.set_compress(descriptor.options.compress);
         self.catalog.set(id, descriptor);
-        self.install(id, Tree::new(new_id, self.log.clone()), closing);
+        self.install(id, new, closing);
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     error::Result,
     location::{Location, Word},
+    log::Purpose,
     version::chain::Seen,
 };
 
@@ -55,7 +56,8 @@ impl Datastore {
                 .collect();
             for (&i, &word) in order.iter().zip(&words) {
                 let mut value = Vec::new();
-                if self.read_slot(tree, keys[i].as_ref(), word, &mut value, &guard, eyes)? {
+                let slot = (keys[i].as_ref(), word);
+                if self.read_slot(tree, slot, &mut value, &guard, eyes, Purpose::Point)? {
                     values[i] = Some(value);
                 }
             }

@@ -5,11 +5,12 @@ use std::{collections::VecDeque, fmt, ops::RangeBounds, sync::Arc};
 use arc_swap::ArcSwapOption;
 use crossbeam_epoch::{self as epoch, Guard};
 
-use super::{DatastoreId, DatastoreInfo, Range, Shared, Volume, tree::Tree};
+use super::{DatastoreId, DatastoreInfo, Range, Shared, Volume, step::Step, tree::Tree};
 use crate::{
     error::{Error, ErrorKind, Result},
     index::{self, Direction},
     location::Word,
+    log::{Expected, Purpose},
     version::{
         Mode, View,
         chain::{self, Seen},
@@ -18,6 +19,10 @@ use crate::{
 
 /// Attempts to read an item whose place is reused meanwhile, before that counts as damage.
 const READ_ATTEMPTS: usize = 64;
+
+/// Items that a visit looks up together: so many first, and twice as many each time.
+const VISIT_STEP_ITEMS: usize = 16;
+const VISIT_STEP_ITEMS_MAX: usize = 64;
 
 /// A key and its value.
 pub type Item = (Vec<u8>, Vec<u8>);
@@ -166,7 +171,7 @@ impl Datastore {
         self.with_tree(|tree| {
             let guard = epoch::pin();
             let word = Word(tree.index.get(key, &guard));
-            self.read_slot(tree, key, word, value, &guard, eyes)
+            self.read_slot(tree, (key, word), value, &guard, eyes, Purpose::Point)
         })
     }
 
@@ -175,11 +180,11 @@ impl Datastore {
     pub(super) fn read_slot(
         &self,
         tree: &Tree,
-        key: &[u8],
-        mut word: Word,
+        (key, mut word): (&[u8], Word),
         value: &mut Vec<u8>,
         guard: &Guard,
         eyes: Eyes<'_>,
+        purpose: Purpose,
     ) -> Result<bool> {
         value.clear();
         for _ in 0..READ_ATTEMPTS {
@@ -190,7 +195,9 @@ impl Datastore {
                     return Ok(true);
                 }
                 Seen::At(location) => {
-                    if self.shared.log.read(location, tree.id, key, value)? {
+                    let expected = Expected { tree: tree.id, key };
+                    let log = &self.shared.log;
+                    if log.read_for(purpose, location, expected, value, guard)? {
                         return Ok(true);
                     }
                 }
@@ -238,7 +245,8 @@ impl Datastore {
             let (bound, direction) = start(position);
             let mut slots = tree.index.iter(bound, direction, &guard);
             while let Some((found, word)) = slots.next() {
-                if self.read_slot(tree, found, Word(word), value, &guard, eyes)? {
+                let slot = (found, Word(word));
+                if self.read_slot(tree, slot, value, &guard, eyes, purpose(position))? {
                     key.clear();
                     key.extend_from_slice(found);
                     return Ok(true);
@@ -281,6 +289,13 @@ impl Datastore {
         self.with_tree(|tree| self.shared.write(tree, key, None, Mode::Present))
     }
 
+    /// Moves the items next to each other, in key order, where they are scattered: scans of what is
+    /// not in memory get sequential. Returns how many were moved. Readers and writers go on.
+    pub fn compact(&self) -> Result<u64> {
+        let tree = self.tree()?;
+        self.shared.compact(&tree)
+    }
+
     /// The newest committed item nearest to `position`.
     pub fn nearest(&self, position: Position<'_>) -> Result<Option<Item>> {
         let (mut key, mut value) = (Vec::new(), Vec::new());
@@ -302,13 +317,15 @@ impl Datastore {
         self.with_tree(|tree| {
             let guard = epoch::pin();
             let mut slots = tree.index.iter(bound, direction, &guard);
+            let mut step = Step::new(self, tree, &guard, eyes);
             while items.len() < most {
-                let Some((key, word)) = slots.next().filter(|(key, _)| within(key)) else {
+                let goes_on = step.look_up(&mut slots, most - items.len(), &within);
+                step.show(&mut |key, value| {
+                    items.push_back((key.to_vec(), value.to_vec()));
+                    true
+                })?;
+                if !goes_on {
                     return Ok(false);
-                };
-                let mut value = Vec::new();
-                if self.read_slot(tree, key, Word(word), &mut value, &guard, eyes)? {
-                    items.push_back((key.to_vec(), value));
                 }
             }
             Ok(true)
@@ -316,8 +333,9 @@ impl Datastore {
     }
 
     /// Shows `visit` the newest committed items from `position` on, in order, until it returns
-    /// false or there are no more. No copies, and no allocation: the fastest way to scan. The
-    /// callback must not block: memory and log space that others free wait for it.
+    /// false or there are no more. No copies: the fastest way to scan. Items are looked up a few
+    /// dozens at a time, so the callback may not see what is written meanwhile, by itself or by
+    /// others. It must not block: memory and log space that others free wait for it.
     pub fn visit(
         &self,
         position: Position<'_>,
@@ -328,15 +346,15 @@ impl Datastore {
             let guard = epoch::pin();
             let (bound, direction) = start(position);
             let mut slots = tree.index.iter(bound, direction, &guard);
-            let mut value = Vec::new();
-            while let Some((key, word)) = slots.next() {
-                if self.read_slot(tree, key, Word(word), &mut value, &guard, None)?
-                    && !visit(key, &value)
-                {
-                    break;
+            let mut step = Step::new(self, tree, &guard, None);
+            let mut most = VISIT_STEP_ITEMS;
+            while step.look_up(&mut slots, most, |_| true) {
+                if !step.show(visit)? {
+                    return Ok(());
                 }
+                most = (2 * most).min(VISIT_STEP_ITEMS_MAX);
             }
-            Ok(())
+            step.show(visit).map(|_| ())
         })
     }
 
@@ -380,5 +398,13 @@ pub(crate) fn start<'a>(position: Position<'a>) -> (index::Bound<'a>, Direction)
         Position::After(key) => (index::Bound::Excluded(key), Direction::Forward),
         Position::AtOrBefore(key) => (index::Bound::Included(key), Direction::Backward),
         Position::Before(key) => (index::Bound::Excluded(key), Direction::Backward),
+    }
+}
+
+/// Whether who looks from there wants that item, or is on a walk.
+pub(super) fn purpose(position: Position<'_>) -> Purpose {
+    match position {
+        Position::After(_) | Position::Before(_) => Purpose::Walk,
+        _ => Purpose::Point,
     }
 }

@@ -124,12 +124,12 @@ impl Shared {
         let sequence = self.next_sequence();
         let is_chain = matches!(word.slot(), Slot::Chain(_));
         if write.owner == 0 && !is_chain {
-            let location = self.append_one(tree.id, sequence, false, key, value)?;
+            let location = self.append_one(tree, sequence, false, key, value)?;
             write.dead = seen;
             return Ok(Some(location.map_or(Word::EMPTY, Word::at)));
         }
         let overtakes = chain::has_unresolved(word, guard);
-        let location = self.append_one(tree.id, sequence, overtakes, key, value)?;
+        let location = self.append_one(tree, sequence, overtakes, key, value)?;
         let payload = location.map_or_else(Payload::tombstone, Payload::at);
         let (word, left) = self.unsettled.trim(word, &self.log, guard);
         write.founded = !matches!(word.slot(), Slot::Chain(_));
@@ -143,6 +143,7 @@ impl Shared {
         let (head, _) = chain::link(word, new, left, guard);
         self.unsettled.add_bytes(VERSION_BYTES as isize);
         if overtakes {
+            self.certainty.overtakes(tree.id, key, sequence, 0);
             tree.set_overruled();
         }
         Ok(Some(head))
@@ -151,7 +152,7 @@ impl Shared {
     /// Appends a batch of one item; its place, or `None` for a tombstone.
     fn append_one(
         &self,
-        tree: u32,
+        tree: &Tree,
         sequence: u64,
         overtakes: bool,
         key: &[u8],
@@ -159,7 +160,8 @@ impl Shared {
     ) -> Result<Option<Location>> {
         BATCH.with_borrow_mut(|batch| {
             batch.clear(BatchKind::Commit);
-            batch.push(tree, sequence, overtakes, key, value);
+            batch.set_compress(tree.compresses());
+            batch.push(tree.id, sequence, overtakes, key, value);
             let appended = self.log.append(batch, value.is_none())?;
             Ok(value.and(appended.locations.first().copied()))
         })
@@ -217,7 +219,7 @@ impl Shared {
         let key = number.to_be_bytes();
         let _internal = self.internal.lock();
         let _inside = self.gate.enter();
-        self.append_one(self.decisions.id, self.next_sequence(), false, &key, None)?;
+        self.append_one(&self.decisions, self.next_sequence(), false, &key, None)?;
         self.erase_decision(number);
         Ok(())
     }

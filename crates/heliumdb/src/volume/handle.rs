@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Datastore, DatastoreId, Shared, VolumeId, VolumeOptions, maintenance, open};
+use super::{
+    Datastore, DatastoreId, DatastoreOptions, Shared, VolumeId, VolumeOptions, maintenance, open,
+};
 use crate::{
     device::Device,
     error::Result,
@@ -26,6 +28,8 @@ pub struct DatastoreInfo {
     pub name: Vec<u8>,
     /// Its owner's attributes.
     pub attributes: Vec<u8>,
+    /// How it was made to be kept.
+    pub options: DatastoreOptions,
 }
 
 /// Figures of a volume.
@@ -48,12 +52,30 @@ pub struct Stats {
     pub syncs: u64,
     /// Items that the last recovery read.
     pub recovered_items: u64,
+    /// Bytes of pages of the newest checkpoint.
+    pub checkpoint_bytes: u64,
     /// Bytes of log that the last recovery discarded as a torn tail.
     pub discarded_bytes: u64,
+    /// Reads of single items that found them in the read cache.
+    pub read_cache_hits: u64,
+    /// Reads of single items that were neither there nor in the write cache.
+    pub read_cache_misses: u64,
+    /// Bytes of memory that the read cache has taken so far.
+    pub read_cache_bytes: u64,
+    /// Bytes of memory that segments of the log take.
+    pub write_cache_bytes: u64,
+    /// Reads of items that went to a device since the volume was opened.
+    pub device_reads: u64,
+    /// Bytes of values written to datastores that compress, since the volume was opened.
+    pub compress_given_bytes: u64,
+    /// Bytes that these values take in the log.
+    pub compress_stored_bytes: u64,
     /// Bytes of items logged for users since the volume was opened.
     pub user_bytes: u64,
     /// Bytes of items that the cleaner has moved since the volume was opened.
     pub cleaner_bytes: u64,
+    /// Bytes of checkpoints logged since the volume was opened.
+    pub checkpoint_written_bytes: u64,
     /// All bytes written to the devices since the volume was opened.
     pub written_bytes: u64,
     /// Bytes of freed segments given back to the devices since the volume was opened.
@@ -99,7 +121,17 @@ impl Volume {
 
     /// Makes a datastore; durable when it returns. Its owner may keep `attributes` with it.
     pub fn create_datastore(&self, name: &[u8], attributes: &[u8]) -> Result<Datastore> {
-        self.shared.create_datastore(name, attributes)
+        self.create_datastore_with(name, attributes, &DatastoreOptions::default())
+    }
+
+    /// Makes a datastore that is kept as `options` say, for good; durable when it returns.
+    pub fn create_datastore_with(
+        &self,
+        name: &[u8],
+        attributes: &[u8],
+        options: &DatastoreOptions,
+    ) -> Result<Datastore> {
+        self.shared.create_datastore(name, attributes, options)
     }
 
     /// Opens a datastore by name.
@@ -210,6 +242,18 @@ impl Volume {
         self.shared.flush()
     }
 
+    /// Takes a checkpoint: what was written until now need not be replayed by the next open. Everyone
+    /// goes on meanwhile. `horizon` tells which transactions can still be cancelled; the volume does
+    /// this by itself now and then ([`VolumeOptions::checkpoint_log_bytes`]).
+    pub fn checkpoint(&self, horizon: &dyn Horizon) -> Result<()> {
+        self.shared.checkpoint(horizon)
+    }
+
+    /// As [`Volume::checkpoint`], going by what [`Volume::settle`] was last told.
+    pub fn checkpoint_now(&self) -> Result<()> {
+        self.shared.checkpoint_now()
+    }
+
     /// Settles versions that `horizon` says everyone can see; returns how many chains turned
     /// back into plain items. Call it now and then, from any thread. Of a volume that keeps its
     /// transactions itself the volume knows better, and does this by itself.
@@ -220,6 +264,12 @@ impl Volume {
     /// Bytes of memory that unsettled versions use.
     pub fn version_bytes(&self) -> u64 {
         self.shared.unsettled.bytes()
+    }
+
+    /// Cleans whatever gives room now, however little is dead; the room is there after the next
+    /// checkpoint, which is asked for.
+    pub fn clean_now(&self) -> Result<()> {
+        self.shared.clean_all()
     }
 
     /// Figures.
@@ -235,10 +285,19 @@ impl Volume {
             syncs: log.syncs,
             recovered_items: self.shared.recovered_items,
             discarded_bytes: log.discarded_bytes,
+            read_cache_hits: log.cache.hits,
+            read_cache_misses: log.cache.misses,
+            read_cache_bytes: log.cache.bytes,
+            write_cache_bytes: log.write_cache_bytes,
+            device_reads: log.device_reads,
+            compress_given_bytes: log.given_bytes,
+            compress_stored_bytes: log.kept_bytes,
             user_bytes: log.user_bytes,
             cleaner_bytes: log.moved_bytes,
+            checkpoint_written_bytes: log.checkpointed_bytes,
             written_bytes: log.written_bytes,
             trimmed_bytes: log.trimmed_bytes,
+            checkpoint_bytes: self.shared.checkpoint_bytes(),
         }
     }
 

@@ -61,11 +61,6 @@ impl Maintenance {
         self.signal.wake.notify_all();
     }
 
-    /// Whether [`Maintenance::stop`] was called: long steps end early.
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.signal.state.lock().stop
-    }
-
     /// Ends the thread.
     pub(super) fn stop(&self) {
         self.signal.state.lock().stop = true;
@@ -120,13 +115,8 @@ fn run(volume: &Weak<Shared>, signal: &Signal) {
 pub(super) fn step(shared: &Arc<Shared>) -> Result<bool> {
     shared.check_writable()?;
     let settled = shared.settle_native();
-    // Until checkpoints are made: recovery reads all of the log.
-    if shared.log.candidates().iter().any(|c| c.is_done()) {
-        let end = shared.log.end();
-        shared.log.sync_to(end)?;
-        shared.log.note_checkpoint(end);
-    }
-    Ok(shared.clean_step(shared.cleaning_need())? | settled)
+    let cleaned = shared.clean_if_due()?;
+    Ok(shared.checkpoint_if_due()? | cleaned | settled)
 }
 
 /// One step of all background work, for a volume without threads.

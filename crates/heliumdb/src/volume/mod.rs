@@ -6,6 +6,7 @@
 
 mod ahead;
 mod catalog;
+mod checkpoint;
 mod compound;
 mod count;
 mod datastore;
@@ -13,13 +14,14 @@ mod direct;
 pub(crate) mod gate;
 mod handle;
 mod maintenance;
-mod newest;
+mod numbers;
 mod open;
 mod options;
 mod range;
 mod recover;
 mod registry;
 mod shared;
+mod step;
 pub(crate) mod tree;
 mod verify;
 
@@ -29,7 +31,7 @@ pub use datastore::{Datastore, Item, Position};
 pub use handle::{DatastoreInfo, Stats, Volume};
 pub(crate) use maintenance::background_step;
 pub use open::{open_all, open_all_devices};
-pub use options::VolumeOptions;
+pub use options::{DatastoreOptions, VolumeOptions};
 pub use range::Range;
 pub(crate) use shared::{INTERNAL_TREES_END, Keeper, Shared};
 pub use verify::VerifyReport;

@@ -143,7 +143,7 @@ fn replay(devices: Vec<Box<dyn Device>>, options: &VolumeOptions) -> Result<Repl
 /// durably, forgets the decisions that no one can ask for any more.
 fn resolve_doubts(opened: &mut [Opened]) -> Result<()> {
     for asking in 0..opened.len() {
-        for (global, _) in opened[asking].replayed.recovery.in_doubt() {
+        for global in opened[asking].replayed.recovery.in_doubt() {
             let committed = ask(opened, &opened[asking], global)?;
             resolve(&mut opened[asking], global, committed)?;
         }

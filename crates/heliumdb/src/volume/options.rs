@@ -1,4 +1,4 @@
-//! How a volume is opened.
+//! How a volume is opened, and how a datastore is kept.
 
 /// Options of [`crate::Volume::open`].
 #[derive(Clone, Debug)]
@@ -12,9 +12,12 @@ pub struct VolumeOptions {
     pub read_only: bool,
     /// Largest size a file may grow to, in bytes; `None` leaves it to the file system.
     pub limit_bytes: Option<u64>,
-    /// Memory for log segments not yet (or just) written, in bytes.
+    /// Memory for log segments not yet (or just) written, in bytes: at most a quarter of what
+    /// the machine has available, and two segments at least.
     pub write_cache_bytes: u64,
-    /// Memory for values read, in bytes. Accepted; takes effect with the read cache.
+    /// Memory for items that were read from a device, in bytes: at most a half of what the
+    /// machine has available. With less than a megabyte there is no read cache. Memory is only
+    /// taken as it fills.
     pub read_cache_bytes: u64,
     /// Memory for unsettled versions, in bytes.
     pub version_budget_bytes: u64,
@@ -31,6 +34,10 @@ pub struct VolumeOptions {
     pub retry_delay_us: u64,
     /// Do not tell devices which of their space holds nothing any more.
     pub no_trim: bool,
+    /// A checkpoint is taken when recovery would have to replay so many bytes of log; `None`
+    /// stands for 256 MiB, or twice the size of the last checkpoint if that is more. `u64::MAX`
+    /// turns them off, those at a close too.
+    pub checkpoint_log_bytes: Option<u64>,
     /// Refuse the volume if this process has it open already; otherwise it is shared.
     pub exclusive: bool,
     /// Do background work in a thread of the volume's own (default true). A simulation that
@@ -55,8 +62,28 @@ impl Default for VolumeOptions {
             retry_count: 500,
             retry_delay_us: 20_000,
             no_trim: false,
+            checkpoint_log_bytes: None,
             exclusive: false,
             background_thread: true,
         }
     }
+}
+
+impl VolumeOptions {
+    /// The same, with settings that make no sense brought to the nearest that do.
+    pub(crate) fn clamped(mut self) -> Self {
+        self.clean_util_pct = self.clean_util_pct.clamp(1, 100);
+        self.clean_dirty_pct = self.clean_dirty_pct.clamp(1, 100);
+        self.retry_count = self.retry_count.min(crate::limits::RETRIES_MAX);
+        self.retry_delay_us = self.retry_delay_us.min(crate::limits::RETRY_DELAY_US_MAX);
+        self
+    }
+}
+
+/// How a datastore is kept: see [`crate::Volume::create_datastore_with`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DatastoreOptions {
+    /// Compress values where that makes them shorter.
+    pub compress: bool,
 }

@@ -3,24 +3,30 @@
 //! Rules: per key the highest sequence number wins. In the log numbers rise per key, except
 //! below an item that *overtakes*: for those keys the number is remembered while replay lasts.
 //! A prepared batch counts when its resolve record says so, or when its decider, asked after
-//! the replay, has a decision.
+//! the replay, has a decision. Replay starts from a checkpoint if there is one that can be used:
+//! what is replayed may be in it already, and then changes nothing.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use crossbeam_epoch as epoch;
 
 use super::{
     VolumeId,
     catalog::Catalog,
-    newest::Newest,
+    checkpoint::{self, Checkpoints, Loaded, Tentative},
+    numbers::Numbers,
     shared::{CATALOG_TREE, DECISIONS_TREE, Recovered},
     tree::Tree,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
+    format::superblock::Checkpoint,
     index::{Bound, Direction, Tree as Index},
     location::{Location, Slot, Word},
-    log::{BatchKind, GlobalTxn, Live, Log, Replay, ReplayBatch, ReplayItem},
+    log::{BatchKind, Core, GlobalTxn, Live, Log, LogState, Replay, ReplayBatch, ReplayItem},
 };
 
 /// Takes the replay of one volume's log.
@@ -33,17 +39,22 @@ pub(super) struct Recovery {
     /// What was spilled under an id and is not committed yet.
     spilled: HashMap<u64, Vec<SpilledItem>>,
     /// The highest number of each key, where items may be in the log in any order.
-    newest: Option<Newest>,
+    numbers: Option<Numbers>,
     /// What the trees refer to.
     live: Live,
     highest_sequence: u64,
     items: u64,
+    /// The checkpoint that this started from.
+    checkpoint: Option<checkpoint::Newest>,
+    /// What of it is applied once it is known what was cancelled.
+    tentative: Vec<Tentative>,
+    /// Addresses of its long values.
+    long: HashSet<u64>,
 }
 
 /// A prepared batch that nothing in its own log resolves.
 #[derive(Default)]
 pub(super) struct Prepared {
-    pub(super) participants: Vec<VolumeId>,
     items: Vec<PreparedItem>,
 }
 
@@ -51,8 +62,8 @@ struct PreparedItem {
     tree: u32,
     sequence: u64,
     key: Vec<u8>,
-    location: Location,
-    tombstone: bool,
+    /// `None` is a tombstone.
+    location: Option<Location>,
     indirect: bool,
 }
 
@@ -68,8 +79,32 @@ pub(super) struct Replayed {
 }
 
 impl Replay for Recovery {
+    fn load(&mut self, core: &Core, checkpoint: &Checkpoint) -> Result<Option<LogState>> {
+        match checkpoint::load(core, checkpoint, core.helpers()) {
+            Ok(loaded) => Ok(Some(self.take_in(loaded))),
+            Err(why) => {
+                tracing::warn!(
+                    volume = %core.volume_id(),
+                    "the volume's checkpoint {} cannot be used, so that all of its log is read: {why}",
+                    checkpoint.number
+                );
+                Ok(None)
+            }
+        }
+    }
+
+    fn begin(&mut self, cancelled: &HashSet<u64>) {
+        let mut tentative = std::mem::take(&mut self.tentative);
+        tentative.retain(|version| version.batch == 0 || !cancelled.contains(&version.batch));
+        // The newest of a key last.
+        tentative.sort_by_key(|version| version.sequence);
+        for version in tentative {
+            self.apply_tentative(version);
+        }
+    }
+
     fn whole_log(&mut self, moved: bool) {
-        self.newest = moved.then(Newest::default);
+        self.numbers = moved.then(Numbers::default);
     }
 
     fn number_used(&mut self, seq: u64) {
@@ -82,10 +117,10 @@ impl Replay for Recovery {
         self.items += 1;
         self.highest_sequence = self.highest_sequence.max(item.seq);
         match &batch.kind {
-            BatchKind::Commit => self.commit(item),
+            BatchKind::Commit => self.commit(&Place::of(item), item.overtakes),
             BatchKind::CommitSpilled { id, skipped } => {
                 self.commit_spilled(*id, skipped);
-                self.commit(item);
+                self.commit(&Place::of(item), item.overtakes);
             }
             BatchKind::Spill { id } => {
                 // An id that was met is not given again.
@@ -101,14 +136,12 @@ impl Replay for Recovery {
                 self.highest_sequence = self.highest_sequence.max(placed.saturating_sub(1));
                 self.apply_move(item);
             }
-            BatchKind::Prepare {
-                global,
-                participants,
-            } => {
+            // Not delivered.
+            BatchKind::Checkpoint => {}
+            BatchKind::Prepare { global, .. } => {
                 // Until it is resolved, whoever writes the key overtakes it.
                 self.watch(item.tree, item.key);
                 let prepared = self.prepared.entry(*global).or_default();
-                prepared.participants.clone_from(participants);
                 prepared.items.push(prepared_item(item));
             }
         }
@@ -138,32 +171,110 @@ fn prepared_item(item: &ReplayItem<'_>) -> PreparedItem {
         tree: item.tree,
         sequence: item.seq,
         key: item.key.to_vec(),
-        location: item.location,
-        tombstone: item.tombstone,
+        location: (!item.tombstone).then_some(item.location),
         indirect: item.indirect,
     }
 }
 
 impl PreparedItem {
-    fn replayed(&self, overtakes: bool) -> ReplayItem<'_> {
-        ReplayItem {
+    fn place(&self) -> Place<'_> {
+        Place {
             tree: self.tree,
-            seq: self.sequence,
-            overtakes,
-            tombstone: self.tombstone,
-            indirect: self.indirect,
+            sequence: self.sequence,
             key: &self.key,
-            from: None,
             location: self.location,
+            indirect: self.indirect,
+        }
+    }
+}
+
+/// What an item says: where its key's value is from now on, or that it is gone.
+struct Place<'a> {
+    tree: u32,
+    sequence: u64,
+    key: &'a [u8],
+    /// `None` is a tombstone.
+    location: Option<Location>,
+    indirect: bool,
+}
+
+impl<'a> Place<'a> {
+    fn of(item: &ReplayItem<'a>) -> Self {
+        Self {
+            tree: item.tree,
+            sequence: item.seq,
+            key: item.key,
+            location: (!item.tombstone).then_some(item.location),
+            indirect: item.indirect,
         }
     }
 }
 
 impl Recovery {
-    fn commit(&mut self, item: &ReplayItem<'_>) {
-        self.apply(item);
-        if item.overtakes {
-            self.overtake(item.tree, item.key, item.seq);
+    /// Starts from a checkpoint.
+    fn take_in(&mut self, loaded: Loaded) -> LogState {
+        self.trees = loaded.trees;
+        self.live = loaded.live;
+        self.checkpoint = Some(loaded.newest);
+        self.highest_sequence = loaded.next_sequence.saturating_sub(1);
+        for (tree, key, sequence) in loaded.overtakers {
+            self.overtake(tree, &key, sequence);
+        }
+        // A decision counts like any item, as long as its batch does.
+        let decisions = loaded.decisions.into_iter().map(|decision| Tentative {
+            tree: DECISIONS_TREE,
+            key: decision.key,
+            sequence: 0,
+            overtakes: false,
+            location: Some(decision.at),
+            batch: decision.batch,
+            prepared: None,
+        });
+        self.tentative = loaded.tentative;
+        self.tentative.extend(decisions);
+        // All of these were decided, but nothing in the log says so yet: the decider is asked, and
+        // the answer logged, as after any other crash.
+        for (global, _) in &loaded.log.prepared {
+            self.prepared.entry(*global).or_default();
+        }
+        self.long = loaded.long;
+        loaded.log
+    }
+
+    fn apply_tentative(&mut self, version: Tentative) {
+        let indirect = version
+            .location
+            .is_some_and(|at| self.long.contains(&at.address()));
+        if let Some(global) = version.prepared {
+            // Replay meets its resolve record, or the decider is asked.
+            self.prepared
+                .entry(global)
+                .or_default()
+                .items
+                .push(PreparedItem {
+                    tree: version.tree,
+                    sequence: version.sequence,
+                    key: version.key.clone(),
+                    location: version.location,
+                    indirect,
+                });
+            self.watch(version.tree, &version.key);
+            return;
+        }
+        let place = Place {
+            tree: version.tree,
+            sequence: version.sequence,
+            key: &version.key,
+            location: version.location,
+            indirect,
+        };
+        self.commit(&place, version.overtakes);
+    }
+
+    fn commit(&mut self, place: &Place<'_>, overtakes: bool) {
+        self.apply(place);
+        if overtakes {
+            self.overtake(place.tree, place.key, place.sequence);
         }
     }
 
@@ -172,38 +283,34 @@ impl Recovery {
         for SpilledItem { item, overtakes } in self.spilled.remove(&id).into_iter().flatten() {
             let counts = |(from, below): &(u64, u64)| !(*from..*below).contains(&item.sequence);
             if skipped.iter().all(counts) {
-                self.commit(&item.replayed(overtakes));
+                self.commit(&item.place(), overtakes);
             }
         }
     }
 
-    fn apply(&mut self, item: &ReplayItem<'_>) {
-        let newest = self.newest.as_mut();
-        let superseded = newest.is_some_and(|n| !n.admits(item.tree, item.key, item.seq));
-        if superseded || self.is_overtaken(item.tree, item.key, item.seq) {
+    fn apply(&mut self, place: &Place<'_>) {
+        let numbers = self.numbers.as_mut();
+        let superseded = numbers.is_some_and(|n| !n.admits(place.tree, place.key, place.sequence));
+        if superseded || self.is_overtaken(place.tree, place.key, place.sequence) {
             return;
         }
-        let new = if item.tombstone {
-            Word::EMPTY
-        } else {
-            Word::at(item.location)
-        };
-        let index = self.trees.entry(item.tree).or_insert_with(Index::new);
-        let old = index.update(item.key, &epoch::pin(), |old| (new.0, old));
+        let new = place.location.map_or(Word::EMPTY, Word::at);
+        let index = self.trees.entry(place.tree).or_insert_with(Index::new);
+        let old = index.update(place.key, &epoch::pin(), |old| (new.0, old));
         if let Slot::At(old) = Word(old).slot() {
             self.live.remove(old);
         }
         // Afterwards: it may be the same place again.
-        if !item.tombstone {
-            self.live.add(item.location, item.indirect);
+        if let Some(location) = place.location {
+            self.live.add(location, place.indirect);
         }
     }
 
     /// A moved item counts if its key's item is where it was moved from. Where that is not known,
     /// because the whole log is read, it counts by its number like any other.
     fn apply_move(&mut self, item: &ReplayItem<'_>) {
-        if self.newest.is_some() {
-            return self.apply(item);
+        if self.numbers.is_some() {
+            return self.apply(&Place::of(item));
         }
         if item.tombstone {
             // What it removed is gone already.
@@ -255,16 +362,13 @@ impl Recovery {
             return;
         };
         for item in prepared.items.iter().filter(|_| committed) {
-            self.apply(&item.replayed(false));
+            self.apply(&item.place());
         }
     }
 
     /// Batches whose decider has to be asked.
-    pub(super) fn in_doubt(&self) -> Vec<(GlobalTxn, Vec<VolumeId>)> {
-        let batches = self.prepared.iter();
-        batches
-            .map(|(global, p)| (*global, p.participants.clone()))
-            .collect()
+    pub(super) fn in_doubt(&self) -> Vec<GlobalTxn> {
+        self.prepared.keys().copied().collect()
     }
 
     /// Whether this volume decided `number` for a commit that `participant` took part in. A number
@@ -312,6 +416,7 @@ impl Recovery {
             decisions,
             next_sequence: self.highest_sequence + 1,
             items: self.items,
+            checkpoints: self.checkpoint.map(Checkpoints::new).unwrap_or_default(),
         })
     }
 

@@ -12,8 +12,13 @@ use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 use super::{
-    VolumeId, VolumeOptions, catalog::Catalog, gate::Gate, maintenance::Maintenance,
-    registry::Registration, tree::Tree,
+    VolumeId, VolumeOptions,
+    catalog::Catalog,
+    checkpoint::{Certainty, Checkpoints},
+    gate::Gate,
+    maintenance::Maintenance,
+    registry::Registration,
+    tree::Tree,
 };
 use crate::{
     cleaner::Cleaner,
@@ -29,6 +34,8 @@ pub(crate) const INTERNAL_TREES_END: u32 = 16;
 pub(super) const CATALOG_TREE: u32 = 0;
 /// Tree of decisions about transactions over several volumes: number (big-endian) -> participants.
 pub(super) const DECISIONS_TREE: u32 = 1;
+/// Tree of checkpoints: number (little-endian) -> a page, a piece of a manifest, or a root.
+pub(super) const CHECKPOINT_TREE: u32 = 2;
 
 /// Who gives the ids of the transactions that write to a volume, and knows their snapshots.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,6 +70,8 @@ pub(crate) struct Shared {
     writers: CachePadded<AtomicUsize>,
     pub(crate) gate: Gate,
     pub(crate) maintenance: Maintenance,
+    pub(crate) certainty: Certainty,
+    pub(super) checkpoints: Checkpoints,
     closed: AtomicBool,
     pub(super) recovered_items: u64,
     pub(super) registration: Mutex<Option<Registration>>,
@@ -74,6 +83,7 @@ pub(super) struct Recovered {
     pub(super) decisions: Arc<Tree>,
     pub(super) next_sequence: u64,
     pub(super) items: u64,
+    pub(super) checkpoints: Checkpoints,
 }
 
 impl Shared {
@@ -87,7 +97,7 @@ impl Shared {
             url,
             log,
             unsettled: Unsettled::new(options.version_budget_bytes),
-            options,
+            options: options.clamped(),
             catalog: recovered.catalog,
             decisions: recovered.decisions,
             native: Manager::new(),
@@ -100,6 +110,8 @@ impl Shared {
             writers: CachePadded::default(),
             gate: Gate::default(),
             maintenance: Maintenance::default(),
+            certainty: Certainty::default(),
+            checkpoints: recovered.checkpoints,
             closed: AtomicBool::new(false),
             recovered_items: recovered.items,
             registration: Mutex::new(None),
@@ -122,10 +134,9 @@ impl Shared {
 
     /// All trees that items of the log may belong to, but for checkpoints.
     pub(crate) fn trees(&self) -> HashMap<u32, Arc<Tree>> {
-        let own = [self.catalog.tree(), &self.decisions];
-        let mut trees: HashMap<_, _> = own.map(|tree| (tree.id, tree.clone())).into();
-        trees.extend(self.catalog.trees().map(|tree| (tree.id, tree)));
-        trees
+        let mut trees = self.catalog.trees();
+        trees.push(self.decisions.clone());
+        trees.into_iter().map(|tree| (tree.id, tree)).collect()
     }
 
     pub(crate) fn check_open(&self) -> Result<()> {
@@ -193,8 +204,12 @@ impl Shared {
         let readers = if self.is_native() {
             self.native.readers()
         } else {
+            let oldest = horizon.oldest();
+            // Before anything is said of them in the log.
+            self.certainty
+                .forget_below(horizon.final_below().min(oldest));
             Readers {
-                oldest: horizon.oldest(),
+                oldest,
                 snapshots: horizon.snapshots(),
             }
         };
@@ -239,6 +254,7 @@ impl Shared {
         let next = self.next_sequence.load(Ordering::SeqCst);
         if self.writers.load(Ordering::SeqCst) == 0 {
             self.log.set_oldest_pending(next);
+            self.certainty.forget_overtakers(next);
         }
     }
 
@@ -260,6 +276,10 @@ impl Shared {
     /// Makes everything written durable, then resolves and forgets what was decided here.
     pub(super) fn flush(&self) -> Result<()> {
         self.check_open()?;
+        // Even if nothing is left to be synced: nothing is acknowledged after a failure.
+        if let Some(why) = self.log.poisoned() {
+            return Err(why);
+        }
         self.log.sync_to(self.log.end())
     }
 
@@ -273,6 +293,12 @@ impl Shared {
             Ok(())
         } else {
             self.close_owed()
+        };
+        let resolved = match resolved {
+            Ok(()) if !self.options.read_only && self.log.poisoned().is_none() => {
+                self.checkpoint_at_close()
+            }
+            resolved => resolved,
         };
         let closed = self.log.close();
         self.owed.lock().clear();

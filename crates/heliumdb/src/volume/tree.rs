@@ -40,6 +40,8 @@ pub(crate) struct Tree {
     retired: AtomicBool,
     /// A write outside any transaction was once linked above an unresolved version.
     overruled: AtomicBool,
+    /// Values are compressed.
+    compress: AtomicBool,
 }
 
 impl Tree {
@@ -58,6 +60,7 @@ impl Tree {
             closing: AtomicBool::new(false),
             retired: AtomicBool::new(false),
             overruled: AtomicBool::new(false),
+            compress: AtomicBool::new(false),
         })
     }
 
@@ -105,6 +108,15 @@ impl Tree {
             ));
         }
         Ok(closing)
+    }
+
+    /// Set before the tree is in use.
+    pub(crate) fn set_compress(&self, compress: bool) {
+        self.compress.store(compress, Ordering::Release);
+    }
+
+    pub(crate) fn compresses(&self) -> bool {
+        self.compress.load(Ordering::Acquire)
     }
 
     pub(crate) fn set_overruled(&self) {

@@ -47,8 +47,8 @@ pub(crate) fn after_kill(machine: &Machine, seed: u64) -> Machine {
     Machine::with_images(seed, machine.images())
 }
 
-/// Two volumes, one of them of two disks.
-pub(crate) fn driver_options() -> (Vec<u64>, DriverOptions) {
+/// Two volumes, one of them of two disks; with no, many or some checkpoints.
+pub(crate) fn driver_options(seed: u64) -> (Vec<u64>, DriverOptions) {
     let disks = vec![64 * MIB, 32 * MIB, 32 * MIB];
     let options = DriverOptions {
         volumes: vec![vec![DiskId(0)], vec![DiskId(1), DiskId(2)]],
@@ -58,13 +58,15 @@ pub(crate) fn driver_options() -> (Vec<u64>, DriverOptions) {
         huge_values: 0.001,
         reopen: 0.0,
         busy: false,
+        checkpoint_log_bytes: [u64::MAX, 30 << 10, 300 << 10][seed as usize % 3],
     };
     (disks, options)
 }
 
 /// The same, with values that fill segments quickly and a cleaner that never rests.
-pub(crate) fn busy_options() -> (Vec<u64>, DriverOptions) {
-    let (disks, mut options) = driver_options();
+pub(crate) fn busy_options(seed: u64) -> (Vec<u64>, DriverOptions) {
+    let (disks, mut options) = driver_options(seed);
+    options.checkpoint_log_bytes = [u64::MAX, 3 << 20, 30 << 20][seed as usize % 3];
     options.huge_values = 0.25;
     options.value_bytes = 200_000;
     options.busy = true;

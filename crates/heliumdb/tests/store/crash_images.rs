@@ -114,7 +114,7 @@ fn a_power_loss_leaves_a_prefix_with_all_that_was_acknowledged() {
     let rounds = images.div_ceil(IMAGES_PER_GENERATION * GENERATIONS);
     in_parallel(seed::seeds(rounds), |seed| {
         let _replay = seed::Replay::new("a_power_loss_leaves_a_prefix", seed);
-        let (disks, options) = driver_options();
+        let (disks, options) = driver_options(seed);
         generations(seed, (disks, options.clone()), |deeds, record, rng| {
             let machine = Machine::with_images(seed, record.crash(rng));
             deeds.check(&record.note, &recover(&machine, &options));
@@ -129,7 +129,7 @@ fn a_power_loss_while_cleaning_leaves_a_prefix_with_all_that_was_acknowledged() 
     let rounds = images.div_ceil(IMAGES_PER_GENERATION * GENERATIONS);
     in_parallel(seed::seeds(rounds), |seed| {
         let _replay = seed::Replay::new("a_power_loss_while_cleaning_leaves_a_prefix", seed);
-        let (disks, options) = busy_options();
+        let (disks, options) = busy_options(seed);
         generations(seed, (disks, options.clone()), |deeds, record, rng| {
             let machine = Machine::with_images(seed, record.crash(rng));
             deeds.check(&record.note, &recover(&machine, &options));
@@ -145,7 +145,7 @@ fn a_power_loss_in_recovery_changes_nothing() {
     let cut_short = AtomicU64::new(0);
     in_parallel(seed::seeds(rounds), |seed| {
         let _replay = seed::Replay::new("a_power_loss_in_recovery_changes_nothing", seed);
-        let (disks, options) = driver_options();
+        let (disks, options) = driver_options(seed);
         generations(seed, (disks, options.clone()), |deeds, record, rng| {
             let mut images = record.crash(rng);
             for _ in 0..rng.random_range(1..4) {
@@ -174,7 +174,7 @@ fn a_power_loss_in_recovery_changes_nothing() {
 fn a_killed_process_leaves_a_prefix() {
     in_parallel(seed::seeds(4), |seed| {
         let _replay = seed::Replay::new("a_killed_process_leaves_a_prefix", seed);
-        let (disks, options) = driver_options();
+        let (disks, options) = driver_options(seed);
         for at in 0..60 {
             let machine = Machine::new(seed, &disks);
             let mut driver = Driver::create(&machine, options.clone(), seed).expect("create");
@@ -191,7 +191,7 @@ fn a_killed_process_leaves_a_prefix() {
 
 /// Runs a driver on a machine with a planted `fault`, and says whether any crash shows it.
 fn is_found_out(seed: u64, fault: Fault) -> bool {
-    let (disks, options) = driver_options();
+    let (disks, options) = driver_options(seed);
     let machine = Machine::new(seed, &disks);
     let driver = Driver::create(&machine, options.clone(), seed).expect("create");
     machine.plan(fault);

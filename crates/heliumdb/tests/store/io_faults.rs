@@ -34,13 +34,13 @@ fn faults(on: On, kinds: &[FaultKind], operations: u64) -> Vec<Fault> {
 }
 
 fn create(machine: &Machine, seed: u64) -> Result<Driver, Error> {
-    let (_, options) = driver_options();
+    let (_, options) = driver_options(seed);
     Driver::create(machine, options, seed)
 }
 
 /// How many changes and reads the workload makes of itself.
 fn measure(seed: u64) -> (u64, u64) {
-    let machine = Machine::new(seed, &driver_options().0);
+    let machine = Machine::new(seed, &driver_options(seed).0);
     let mut driver = create(&machine, seed).expect("create");
     let (changes, reads) = (machine.changes(), machine.reads());
     for _ in 0..STEPS {
@@ -51,7 +51,7 @@ fn measure(seed: u64) -> (u64, u64) {
 
 /// Runs the workload with `fault`, and judges what it leaves.
 fn round(seed: u64, fault: Fault) {
-    let (disks, options) = driver_options();
+    let (disks, options) = driver_options(seed);
     let machine = Machine::new(seed, &disks);
     let mut driver = create(&machine, seed).expect("create");
     machine.plan(fault);
@@ -156,7 +156,7 @@ fn a_failed_read_fails_its_operation_alone() {
 fn recovery_that_fails_can_be_repeated() {
     let seed = seed::replayed().unwrap_or(1);
     let _replay = seed::Replay::new("recovery_that_fails_can_be_repeated", seed);
-    let (disks, options) = driver_options();
+    let (disks, options) = driver_options(seed);
     let machine = Machine::new(seed, &disks);
     let mut driver = create(&machine, seed).expect("create");
     machine.record(&driver.note());

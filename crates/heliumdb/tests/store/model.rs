@@ -12,9 +12,9 @@ fn random_operations_agree_with_the_model() {
     let rounds = operations.div_ceil(OPERATIONS_PER_ROUND);
     in_parallel(seed::seeds(rounds), |seed| {
         let _replay = seed::Replay::new("random_operations_agree_with_the_model", seed);
-        let (disks, mut options) = driver_options();
+        let (disks, mut options) = driver_options(seed);
         options.reopen = 0.001;
-        options.keys = [8, 60, 400][seed as usize % 3];
+        options.keys = [8, 60, 400][(seed / 3) as usize % 3];
         let machine = Machine::new(seed, &disks);
         let mut driver = Driver::create(&machine, options, seed).expect("create");
         for step in 0..operations.min(OPERATIONS_PER_ROUND) {
@@ -33,7 +33,7 @@ fn random_operations_agree_with_the_model_while_cleaning() {
     in_parallel(seed::seeds(operations.div_ceil(PER_ROUND)), |seed| {
         let test = "random_operations_agree_with_the_model_while_cleaning";
         let _replay = seed::Replay::new(test, seed);
-        let (disks, mut options) = busy_options();
+        let (disks, mut options) = busy_options(seed);
         options.reopen = 0.003;
         options.keys = [8, 60, 100][seed as usize % 3];
         let machine = Machine::new(seed, &disks);

@@ -4,11 +4,11 @@ use super::*;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use std::{collections::BTreeMap, ops};
 
-type Model = BTreeMap<Vec<u8>, u64>;
+pub(super) type Model = BTreeMap<Vec<u8>, u64>;
 
 /// How keys are made.
 #[derive(Clone, Copy, Debug)]
-enum Shape {
+pub(super) enum Shape {
     /// Few different bytes, short: many neighbours, prefixes of each other, the empty key.
     Dense,
     /// As tables make them: a shared start and a number.
@@ -25,7 +25,7 @@ enum Shape {
     Mixed,
 }
 
-const SHAPES: [Shape; 7] = [
+pub(super) const SHAPES: [Shape; 7] = [
     Shape::Dense,
     Shape::Numbered,
     Shape::Random,
@@ -52,7 +52,12 @@ impl Shape {
                 key
             }
             Self::Huge => {
-                let len = rng.random_range(0..=crate::limits::KEY_BYTES_MAX);
+                let longest = if cfg!(miri) {
+                    2_000
+                } else {
+                    crate::limits::KEY_BYTES_MAX
+                };
+                let len = rng.random_range(0..=longest);
                 let mut key = vec![b'a' + rng.random_range(0..3); len];
                 if let Some(last) = key.last_mut() {
                     *last = rng.random();
@@ -63,7 +68,7 @@ impl Shape {
         }
     }
 
-    fn steps(self) -> usize {
+    pub(super) fn steps(self) -> usize {
         match self {
             Self::Huge => 600,
             Self::Mixed => 3_000,
@@ -106,7 +111,13 @@ fn agree(shape: Shape, steps: usize, seed: u64) {
     assert!(left < 4096, "{left} bytes are left of an emptied tree");
 }
 
-fn change(tree: &Tree, model: &mut Model, shape: Shape, removes: u32, rng: &mut SmallRng) {
+pub(super) fn change(
+    tree: &Tree,
+    model: &mut Model,
+    shape: Shape,
+    removes: u32,
+    rng: &mut SmallRng,
+) {
     let guard = pin();
     let key = some_key(model, shape, rng);
     let had = model.get(&key).copied().unwrap_or(0);
@@ -143,7 +154,7 @@ fn note(model: &mut Model, key: Vec<u8>, word: u64) {
 }
 
 /// Half of the time one that is there, if near a new one.
-fn some_key(model: &Model, shape: Shape, rng: &mut SmallRng) -> Vec<u8> {
+pub(super) fn some_key(model: &Model, shape: Shape, rng: &mut SmallRng) -> Vec<u8> {
     let key = shape.key(rng);
     if rng.random() {
         return key;
@@ -155,7 +166,7 @@ fn some_key(model: &Model, shape: Shape, rng: &mut SmallRng) -> Vec<u8> {
     }
 }
 
-fn assert_same_walks(tree: &Tree, model: &Model, key: &[u8]) {
+pub(super) fn assert_same_walks(tree: &Tree, model: &Model, key: &[u8]) {
     use ops::Bound::{Excluded, Included, Unbounded};
     let bounds = [
         (Bound::Unbounded, Unbounded),

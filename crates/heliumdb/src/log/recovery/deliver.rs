@@ -90,6 +90,10 @@ impl<'a> Delivery<'a> {
                 },
                 None => return Ok(()),
             },
+            Kind::Checkpoint => {
+                self.pending = None;
+                return Ok(());
+            }
             Kind::Cancel | Kind::Resolve | Kind::Seal => {
                 self.pending = None;
                 return self.record(segment, header, payload);
@@ -167,6 +171,9 @@ impl<'a> Delivery<'a> {
             }
             return Ok(());
         };
+        if let Some(segment) = core.table.get(segment.segment) {
+            segment.outcomes.store(true, Relaxed);
+        }
         match (header.kind, frame::decode_resolve(payload)) {
             (Kind::Cancel, _) => {
                 let batch = get_u64(payload, 0);

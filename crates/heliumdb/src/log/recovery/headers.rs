@@ -77,6 +77,11 @@ fn enter_segment(core: &Core, id: u64, newest: Option<SegmentHeader>, headers: &
             segment
                 .generation
                 .store(newest.map_or(0, |h| h.generation), Relaxed);
+            // A later slot of it must not name a lower sequence: positions are not given twice.
+            segment
+                .sequence
+                .store(newest.map_or(0, |h| h.sequence), Relaxed);
+            segment.epoch.store(newest.map_or(0, |h| h.epoch), Relaxed);
             let written = newest.is_some_and(|h| h.written);
             segment.written.store(written, Relaxed);
             // It was used before: whether its blocks are still there, nobody knows.

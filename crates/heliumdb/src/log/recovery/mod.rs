@@ -29,16 +29,45 @@ use std::{collections::HashSet, sync::atomic::Ordering::*};
 
 /// Replays the log into `sink`, and unless read-only makes its end durable.
 pub(super) fn recover(core: &Core, sink: &mut dyn Replay) -> Result<()> {
-    let headers = read_headers(core)?;
+    let mut headers = read_headers(core)?;
+    let checkpoint = core.checkpoint();
+    if let Some(checkpoint) = &checkpoint {
+        // The superblock says so as well as any header.
+        headers.horizon = headers.horizon.max(checkpoint.durable);
+    }
+    let loaded = match &checkpoint {
+        Some(checkpoint) => sink
+            .load(core, checkpoint)?
+            .map(|state| (checkpoint, state)),
+        None => None,
+    };
+    let from = match &loaded {
+        Some((checkpoint, state)) => {
+            skip(core, &mut headers, checkpoint.start);
+            core.restore(state);
+            checkpoint.start
+        }
+        None => 0,
+    };
     let mut cancelled = HashSet::new();
     if core.superblock.lock().flags & MAY_HOLD_CANCELS != 0 {
         // Rare: the log is read twice, as a cancel may come long after its batch.
-        Scan::new(core, &headers, Delivery::new(core, &mut cancelled, None)).run()?;
+        Scan::new(
+            core,
+            &headers,
+            from,
+            Delivery::new(core, &mut cancelled, None),
+        )
+        .run()?;
     }
-    sink.whole_log(core.superblock.lock().flags & MAY_HOLD_MOVES != 0);
+    if loaded.is_none() {
+        sink.whole_log(core.superblock.lock().flags & MAY_HOLD_MOVES != 0);
+    }
+    sink.begin(&cancelled);
     let delivery = Delivery::new(core, &mut cancelled, Some(sink));
-    let tail = Scan::new(core, &headers, delivery).run()?;
+    let tail = Scan::new(core, &headers, from, delivery).run()?;
     core.ledger.lock().forget_spills();
+    core.written_end.store(tail.end, Release);
     core.end.store(tail.end, Release);
     core.durable.store(tail.end, Release);
     core.discarded_bytes.store(tail.discarded_bytes, Relaxed);
@@ -46,6 +75,22 @@ pub(super) fn recover(core: &Core, sink: &mut dyn Replay) -> Result<()> {
         settle(core, &headers, &tail)?;
     }
     Ok(())
+}
+
+/// Enters the segments that lie wholly below `start` without reading them.
+fn skip(core: &Core, headers: &mut Headers, start: Lsn) {
+    let first = start / core.segment_bytes;
+    let below = headers.in_use.partition_point(|h| h.sequence < first);
+    for header in headers.in_use.drain(..below) {
+        scan::enter(core, &header);
+        scan::mark_written(core, &header);
+    }
+    // Of the one that holds `start` only what is behind it is going to be delivered.
+    if let Some(header) = headers.in_use.first()
+        && header.sequence * core.segment_bytes < start
+    {
+        scan::enter(core, header);
+    }
 }
 
 /// Where the log ends, and what is to be done about what is behind it.
@@ -109,6 +154,8 @@ fn discard(core: &Core, header: &SegmentHeader) -> Result<()> {
     core.write_free(id, header.sequence, header.epoch, generation)?;
     if let Some(segment) = core.table.get(id) {
         segment.generation.store(generation + 1, Relaxed);
+        segment.sequence.store(header.sequence, Relaxed);
+        segment.epoch.store(header.epoch, Relaxed);
     }
     core.space.lock().raw.push_back(id);
     Ok(())

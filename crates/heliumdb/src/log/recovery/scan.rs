@@ -59,6 +59,8 @@ impl Before {
 pub(super) struct Scan<'a> {
     core: &'a Core,
     headers: &'a Headers,
+    /// What is below this position is known already.
+    from: Lsn,
     delivery: Delivery<'a>,
     horizon: Lsn,
 }
@@ -71,10 +73,16 @@ struct Break<'a> {
 }
 
 impl<'a> Scan<'a> {
-    pub(super) fn new(core: &'a Core, headers: &'a Headers, delivery: Delivery<'a>) -> Self {
+    pub(super) fn new(
+        core: &'a Core,
+        headers: &'a Headers,
+        from: Lsn,
+        delivery: Delivery<'a>,
+    ) -> Self {
         Self {
             core,
             headers,
+            from,
             delivery,
             horizon: headers.horizon,
         }
@@ -90,6 +98,7 @@ impl<'a> Scan<'a> {
     }
 
     fn segments(&mut self, mut images: Images<'_>) -> Result<Tail> {
+        let core_bytes = self.core.segment_bytes;
         let mut before: Option<Before> = None;
         for (i, header) in self.headers.in_use.iter().enumerate() {
             let end = before.map_or(0, |b| b.end);
@@ -100,14 +109,16 @@ impl<'a> Scan<'a> {
                 self.delivery.forget_pending();
             }
             let image = images.next()?;
-            self.enter(header);
-            let mut walk = Walk::new(image, header, self.core.salt);
+            if self.delivery.delivers() && header.sequence * core_bytes >= self.from {
+                enter(self.core, header);
+            }
+            let mut walk = Walk::new(image, header, self.core.salt, self.horizon);
             let found = self.walk(&mut walk, header)?;
             let now = Before::new(&walk, header);
             match found {
                 None => {
                     // Nothing is left of it that a use could be the first to write.
-                    self.mark_written(header);
+                    mark_written(self.core, header);
                     before = Some(now);
                 }
                 Some(found) if header.state == State::Ended => {
@@ -149,6 +160,9 @@ impl<'a> Scan<'a> {
                     prefix_len,
                 } => {
                     self.horizon = self.horizon.max(header.horizon);
+                    if header.lsn < self.from {
+                        continue;
+                    }
                     let address = segment.segment * self.core.segment_bytes + payload.start as u64;
                     let payload = &walk.image[payload];
                     self.delivery
@@ -262,27 +276,24 @@ impl<'a> Scan<'a> {
         let place = Location::new(address, 0);
         self.core.damaged(place, "a frame of the log", broken.found)
     }
+}
 
-    fn enter(&self, header: &SegmentHeader) {
-        let core = self.core;
-        if let Some(segment) = core
-            .table
-            .get(header.segment)
-            .filter(|_| self.delivery.delivers())
-        {
-            segment.begin(header.sequence, header.epoch, SEALED);
-            segment.written.store(header.written, Relaxed);
-            let mut ledger = core.ledger.lock();
-            ledger.in_use.insert(header.sequence, header.segment);
-        }
+/// Enters a segment in use. Its items, if they are delivered, follow.
+pub(super) fn enter(core: &Core, header: &SegmentHeader) {
+    if let Some(segment) = core.table.get(header.segment) {
+        segment.begin(header.sequence, header.epoch, SEALED);
+        segment.written.store(header.written, Relaxed);
+        let mut ledger = core.ledger.lock();
+        ledger.in_use.insert(header.sequence, header.segment);
     }
+}
 
-    fn mark_written(&self, header: &SegmentHeader) {
-        if header.state == State::InUse
-            && let Some(segment) = self.core.table.get(header.segment)
-        {
-            segment.written.store(true, Relaxed);
-        }
+/// All of a segment that was filled has been written.
+pub(super) fn mark_written(core: &Core, header: &SegmentHeader) {
+    if header.state == State::InUse
+        && let Some(segment) = core.table.get(header.segment)
+    {
+        segment.written.store(true, Relaxed);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The log's own tests: what it promises, on a disk whose power can be cut.
 
+mod cache;
 mod crash;
 mod disk;
 mod figures;

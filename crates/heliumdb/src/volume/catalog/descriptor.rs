@@ -1,11 +1,15 @@
 //! The catalog's records, to the byte: see `docs/format.md`.
 
 use crate::{
+    DatastoreOptions,
     error::{Error, ErrorKind, Result},
     limits::{ATTRIBUTES_BYTES_MAX, NAME_BYTES_MAX},
 };
 
 const VERSION: u32 = 1;
+/// Values are compressed.
+const COMPRESS: u32 = 1;
+const FLAGS: u32 = COMPRESS;
 
 /// What the catalog says of one datastore.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -14,13 +18,15 @@ pub(in crate::volume) struct Descriptor {
     pub(in crate::volume) tree: u32,
     pub(in crate::volume) name: Vec<u8>,
     pub(in crate::volume) attributes: Vec<u8>,
+    pub(in crate::volume) options: DatastoreOptions,
 }
 
 impl Descriptor {
-    /// Version, tree id, flags (none yet), then name and attributes, each behind its length.
+    /// Version, tree id, flags, then name and attributes, each behind its length.
     pub(in crate::volume) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        for number in [VERSION, self.tree, 0] {
+        let flags = if self.options.compress { COMPRESS } else { 0 };
+        for number in [VERSION, self.tree, flags] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
         for field in [&self.name, &self.attributes] {
@@ -41,11 +47,22 @@ impl Descriptor {
             ));
         }
         let tree = take_u32(&mut bytes)?;
-        let _flags = take_u32(&mut bytes)?;
+        let flags = take_u32(&mut bytes)?;
+        if flags & !FLAGS != 0 {
+            return Err(Error::new(
+                ErrorKind::UnsupportedFormat,
+                format!(
+                    "a datastore is kept in a way (flags {flags:#x}) that this version does not know: open the volume with a newer one"
+                ),
+            ));
+        }
         Ok(Self {
             tree,
             name: take_bytes(&mut bytes, NAME_BYTES_MAX)?,
             attributes: take_bytes(&mut bytes, ATTRIBUTES_BYTES_MAX)?,
+            options: DatastoreOptions {
+                compress: flags & COMPRESS != 0,
+            },
         })
     }
 }
@@ -91,6 +108,7 @@ mod tests {
             tree: 77,
             name: b"WiredTiger.a".to_vec(),
             attributes: vec![0, 1, 2],
+            options: DatastoreOptions { compress: true },
         };
         let bytes = descriptor.encode();
         assert_eq!(Descriptor::decode(&bytes).unwrap(), descriptor);
@@ -104,9 +122,11 @@ mod tests {
 
     #[test]
     fn a_newer_catalog_is_refused_with_a_sentence() {
-        let mut bytes = encode_next_id(VERSION + 1);
-        bytes.extend([0; 16]);
-        let refused = Descriptor::decode(&bytes).unwrap_err();
-        assert_eq!(refused.kind(), ErrorKind::UnsupportedFormat);
+        for numbers in [[VERSION + 1, 0, 0], [VERSION, 0, FLAGS + 1]] {
+            let mut bytes: Vec<u8> = numbers.into_iter().flat_map(u32::to_le_bytes).collect();
+            bytes.extend([0; 16]);
+            let refused = Descriptor::decode(&bytes).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::UnsupportedFormat);
+        }
     }
 }

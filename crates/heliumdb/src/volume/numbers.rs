@@ -12,9 +12,9 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// See the module.
 #[derive(Default)]
-pub(super) struct Newest(HashMap<u128, u64>);
+pub(super) struct Numbers(HashMap<u128, u64>);
 
-impl Newest {
+impl Numbers {
     /// Whether an item of `key` counts, by its number, among those seen so far.
     pub(super) fn admits(&mut self, tree: u32, key: &[u8], sequence: u64) -> bool {
         let key = xxh3_128_with_seed(key, tree.into());

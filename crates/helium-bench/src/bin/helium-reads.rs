@@ -1,0 +1,165 @@
+//! Measures reads of a volume of its own: from the write cache, from the read cache, from the
+//! page cache, and, as root, from the device (the page cache is dropped before).
+//!
+//! Rates are given by the clock and by the time the thread ran, which a busy machine changes less.
+
+use std::{fs, time::Instant};
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use heliumdb::{Datastore, Position, Volume, VolumeOptions};
+use rand::{Rng, SeedableRng, rngs::SmallRng, seq::SliceRandom};
+
+/// How much to measure.
+#[derive(Parser)]
+struct Options {
+    /// Number of items.
+    #[arg(long, default_value_t = 500_000)]
+    items: usize,
+    /// Bytes of a value.
+    #[arg(long, default_value_t = 200)]
+    value_bytes: usize,
+    /// Reads of single items.
+    #[arg(long, default_value_t = 500_000)]
+    gets: usize,
+    /// Folder to work in; the system's temporary one by default.
+    #[arg(long)]
+    folder: Option<std::path::PathBuf>,
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    let folder = match &options.folder {
+        Some(folder) => tempfile::tempdir_in(folder)?,
+        None => tempfile::tempdir()?,
+    };
+    let url = format!("he://./{}", folder.path().join("volume").display());
+    let mut random = SmallRng::seed_from_u64(1);
+    let keys: Vec<[u8; 16]> = (0..options.items).map(|_| random.random()).collect();
+
+    let mut how = VolumeOptions::default();
+    how.write_cache_bytes = 2 << 30;
+    let volume = Volume::open(&url, &how)?;
+    let store = volume.create_datastore(b"items", b"")?;
+    let value = vec![7; options.value_bytes];
+    for key in &keys {
+        store.put(key, &value)?;
+    }
+    volume.flush()?;
+    println!("from the write cache");
+    walks(&store, options.items)?;
+    gets(&volume, &store, &keys, options.gets)?;
+    drop((store, volume));
+
+    how.write_cache_bytes = 0;
+    let volume = Volume::open(&url, &how)?;
+    let store = volume.datastore(b"items")?;
+    println!("from the page cache");
+    walks(&store, options.items)?;
+    for title in ["the page cache", "the read cache"] {
+        println!("from {title}");
+        let mut all = keys.clone();
+        all.shuffle(&mut random);
+        gets(&volume, &store, &all, all.len())?;
+    }
+    walks(&store, options.items)?;
+    drop((store, volume));
+
+    how.read_cache_bytes = 0;
+    let volume = Volume::open(&url, &how)?;
+    let store = volume.datastore(b"items")?;
+    if drop_page_cache().is_err() {
+        println!("not root: reads from the device are left out");
+        return Ok(());
+    }
+    println!("from the device");
+    gets(&volume, &store, &keys, options.gets.min(20_000))?;
+    for is_forward in [true, false] {
+        drop_page_cache()?;
+        walk(&volume, &store, is_forward, options.items.min(100_000))?;
+    }
+    Ok(())
+}
+
+fn drop_page_cache() -> Result<()> {
+    fs::write("/proc/sys/vm/drop_caches", "1").context("drop the page cache")
+}
+
+fn walks(store: &Datastore, items: usize) -> Result<()> {
+    for is_forward in [true, false] {
+        walk(&store.volume(), store, is_forward, items)?;
+    }
+    Ok(())
+}
+
+fn walk(volume: &Volume, store: &Datastore, is_forward: bool, items: usize) -> Result<()> {
+    let title = if is_forward {
+        "walk forward"
+    } else {
+        "walk backward"
+    };
+    let from = if is_forward {
+        Position::First
+    } else {
+        Position::Last
+    };
+    timed(title, volume, || {
+        let mut seen = 0;
+        store.visit(from, &mut |_, value| {
+            seen += 1;
+            std::hint::black_box(value);
+            seen < items
+        })?;
+        ensure!(seen == items, "{seen} items instead of {items}");
+        Ok(seen)
+    })
+}
+
+fn gets(volume: &Volume, store: &Datastore, keys: &[[u8; 16]], gets: usize) -> Result<()> {
+    let mut random = SmallRng::seed_from_u64(2);
+    let mut value = Vec::new();
+    let is_all = gets == keys.len();
+    timed("gets", volume, || {
+        for i in 0..gets {
+            let i = if is_all {
+                i
+            } else {
+                random.random_range(0..keys.len())
+            };
+            ensure!(store.get_into(&keys[i], &mut value)?, "an item is missing");
+        }
+        Ok(gets)
+    })
+}
+
+/// Does some work on so many items, and says how fast.
+fn timed(title: &str, volume: &Volume, work: impl FnOnce() -> Result<usize>) -> Result<()> {
+    let (reads, bytes) = (volume.stats().device_reads, read_bytes());
+    let (started, ran) = (Instant::now(), ran_ns());
+    let items = work()? as f64;
+    let (elapsed, ran) = (started.elapsed().as_secs_f64(), (ran_ns() - ran) as f64);
+    println!(
+        "  {title:14} {:8.3} M/s by the clock, {:8.3} M/s of time it ran; per item {:.3} device reads, {:.0} bytes",
+        items / elapsed / 1e6,
+        items / ran * 1e3,
+        (volume.stats().device_reads - reads) as f64 / items,
+        (read_bytes() - bytes) as f64 / items,
+    );
+    Ok(())
+}
+
+/// Nanoseconds that this thread has run.
+fn ran_ns() -> u64 {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let first = text.split_whitespace().next();
+    first.and_then(|ns| ns.parse().ok()).unwrap_or(0)
+}
+
+/// Bytes that the process had the kernel fetch from devices.
+fn read_bytes() -> u64 {
+    let text = fs::read_to_string("/proc/self/io").unwrap_or_default();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("read_bytes: "));
+    line.and_then(|bytes| bytes.parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,143 @@
+//! The read cache: items that were read from a device, kept in case they are read again.
+//!
+//! An item is kept under its *position* in the log (segment sequence and offset), which is never
+//! used twice: what lies in a segment that was freed and filled again has other positions, so
+//! an item that is gone is never found, and needs no dropping. Only bytes whose checksum was
+//! compared come in.
+//!
+//! Invariants:
+//! - Memory never exceeds the budget: a [`shard`] is cut into blocks of one size, taken as they
+//!   are needed and never more than fit. While blocks wait for readers, nothing new is kept.
+//! - Who looks takes no lock. What was found stays as it is for as long as the guard lives.
+//! - Scans neither bring items in nor count as uses: a walk over everything leaves what is
+//!   read again and again where it is.
+
+mod arena;
+mod budgets;
+mod shard;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use budgets::Budgets;
+
+use crossbeam_epoch::Guard;
+use crossbeam_utils::CachePadded;
+use shard::Shard;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+};
+
+/// With less than this a cache is not worth its table.
+const BUDGET_BYTES_MIN: usize = 1 << 20;
+
+/// A volume's read cache.
+pub(crate) struct Cache {
+    shards: Box<[Arc<Shard>]>,
+    counts: Box<[CachePadded<Counts>]>,
+    /// Nothing was ever put in: no need to look.
+    is_empty: AtomicBool,
+}
+
+/// Counted by threads in turns, so that readers do not fight for a line.
+#[derive(Default)]
+struct Counts {
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+/// Figures of a cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CacheStats {
+    /// Point reads that found their item here.
+    pub(crate) hits: u64,
+    /// Point reads that had to go to a device.
+    pub(crate) misses: u64,
+    /// Memory taken.
+    pub(crate) bytes: u64,
+}
+
+impl Cache {
+    /// A cache that takes `budget_bytes` of memory at most; `None` if that is too little for one.
+    pub(crate) fn new(budget_bytes: usize) -> Option<Self> {
+        if budget_bytes < BUDGET_BYTES_MIN {
+            return None;
+        }
+        let shards = match budget_bytes >> 20 {
+            256.. => 16,
+            32.. => 4,
+            _ => 1,
+        };
+        Some(Self {
+            shards: (0..shards)
+                .map(|_| Arc::new(Shard::new(budget_bytes / shards)))
+                .collect(),
+            is_empty: AtomicBool::new(true),
+            counts: (0..16).map(|_| CachePadded::default()).collect(),
+        })
+    }
+
+    /// The item at `position`. `counts`: it is used, and not merely passed.
+    #[inline]
+    pub(crate) fn find<'g>(
+        &'g self,
+        position: u64,
+        counts: bool,
+        guard: &'g Guard,
+    ) -> Option<&'g [u8]> {
+        let found = if self.is_empty.load(Relaxed) {
+            None
+        } else {
+            let hash = mix(position);
+            self.shard(hash).find(hash, position, counts, guard)
+        };
+        if counts {
+            let of_thread = &self.counts[lane() % self.counts.len()];
+            match found {
+                Some(_) => of_thread.hits.fetch_add(1, Relaxed),
+                None => of_thread.misses.fetch_add(1, Relaxed),
+            };
+        }
+        found
+    }
+
+    /// Keeps a checked item, if there is room for it now.
+    pub(crate) fn insert(&self, position: u64, item: &[u8], guard: &Guard) {
+        let hash = mix(position);
+        self.shard(hash).insert(hash, position, item, guard);
+        if self.is_empty.load(Relaxed) {
+            self.is_empty.store(false, Relaxed);
+        }
+    }
+
+    pub(crate) fn stats(&self) -> CacheStats {
+        let count = |of: fn(&Counts) -> &AtomicU64| -> u64 {
+            self.counts.iter().map(|c| of(c).load(Relaxed)).sum()
+        };
+        CacheStats {
+            hits: count(|c| &c.hits),
+            misses: count(|c| &c.misses),
+            bytes: self.shards.iter().map(|s| s.memory_bytes() as u64).sum(),
+        }
+    }
+
+    fn shard(&self, hash: u64) -> &Arc<Shard> {
+        &self.shards[(hash >> 60) as usize % self.shards.len()]
+    }
+}
+
+/// Which counters this thread uses.
+fn lane() -> usize {
+    use std::sync::atomic::AtomicUsize;
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static LANE: usize = NEXT.fetch_add(1, Relaxed);
+    }
+    LANE.with(|lane| *lane)
+}
+
+/// Spreads positions, which are multiples of 16 and close together, over all 64 bits.
+fn mix(position: u64) -> u64 {
+    let mixed = (position >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed ^ mixed >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93)
+}

@@ -1,0 +1,170 @@
+//! One shard: what stays, and what makes room.
+//!
+//! New items go through *probation*; those that are used there go on to *main*. Both are queues
+//! of blocks, emptied from the oldest: in main, too, an item that was used since it came is
+//! given a second chance, as far as three quarters of a block. Probation may have all the room
+//! that main does not use, and a tenth of it at least; so one pass over many items displaces
+//! no more than that.
+
+use super::arena::{Arena, BUCKET, Writer};
+use crossbeam_epoch::Guard;
+use parking_lot::Mutex;
+use std::{collections::VecDeque, sync::Arc};
+
+/// Blocks that are kept free, or are getting free, so that an insertion seldom finds none.
+const AHEAD: usize = 3;
+
+pub(super) struct Shard {
+    arena: Arena,
+    /// Changes are skipped rather than waited for.
+    queues: Mutex<Queues>,
+}
+
+struct Queues {
+    writer: Writer,
+    probation: Queue,
+    main: Queue,
+}
+
+/// Blocks, oldest first: the last is being filled.
+#[derive(Default)]
+struct Queue(VecDeque<usize>);
+
+impl AsRef<Arena> for Shard {
+    fn as_ref(&self) -> &Arena {
+        &self.arena
+    }
+}
+
+impl Shard {
+    pub(super) fn new(bytes: usize) -> Self {
+        let (arena, writer) = Arena::new(bytes);
+        Self {
+            arena,
+            queues: Mutex::new(Queues {
+                writer,
+                probation: Queue::default(),
+                main: Queue::default(),
+            }),
+        }
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.arena.memory_bytes()
+    }
+
+    #[inline]
+    pub(super) fn find<'g>(
+        &'g self,
+        hash: u64,
+        position: u64,
+        counts: bool,
+        guard: &'g Guard,
+    ) -> Option<&'g [u8]> {
+        for (slot, word) in self.arena.words(hash, guard) {
+            if !word.matches(hash) {
+                continue;
+            }
+            let Some((found, item)) = self.arena.entry(word) else {
+                continue;
+            };
+            if found == position {
+                if counts && !word.is_visited() {
+                    self.arena.visit(hash, slot, word);
+                }
+                return Some(item);
+            }
+        }
+        None
+    }
+
+    pub(super) fn insert(self: &Arc<Self>, hash: u64, position: u64, item: &[u8], guard: &Guard) {
+        if Writer::entry_bytes(item.len()) > self.arena.block_bytes() / 2 {
+            return;
+        }
+        let Some(mut queues) = self.queues.try_lock() else {
+            return;
+        };
+        // Another thread may have read it too.
+        if self.find(hash, position, false, guard).is_some() {
+            return;
+        }
+        let queues = &mut *queues;
+        self.make_room(queues, guard);
+        let Queues {
+            writer, probation, ..
+        } = queues;
+        let Some(block) = probation.room(&self.arena, writer, item.len()) else {
+            return;
+        };
+        let slot = self.slot_for(writer, hash, guard);
+        writer.put(&self.arena, block, (hash, slot), position, item);
+    }
+
+    /// A slot of the bucket for a new item: an empty one, or that of an item nobody used.
+    fn slot_for(&self, writer: &mut Writer, hash: u64, guard: &Guard) -> usize {
+        writer.empty_slot(&self.arena, hash).unwrap_or_else(|| {
+            let mut words = self.arena.words(hash, guard);
+            let idle = words.find(|(_, word)| !word.is_visited());
+            idle.map_or(hash as usize / 7 % BUCKET, |(slot, _)| slot)
+        })
+    }
+
+    /// Lets go of the oldest blocks until some are free, or will be when readers are gone.
+    fn make_room(self: &Arc<Self>, queues: &mut Queues, guard: &Guard) {
+        let all = self.arena.blocks();
+        while queues.blocks() + AHEAD > all {
+            let for_probation = (all / 10).max(2);
+            let is_probation_due =
+                queues.probation.0.len() > for_probation || queues.main.0.len() < 2;
+            let queue = if is_probation_due {
+                &mut queues.probation
+            } else {
+                &mut queues.main
+            };
+            let Some(oldest) = queue.0.pop_front() else {
+                return;
+            };
+            self.empty(queues, oldest, guard);
+        }
+    }
+
+    /// Empties a block; items in it that were used go on to main.
+    fn empty(self: &Arc<Self>, queues: &mut Queues, oldest: usize, guard: &Guard) {
+        let Queues { writer, main, .. } = queues;
+        let mut chances = self.arena.block_bytes() / 4 * 3;
+        for left in writer.empty(self, oldest, super::mix, guard) {
+            let bytes = Writer::entry_bytes(left.item.len());
+            if !left.was_visited || bytes > chances {
+                continue;
+            }
+            let Some(block) = main.room(&self.arena, writer, left.item.len()) else {
+                return;
+            };
+            chances -= bytes;
+            let hash = super::mix(left.position);
+            let at = (hash, left.slot);
+            writer.put(&self.arena, block, at, left.position, left.item);
+        }
+    }
+}
+
+impl Queues {
+    fn blocks(&self) -> usize {
+        self.probation.0.len() + self.main.0.len()
+    }
+}
+
+impl Queue {
+    /// A block with room for an item of `len` bytes: the one being filled, or a free one.
+    fn room(&mut self, arena: &Arena, writer: &mut Writer, len: usize) -> Option<usize> {
+        match self.0.back() {
+            Some(&block) if writer.has_room(arena, block, len) => Some(block),
+            _ => {
+                let block = writer.take_block(arena)?;
+                self.0.push_back(block);
+                Some(block)
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Compaction: a datastore's items appended anew in key order, where they are scattered.
+//!
+//! Invariant: it uses only room that anybody may use, and changes no item.
+
+use std::sync::Arc;
+
+use crossbeam_epoch as epoch;
+
+use super::{Need, gather::Gathered};
+use crate::{
+    error::Result,
+    format::item::{INDIRECT, ItemHeader},
+    index::{Bound, Direction},
+    location::{Location, Slot, Word},
+    volume::{Shared, tree::Tree},
+};
+
+/// Items that are looked at together.
+const RUN_ITEMS: usize = 2048;
+/// A run of which more than this part does not lie behind its predecessor is scattered.
+const JUMPS_PCT: usize = 10;
+
+impl Shared {
+    /// Cleans whatever gives room, and frees it behind a checkpoint.
+    pub(crate) fn clean_all(&self) -> Result<()> {
+        self.check_writable()?;
+        while self.clean_step(Need::Short)? {}
+        self.request_checkpoint();
+        Ok(())
+    }
+
+    /// Moves the items of `tree` next to each other, in key order; returns how many were moved.
+    pub(crate) fn compact(self: &Arc<Self>, tree: &Arc<Tree>) -> Result<u64> {
+        self.check_writable()?;
+        let trees = [(tree.id, tree.clone())].into();
+        let mut moved = 0;
+        let mut last: Option<Vec<u8>> = None;
+        loop {
+            let (places, end) = self.run_of_items(tree, last.as_deref());
+            if is_scattered(&places) {
+                let mut gathered = self.gather_places(tree, &places)?;
+                moved += gathered.len() as u64;
+                let mut next = 0;
+                while next < gathered.len() {
+                    next = self.when_room(|| self.move_some(&trees, &mut gathered, next))?;
+                }
+            }
+            if end.is_none() {
+                self.request_checkpoint();
+                return Ok(moved);
+            }
+            last = end;
+        }
+    }
+
+    /// The next items behind `last`, and the key of the last one if there may be more.
+    fn run_of_items(&self, tree: &Tree, last: Option<&[u8]>) -> (Vec<Location>, Option<Vec<u8>>) {
+        let guard = epoch::pin();
+        let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut slots = tree.index.iter(from, Direction::Forward, &guard);
+        let mut places = Vec::new();
+        for _ in 1..RUN_ITEMS {
+            let Some((_, word)) = slots.next() else {
+                return (places, None);
+            };
+            // What is in a chain was written lately, and will be again.
+            if let Slot::At(at) = Word(word).slot() {
+                places.push(at);
+            }
+        }
+        let end = slots.next().map(|(key, word)| {
+            if let Slot::At(at) = Word(word).slot() {
+                places.push(at);
+            }
+            key.to_vec()
+        });
+        (places, end)
+    }
+
+    fn gather_places(&self, tree: &Tree, places: &[Location]) -> Result<Gathered> {
+        let mut gathered = Gathered::in_open_room();
+        for at in places {
+            let Some(bytes) = self.log.read_logged(at.address(), at.class_bytes())? else {
+                continue;
+            };
+            // The place may be another item's by now; and long values are in order as they are.
+            if let Some(header) = ItemHeader::decode(&bytes)
+                && header.tree == tree.id
+                && !header.has(INDIRECT)
+            {
+                gathered.push(&header, &bytes[..header.len()], *at);
+            }
+        }
+        Ok(gathered)
+    }
+}
+
+fn is_scattered(places: &[Location]) -> bool {
+    let jumps = places
+        .windows(2)
+        .filter(|two| two[1].address() < two[0].address());
+    jumps.count() * 100 > places.len() * JUMPS_PCT
+}

@@ -1,0 +1,190 @@
+//! Several items at once, for walks: what is in memory is asked of the processor ahead of time,
+//! what is not is fetched from the devices by requests that run side by side.
+//!
+//! Invariant: nothing that was fetched is handed out unchecked; it only takes the place of a
+//! device read in [`Core::with_value`], which checks it.
+
+use super::{Purpose, core::Core, reader::Resident};
+use crate::{location::Location, memory::prefetch};
+use crossbeam_epoch::Guard;
+use std::cell::Cell;
+
+/// Bytes of an item that are asked of the processor: the rest follows by itself.
+const PREFETCH_BYTES: usize = 1024;
+/// Places that are no further apart are read together.
+const GAP_BYTES: u64 = 4096;
+/// Longest read made of several.
+const RUN_BYTES_MAX: usize = 256 << 10;
+/// Memory for what is read; what does not fit is read when its turn comes.
+const BYTES_MAX: usize = 1 << 20;
+
+/// Items that were fetched together; reusable.
+#[derive(Default)]
+pub(crate) struct Fetch {
+    /// Where each item's bytes are in `bytes`, if they were read.
+    read: Vec<Option<(usize, usize)>>,
+    wanted: Vec<Wanted>,
+    runs: Vec<Run>,
+    bytes: Vec<u8>,
+}
+
+/// An item that is on a device only.
+struct Wanted {
+    device: usize,
+    offset: u64,
+    len: usize,
+    item: usize,
+}
+
+/// Wanted places next to each other.
+struct Run {
+    device: usize,
+    offset: u64,
+    len: usize,
+    /// Where in `bytes` it goes.
+    at: usize,
+    wanted: std::ops::Range<usize>,
+    is_here: bool,
+}
+
+/// What a thread keeps for its next walk.
+const KEPT_BYTES: usize = 256 << 10;
+
+thread_local! {
+    static KEPT: Cell<Fetch> = Cell::default();
+}
+
+impl Fetch {
+    /// The thread's own one, used again.
+    pub(crate) fn take() -> Self {
+        KEPT.take()
+    }
+
+    /// Keeps it for the next [`Fetch::take`].
+    pub(crate) fn keep(self) {
+        if self.bytes.len() <= KEPT_BYTES {
+            KEPT.set(self);
+        }
+    }
+
+    /// The bytes of an item, if they were read from a device.
+    pub(crate) fn bytes_of(&self, item: usize) -> Option<&[u8]> {
+        let (at, len) = (*self.read.get(item)?)?;
+        self.bytes.get(at..at + len)
+    }
+
+    fn clear(&mut self) {
+        self.read.clear();
+        self.wanted.clear();
+        self.runs.clear();
+    }
+
+    /// Puts places that are close to each other into one run.
+    fn plan(&mut self) {
+        self.wanted.sort_unstable_by_key(|w| (w.device, w.offset));
+        let mut total = 0;
+        for (i, wanted) in self.wanted.iter().enumerate() {
+            let end = wanted.offset + wanted.len as u64;
+            if let Some(run) = self.runs.last_mut()
+                && run.device == wanted.device
+                && wanted.offset <= run.offset + run.len as u64 + GAP_BYTES
+                && (end - run.offset) as usize <= RUN_BYTES_MAX
+                && total + wanted.len + GAP_BYTES as usize <= BYTES_MAX
+            {
+                let len = run.len.max((end - run.offset) as usize);
+                total += len - run.len;
+                run.len = len;
+                run.wanted.end = i + 1;
+                continue;
+            }
+            if total + wanted.len > BYTES_MAX {
+                break;
+            }
+            self.runs.push(Run {
+                device: wanted.device,
+                offset: wanted.offset,
+                len: wanted.len,
+                at: total,
+                wanted: i..i + 1,
+                is_here: false,
+            });
+            total += wanted.len;
+        }
+        // A run that grew moves those behind it.
+        let mut at = 0;
+        for run in &mut self.runs {
+            run.at = at;
+            at += run.len;
+        }
+        if self.bytes.len() < at {
+            self.bytes.resize(at, 0);
+        }
+    }
+}
+
+impl Core {
+    /// Fetches the items at `places` (`None` for what needs no reading), to be handed out through
+    /// [`Core::with_value`]. What cannot be read shows when its turn comes.
+    pub(crate) fn fetch(
+        &self,
+        places: impl Iterator<Item = Option<Location>>,
+        fetch: &mut Fetch,
+        guard: &Guard,
+    ) {
+        fetch.clear();
+        for (item, place) in places.enumerate() {
+            fetch.read.push(None);
+            let Some(at) = place else { continue };
+            match self.resident(Purpose::Walk, at, guard) {
+                None => {}
+                Some(Resident::Memory(bytes)) => {
+                    prefetch(bytes, at.class_bytes().min(PREFETCH_BYTES));
+                }
+                Some(Resident::Device(_)) => {
+                    let (device, offset) = self.place(at.address());
+                    let len = self.read_bytes(at);
+                    fetch.wanted.push(Wanted {
+                        device,
+                        offset,
+                        len,
+                        item,
+                    });
+                }
+            }
+        }
+        if !fetch.wanted.is_empty() {
+            self.fetch_from_devices(fetch);
+        }
+    }
+
+    fn fetch_from_devices(&self, fetch: &mut Fetch) {
+        fetch.plan();
+        let Fetch {
+            read,
+            wanted,
+            runs,
+            bytes,
+        } = fetch;
+        let is_alone = runs.len() == 1;
+        for run in &mut *runs {
+            let device = &self.devices[run.device];
+            let to = &mut bytes[run.at..run.at + run.len];
+            run.is_here = device.read_now(to, run.offset).unwrap_or(false);
+            if !run.is_here && !is_alone {
+                device.will_need(run.offset, run.len);
+            }
+        }
+        for run in runs {
+            if !run.is_here {
+                let to = &mut bytes[run.at..run.at + run.len];
+                self.count_device_read();
+                // Read again, item by item, when their turns come: that says what failed.
+                run.is_here = self.devices[run.device].read_at(to, run.offset).is_ok();
+            }
+            for wanted in wanted[run.wanted.clone()].iter().filter(|_| run.is_here) {
+                let at = run.at + (wanted.offset - run.offset) as usize;
+                read[wanted.item] = Some((at, wanted.len));
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What a checkpoint keeps of the log, so that recovery need not read it all again.
+//!
+//! Invariant: a state that was taken at some time and then told of everything in the log from an
+//! earlier position on, again where it knows of it, is the state of now. Segments are named by
+//! sequence, so that what is said of an earlier use is dropped.
+
+use super::{GlobalTxn, Lsn, core::Core};
+use crate::{Result, format::superblock::Checkpoint, location::Location};
+use std::sync::atomic::Ordering::*;
+
+/// See the module.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct LogState {
+    pub(crate) segments: Vec<SegmentState>,
+    /// Pairs of sequences: of a segment, and of one with records that speak of it.
+    pub(crate) homes: Vec<(u64, u64)>,
+    /// Batches in several segments, with their sequences.
+    pub(crate) spans: Vec<(u64, Vec<u64>)>,
+    /// Prepared batches without a resolve record.
+    pub(crate) prepared: Vec<(GlobalTxn, u64)>,
+    /// Long values: address of the item, places of the pieces.
+    pub(crate) chunks: Vec<(u64, Vec<Location>)>,
+}
+
+/// Figures of one segment that only its items tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct SegmentState {
+    pub(crate) sequence: u64,
+    pub(crate) tombstones: u64,
+    pub(crate) max_tombstone: u64,
+    pub(crate) max_overtaking: u64,
+    pub(crate) min_placed: u64,
+    pub(crate) indirect: bool,
+    pub(crate) outcomes: bool,
+}
+
+impl Core {
+    /// The log's end, where a batch ends: [`Core::end`] may be read within one.
+    pub(crate) fn end_of_batch(&self) -> Lsn {
+        let appender = self.appender.lock();
+        self.position(&appender)
+    }
+
+    /// Where replay on top of a checkpoint that begins now has to start: at the log's end, or where
+    /// something lies that was spilled and is not committed, because its commit only names it.
+    /// From here on segments are kept as that checkpoint will need them.
+    pub(crate) fn begin_checkpoint(&self) -> Lsn {
+        let start = {
+            let appender = self.appender.lock();
+            let spilled = self.ledger.lock().oldest_spill();
+            let spilled = spilled.map_or(u64::MAX, |sequence| sequence * self.segment_bytes);
+            self.position(&appender).min(spilled)
+        };
+        // Without a checkpoint so far, nothing was kept for one.
+        let _ = self
+            .checkpointed
+            .compare_exchange(u64::MAX, start, AcqRel, Acquire);
+        start
+    }
+
+    /// How many threads may work on recovery at once.
+    pub(crate) fn helpers(&self) -> usize {
+        match self.may_have_threads {
+            true => std::thread::available_parallelism().map_or(1, usize::from),
+            false => 1,
+        }
+    }
+
+    /// End of what was appended last that is not a checkpoint's.
+    pub(crate) fn written_end(&self) -> Lsn {
+        self.written_end.load(Acquire)
+    }
+
+    /// Where replay would start now; `u64::MAX` if there is no checkpoint.
+    pub(crate) fn checkpointed(&self) -> Lsn {
+        self.checkpointed.load(Acquire)
+    }
+
+    /// The checkpoint that the superblock names.
+    pub(crate) fn checkpoint(&self) -> Option<Checkpoint> {
+        self.superblock.lock().checkpoint
+    }
+
+    /// Makes a checkpoint, all of which is durable, the one that recovery starts from.
+    pub(crate) fn note_checkpoint(&self, checkpoint: Checkpoint) -> Result<()> {
+        // Twice, for both copies: a copy that is destroyed later must not lead to a checkpoint
+        // some of whose pages are gone, or of whose log some segments are.
+        // CRASH: the one before or this one; nothing of either has been freed yet.
+        self.update_superblock(|next| next.checkpoint = Some(checkpoint))?;
+        self.update_superblock(|_| {})?;
+        self.checkpointed.store(checkpoint.start, Release);
+        self.nudge();
+        Ok(())
+    }
+
+    /// The state of now.
+    pub(crate) fn state(&self) -> LogState {
+        let ledger = self.ledger.lock();
+        let segments = ledger.in_use.iter().filter_map(|(&sequence, &id)| {
+            let segment = self.table.get(id)?;
+            Some(SegmentState {
+                sequence,
+                tombstones: segment.tombstones.load(Acquire),
+                max_tombstone: segment.max_tombstone.load(Acquire),
+                max_overtaking: segment.max_overtaking.load(Acquire),
+                min_placed: segment.min_placed.load(Acquire),
+                indirect: segment.indirect.load(Acquire),
+                outcomes: segment.outcomes.load(Acquire),
+            })
+        });
+        let mut state = LogState {
+            segments: segments.collect(),
+            ..LogState::default()
+        };
+        ledger.save(&mut state);
+        state
+    }
+
+    /// Takes over a state, once the segments in use have been entered.
+    pub(super) fn restore(&self, state: &LogState) {
+        let mut ledger = self.ledger.lock();
+        for saved in &state.segments {
+            let id = ledger.in_use.get(&saved.sequence);
+            let Some(segment) = id.and_then(|&id| self.table.get(id)) else {
+                continue;
+            };
+            segment.tombstones.store(saved.tombstones, Relaxed);
+            segment.max_tombstone.store(saved.max_tombstone, Relaxed);
+            segment.max_overtaking.store(saved.max_overtaking, Relaxed);
+            segment.min_placed.store(saved.min_placed, Relaxed);
+            segment.indirect.store(saved.indirect, Relaxed);
+            segment.outcomes.store(saved.outcomes, Relaxed);
+        }
+        ledger.load(state);
+    }
+}

@@ -1,0 +1,118 @@
+//! The read cache in the log: what is found is what the device has, and is gone with it.
+
+use super::*;
+use crate::location::Location;
+use crate::log::{Core, Expected, Purpose};
+
+/// Fills segments with what is dead at once, so that items before go out of the write cache.
+fn push_out(log: &Log, from: u64) {
+    for i in 0..40u64 {
+        let filler = put(log, from + i, b"filler", &[0; 200_000]);
+        log.mark_dead(filler.locations[0]);
+    }
+}
+
+fn get(log: &Core, purpose: Purpose, at: Location, tree: u32, key: &[u8]) -> Option<Vec<u8>> {
+    let guard = crossbeam_epoch::pin();
+    let mut value = Vec::new();
+    let expected = Expected { tree, key };
+    log.read_for(purpose, at, expected, &mut value, &guard)
+        .unwrap()
+        .then_some(value)
+}
+
+#[test]
+fn what_was_read_is_found_without_the_device() {
+    let disk = Disk::new("disk", 64 * MIB);
+    let log = create(&disk);
+    let at = put(&log, 1, b"key", b"value").locations[0];
+    push_out(&log, 2);
+    for _ in 0..3 {
+        let value = get(&log, Purpose::Walk, at, 1, b"key");
+        assert_eq!(value.as_deref(), Some(&b"value"[..]));
+    }
+    assert_eq!(log.stats().device_reads, 3, "a walk keeps what it reads");
+    for _ in 0..3 {
+        let value = get(&log, Purpose::Point, at, 1, b"key");
+        assert_eq!(value.as_deref(), Some(&b"value"[..]));
+    }
+    let stats = log.stats();
+    assert_eq!((stats.cache.hits, stats.cache.misses), (2, 1));
+    assert_eq!(stats.device_reads, 4);
+    assert!(get(&log, Purpose::Walk, at, 1, b"key").is_some());
+    assert_eq!(log.stats().device_reads, 4);
+    assert!(get(&log, Purpose::Check, at, 1, b"key").is_some());
+    assert_eq!(
+        log.stats().device_reads,
+        5,
+        "a check takes the cache's word"
+    );
+}
+
+#[test]
+fn a_found_item_is_of_the_right_tree_and_key() {
+    let disk = Disk::new("disk", 64 * MIB);
+    let log = create(&disk);
+    let at = put(&log, 1, b"key", b"value").locations[0];
+    push_out(&log, 2);
+    for _ in 0..2 {
+        assert_eq!(get(&log, Purpose::Point, at, 2, b"key"), None);
+        assert_eq!(get(&log, Purpose::Point, at, 1, b"kez"), None);
+        assert!(get(&log, Purpose::Point, at, 1, b"key").is_some());
+    }
+}
+
+#[test]
+fn damaged_bytes_are_not_kept() {
+    let disk = Disk::new("disk", 64 * MIB);
+    let log = create(&disk);
+    let at = put(&log, 1, b"key", b"value").locations[0];
+    push_out(&log, 2);
+    let (_, offset) = log.place(at.address());
+    let guard = crossbeam_epoch::pin();
+    let expected = Expected {
+        tree: 1,
+        key: b"key",
+    };
+    disk.edit(offset + 28, |b| *b ^= 1);
+    for _ in 0..2 {
+        let mut value = Vec::new();
+        let read = log.read_for(Purpose::Point, at, expected, &mut value, &guard);
+        assert_eq!(read.unwrap_err().kind(), crate::ErrorKind::Damaged);
+        assert!(value.is_empty());
+    }
+    disk.edit(offset + 28, |b| *b ^= 1);
+    let value = get(&log, Purpose::Point, at, 1, b"key");
+    assert_eq!(value.as_deref(), Some(&b"value"[..]));
+}
+
+/// The same key at the same place, in a later use of the segment.
+#[test]
+fn an_item_whose_place_was_used_again_is_not_found() {
+    let disk = Disk::new("disk", 64 * MIB);
+    let log = create(&disk);
+    let mut places = std::collections::HashMap::new();
+    let mut met = 0;
+    for i in 0..2_000u64 {
+        let value = i.to_le_bytes();
+        let at = put(&log, 2 * i + 1, b"key", &value).locations[0];
+        // A big one behind it, so that segments fill up soon, and the item goes out of memory.
+        let filler = put(&log, 2 * i + 2, b"filler", &[0; 200_000]);
+        log.mark_dead(filler.locations[0]);
+        places.insert(i, at);
+        let Some(old) = i.checked_sub(30).and_then(|old| places.remove(&old)) else {
+            continue;
+        };
+        let expected = (i - 30).to_le_bytes();
+        for _ in 0..2 {
+            let value = get(&log, Purpose::Point, old, 1, b"key");
+            assert_eq!(value.as_deref(), Some(&expected[..]), "item {}", i - 30);
+        }
+        met += 1;
+        log.mark_dead(old);
+        while log.background_step().unwrap() {}
+    }
+    assert!(met > 1_900);
+    let stats = log.stats();
+    assert!(stats.cache.hits > 500, "{stats:?}");
+}

@@ -1,0 +1,172 @@
+//! Checkpoints: the index on the log, so that recovery need not read all of the log.
+//!
+//! A checkpoint is taken while everyone goes on ([`write`]). Its start *S* is the log's end; once
+//! the [`gate`](super::gate) has let out whoever was in then, everything below *S* is in the index.
+//! What the index then says is written as [`page`]s, those that changed since the checkpoint
+//! before; a [`manifest`] says where they are and what else of the log is needed; the superblock
+//! names it. [`load`] brings it back, and the log is replayed on top of it from *S* on. Pages may
+//! hold what is behind *S* already: applying it again changes nothing.
+//!
+//! Invariant: what a checkpoint that the superblock names refers to is alive. Pages and manifests
+//! die only when a superblock that names another one is durable.
+
+mod bytes;
+mod certainty;
+mod directory;
+mod load;
+mod manifest;
+mod page;
+mod write;
+
+pub(crate) use certainty::Certainty;
+pub(super) use load::{Loaded, load};
+pub(super) use manifest::Tentative;
+
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use parking_lot::Mutex;
+
+use super::Shared;
+use crate::{
+    error::{ErrorKind, Result},
+    location::Location,
+    version::{Horizon, TxnId},
+};
+use directory::Directory;
+
+/// Log between checkpoints unless configured otherwise, in bytes; more where the index is large.
+const LOG_BYTES_DEFAULT: u64 = 256 << 20;
+
+/// What a volume knows of its newest checkpoint.
+#[derive(Default)]
+pub(crate) struct Checkpoints {
+    /// Held while one is taken.
+    newest: Mutex<Newest>,
+    /// Bytes of the newest one's pages.
+    bytes: AtomicU64,
+    asked: AtomicBool,
+}
+
+#[derive(Default)]
+pub(super) struct Newest {
+    number: u64,
+    /// Keys of the store's own items, never given twice.
+    next_id: u64,
+    trees: HashMap<u32, Directory>,
+    /// The root and the pieces of the manifest.
+    manifest: Vec<Location>,
+}
+
+impl Checkpoints {
+    pub(super) fn new(newest: Newest) -> Self {
+        let bytes = newest.bytes();
+        Self {
+            newest: Mutex::new(newest),
+            bytes: AtomicU64::new(bytes),
+            asked: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Newest {
+    fn bytes(&self) -> u64 {
+        self.trees.values().map(Directory::bytes).sum()
+    }
+
+    /// Everything that the checkpoint is made of.
+    fn locations(&self) -> impl Iterator<Item = Location> + '_ {
+        let pages = self.trees.values().flat_map(Directory::locations);
+        pages.chain(self.manifest.iter().copied())
+    }
+}
+
+impl Shared {
+    /// Takes a checkpoint now. Waits for nothing but syncs of commits that are under way.
+    pub(super) fn checkpoint(&self, horizon: &dyn Horizon) -> Result<()> {
+        self.check_writable()?;
+        self.take_checkpoint(horizon.final_below().min(horizon.oldest()))
+    }
+
+    /// Takes a checkpoint now, going by what was last said of who can still be cancelled.
+    pub(super) fn checkpoint_now(&self) -> Result<()> {
+        self.check_writable()?;
+        self.take_checkpoint(0)
+    }
+
+    /// Takes a checkpoint, given that no transaction below `below` can be cancelled.
+    fn take_checkpoint(&self, below: TxnId) -> Result<()> {
+        let mut newest = self.checkpoints.newest.lock();
+        // What the volume's own transactions committed is never taken back.
+        let below = if self.is_native() { TxnId::MAX } else { below };
+        self.checkpoints.asked.store(false, Ordering::Release);
+        let taken = write::checkpoint(self, &mut newest, below);
+        self.certainty.release();
+        self.checkpoints
+            .bytes
+            .store(newest.bytes(), Ordering::Release);
+        taken
+    }
+
+    /// Asks for a checkpoint soon, in the background.
+    pub(crate) fn request_checkpoint(&self) {
+        self.checkpoints.asked.store(true, Ordering::Release);
+        self.maintenance.wake();
+    }
+
+    /// Takes a checkpoint if there is enough to replay, or someone has asked; true if it did.
+    pub(super) fn checkpoint_if_due(&self) -> Result<bool> {
+        let asked = self.checkpoints.asked.load(Ordering::Acquire);
+        if !asked && self.log_to_replay() < self.checkpoint_log_bytes() {
+            return Ok(false);
+        }
+        self.checkpoint_now()?;
+        Ok(true)
+    }
+
+    /// At a close, when nobody writes or cancels any more.
+    pub(super) fn checkpoint_at_close(&self) -> Result<()> {
+        if self.options.checkpoint_log_bytes == Some(u64::MAX) || self.log_to_replay() == 0 {
+            return Ok(());
+        }
+        let taken = self.take_checkpoint(TxnId::MAX);
+        taken.or_else(|why| match why.kind() {
+            // It is there without one, too.
+            ErrorKind::VolumeFull => {
+                tracing::warn!(url = self.url, %why, "no checkpoint was taken at the close");
+                Ok(())
+            }
+            _ => Err(why),
+        })
+    }
+
+    /// Bytes of log that recovery would replay on top of the newest checkpoint.
+    fn log_to_replay(&self) -> u64 {
+        let from = match self.log.checkpointed() {
+            u64::MAX => 0,
+            from => from,
+        };
+        self.log.written_end().saturating_sub(from)
+    }
+
+    fn checkpoint_log_bytes(&self) -> u64 {
+        let twice = 2 * self.checkpoints.bytes.load(Ordering::Acquire);
+        let default = LOG_BYTES_DEFAULT.max(twice);
+        self.options.checkpoint_log_bytes.unwrap_or(default).max(1)
+    }
+
+    /// Bytes of pages of the newest checkpoint.
+    pub(crate) fn checkpoint_bytes(&self) -> u64 {
+        self.checkpoints.bytes.load(Ordering::Acquire)
+    }
+
+    /// Sees to it that the next checkpoint writes its pages in these places anew, so that nothing of
+    /// a checkpoint is left there. Places of other things do not matter.
+    pub(crate) fn rewrite_checkpoint_pages(&self, within: impl Fn(Location) -> bool) {
+        let mut newest = self.checkpoints.newest.lock();
+        let trees = newest.trees.values_mut();
+        trees.for_each(|directory| directory.mark_within(&within));
+    }
+}

@@ -1,0 +1,153 @@
+//! One step of a walk: some slots of the index looked at, their items fetched together, and
+//! shown in order.
+//!
+//! Invariant: what is shown of an item is what the walk's eyes saw of it when its slot was
+//! looked at, or, where its place in the log was reused meanwhile, what they see now.
+
+use crossbeam_epoch::Guard;
+
+use super::{
+    Datastore,
+    datastore::{Eyes, look},
+    tree::Tree,
+};
+use crate::{
+    error::{Error, Result},
+    index::Iter,
+    location::Word,
+    log::{Expected, Fetch, Purpose, Value},
+    version::chain::Seen,
+};
+
+/// Keys and places of a step take no more memory than this, roughly.
+const KEYS_BYTES_MAX: usize = 64 << 10;
+
+pub(super) struct Step<'a> {
+    datastore: &'a Datastore,
+    tree: &'a Tree,
+    guard: &'a Guard,
+    eyes: Eyes<'a>,
+    /// Keys, end to end.
+    keys: Vec<u8>,
+    /// Where each key ends, and what its slot says.
+    found: Vec<(usize, Seen<'a>)>,
+    fetch: Option<Fetch>,
+    value: Vec<u8>,
+    /// What an item could not be looked at for: said after those before it are shown.
+    failed: Option<Error>,
+}
+
+impl<'a> Step<'a> {
+    pub(super) fn new(
+        datastore: &'a Datastore,
+        tree: &'a Tree,
+        guard: &'a Guard,
+        eyes: Eyes<'a>,
+    ) -> Self {
+        Self {
+            datastore,
+            tree,
+            guard,
+            eyes,
+            keys: Vec::new(),
+            found: Vec::new(),
+            fetch: Some(Fetch::take()),
+            value: Vec::new(),
+            failed: None,
+        }
+    }
+
+    /// Looks up the next items, `most` of them at most, as long as keys are `within`; false if
+    /// there are no more.
+    pub(super) fn look_up(
+        &mut self,
+        slots: &mut Iter<'_>,
+        most: usize,
+        within: impl Fn(&[u8]) -> bool,
+    ) -> bool {
+        self.keys.clear();
+        self.found.clear();
+        let mut goes_on = true;
+        while self.found.len() < most && self.keys.len() < KEYS_BYTES_MAX {
+            let Some((key, word)) = slots.next().filter(|(key, _)| within(key)) else {
+                goes_on = false;
+                break;
+            };
+            match look(self.eyes, Word(word), self.guard) {
+                Ok(seen) if seen.is_present() => {
+                    self.keys.extend_from_slice(key);
+                    self.found.push((self.keys.len(), seen));
+                }
+                Ok(_) => {}
+                Err(why) => {
+                    self.failed = Some(why);
+                    break;
+                }
+            }
+        }
+        let places = self.found.iter().map(|(_, seen)| match seen {
+            Seen::At(location) => Some(*location),
+            _ => None,
+        });
+        let fetch = self.fetch.get_or_insert_default();
+        self.datastore.shared.log.fetch(places, fetch, self.guard);
+        goes_on
+    }
+
+    /// Shows what was looked up, until `visit` returns false: then so does this.
+    pub(super) fn show(&mut self, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
+        let log = &self.datastore.shared.log;
+        let mut start = 0;
+        for (i, &(end, seen)) in self.found.iter().enumerate() {
+            let key = &self.keys[start..end];
+            start = end;
+            self.value.clear();
+            let goes_on = match seen {
+                Seen::Absent => Some(true),
+                Seen::Bytes(bytes) => Some(visit(key, bytes)),
+                Seen::At(at) => {
+                    let expected = Expected {
+                        tree: self.tree.id,
+                        key,
+                    };
+                    let read = self.fetch.as_ref().and_then(|fetch| fetch.bytes_of(i));
+                    let show = |value: Value<'_>, built: &mut Vec<u8>| match value {
+                        Value::Here(value) => visit(key, value),
+                        Value::Built => visit(key, built),
+                    };
+                    let value = &mut self.value;
+                    log.with_value(Purpose::Walk, at, expected, read, value, self.guard, show)?
+                }
+            };
+            let goes_on = match goes_on {
+                Some(goes_on) => goes_on,
+                None => self.show_again(key, visit)?,
+            };
+            if !goes_on {
+                return Ok(false);
+            }
+        }
+        self.failed.take().map_or(Ok(true), Err)
+    }
+
+    /// The place was reused since the slot was looked at.
+    #[cold]
+    fn show_again(&self, key: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
+        let mut value = Vec::new();
+        let slot = (key, Word(self.tree.index.get(key, self.guard)));
+        let purpose = Purpose::Walk;
+        let datastore = self.datastore;
+        if !datastore.read_slot(self.tree, slot, &mut value, self.guard, self.eyes, purpose)? {
+            return Ok(true);
+        }
+        Ok(visit(key, &value))
+    }
+}
+
+impl Drop for Step<'_> {
+    fn drop(&mut self) {
+        if let Some(fetch) = self.fetch.take() {
+            fetch.keep();
+        }
+    }
+}

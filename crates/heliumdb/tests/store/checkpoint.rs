@@ -1,0 +1,251 @@
+//! Checkpoints: what recovery starts from, what of it may still change, and what if it is damaged.
+
+use helium_sim::{Image, Keeper, Machine};
+use heliumdb::{Datastore, ErrorKind, Isolation, Volume};
+
+use crate::common::{
+    Session, after_kill, after_power_loss, changed, machine, open, open_one, store,
+};
+
+fn put(store: &Datastore, numbers: std::ops::Range<u32>, value: &str) {
+    for number in numbers {
+        let key = format!("key{number:06}");
+        store.put(key.as_bytes(), value.as_bytes()).unwrap();
+    }
+}
+
+fn items(store: &Datastore) -> Vec<(Vec<u8>, Vec<u8>)> {
+    store.iter().map(Result::unwrap).collect()
+}
+
+fn reopen(machine: &Machine) -> (Volume, Datastore) {
+    let volume = open_one(machine).unwrap();
+    let store = volume.datastore(b"store").unwrap();
+    (volume, store)
+}
+
+#[test]
+fn only_what_is_behind_a_checkpoint_is_replayed() {
+    let (machine, volume, store) = store();
+    put(&store, 0..3000, "one");
+    volume.checkpoint_now().unwrap();
+    put(&store, 10..15, "two");
+    store.delete(b"key000020").unwrap();
+    store.put(b"long", &vec![7; 600_000]).unwrap();
+    volume.flush().unwrap();
+    let (wanted, live) = (items(&store), volume.stats().live_bytes);
+    let (again, found) = reopen(&after_kill(&machine, 1));
+    assert_eq!(again.stats().recovered_items, 7);
+    assert!(items(&found) == wanted);
+    assert_eq!(
+        again.stats().live_bytes,
+        live,
+        "as if it had never been closed"
+    );
+    // A close takes one itself; the next open replays nothing.
+    again.close().unwrap();
+    volume.close().unwrap();
+    let (last, found) = reopen(&after_kill(&machine, 2));
+    assert_eq!(last.stats().recovered_items, 0);
+    assert!(items(&found) == wanted);
+    assert_eq!(found.get(b"long").unwrap(), Some(vec![7; 600_000]));
+}
+
+#[test]
+fn only_pages_that_changed_are_written() {
+    let (machine, volume, store) = store();
+    put(&store, 0..20_000, "one");
+    let before = volume.stats().used_bytes;
+    volume.checkpoint_now().unwrap();
+    let all = volume.stats().checkpoint_bytes;
+    assert!(all > 100_000 && before > 0, "{all}");
+    let machine = after_kill(&machine, 0);
+    for round in 0..3 {
+        let (volume, store) = reopen(&machine);
+        put(&store, 700 * round..700 * round + 3, "two");
+        let live = volume.stats().live_bytes;
+        let written = bytes_written(&machine, || volume.checkpoint_now().unwrap());
+        assert!(written < all as usize / 3, "{written} of {all} bytes");
+        assert!(volume.stats().live_bytes < live + 40_000, "old pages die");
+        drop((store, volume));
+    }
+}
+
+/// Bytes that are not the same after `work`.
+fn bytes_written(machine: &Machine, work: impl FnOnce()) -> usize {
+    let read = |image: &Image| {
+        let mut bytes = vec![0; image.len() as usize];
+        image.read(&mut bytes, 0);
+        bytes
+    };
+    let before = read(&machine.images()[0]);
+    work();
+    let after = read(&machine.images()[0]);
+    before.iter().zip(&after).filter(|(a, b)| a != b).count()
+}
+
+#[test]
+fn a_commit_taken_back_after_a_checkpoint_is_absent() {
+    for cancels in [false, true] {
+        let (machine, volume, store) = store();
+        let keeper = Keeper::new();
+        store.put(b"k", b"old").unwrap();
+        let mut session = Session::begin(&keeper, Isolation::Snapshot);
+        session.put(&store, "k", "new").unwrap();
+        session.put(&store, "other", "new").unwrap();
+        session.commit_unpublished().unwrap();
+        volume.checkpoint(&*keeper).unwrap();
+        if cancels {
+            session.cancel().unwrap();
+        }
+        let (again, found) = reopen(&after_power_loss(&machine, 3));
+        let wanted: (&[u8], _) = match cancels {
+            true => (b"old", None),
+            false => (b"new", Some(b"new".to_vec())),
+        };
+        assert_eq!(found.get(b"k").unwrap().as_deref(), Some(wanted.0));
+        assert_eq!(found.get(b"other").unwrap(), wanted.1);
+        assert!(
+            again.stats().recovered_items == 0,
+            "the checkpoint was used"
+        );
+    }
+}
+
+#[test]
+fn what_was_overtaken_before_a_checkpoint_stays_overtaken() {
+    let (machine, volume, store) = store();
+    let keeper = Keeper::new();
+    let mut slow = Session::begin(&keeper, Isolation::ReadCommitted);
+    slow.put(&store, "k", "slow").unwrap();
+    let mut fast = Session::begin(&keeper, Isolation::ReadCommitted);
+    fast.put(&store, "k", "fast").unwrap();
+    fast.commit().unwrap();
+    volume.checkpoint(&*keeper).unwrap();
+    slow.commit().unwrap();
+    volume.settle(&*keeper);
+    assert_eq!(store.get(b"k").unwrap(), Some(b"fast".to_vec()));
+    let (_, found) = reopen(&after_power_loss(&machine, 4));
+    assert_eq!(found.get(b"k").unwrap(), Some(b"fast".to_vec()));
+}
+
+#[test]
+fn a_transaction_over_volumes_stays_one_over_checkpoints() {
+    for cancels in [false, true] {
+        let machine = machine(0, 2);
+        let volumes = open(&machine, &[0, 1]).unwrap();
+        let create = |volume: &Volume| volume.create_datastore(b"store", b"").unwrap();
+        let stores: Vec<_> = volumes.iter().map(create).collect();
+        let keeper = Keeper::new();
+        let mut session = Session::begin(&keeper, Isolation::Snapshot);
+        stores
+            .iter()
+            .for_each(|store| session.put(store, "k", "v").unwrap());
+        session.commit_unpublished().unwrap();
+        for volume in &volumes {
+            volume.checkpoint(&*keeper).unwrap();
+        }
+        if cancels {
+            session.cancel().unwrap();
+        }
+        let after = after_power_loss(&machine, 5);
+        for _ in 0..2 {
+            let again = open(&after, &[0, 1]).unwrap();
+            for volume in &again {
+                let found = volume.datastore(b"store").unwrap().get(b"k").unwrap();
+                assert_eq!(found.is_some(), !cancels);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_is_not_used_and_nothing_is_lost() {
+    let (machine, volume, store) = store();
+    put(&store, 0..3000, "one");
+    store.delete(b"key000030").unwrap();
+    volume.flush().unwrap();
+    let before = machine.images();
+    volume.checkpoint_now().unwrap();
+    let after = machine.images();
+    put(&store, 5..8, "two");
+    volume.flush().unwrap();
+    let wanted = items(&store);
+    let now = machine.images();
+    let mut fell_back = 0;
+    // All blocks that the checkpoint wrote, pages, manifest and root among them.
+    for block in 0..now[0].len() / 4096 {
+        let read = |image: &Image| {
+            let mut bytes = vec![0; 4096];
+            image.read(&mut bytes, block * 4096);
+            bytes
+        };
+        let bytes = read(&after[0]);
+        let first = bytes.iter().position(|b| *b != 0).unwrap_or(0);
+        if block < 256 || bytes == read(&before[0]) || bytes.starts_with(b"HeSg") {
+            continue;
+        }
+        for at in [first + 700, 2048, 4000] {
+            let at = at.min(4095);
+            let images = changed(&now, 0, block * 4096 + at as u64, &[bytes[at] ^ 0x10]);
+            let machine = Machine::with_images(0, images);
+            match open_one(&machine) {
+                Ok(volume) => {
+                    let store = volume.datastore(b"store").unwrap();
+                    assert!(items(&store) == wanted, "block {block}, byte {at}");
+                    fell_back += usize::from(volume.stats().recovered_items > 3000);
+                }
+                // A frame's header, or the zeros behind its end.
+                Err(why) => assert_eq!(why.kind(), ErrorKind::Damaged, "{why}"),
+            }
+        }
+    }
+    assert!(fell_back > 10, "{fell_back}");
+}
+
+#[test]
+fn writers_go_on_while_checkpoints_are_taken() {
+    let (machine, volume, store) = store();
+    let rounds = 40;
+    std::thread::scope(|scope| {
+        for writer in 0..2u32 {
+            let store = &store;
+            scope.spawn(move || {
+                for round in 0..rounds {
+                    let from = writer * 1000;
+                    put(store, from..from + 300, &format!("{round}"));
+                    store
+                        .delete(format!("key{:06}", from + round).as_bytes())
+                        .unwrap();
+                }
+            });
+        }
+        for _ in 0..rounds {
+            volume.checkpoint_now().unwrap();
+        }
+    });
+    volume.flush().unwrap();
+    let wanted = items(&store);
+    let (_, found) = reopen(&after_kill(&machine, 6));
+    assert!(items(&found) == wanted);
+}
+
+/// A tombstone behind the newest checkpoint is all that says so: its segment stays.
+#[test]
+fn a_removal_behind_a_checkpoint_outlives_its_segment() {
+    let (machine, volume, store) = store();
+    store.put(b"gone", b"there").unwrap();
+    put(&store, 0..10, "one");
+    volume.checkpoint_now().unwrap();
+    store.delete(b"gone").unwrap();
+    for round in 0..30u8 {
+        store.put(b"filler", &vec![round; 200_000]).unwrap();
+        put(&store, 0..10, "two");
+        volume.flush().unwrap();
+        while volume.background_step().unwrap() {}
+    }
+    let (again, found) = reopen(&after_kill(&machine, 7));
+    assert_eq!(found.get(b"gone").unwrap(), None);
+    assert_eq!(found.get(b"key000003").unwrap(), Some(b"two".to_vec()));
+    assert!(again.stats().recovered_items > 0);
+}
