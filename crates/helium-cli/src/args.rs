@@ -61,6 +61,10 @@ pub enum Command {
     Truncate(commands::datastores::Truncate),
     /// Read every item and check it
     Verify(commands::verify::Verify),
+    /// Copy what can be read of a damaged volume to a new one
+    Salvage(commands::salvage::Salvage),
+    /// Copy a volume to a new one
+    Backup(commands::backup::Backup),
     /// Move items together, so that the space of dead ones is free
     Compact(commands::compact::Compact),
     /// Measure: Helium's own order of work, and the YCSB mixes

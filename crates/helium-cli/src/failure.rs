@@ -174,7 +174,9 @@ fn advice_on(kind: ErrorKind, system: Option<io::ErrorKind>) -> Option<&'static 
         K::VolumeFull => {
             "Deleting still works: remove items, drop or truncate datastores, or free space on the file system."
         }
-        K::Damaged => "Restore it from a backup.",
+        K::Damaged => {
+            "Restore it from a backup; or `helium salvage VOLUME NEW` copies what can be read to a new volume."
+        }
         K::DeviceMismatch => "Name exactly the devices that the volume was created with.",
         K::VolumeTooSmall => {
             "A volume needs at least 64 MiB; a file that is empty, or not there yet, grows to that and beyond."

@@ -80,7 +80,7 @@ fn explain(volume: &str, options: &VolumeOptions, why: heliumdb::Error) -> Failu
     }
     match kind {
         ErrorKind::NotAVolume => failure.advise(format!(
-            "If nothing on it is needed any more, `helium create --overwrite {volume}` makes a volume of it."
+            "If nothing on it is needed any more, `helium create --overwrite {volume}` makes a volume of it. If it was a volume, `helium salvage {volume} NEW` finds what is left of it."
         )),
         ErrorKind::VolumeInUse => {
             failure.advise("One process at a time writes to a volume; several may read it.")

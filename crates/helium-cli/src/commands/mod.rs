@@ -1,12 +1,15 @@
 //! The commands, each with its arguments.
 
+pub mod backup;
 pub mod compact;
+mod copying;
 pub mod create;
 pub mod datastores;
 pub mod dump;
 pub mod items;
 pub mod load;
 pub mod look;
+pub mod salvage;
 pub mod scan;
 pub mod shell;
 pub mod verify;
@@ -35,6 +38,8 @@ pub fn run(command: Command, output: Output) -> Result<()> {
         Command::Drop(drop) => drop.run(output),
         Command::Truncate(truncate) => truncate.run(output),
         Command::Verify(verify) => verify.run(output),
+        Command::Salvage(salvage) => salvage.run(output),
+        Command::Backup(backup) => backup.run(output),
         Command::Compact(compact) => compact.run(output),
         Command::Bench(bench) => bench.run(output),
         Command::Top(top) => top.run(output),

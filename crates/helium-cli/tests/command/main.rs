@@ -1,6 +1,7 @@
 //! The real `helium`, run as people and scripts run it.
 
 mod bench;
+mod copies;
 mod errors;
 mod harness;
 mod interrupted;
