@@ -233,6 +233,8 @@ fn damaged(options: &VolumeOptions) -> (Machine, Volume, Datastore) {
         block[..100] == [21; 100]
     };
     let page = image.pages().into_iter().find(holds).expect("item 20");
+    // It stays in the read cache.
+    store.get(&20u32.to_be_bytes()).unwrap();
     machine
         .device(DiskId(0))
         .write_at(&[0xff], page + 10)
@@ -264,6 +266,37 @@ fn verifying_goes_on_behind_damage_and_names_it() {
     );
     let refused = volume.backup(BackupFrom::Newest, &memory(64), &mut |_| true);
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::Damaged);
+}
+
+/// The catalog is read when a volume is opened, and not again until somebody looks.
+#[test]
+fn damage_to_the_catalog_is_found_while_the_volume_is_open() {
+    const NAME: &[u8] = b"a name that is nowhere else";
+    let machine = machine(0, 1);
+    let volume = open_one(&machine).unwrap();
+    volume.create_datastore(NAME, b"").unwrap();
+    volume.close().unwrap();
+    let image = machine.images().remove(0);
+    let place = image.pages().into_iter().find_map(|page| {
+        let mut block = [0; 4096];
+        image.read(&mut block, page);
+        let within = block.windows(NAME.len()).position(|bytes| bytes == NAME)?;
+        Some(page + within as u64)
+    });
+    let mut options = sim_options();
+    options.scrub_bytes_per_second = MIB;
+    let machine = Machine::with_images(0, [image]);
+    let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
+    assert_eq!(volume.verify(&mut |_| true).unwrap().damaged, 0);
+    let device = machine.device(DiskId(0));
+    device.write_at(b"A", place.expect("the name")).unwrap();
+    while volume.stats().scrub_rounds < 2 {
+        volume.background_step().unwrap();
+    }
+    assert_eq!(volume.stats().damaged_items, 1);
+    assert_eq!(volume.damage()[0].datastore, None);
+    let report = volume.verify(&mut |_| true).unwrap();
+    assert_eq!((report.items, report.damaged), (0, 1));
 }
 
 #[test]
