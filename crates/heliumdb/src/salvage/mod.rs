@@ -4,7 +4,7 @@
 //! superblocks or, where these are destroyed, from segment headers; [`walk`] finds the frames
 //! of each segment, chained or not; [`batches`] keeps what is whole and counts; [`newest`]
 //! keeps the highest sequence number per key; [`datastores`] says which trees are whose; and
-//! [`copy`] writes it all, in key order, to the target.
+//! [`mod@copy`] writes it all, in key order, to the target.
 //!
 //! Invariant: nothing is ever written to the source, and what was deleted, truncated, dropped
 //! or cancelled comes back only if what says so is itself destroyed.

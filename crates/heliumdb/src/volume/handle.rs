@@ -233,7 +233,7 @@ impl Volume {
     }
 
     /// What verifying and scrubbing found to be damaged since the volume was opened (the first
-    /// thousand items; [`Stats::damaged_items`] counts them all).
+    /// thousand items; [`crate::Stats::damaged_items`] counts them all).
     pub fn damage(&self) -> Vec<Damage> {
         self.shared.damages.list()
     }
