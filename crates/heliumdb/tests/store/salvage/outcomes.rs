@@ -106,14 +106,14 @@ fn batches_are_whole_unless_parts_are_asked_for() {
     session.commit().unwrap();
     volume.flush().unwrap();
     let mut images = machine.images();
-    let pages = images[0].pages().into_iter();
+    let mut pages = images[0].pages().into_iter();
     let holds = |page: &u64| {
         let mut block = [0; 4096];
         images[0].read(&mut block, *page);
         block.iter().all(|&byte| byte == b'c')
     };
-    let page = pages.filter(holds).last().expect("a block of c alone");
-    images[0].write(&[b'C'], page + 100);
+    let page = pages.rfind(holds).expect("a block of c alone");
+    images[0].write(b"C", page + 100);
     let (report, found) = salvage(&images, |s| s);
     assert_eq!((report.broken_batches, report.damaged_frames), (1, 1));
     assert_eq!(report.dropped_items, 2);
