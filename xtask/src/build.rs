@@ -13,18 +13,21 @@ const EXTENSION: &str = "libwiredtiger_helium.so";
 /// Where tests and demo look for it first.
 const EXTENSION_VARIABLE: &str = "HELIUM_EXTENSION";
 /// How much the long tests do, unless the environment says so already.
-const SCALE: [(&str, &str); 9] = [
+const SCALE: [(&str, &str); 12] = [
     // Inside WiredTiger.
     ("HELIUM_BANK_SECONDS", "10"),
     ("HELIUM_CRASH_ROUNDS", "200"),
     ("HELIUM_CREATE_DROP_ROUNDS", "1000"),
-    ("HELIUM_LOCKSTEP_STEPS", "100000"),
+    ("HELIUM_LOCKSTEP_STEPS", "50000"),
     ("HELIUM_MEMORY_KEYS", "1000000"),
     ("HELIUM_MEMORY_UPDATES", "5000000"),
     // The store on simulated machines.
-    ("HELIUM_CRASH_IMAGES", "50000"),
-    ("HELIUM_NESTED_CRASH_IMAGES", "5000"),
+    ("HELIUM_CRASH_IMAGES", "20000"),
+    ("HELIUM_NESTED_CRASH_IMAGES", "2000"),
     ("HELIUM_MODEL_OPS", "1000000"),
+    ("HELIUM_CLEAN_CRASH_IMAGES", "5000"),
+    ("HELIUM_CLEAN_MODEL_OPS", "50000"),
+    ("HELIUM_SPILL_IMAGES", "1000"),
 ];
 
 /// Sets up, builds everything in release and runs the demo.

@@ -1,17 +1,18 @@
-//! `cargo xtask`: the project's set-up, demo, tests and checks.
+//! `cargo xtask`: the project's set-up, demo, tests, checks and installation.
 //!
 //! Every task is a list of steps; the first one that fails ends the task with a
 //! non-zero exit and a sentence that says which command it was.
 
 mod build;
 mod checks;
+mod install;
 mod setup;
 mod step;
 mod tidy;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 #[derive(Parser)]
 #[command(
@@ -38,6 +39,15 @@ enum Task {
     Test,
     /// Formatting, clippy and documentation without warnings, tidy, then what `test` does
     Ci,
+    /// Build in release and install the C library, its headers and its manual
+    Install {
+        /// Where to, as in /usr/local
+        #[arg(long)]
+        prefix: PathBuf,
+        /// A folder to put everything in for now, as packagers want it
+        #[arg(long)]
+        destdir: Option<PathBuf>,
+    },
     /// Check that the tree is what its documents say
     Tidy,
 }
@@ -58,6 +68,7 @@ fn run(task: Task) -> Result<()> {
         Task::Demo { arguments } => build::demo(&arguments),
         Task::Test => build::test(),
         Task::Ci => checks::ci(),
+        Task::Install { prefix, destdir } => install::install(&prefix, destdir.as_deref()),
         Task::Tidy => tidy::tidy(),
     }
 }

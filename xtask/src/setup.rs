@@ -18,7 +18,7 @@ struct Need {
     is_there: fn() -> bool,
 }
 
-const NEEDS: [Need; 3] = [
+const NEEDS: [Need; 4] = [
     Need {
         package: "libwiredtiger-dev",
         why: "WiredTiger's library and C header",
@@ -33,6 +33,11 @@ const NEEDS: [Need; 3] = [
         package: "gcc",
         why: "a C compiler, for the tests that check C layouts and examples",
         is_there: || on_path("cc") && in_any(&["/usr/include"], "stdio.h"),
+    },
+    Need {
+        package: "valgrind",
+        why: "it watches the memory of C programs on our library",
+        is_there: || on_path("valgrind"),
     },
 ];
 

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use heliumdb::{
     Change, Datastore, Durability, Error, ErrorKind, Horizon, Isolation, Mode, Position,
-    Transaction, Volume, VolumeOptions, open_all_devices,
+    Transaction, Volume, open_all_devices,
 };
 use rand::{Rng, rngs::SmallRng, seq::IndexedRandom};
 
@@ -16,8 +16,9 @@ use crate::{
     agree::{agree, difference},
     history::{History, Item, LogEvent, State},
     keeper::{Keeper, Txn},
-    machine::{DiskId, Machine},
+    machine::Machine,
     model::Model,
+    options::DriverOptions,
     seed,
 };
 
@@ -26,27 +27,6 @@ pub type Place = usize;
 
 /// Datastores of each volume.
 const STORES: usize = 2;
-
-/// What a driver does.
-#[derive(Clone, Debug)]
-pub struct DriverOptions {
-    /// The disks of each volume.
-    pub volumes: Vec<Vec<DiskId>>,
-    /// How many different keys there are.
-    pub keys: usize,
-    /// Transactions at a time.
-    pub transactions: usize,
-    /// Longest ordinary value, in bytes.
-    pub value_bytes: usize,
-    /// Chance of a value longer than a chunk.
-    pub huge_values: f64,
-    /// Chance of closing and opening everything.
-    pub reopen: f64,
-    /// Clean and do other background work all the time.
-    pub busy: bool,
-    /// Log between checkpoints, in bytes; `u64::MAX` for none.
-    pub checkpoint_log_bytes: u64,
-}
 
 /// What a step did, for those who count.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,14 +62,6 @@ pub struct Driver {
     shared: u64,
 }
 
-/// Options under which a volume does nothing by itself.
-pub fn sim_options() -> VolumeOptions {
-    let mut options = VolumeOptions::default();
-    options.background_thread = false;
-    options.write_cache_bytes = 4 << 20;
-    options
-}
-
 /// All items of some volumes' datastores, by volume.
 pub fn dump(stores: &[Datastore]) -> Result<Vec<State>, Error> {
     let mut all = vec![State::new(); stores.len() / STORES];
@@ -119,20 +91,6 @@ fn stores(volumes: &[Volume]) -> Result<Vec<Datastore>, Error> {
         }
     }
     Ok(stores)
-}
-
-impl DriverOptions {
-    fn volume_options(&self) -> VolumeOptions {
-        let mut options = sim_options();
-        options.checkpoint_log_bytes = Some(self.checkpoint_log_bytes);
-        if self.busy {
-            options.auto_clean_period_ms = 0;
-            options.clean_dirty_pct = 1;
-            options.clean_util_pct = 100;
-        }
-        options.checkpoint_log_bytes = Some(self.checkpoint_log_bytes);
-        options
-    }
 }
 
 impl Driver {

@@ -12,14 +12,16 @@ mod image;
 mod keeper;
 mod machine;
 mod model;
+mod options;
 pub mod seed;
 mod torn;
 
 pub use agree::difference;
-pub use driver::{Driver, DriverOptions, Event, Place, dump, sim_options};
+pub use driver::{Driver, Event, Place, dump};
 pub use fault::{Fault, FaultKind, On};
 pub use history::{History, LogEvent, State};
 pub use image::Image;
 pub use keeper::{Keeper, Txn};
 pub use machine::{DiskId, Machine, Recorded};
 pub use model::{Model, Outcome};
+pub use options::{DriverOptions, sim_options};

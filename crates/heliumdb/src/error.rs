@@ -64,6 +64,8 @@ pub enum ErrorKind {
     Closed,
     /// Not supported.
     Unsupported,
+    /// Long work was stopped before it was done, as asked.
+    Cancelled,
 }
 
 impl ErrorKind {

@@ -5,6 +5,7 @@
 //! a log; an index in memory maps keys to places in it. See `ARCHITECTURE.md` for
 //! the map of the code and `docs/format.md` for the bytes.
 
+mod backup;
 mod cache;
 mod cleaner;
 mod codec;
@@ -17,17 +18,23 @@ pub mod limits;
 mod location;
 mod log;
 mod memory;
+mod progress;
+mod salvage;
 mod transaction;
 mod version;
 mod volume;
 
+pub use backup::{BackupFrom, BackupReport};
 pub use error::{Error, ErrorKind, Result};
+pub use progress::{Phase, Progress};
+pub use salvage::{Salvage, SalvageReport, SalvagedDatastore, Unresolved};
 pub use transaction::{
     Durability, Savepoint, Transaction,
     native::{Readable, SeekDirection, Snapshot, SnapshotRange, Txn, TxnOptions, WriteBatch},
 };
 pub use version::{Change, Horizon, Isolation, Mode, TxnId, TxnSnapshot, View};
 pub use volume::{
-    Datastore, DatastoreId, DatastoreInfo, DatastoreOptions, Item, Position, Range, ReadAhead,
-    Stats, VerifyReport, Volume, VolumeId, VolumeOptions, open_all, open_all_devices,
+    Damage, Datastore, DatastoreId, DatastoreInfo, DatastoreOptions, DatastoreStats, Item, Metric,
+    MetricKind, Position, Range, ReadAhead, Stats, VerifyReport, Volume, VolumeId, VolumeOptions,
+    open_all, open_all_devices,
 };

@@ -16,6 +16,8 @@ pub const DEVICES_MAX: usize = 64;
 pub const VOLUME_BYTES_MIN: u64 = 64 << 20;
 /// Largest volume, in bytes: what a 40-bit location counts in units of [`ITEM_ALIGN`].
 pub const VOLUME_BYTES_MAX: u64 = ITEM_ALIGN as u64 * (1 << 40);
+/// Bytes of a segment: of a volume smaller than 512 MiB, and of a larger one.
+pub const SEGMENT_BYTES: [u64; 2] = [1 << 20, 8 << 20];
 /// Values longer than this are cut into chunks of this size, each logged as an item of its own.
 pub const CHUNK_BYTES: usize = 256 << 10;
 /// Items start at multiples of this many bytes.
@@ -43,3 +45,13 @@ pub const TRANSACTION_MEMORY_BYTES: usize = 64 << 20;
 pub const SPILL_SKIPS_MAX: usize = 256;
 /// Most times that [`crate::Volume::transact`] runs a transaction.
 pub const TRANSACT_ATTEMPTS_MAX: u32 = 128;
+/// Memory for log segments not yet (or just) written, in bytes: least and most.
+pub const WRITE_CACHE_BYTES: [u64; 2] = [2 << 20, 64 << 30];
+/// Memory for values read, in bytes: least and most.
+pub const READ_CACHE_BYTES: [u64; 2] = [0, 1 << 40];
+/// Memory for unsettled versions, in bytes: least and most.
+pub const VERSION_BUDGET_BYTES_RANGE: [u64; 2] = [4096, 1 << 40];
+/// How long what is only buffered may stay so, in milliseconds, unless configured otherwise.
+pub const AUTO_COMMIT_PERIOD_MS: u64 = 10_000;
+/// Shortest such time, in milliseconds; `u64::MAX` is never.
+pub const AUTO_COMMIT_PERIOD_MS_MIN: u64 = 10;

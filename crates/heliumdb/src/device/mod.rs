@@ -11,7 +11,8 @@ mod url;
 
 pub(crate) use file::FileDevice;
 pub(crate) use memory::MemoryDevice;
-pub(crate) use url::{open_url, paths};
+pub(crate) use url::open_url;
+pub use url::paths;
 
 use std::io;
 

@@ -54,17 +54,30 @@ fn a_second_opener_is_told_who_has_it() {
 }
 
 #[test]
-fn directories_missing_files_and_double_names_are_refused() {
+fn a_directory_stands_for_a_file_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let directory = format!("he://./{}", dir.path().display());
+    let devices = open_url(&directory, &VolumeOptions::default()).unwrap();
+    assert!(devices[0].can_grow());
+    assert!(dir.path().join("helium.volume").is_file());
+    let same = url(&dir, "helium.volume");
+    assert_eq!(
+        super::paths(&directory).unwrap(),
+        super::paths(&same).unwrap()
+    );
+}
+
+#[test]
+fn missing_files_and_double_names_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let kind = |url: &str, options: &VolumeOptions| open_url(url, options).err().map(|e| e.kind());
     let options = VolumeOptions::default();
     let directory = format!("he://./{}", dir.path().display());
-    assert_eq!(kind(&directory, &options), Some(ErrorKind::Unsupported));
     let read_only = VolumeOptions {
         read_only: true,
         ..VolumeOptions::default()
     };
-    assert_eq!(kind(&directory, &read_only), Some(ErrorKind::Unsupported));
+    assert_eq!(kind(&directory, &read_only), Some(ErrorKind::Io));
     assert_eq!(kind(&url(&dir, "none"), &read_only), Some(ErrorKind::Io));
     assert_eq!(
         kind(&url(&dir, "a,a"), &options),

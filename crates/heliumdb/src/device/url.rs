@@ -1,25 +1,32 @@
 //! From a volume's URL to its open, locked devices.
 //!
 //! `he://./a,b` names two files relative to the working directory, `he://.//dev/x,/dev/y`
-//! two by absolute path (as does `he:///dev/x,/dev/y`), `_67108864` that many bytes of memory. `he://host/...` is a
-//! volume on a server, which this version has no client for.
+//! two by absolute path (as does `he:///dev/x,/dev/y`), `_67108864` that many bytes of memory. A directory stands for
+//! a file in it, which grows. `he://host/...` is a volume on a server, which this version has no client for.
 
-use std::path::PathBuf;
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
 
 use super::{Device, FileDevice, MemoryDevice};
 use crate::{Error, ErrorKind, Result, VolumeOptions, limits};
 
+/// Name of a volume's file in a directory that was named for it.
+const FILE_IN_DIRECTORY: &str = "helium.volume";
+
 /// Opens (and locks) the devices that a volume URL names.
 pub(crate) fn open_url(url: &str, options: &VolumeOptions) -> Result<Vec<Box<dyn Device>>> {
     let mut devices: Vec<Box<dyn Device>> = Vec::new();
-    let mut seen: Vec<((u64, u64), &str)> = Vec::new();
+    let mut seen: Vec<((u64, u64), Cow<'_, str>)> = Vec::new();
     for path in parse(url)? {
         match path {
             Part::Memory { name, bytes } => devices.push(Box::new(MemoryDevice::new(name, bytes))),
             Part::Path(path) => {
-                refuse_named_twice(url, path, &seen)?;
+                let path = file_of(path);
+                refuse_named_twice(url, &path, &seen)?;
                 let create = options.create || options.truncate;
-                let device = FileDevice::open(path, create, options.read_only)?;
+                let device = FileDevice::open(&path, create, options.read_only)?;
                 seen.push((device.identity(), path));
                 devices.push(Box::new(device));
             }
@@ -30,18 +37,27 @@ pub(crate) fn open_url(url: &str, options: &VolumeOptions) -> Result<Vec<Box<dyn
 
 /// The paths that a volume URL names, and the names of memory devices: what tells whether two
 /// URLs mean the same volume.
-pub(crate) fn paths(url: &str) -> Result<Vec<PathBuf>> {
+pub fn paths(url: &str) -> Result<Vec<PathBuf>> {
     let parts = parse(url)?.into_iter();
     Ok(parts
         .map(|part| match part {
-            Part::Path(path) => PathBuf::from(path),
+            Part::Path(path) => PathBuf::from(&*file_of(path)),
             Part::Memory { name, .. } => PathBuf::from(name),
         })
         .collect())
 }
 
+/// The file that a path stands for: of a directory, the one that is in it.
+fn file_of(path: &str) -> Cow<'_, str> {
+    if Path::new(path).is_dir() {
+        format!("{}/{FILE_IN_DIRECTORY}", path.trim_end_matches('/')).into()
+    } else {
+        path.into()
+    }
+}
+
 /// Before the lock refuses it with a sentence that would point at the wrong culprit.
-fn refuse_named_twice(url: &str, path: &str, seen: &[((u64, u64), &str)]) -> Result<()> {
+fn refuse_named_twice(url: &str, path: &str, seen: &[((u64, u64), Cow<'_, str>)]) -> Result<()> {
     let Ok(stat) = rustix::fs::stat(path) else {
         return Ok(());
     };

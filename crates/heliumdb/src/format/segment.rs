@@ -68,6 +68,15 @@ impl SegmentHeader {
         put(to, CHECKSUM_AT, &sum.to_le_bytes());
     }
 
+    /// Decodes what is in slot `slot` of whatever segment of whatever volume this is.
+    pub(crate) fn of_any_volume(bytes: &[u8], slot: usize) -> Option<Self> {
+        let salt = Salt::of(get_id(bytes, 16));
+        match Self::decode(bytes, salt, get_u64(bytes, 32), slot) {
+            Look::Good(header) => Some(header),
+            _ => None,
+        }
+    }
+
     /// Decodes what is in slot `slot` of segment `segment`.
     pub(crate) fn decode(bytes: &[u8], salt: Salt, segment: u64, slot: usize) -> Look<Self> {
         let Some(bytes) = bytes.get(..BLOCK_BYTES) else {

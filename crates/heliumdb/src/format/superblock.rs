@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     VolumeId,
-    limits::{BLOCK_BYTES, DEVICES_MAX, ITEM_ALIGN, VOLUME_BYTES_MAX},
+    limits::{BLOCK_BYTES, DEVICES_MAX, ITEM_ALIGN, SEGMENT_BYTES, VOLUME_BYTES_MAX},
 };
 
 const MAGIC: [u8; 8] = *b"heliumdb";
@@ -119,7 +119,7 @@ impl Superblock {
         let grows = get_u64(bytes, 72);
         let sound = (1..=DEVICES_MAX).contains(&count)
             && (get_u32(bytes, 40) as usize) < count
-            && [1 << 20, 8 << 20].contains(&segment_bytes)
+            && SEGMENT_BYTES.contains(&segment_bytes)
             && get_u32(bytes, 56) as usize == BLOCK_BYTES;
         if !sound {
             return Look::Bad;

@@ -226,14 +226,12 @@ fn level_above<'g>(
 /// fewer nodes on each level.
 fn first_child(below: &[(Vec<u8>, &Node)]) -> usize {
     let mut bytes = 0;
-    let mut keys = 0;
-    for (i, (low, _)) in below.iter().enumerate().rev() {
+    for (keys, (i, (low, _))) in below.iter().enumerate().rev().enumerate() {
         let light = bytes + low.len() <= BLOCK_KEY_BYTES_MAX || keys < INNER_KEYS_MIN;
         if keys == INNER_KEYS || !light {
             return i + 1;
         }
         bytes += low.len();
-        keys += 1;
     }
     0
 }

@@ -120,6 +120,10 @@ impl Core {
     }
 
     fn free_dead(self: &Arc<Self>) -> Result<bool> {
+        let holds = self.holds.lock();
+        if *holds > 0 {
+            return Ok(false);
+        }
         let dead = self.dead_segments();
         if dead.is_empty() {
             return Ok(false);

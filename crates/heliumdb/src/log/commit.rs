@@ -174,6 +174,7 @@ impl Core {
             // acknowledged; recovery ends the log at the first frame that is not whole.
             let result = self.devices[device].write_at(&bytes[active.flushed..end], offset);
             self.or_poison("write log to", device, offset, result)?;
+            self.traffic.written();
             let bytes = (end - active.flushed) as u64;
             self.written.total.fetch_add(bytes, Relaxed);
             active.flushed = end;

@@ -11,6 +11,7 @@ use super::{
     segments::Appender,
     space::Space,
     table::Table,
+    traffic::Traffic,
 };
 use crate::{
     Error, ErrorKind, Result, VolumeId, VolumeOptions,
@@ -60,8 +61,6 @@ pub(crate) struct Core {
     pub(super) flush: Mutex<Flush>,
     pub(super) pool: Arc<Pool>,
     pub(super) cache: Option<Cache>,
-    /// Reads of items that had to go to a device.
-    pub(super) device_reads: AtomicU64,
     /// Bytes of values that were to be compressed: as given, and as kept.
     pub(super) given_bytes: AtomicU64,
     pub(super) kept_bytes: AtomicU64,
@@ -87,11 +86,14 @@ pub(crate) struct Core {
     pub(super) written_end: AtomicU64,
     /// Where replay starts, with the newest durable checkpoint; `u64::MAX` without one.
     pub(super) checkpointed: AtomicU64,
+    /// How many want no segment to be freed. Held while some are.
+    pub(super) holds: Mutex<u64>,
     pub(super) stop: Mutex<bool>,
     pub(super) wake: Condvar,
     pub(super) frames: AtomicU64,
     pub(super) syncs: AtomicU64,
     pub(super) discarded_bytes: AtomicU64,
+    pub(super) traffic: Traffic,
     /// Syncs asked for since the last segment was taken: whether writing ahead pays.
     pub(super) syncs_lately: AtomicU64,
 }
@@ -138,7 +140,6 @@ impl Core {
             flush: Mutex::default(),
             pool: Arc::default(),
             cache: Cache::new(budgets.read_cache_bytes),
-            device_reads: AtomicU64::new(0),
             given_bytes: AtomicU64::new(0),
             kept_bytes: AtomicU64::new(0),
             group: Group::default(),
@@ -156,11 +157,13 @@ impl Core {
             live_known: AtomicBool::new(false),
             written_end: AtomicU64::new(0),
             checkpointed: AtomicU64::new(checkpointed),
+            holds: Mutex::new(0),
             stop: Mutex::new(false),
             wake: Condvar::new(),
             frames: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
             discarded_bytes: AtomicU64::new(0),
+            traffic: Traffic::default(),
             syncs_lately: AtomicU64::new(0),
             devices,
         }

@@ -177,7 +177,7 @@ impl Core {
         for run in runs {
             if !run.is_here {
                 let to = &mut bytes[run.at..run.at + run.len];
-                self.count_device_read();
+                self.traffic.read(run.len);
                 // Read again, item by item, when their turns come: that says what failed.
                 run.is_here = self.devices[run.device].read_at(to, run.offset).is_ok();
             }

@@ -12,6 +12,7 @@ mod cleaning;
 mod commit;
 mod core;
 mod fetch;
+mod hold;
 mod ledger;
 mod live;
 mod open;
@@ -26,6 +27,7 @@ mod state;
 mod table;
 #[cfg(test)]
 mod tests;
+mod traffic;
 mod trim;
 mod walk;
 
@@ -33,8 +35,10 @@ pub(crate) use batch::Batch;
 pub(crate) use cleaning::Candidate;
 pub(crate) use core::Core;
 pub(crate) use fetch::Fetch;
+pub(crate) use hold::Hold;
 pub(crate) use live::Live;
 pub(crate) use reader::{Expected, Purpose, Value, append_value};
+pub(crate) use segments::epoch_chain;
 pub(crate) use space::Reservation;
 pub(crate) use state::{LogState, SegmentState};
 
@@ -162,6 +166,8 @@ pub(crate) struct LogStats {
     pub discarded_bytes: u64,
     /// Reads of items that went to a device.
     pub device_reads: u64,
+    pub device_read_bytes: u64,
+    pub device_writes: u64,
     pub cache: CacheStats,
     /// Bytes of values that were to be compressed: as given, and as kept.
     pub given_bytes: u64,
@@ -228,6 +234,11 @@ impl Log {
         }
     }
 
+    /// Keeps all segments from being freed while the returned value lives.
+    pub(crate) fn hold(&self) -> Hold {
+        Hold::new(&self.core)
+    }
+
     /// One step of background work; true if something was done.
     pub(crate) fn background_step(&self) -> Result<bool> {
         self.core.background_step()
@@ -258,6 +269,7 @@ impl Core {
     /// Figures.
     pub(crate) fn stats(&self) -> LogStats {
         let members: u64 = self.superblock.lock().members.iter().map(|m| m.bytes).sum();
+        let traffic = self.traffic.sums();
         let ledger = self.ledger.lock();
         let live = ledger
             .in_use
@@ -276,7 +288,9 @@ impl Core {
             frames: self.frames.load(Relaxed),
             syncs: self.syncs.load(Relaxed),
             discarded_bytes: self.discarded_bytes.load(Relaxed),
-            device_reads: self.device_reads.load(Relaxed),
+            device_reads: traffic.reads,
+            device_read_bytes: traffic.read_bytes,
+            device_writes: traffic.writes,
             given_bytes: self.given_bytes.load(Relaxed),
             kept_bytes: self.kept_bytes.load(Relaxed),
             cache: self.cache.as_ref().map(Cache::stats).unwrap_or_default(),

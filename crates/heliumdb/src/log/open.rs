@@ -105,6 +105,19 @@ impl Log {
         Self::start(core)
     }
 
+    /// Makes devices blank that hold a whole volume: nothing of it can be found again.
+    pub(crate) fn erase(devices: Vec<Box<dyn Device>>) -> Result<()> {
+        let devices = in_order(devices)?;
+        let superblock = load(&devices)?.ok_or_else(|| not_ours(&devices, "blank"))?;
+        for device in &devices {
+            wipe(device.as_ref(), superblock.segment_bytes)?;
+            device
+                .sync()
+                .map_err(|e| Error::io(format_args!("erase {}", device.name()), e))?;
+        }
+        Ok(())
+    }
+
     fn start(core: Core) -> Result<Arc<Log>> {
         let core = Arc::new(core);
         let worker = background::spawn(&core)?;
@@ -185,18 +198,19 @@ fn check_member(
     let name = devices[i].name();
     let Some(look) = look else {
         return Err(mismatch(format!(
-            "{name} is blank, while other devices named with it hold a volume"
+            "{name} is blank, while other devices named with it hold a volume: name the volume's own device instead, \
+             or salvage without it"
         )));
     };
     if look.volume != newest.volume || look.members.len() != newest.members.len() {
         return Err(mismatch(format!(
-            "{name} belongs to another volume than the devices named with it"
+            "{name} belongs to another volume than the devices named with it: name the devices of one volume"
         )));
     }
     let ours = look.device as usize;
     if look.members[ours].id != newest.members[ours].id {
         return Err(mismatch(format!(
-            "{name} belongs to another volume than the devices named with it"
+            "{name} belongs to another volume than the devices named with it: name the devices of one volume"
         )));
     }
     match ours.cmp(&i) {
@@ -234,7 +248,7 @@ fn ordinal(number: usize) -> String {
 fn check_length(device: &dyn Device, bytes: u64) -> Result<()> {
     if device.len() < bytes {
         return Err(mismatch(format!(
-            "{} was truncated: it has {} bytes of {bytes}",
+            "{} was truncated: it has {} bytes of {bytes}; bring back the whole of it, or salvage what is left",
             device.name(),
             device.len()
         )));
@@ -276,13 +290,19 @@ fn look_at(device: &dyn Device) -> Result<Option<Superblock>> {
         let name = device.name();
         Err(Error::new(
             ErrorKind::Damaged,
-            format!("{name} is damaged at offset 0: neither copy of its superblock is whole"),
+            format!(
+                "{name} is damaged at offset 0: neither copy of its superblock is whole; salvage copies what is left to \
+                 another volume"
+            ),
         ))
     } else {
         let name = device.name();
         Err(Error::new(
             ErrorKind::NotAVolume,
-            format!("{name} holds something that is not a Helium volume: it was left alone"),
+            format!(
+                "{name} holds something that is not a Helium volume, and was left alone: name another device, or ask \
+                 for truncation to overwrite it"
+            ),
         ))
     }
 }
@@ -318,6 +338,16 @@ fn plan(devices: &[Box<dyn Device>], options: &VolumeOptions) -> Result<Superblo
         );
         return Err(Error::new(ErrorKind::InvalidArgument, message));
     }
+    // What an earlier copy has left on a device would have the right checksums for this one.
+    if options.volume_id.is_some() && devices.iter().any(|device| !device.is_empty()) {
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!(
+                "{}: a copy that keeps its volume's id needs new or empty files",
+                devices[0].name()
+            ),
+        ));
+    }
     let share = limits::VOLUME_BYTES_MAX / devices.len() as u64;
     let mut members = Vec::new();
     for device in devices {
@@ -333,7 +363,8 @@ fn plan(devices: &[Box<dyn Device>], options: &VolumeOptions) -> Result<Superblo
             device.len().min(share)
         };
         if !grows && bytes < SEGMENTS_AT + (8 << 20) {
-            return Err(too_small(device.name(), device.len()));
+            let least = options.least_bytes.max(limits::VOLUME_BYTES_MIN);
+            return Err(too_small(device.name(), device.len(), least));
         }
         members.push(Member {
             id: random()?,
@@ -346,8 +377,9 @@ fn plan(devices: &[Box<dyn Device>], options: &VolumeOptions) -> Result<Superblo
     } else {
         members.iter().map(|m| m.bytes).sum()
     };
-    if capacity < limits::VOLUME_BYTES_MIN {
-        return Err(too_small(devices[0].name(), capacity));
+    let least = options.least_bytes.max(limits::VOLUME_BYTES_MIN);
+    if capacity < least {
+        return Err(too_small(devices[0].name(), capacity, least));
     }
     for (device, member) in devices.iter().zip(&members).filter(|(_, m)| m.grows) {
         let result = device.grow(member.bytes);
@@ -356,24 +388,22 @@ fn plan(devices: &[Box<dyn Device>], options: &VolumeOptions) -> Result<Superblo
     Ok(Superblock {
         flags: 0,
         generation: 0,
-        volume: VolumeId(random()?),
-        device: 0,
-        segment_bytes: if capacity < 512 << 20 {
-            1 << 20
-        } else {
-            8 << 20
+        volume: match options.volume_id {
+            Some(id) => id,
+            None => VolumeId(random()?),
         },
+        device: 0,
+        segment_bytes: limits::SEGMENT_BYTES[usize::from(capacity >= 512 << 20)],
         epoch: 1,
         members,
         checkpoint: None,
     })
 }
 
-fn too_small(name: &str, bytes: u64) -> Error {
-    let min = limits::VOLUME_BYTES_MIN;
+fn too_small(name: &str, bytes: u64, least: u64) -> Error {
     Error::new(
         ErrorKind::VolumeTooSmall,
-        format!("{name} has {bytes} bytes: a volume needs {min}"),
+        format!("{name} has {bytes} bytes: a volume needs {least}"),
     )
 }
 

@@ -224,15 +224,11 @@ impl Core {
                     f(header, bytes)
                 })
             });
-        self.count_device_read();
+        self.traffic.read(len);
         if scratch.len() <= KEPT_BYTES {
             SCRATCH.set(scratch);
         }
         result.map(Some)
-    }
-
-    pub(super) fn count_device_read(&self) {
-        self.device_reads.fetch_add(1, Relaxed);
     }
 
     /// Bytes that are read to have all of the item at `at`.

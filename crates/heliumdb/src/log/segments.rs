@@ -251,6 +251,6 @@ impl Core {
 }
 
 /// The chain value before the first frame of an epoch.
-pub(super) fn epoch_chain(epoch: u64) -> u64 {
+pub(crate) fn epoch_chain(epoch: u64) -> u64 {
     frame::prefix_hash(&epoch.to_le_bytes()) | 1
 }

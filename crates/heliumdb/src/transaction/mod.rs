@@ -10,6 +10,7 @@ mod commit;
 pub(crate) mod native;
 mod part;
 mod savepoint;
+mod slot;
 pub(crate) use part::{key_too_long, value_too_long};
 pub(crate) mod several;
 mod spill;

@@ -11,7 +11,7 @@ use arc_swap::ArcSwapOption;
 use parking_lot::{Mutex, RwLock};
 
 use super::{
-    Datastore, DatastoreId, DatastoreInfo, DatastoreOptions, Shared,
+    Datastore, DatastoreId, DatastoreInfo, Shared,
     datastore::State,
     shared::INTERNAL_TREES_END,
     tree::{Closing, Tree},
@@ -21,14 +21,14 @@ use crate::{
     limits::{ATTRIBUTES_BYTES_MAX, DATASTORES_MAX, NAME_BYTES_MAX},
 };
 
-mod descriptor;
-pub(super) use descriptor::Descriptor;
+pub(crate) mod descriptor;
+pub(crate) use descriptor::Descriptor;
 
 /// Key of the record that holds the next id.
 const NEXT_ID_KEY: &[u8] = b"";
 
 pub(super) struct Catalog {
-    tree: Arc<Tree>,
+    pub(super) tree: Arc<Tree>,
     /// Held by the operation that changes the catalog, over its write to the log.
     change: Mutex<()>,
     known: RwLock<Known>,
@@ -94,6 +94,10 @@ impl Catalog {
         .collect()
     }
 
+    pub(super) fn next_id(&self) -> u32 {
+        self.known.read().next_id
+    }
+
     pub(super) fn index_bytes(&self) -> u64 {
         let known = self.known.read();
         let trees = known
@@ -152,7 +156,7 @@ impl Catalog {
 
 impl Known {
     fn add(&mut self, id: u32, descriptor: Descriptor, tree: Arc<Tree>) -> Arc<State> {
-        tree.set_compress(descriptor.options.compress);
+        tree.set_compress(descriptor.compress);
         let state = Arc::new(State {
             id: DatastoreId(id),
             tree: ArcSwapOption::new(Some(tree)),
@@ -173,7 +177,7 @@ impl Entry {
             id,
             name: self.descriptor.name.clone(),
             attributes: self.descriptor.attributes.clone(),
-            options: self.descriptor.options.clone(),
+            compress: self.descriptor.compress,
         }
     }
 }
@@ -183,7 +187,7 @@ impl Shared {
         self: &Arc<Self>,
         name: &[u8],
         attributes: &[u8],
-        options: &DatastoreOptions,
+        compress: bool,
     ) -> Result<Datastore> {
         check_name(name)?;
         check_attributes(attributes)?;
@@ -206,9 +210,9 @@ impl Shared {
             tree: id,
             name: name.to_vec(),
             attributes: attributes.to_vec(),
-            options: options.clone(),
+            compress,
         };
-        self.write_catalog(id, Some(&descriptor), Some(id + 1))?;
+        self.write_catalog(id, Some(&descriptor), Some(id + 1), None)?;
         let tree = Tree::new(id, self.log.clone());
         let mut known = catalog.known.write();
         known.next_id = id + 1;
@@ -243,7 +247,7 @@ impl Shared {
         let tree = self.tree_of(id)?;
         let _closing = tree.close()?;
         descriptor.name = name.to_vec();
-        self.write_catalog(id.0, Some(&descriptor), None)?;
+        self.write_catalog(id.0, Some(&descriptor), None, None)?;
         self.catalog.set(id, descriptor);
         Ok(())
     }
@@ -253,7 +257,7 @@ impl Shared {
         let _change = self.catalog.change.lock();
         let mut descriptor = self.catalog.descriptor(id)?;
         descriptor.attributes = attributes.to_vec();
-        self.write_catalog(id.0, Some(&descriptor), None)?;
+        self.write_catalog(id.0, Some(&descriptor), None, None)?;
         self.catalog.set(id, descriptor);
         Ok(())
     }
@@ -263,7 +267,7 @@ impl Shared {
         let descriptor = self.catalog.descriptor(id)?;
         let tree = self.tree_of(id)?;
         let closing = tree.close()?;
-        self.write_catalog(id.0, None, None)?;
+        self.write_catalog(id.0, None, None, Some(tree.id))?;
         let mut known = self.catalog.known.write();
         known.by_name.remove(&descriptor.name);
         if let Some(entry) = known.by_id.remove(&id.0) {
@@ -280,10 +284,10 @@ impl Shared {
         let closing = tree.close()?;
         let new_id = self.catalog.known.read().next_id;
         descriptor.tree = new_id;
-        self.write_catalog(id.0, Some(&descriptor), Some(new_id + 1))?;
+        self.write_catalog(id.0, Some(&descriptor), Some(new_id + 1), Some(tree.id))?;
         self.catalog.known.write().next_id = new_id + 1;
         let new = Tree::new(new_id, self.log.clone());
-        new.set_compress(descriptor.options.compress);
+        new.set_compress(descriptor.compress);
         self.catalog.set(id, descriptor);
         self.install(id, new, closing);
         Ok(())
@@ -316,7 +320,39 @@ impl Shared {
         }
     }
 
-    /// Writes a descriptor (or its end), and the next id, in one synced batch.
+    /// Makes a datastore with an id of the caller's choosing, which no other has, for one that
+    /// another volume had under it. Ids below `next_id` are not given any more.
+    pub(super) fn restore_datastore(
+        self: &Arc<Self>,
+        id: u32,
+        descriptor: &Descriptor,
+        next_id: u32,
+    ) -> Result<Datastore> {
+        check_name(&descriptor.name)?;
+        check_attributes(&descriptor.attributes)?;
+        let catalog = &self.catalog;
+        let _change = catalog.change.lock();
+        self.check_name_free(&descriptor.name)?;
+        if catalog.state(DatastoreId(id)).is_some() {
+            return Err(Error::new(
+                ErrorKind::DatastoreExists,
+                format!("a datastore with id {id} exists already"),
+            ));
+        }
+        let next_id = next_id.max(id + 1).max(catalog.known.read().next_id);
+        let descriptor = Descriptor {
+            tree: id,
+            ..descriptor.clone()
+        };
+        self.write_catalog(id, Some(&descriptor), Some(next_id), None)?;
+        let tree = Tree::new(id, self.log.clone());
+        let mut known = catalog.known.write();
+        known.next_id = next_id;
+        let state = known.add(id, descriptor, tree);
+        Ok(Datastore::new(self.clone(), state))
+    }
+
+    /// Writes a descriptor (or its end), the next id, and which tree ends, in one synced batch.
     ///
     /// CRASH: before the sync returns, the operation has happened or it has not; nothing
     /// else depends on it yet.
@@ -325,6 +361,7 @@ impl Shared {
         id: u32,
         descriptor: Option<&Descriptor>,
         next_id: Option<u32>,
+        retired: Option<u32>,
     ) -> Result<()> {
         let key = id.to_be_bytes();
         let value = descriptor.map(Descriptor::encode);
@@ -332,6 +369,10 @@ impl Shared {
         let mut items: Vec<(&[u8], Option<&[u8]>)> = vec![(&key, value.as_deref())];
         if let Some(next_id) = &next_id {
             items.push((NEXT_ID_KEY, Some(next_id)));
+        }
+        let retired = retired.map(descriptor::retired_key);
+        if let Some(key) = &retired {
+            items.push((key, None));
         }
         self.write_internal(&self.catalog.tree, &items)
     }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Attempts to read an item whose place is reused meanwhile, before that counts as damage.
-const READ_ATTEMPTS: usize = 64;
+pub(super) const READ_ATTEMPTS: usize = 64;
 
 /// Items that a visit looks up together: so many first, and twice as many each time.
 const VISIT_STEP_ITEMS: usize = 16;
@@ -42,6 +42,8 @@ pub(super) fn look<'g>(eyes: Eyes<'_>, word: Word, guard: &'g Guard) -> Result<S
 pub struct Datastore {
     pub(super) shared: Arc<Shared>,
     pub(super) state: Arc<State>,
+    /// Writes through this handle are refused.
+    read_only: bool,
 }
 
 /// What all handles of a datastore share.
@@ -70,7 +72,37 @@ pub enum Position<'a> {
 
 impl Datastore {
     pub(super) fn new(shared: Arc<Shared>, state: Arc<State>) -> Self {
-        Self { shared, state }
+        Self {
+            shared,
+            state,
+            read_only: false,
+        }
+    }
+
+    /// The same datastore, through a handle that writes nothing.
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+
+    /// Whether writes through this handle are refused.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    pub(crate) fn check_handle(&self) -> Result<()> {
+        if self.read_only {
+            return Err(Error::new(
+                ErrorKind::ReadOnly,
+                format!("datastore {} was opened read-only", self.state.id.0),
+            ));
+        }
+        Ok(())
+    }
+
+    fn write(&self, key: &[u8], value: Option<&[u8]>, mode: Mode) -> Result<()> {
+        self.check_handle()?;
+        self.with_tree(|tree| self.shared.write(tree, key, value, mode))
     }
 
     /// Whether both are handles of one datastore.
@@ -208,16 +240,7 @@ impl Datastore {
     }
 
     pub(super) fn misplaced(&self, key: &[u8]) -> Error {
-        let shown = &key[..key.len().min(64)];
-        Error::new(
-            ErrorKind::Damaged,
-            format!(
-                "volume {}: the place in the log of an item of datastore {} holds another item (key starts with {:?})",
-                self.shared.url,
-                self.state.id.0,
-                shown.escape_ascii().to_string()
-            ),
-        )
+        misplaced(&self.shared, self.state.id.0, key)
     }
 
     /// Finds the nearest item that `view` sees from `position`, and reads its key and value
@@ -271,22 +294,22 @@ impl Datastore {
 
     /// Sets the value of `key`. Buffered: durable after [`Volume::flush`].
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.with_tree(|tree| self.shared.write(tree, key, Some(value), Mode::Any))
+        self.write(key, Some(value), Mode::Any)
     }
 
     /// Sets the value of `key`, which must not be there. Buffered, as for [`Datastore::put`].
     pub fn insert(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.with_tree(|tree| self.shared.write(tree, key, Some(value), Mode::Absent))
+        self.write(key, Some(value), Mode::Absent)
     }
 
     /// Sets the value of `key`, which must be there. Buffered, as for [`Datastore::put`].
     pub fn replace(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.with_tree(|tree| self.shared.write(tree, key, Some(value), Mode::Present))
+        self.write(key, Some(value), Mode::Present)
     }
 
     /// Removes `key`, which must be there. Buffered, as for [`Datastore::put`].
     pub fn delete(&self, key: &[u8]) -> Result<()> {
-        self.with_tree(|tree| self.shared.write(tree, key, None, Mode::Present))
+        self.write(key, None, Mode::Present)
     }
 
     /// Moves the items next to each other, in key order, where they are scattered: scans of what is
@@ -299,8 +322,19 @@ impl Datastore {
     /// The newest committed item nearest to `position`.
     pub fn nearest(&self, position: Position<'_>) -> Result<Option<Item>> {
         let (mut key, mut value) = (Vec::new(), Vec::new());
-        let found = self.seek_with(None, position, &mut key, &mut value)?;
+        let found = self.nearest_into(position, &mut key, &mut value)?;
         Ok(found.then_some((key, value)))
+    }
+
+    /// Reads the newest committed item nearest to `position` into `key` and `value`, which are
+    /// cleared first; false if there is none.
+    pub fn nearest_into(
+        &self,
+        position: Position<'_>,
+        key: &mut Vec<u8>,
+        value: &mut Vec<u8>,
+    ) -> Result<bool> {
+        self.seek_with(None, position, key, value)
     }
 
     /// Reads up to `most` items that `eyes` see from a bound on, as long as their keys are
@@ -407,4 +441,16 @@ pub(super) fn purpose(position: Position<'_>) -> Purpose {
         Position::After(_) | Position::Before(_) => Purpose::Walk,
         _ => Purpose::Point,
     }
+}
+
+pub(super) fn misplaced(shared: &Shared, datastore: u32, key: &[u8]) -> Error {
+    let shown = &key[..key.len().min(64)];
+    Error::new(
+        ErrorKind::Damaged,
+        format!(
+            "volume {}: the place in the log of an item of datastore {datastore} holds another item (key starts with {:?})",
+            shared.url,
+            shown.escape_ascii().to_string()
+        ),
+    )
 }

@@ -3,11 +3,12 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    Datastore, DatastoreId, DatastoreOptions, Shared, VolumeId, VolumeOptions, maintenance, open,
+    Damage, Datastore, DatastoreId, Descriptor, Shared, VolumeId, VolumeOptions, maintenance, open,
 };
 use crate::{
     device::Device,
     error::Result,
+    log::Hold,
     transaction::native::{self, Snapshot, Txn, TxnOptions, WriteBatch},
     version::Horizon,
 };
@@ -28,70 +29,8 @@ pub struct DatastoreInfo {
     pub name: Vec<u8>,
     /// Its owner's attributes.
     pub attributes: Vec<u8>,
-    /// How it was made to be kept.
-    pub options: DatastoreOptions,
-}
-
-/// Figures of a volume.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Size of all devices, in bytes (of what a growing file may become, if limited).
-    pub capacity_bytes: u64,
-    /// Bytes of segments in use.
-    pub used_bytes: u64,
-    /// Bytes of live items.
-    pub live_bytes: u64,
-    /// Bytes of index memory.
-    pub index_bytes: u64,
-    /// Bytes of unsettled versions.
-    pub version_bytes: u64,
-    /// Frames appended since the volume was opened.
-    pub frames: u64,
-    /// Syncs since the volume was opened.
-    pub syncs: u64,
-    /// Items that the last recovery read.
-    pub recovered_items: u64,
-    /// Bytes of pages of the newest checkpoint.
-    pub checkpoint_bytes: u64,
-    /// Bytes of log that the last recovery discarded as a torn tail.
-    pub discarded_bytes: u64,
-    /// Reads of single items that found them in the read cache.
-    pub read_cache_hits: u64,
-    /// Reads of single items that were neither there nor in the write cache.
-    pub read_cache_misses: u64,
-    /// Bytes of memory that the read cache has taken so far.
-    pub read_cache_bytes: u64,
-    /// Bytes of memory that segments of the log take.
-    pub write_cache_bytes: u64,
-    /// Reads of items that went to a device since the volume was opened.
-    pub device_reads: u64,
-    /// Bytes of values written to datastores that compress, since the volume was opened.
-    pub compress_given_bytes: u64,
-    /// Bytes that these values take in the log.
-    pub compress_stored_bytes: u64,
-    /// Bytes of items logged for users since the volume was opened.
-    pub user_bytes: u64,
-    /// Bytes of items that the cleaner has moved since the volume was opened.
-    pub cleaner_bytes: u64,
-    /// Bytes of checkpoints logged since the volume was opened.
-    pub checkpoint_written_bytes: u64,
-    /// All bytes written to the devices since the volume was opened.
-    pub written_bytes: u64,
-    /// Bytes of freed segments given back to the devices since the volume was opened.
-    pub trimmed_bytes: u64,
-}
-
-impl Stats {
-    /// Bytes written to the devices for each byte that users wrote.
-    pub fn write_amplification(&self) -> f64 {
-        self.written_bytes as f64 / self.user_bytes.max(1) as f64
-    }
-
-    /// Bytes of segments in use for each byte of live items.
-    pub fn space_amplification(&self) -> f64 {
-        self.used_bytes as f64 / self.live_bytes.max(1) as f64
-    }
+    /// Whether it was made to compress values.
+    pub compress: bool,
 }
 
 impl Volume {
@@ -103,6 +42,12 @@ impl Volume {
     /// Opens a volume on devices of the caller's own making.
     pub fn open_devices(devices: Vec<Box<dyn Device>>, options: &VolumeOptions) -> Result<Self> {
         open::open_devices(devices, options)
+    }
+
+    /// Makes the devices of a volume blank: all of it is gone. `VolumeInUse` while it is open,
+    /// here or elsewhere; `Busy` while other volumes may have to ask it about transactions.
+    pub fn destroy(url: &str) -> Result<()> {
+        open::destroy(url)
     }
 
     pub(super) fn from_shared(shared: Arc<Shared>) -> Self {
@@ -121,17 +66,32 @@ impl Volume {
 
     /// Makes a datastore; durable when it returns. Its owner may keep `attributes` with it.
     pub fn create_datastore(&self, name: &[u8], attributes: &[u8]) -> Result<Datastore> {
-        self.create_datastore_with(name, attributes, &DatastoreOptions::default())
+        self.shared.create_datastore(name, attributes, false)
     }
 
-    /// Makes a datastore that is kept as `options` say, for good; durable when it returns.
-    pub fn create_datastore_with(
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    /// The id that the next datastore gets.
+    pub(crate) fn next_datastore_id(&self) -> u32 {
+        self.shared.catalog.next_id()
+    }
+
+    /// Keeps the log as it is, for reading all of it.
+    pub(crate) fn hold_log(&self) -> Result<Hold> {
+        self.shared.check_open()?;
+        Ok(self.shared.log.hold())
+    }
+
+    /// Makes a datastore that another volume had, with its id.
+    pub(crate) fn restore_datastore(
         &self,
-        name: &[u8],
-        attributes: &[u8],
-        options: &DatastoreOptions,
+        id: DatastoreId,
+        descriptor: &Descriptor,
+        next_id: u32,
     ) -> Result<Datastore> {
-        self.shared.create_datastore(name, attributes, options)
+        self.shared.restore_datastore(id.0, descriptor, next_id)
     }
 
     /// Opens a datastore by name.
@@ -272,33 +232,19 @@ impl Volume {
         self.shared.clean_all()
     }
 
-    /// Figures.
-    pub fn stats(&self) -> Stats {
-        let log = self.shared.log.stats();
-        Stats {
-            capacity_bytes: log.capacity_bytes,
-            used_bytes: log.used_bytes,
-            live_bytes: log.live_bytes,
-            index_bytes: self.shared.catalog.index_bytes(),
-            version_bytes: self.version_bytes(),
-            frames: log.frames,
-            syncs: log.syncs,
-            recovered_items: self.shared.recovered_items,
-            discarded_bytes: log.discarded_bytes,
-            read_cache_hits: log.cache.hits,
-            read_cache_misses: log.cache.misses,
-            read_cache_bytes: log.cache.bytes,
-            write_cache_bytes: log.write_cache_bytes,
-            device_reads: log.device_reads,
-            compress_given_bytes: log.given_bytes,
-            compress_stored_bytes: log.kept_bytes,
-            user_bytes: log.user_bytes,
-            cleaner_bytes: log.moved_bytes,
-            checkpoint_written_bytes: log.checkpointed_bytes,
-            written_bytes: log.written_bytes,
-            trimmed_bytes: log.trimmed_bytes,
-            checkpoint_bytes: self.shared.checkpoint_bytes(),
-        }
+    /// What verifying and scrubbing found to be damaged since the volume was opened (the first
+    /// thousand items; [`crate::Stats::damaged_items`] counts them all).
+    pub fn damage(&self) -> Vec<Damage> {
+        self.shared.damages.list()
+    }
+
+    /// How it was opened: with every number as it was brought into its range.
+    pub fn options(&self) -> &VolumeOptions {
+        &self.shared.options
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// One step of background work, for a simulation that opened the volume without a

@@ -6,14 +6,14 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::Ordering},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use parking_lot::{Condvar, Mutex};
 
-use super::Shared;
+use super::{Shared, scrub};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How often it looks whether there is something to do.
@@ -115,8 +115,31 @@ fn run(volume: &Weak<Shared>, signal: &Signal) {
 pub(super) fn step(shared: &Arc<Shared>) -> Result<bool> {
     shared.check_writable()?;
     let settled = shared.settle_native();
+    let flushed = auto_commit(shared)?;
     let cleaned = shared.clean_if_due()?;
-    Ok(shared.checkpoint_if_due()? | cleaned | settled)
+    let checkpointed = shared.checkpoint_if_due()?;
+    Ok(scrub::step(shared)? | checkpointed | cleaned | flushed | settled)
+}
+
+/// Makes durable what has been buffered for as long as it may be.
+fn auto_commit(shared: &Shared) -> Result<bool> {
+    let period = shared.options.auto_commit_period_ms;
+    if period == u64::MAX || !shared.options.background_thread {
+        return Ok(false);
+    }
+    let mut clean = shared.clean_at.lock();
+    let now = Instant::now();
+    if shared.log.durable() >= shared.log.end() {
+        *clean = now;
+        return Ok(false);
+    }
+    if now.duration_since(*clean) < Duration::from_millis(period) {
+        return Ok(false);
+    }
+    shared.log.sync_to(shared.log.end())?;
+    shared.auto_commits.fetch_add(1, Ordering::Relaxed);
+    *clean = now;
+    Ok(true)
 }
 
 /// One step of all background work, for a volume without threads.

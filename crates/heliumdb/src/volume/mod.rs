@@ -9,10 +9,13 @@ mod catalog;
 mod checkpoint;
 mod compound;
 mod count;
+mod damage;
 mod datastore;
+mod datastore_options;
 mod direct;
 pub(crate) mod gate;
 mod handle;
+pub(crate) mod load;
 mod maintenance;
 mod numbers;
 mod open;
@@ -20,20 +23,28 @@ mod options;
 mod range;
 mod recover;
 mod registry;
+mod scrub;
 mod shared;
+mod stats;
 mod step;
 pub(crate) mod tree;
 mod verify;
 
 pub use ahead::ReadAhead;
+pub(crate) use catalog::{Descriptor, descriptor as catalog_keys};
+pub use damage::Damage;
 pub(crate) use datastore::start;
 pub use datastore::{Datastore, Item, Position};
-pub use handle::{DatastoreInfo, Stats, Volume};
+pub use datastore_options::DatastoreOptions;
+pub use handle::{DatastoreInfo, Volume};
 pub(crate) use maintenance::background_step;
 pub use open::{open_all, open_all_devices};
-pub use options::{DatastoreOptions, VolumeOptions};
+pub use options::VolumeOptions;
 pub use range::Range;
-pub(crate) use shared::{INTERNAL_TREES_END, Keeper, Shared};
+pub(crate) use shared::{
+    CATALOG_TREE, DECISIONS_TREE, INTERNAL_TREES_END, Keeper, Shared, USER_IDS_START,
+};
+pub use stats::{DatastoreStats, Metric, MetricKind, Stats};
 pub use verify::VerifyReport;
 
 use std::fmt;

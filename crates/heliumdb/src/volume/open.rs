@@ -19,6 +19,18 @@ pub(super) fn open(url: &str, options: &VolumeOptions) -> Result<Volume> {
     volumes.pop().ok_or_else(|| no_devices(url))
 }
 
+pub(super) fn destroy(url: &str) -> Result<()> {
+    let options = VolumeOptions {
+        create: false,
+        ..VolumeOptions::default()
+    };
+    registry::find(&device::paths(url)?, true)?;
+    check_owes_nothing(url, &options)?;
+    device::open_url(url, &options)
+        .and_then(Log::erase)
+        .map_err(|why| why.context(url))
+}
+
 fn no_devices(url: &str) -> Error {
     Error::new(ErrorKind::InvalidUrl, format!("{url}: names no device"))
 }
@@ -93,6 +105,7 @@ struct Opened {
 
 impl Opened {
     fn new(url: &str, options: &VolumeOptions, paths: Vec<PathBuf>) -> Result<Self> {
+        let options = &options.clamped();
         if options.truncate {
             check_owes_nothing(url, options)?;
         }
@@ -110,6 +123,7 @@ impl Opened {
     fn on_devices(devices: Vec<Box<dyn Device>>, options: VolumeOptions) -> Result<Self> {
         let names: Vec<&str> = devices.iter().map(|device| device.name()).collect();
         let url = names.join(",");
+        let options = options.clamped();
         let replayed = replay(devices, &options).map_err(|why| why.context(&url))?;
         Ok(Self {
             url,
@@ -134,6 +148,7 @@ impl Opened {
 }
 
 fn replay(devices: Vec<Box<dyn Device>>, options: &VolumeOptions) -> Result<Replayed> {
+    let _span = tracing::info_span!("recovery").entered();
     let mut recovery = Recovery::default();
     let log = Log::open_or_create(devices, options, &mut recovery)?;
     Ok(Replayed { log, recovery })

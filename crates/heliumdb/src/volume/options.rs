@@ -1,4 +1,8 @@
-//! How a volume is opened, and how a datastore is kept.
+//! How a volume is opened.
+//!
+//! Invariant: what an open volume has of them is within the limits, and can be read.
+
+use crate::limits;
 
 /// Options of [`crate::Volume::open`].
 #[derive(Clone, Debug)]
@@ -12,6 +16,9 @@ pub struct VolumeOptions {
     pub read_only: bool,
     /// Largest size a file may grow to, in bytes; `None` leaves it to the file system.
     pub limit_bytes: Option<u64>,
+    /// Smallest volume that is made, in bytes, where its devices do not grow; the store's own
+    /// limit ([`crate::limits::VOLUME_BYTES_MIN`]) holds anyway.
+    pub least_bytes: u64,
     /// Memory for log segments not yet (or just) written, in bytes: at most a quarter of what
     /// the machine has available, and two segments at least.
     pub write_cache_bytes: u64,
@@ -21,6 +28,13 @@ pub struct VolumeOptions {
     pub read_cache_bytes: u64,
     /// Memory for unsettled versions, in bytes.
     pub version_budget_bytes: u64,
+    /// After how many milliseconds, at most, buffered updates are made durable in the background;
+    /// `u64::MAX` leaves that to [`crate::Volume::flush`]. Without a background thread nothing
+    /// does it.
+    pub auto_commit_period_ms: u64,
+    /// Bytes of items that the background thread reads each second to find damage; 0 (the
+    /// default) reads none.
+    pub scrub_bytes_per_second: u64,
     /// Segments of which more than this part is live are left alone while nobody needs their room,
     /// in per cent (default 60).
     pub clean_util_pct: u32,
@@ -40,10 +54,43 @@ pub struct VolumeOptions {
     pub checkpoint_log_bytes: Option<u64>,
     /// Refuse the volume if this process has it open already; otherwise it is shared.
     pub exclusive: bool,
+    /// The id that a new volume gets; a random one by default.
+    pub(crate) volume_id: Option<crate::VolumeId>,
     /// Do background work in a thread of the volume's own (default true). A simulation that
     /// steps the work itself turns it off.
     #[doc(hidden)]
     pub background_thread: bool,
+}
+
+impl VolumeOptions {
+    /// The same, with every number brought into its range: none is refused.
+    pub(super) fn clamped(&self) -> Self {
+        let within = |value: u64, [least, most]: [u64; 2]| value.clamp(least, most);
+        Self {
+            write_cache_bytes: within(self.write_cache_bytes, limits::WRITE_CACHE_BYTES),
+            read_cache_bytes: within(self.read_cache_bytes, limits::READ_CACHE_BYTES),
+            version_budget_bytes: within(
+                self.version_budget_bytes,
+                limits::VERSION_BUDGET_BYTES_RANGE,
+            ),
+            auto_commit_period_ms: self
+                .auto_commit_period_ms
+                .max(limits::AUTO_COMMIT_PERIOD_MS_MIN),
+            clean_util_pct: self.clean_util_pct.clamp(1, 100),
+            clean_dirty_pct: self.clean_dirty_pct.clamp(1, 100),
+            retry_count: self.retry_count.min(limits::RETRIES_MAX),
+            retry_delay_us: self.retry_delay_us.min(limits::RETRY_DELAY_US_MAX),
+            ..self.clone()
+        }
+    }
+
+    /// For a new volume that is to hold a backup of the volume `id`, or what was salvaged of
+    /// it, and be known by the same id to those who keep it elsewhere. Its files must be new or
+    /// empty. The two are not to be opened as parts of one set of volumes.
+    pub fn copy_of(mut self, id: crate::VolumeId) -> Self {
+        self.volume_id = Some(id);
+        self
+    }
 }
 
 impl Default for VolumeOptions {
@@ -53,9 +100,12 @@ impl Default for VolumeOptions {
             truncate: false,
             read_only: false,
             limit_bytes: None,
+            least_bytes: crate::limits::VOLUME_BYTES_MIN,
             write_cache_bytes: 256 << 20,
             read_cache_bytes: 1 << 30,
-            version_budget_bytes: crate::limits::VERSION_BUDGET_BYTES,
+            version_budget_bytes: limits::VERSION_BUDGET_BYTES,
+            auto_commit_period_ms: limits::AUTO_COMMIT_PERIOD_MS,
+            scrub_bytes_per_second: 0,
             clean_util_pct: 60,
             clean_dirty_pct: 20,
             auto_clean_period_ms: 2_000,
@@ -64,26 +114,8 @@ impl Default for VolumeOptions {
             no_trim: false,
             checkpoint_log_bytes: None,
             exclusive: false,
+            volume_id: None,
             background_thread: true,
         }
     }
-}
-
-impl VolumeOptions {
-    /// The same, with settings that make no sense brought to the nearest that do.
-    pub(crate) fn clamped(mut self) -> Self {
-        self.clean_util_pct = self.clean_util_pct.clamp(1, 100);
-        self.clean_dirty_pct = self.clean_dirty_pct.clamp(1, 100);
-        self.retry_count = self.retry_count.min(crate::limits::RETRIES_MAX);
-        self.retry_delay_us = self.retry_delay_us.min(crate::limits::RETRY_DELAY_US_MAX);
-        self
-    }
-}
-
-/// How a datastore is kept: see [`crate::Volume::create_datastore_with`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DatastoreOptions {
-    /// Compress values where that makes them shorter.
-    pub compress: bool,
 }

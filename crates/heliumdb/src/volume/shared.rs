@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
+    time::Instant,
 };
 
 use crossbeam_utils::CachePadded;
@@ -15,9 +16,11 @@ use super::{
     VolumeId, VolumeOptions,
     catalog::Catalog,
     checkpoint::{Certainty, Checkpoints},
+    damage::Damages,
     gate::Gate,
     maintenance::Maintenance,
     registry::Registration,
+    scrub::Scrub,
     tree::Tree,
 };
 use crate::{
@@ -29,11 +32,12 @@ use crate::{
 };
 
 /// Tree ids below this are the store's own.
+pub(crate) const USER_IDS_START: u32 = 16;
 pub(crate) const INTERNAL_TREES_END: u32 = 16;
 /// Tree of the catalog: datastore id (big-endian) -> descriptor.
-pub(super) const CATALOG_TREE: u32 = 0;
+pub(crate) const CATALOG_TREE: u32 = 0;
 /// Tree of decisions about transactions over several volumes: number (big-endian) -> participants.
-pub(super) const DECISIONS_TREE: u32 = 1;
+pub(crate) const DECISIONS_TREE: u32 = 1;
 /// Tree of checkpoints: number (little-endian) -> a page, a piece of a manifest, or a root.
 pub(super) const CHECKPOINT_TREE: u32 = 2;
 
@@ -69,6 +73,11 @@ pub(crate) struct Shared {
     /// Transactions that have versions here which are not resolved.
     writers: CachePadded<AtomicUsize>,
     pub(crate) gate: Gate,
+    /// When nothing was buffered, last.
+    pub(super) clean_at: Mutex<Instant>,
+    pub(super) auto_commits: AtomicU64,
+    pub(super) scrub: Mutex<Scrub>,
+    pub(super) damages: Damages,
     pub(crate) maintenance: Maintenance,
     pub(crate) certainty: Certainty,
     pub(super) checkpoints: Checkpoints,
@@ -97,7 +106,7 @@ impl Shared {
             url,
             log,
             unsettled: Unsettled::new(options.version_budget_bytes),
-            options: options.clamped(),
+            options,
             catalog: recovered.catalog,
             decisions: recovered.decisions,
             native: Manager::new(),
@@ -112,6 +121,10 @@ impl Shared {
             maintenance: Maintenance::default(),
             certainty: Certainty::default(),
             checkpoints: recovered.checkpoints,
+            clean_at: Mutex::new(Instant::now()),
+            auto_commits: AtomicU64::new(0),
+            scrub: Mutex::default(),
+            damages: Damages::default(),
             closed: AtomicBool::new(false),
             recovered_items: recovered.items,
             registration: Mutex::new(None),

@@ -1,19 +1,27 @@
-//! Checking every item of a datastore against the log.
+//! Checking every item of a datastore, or of a whole volume, against the log: past the read cache.
+
+use std::sync::Arc;
 
 use crossbeam_epoch::{self as epoch, Guard};
 
-use super::{Datastore, tree::Tree};
+use super::{
+    Datastore, DatastoreId, Shared, Volume,
+    damage::Damage,
+    datastore::{READ_ATTEMPTS, misplaced},
+    tree::Tree,
+};
 use crate::{
     error::{Error, ErrorKind, Result},
     index::{Bound, Direction},
     location::{Location, Word},
+    progress::{Phase, Progress, Reporter},
     version::chain,
 };
 
 /// Items that are read under one epoch guard.
 const STEP_ITEMS: usize = 512;
 
-/// What [`Datastore::verify`] found.
+/// What [`Datastore::verify`] or [`Volume::verify`] found.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct VerifyReport {
@@ -21,6 +29,18 @@ pub struct VerifyReport {
     pub items: u64,
     /// Bytes of keys and values in them.
     pub bytes: u64,
+    /// Records of the store's own that were checked.
+    pub records: u64,
+    /// Items and records that are damaged ([`Datastore::verify`] ends at the first).
+    pub damaged: u64,
+}
+
+/// Checks the items of one tree.
+pub(super) struct Check {
+    shared: Arc<Shared>,
+    tree: Arc<Tree>,
+    /// `None` for one of the store's own trees.
+    datastore: Option<DatastoreId>,
 }
 
 impl Datastore {
@@ -28,29 +48,63 @@ impl Datastore {
     /// called now and then with the number of items checked so far.
     pub fn verify(&self, progress: &mut dyn FnMut(u64)) -> Result<VerifyReport> {
         self.shared.check_open()?;
-        let tree = self.tree()?;
+        let check = Check {
+            shared: self.shared.clone(),
+            tree: self.tree()?,
+            datastore: Some(self.id()),
+        };
         let mut report = VerifyReport::default();
         let mut value = Vec::new();
         let mut last: Option<Vec<u8>> = None;
-        while let Some(key) = self.verify_step(&tree, last.as_deref(), &mut value, &mut report)? {
+        while let Some(key) = check.step(last.as_deref(), &mut value, &mut report)? {
             last = Some(key);
             progress(report.items);
         }
         progress(report.items);
         Ok(report)
     }
+}
+
+impl Check {
+    /// Of a datastore, if it is still there.
+    pub(super) fn of_datastore(shared: &Arc<Shared>, id: DatastoreId) -> Result<Option<Self>> {
+        let store = match shared.datastore_by_id(id) {
+            Ok(store) => store,
+            Err(why) if why.kind() == ErrorKind::DatastoreNotFound => return Ok(None),
+            Err(why) => return Err(why),
+        };
+        let tree = store.state.tree.load_full();
+        Ok(tree.map(|tree| Self {
+            shared: shared.clone(),
+            tree,
+            datastore: Some(id),
+        }))
+    }
+
+    /// Of what the store keeps for itself: the catalog, and decisions about transactions.
+    pub(super) fn of_records(shared: &Arc<Shared>) -> [Self; 2] {
+        [&shared.catalog.tree, &shared.decisions].map(|tree| Self {
+            shared: shared.clone(),
+            tree: tree.clone(),
+            datastore: None,
+        })
+    }
+
+    /// Keys, at most.
+    fn len(&self) -> u64 {
+        self.tree.index.len()
+    }
 
     /// Checks the next items after `last`; the key it came to, or `None` at the end.
-    fn verify_step(
+    fn step(
         &self,
-        tree: &Tree,
         last: Option<&[u8]>,
         value: &mut Vec<u8>,
         report: &mut VerifyReport,
     ) -> Result<Option<Vec<u8>>> {
         let guard = epoch::pin();
         let bound = last.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut slots = tree.index.iter(bound, Direction::Forward, &guard);
+        let mut slots = self.tree.index.iter(bound, Direction::Forward, &guard);
         let mut at: Option<Vec<u8>> = None;
         for _ in 0..STEP_ITEMS {
             let Some((key, word)) = slots.next() else {
@@ -59,10 +113,10 @@ impl Datastore {
             if at.as_deref().or(last).is_some_and(|before| before >= key) {
                 return Err(Error::new(
                     ErrorKind::Damaged,
-                    format!("the index of datastore {} is out of order", self.state.id.0),
+                    format!("the index of tree {} is out of order", self.tree.id),
                 ));
             }
-            self.verify_slot(tree, key, Word(word), value, report, &guard)?;
+            self.slot(key, Word(word), value, report, &guard)?;
             let at = at.get_or_insert_default();
             at.clear();
             at.extend_from_slice(key);
@@ -70,25 +124,123 @@ impl Datastore {
         Ok(at)
     }
 
-    fn verify_slot(
+    /// Checks what is in a slot; looks again where its places were reused meanwhile.
+    fn slot(
         &self,
-        tree: &Tree,
         key: &[u8],
-        word: Word,
+        mut word: Word,
         value: &mut Vec<u8>,
         report: &mut VerifyReport,
         guard: &Guard,
     ) -> Result<()> {
-        let mut places: Vec<Location> = Vec::new();
-        chain::locations(word, guard, |location| places.push(location));
-        for location in places {
-            value.clear();
-            if !self.shared.log.read(location, tree.id, key, value)? {
-                return Err(self.misplaced(key));
+        for _ in 0..READ_ATTEMPTS {
+            let mut places: Vec<Location> = Vec::new();
+            chain::locations(word, guard, |location| places.push(location));
+            let failed = places
+                .into_iter()
+                .find_map(|place| self.place(key, place, value, report).err());
+            let Some(why) = failed else { return Ok(()) };
+            let now = Word(self.tree.index.get(key, guard));
+            // A place that nothing refers to any more may hold anything.
+            if now == word {
+                return Err(why);
             }
-            report.items += 1;
-            report.bytes += (key.len() + value.len()) as u64;
+            word = now;
         }
+        Err(self.misplaced(key))
+    }
+
+    fn place(
+        &self,
+        key: &[u8],
+        place: Location,
+        value: &mut Vec<u8>,
+        report: &mut VerifyReport,
+    ) -> Result<()> {
+        value.clear();
+        if !self.shared.log.read(place, self.tree.id, key, value)? {
+            return Err(self.misplaced(key));
+        }
+        match self.datastore {
+            Some(_) => report.items += 1,
+            None => report.records += 1,
+        }
+        report.bytes += (key.len() + value.len()) as u64;
         Ok(())
+    }
+
+    /// Checks items after `last` until `most_bytes` were read; the key it came to, or `None` at
+    /// the end. Damage is entered in the volume's list, and the walk goes on.
+    pub(super) fn go_on(
+        &self,
+        last: Option<&[u8]>,
+        most_bytes: u64,
+        report: &mut VerifyReport,
+    ) -> Result<Option<Vec<u8>>> {
+        let guard = epoch::pin();
+        let bound = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut slots = self.tree.index.iter(bound, Direction::Forward, &guard);
+        let start = report.bytes;
+        let mut value = Vec::new();
+        let mut at: Option<Vec<u8>> = None;
+        for _ in 0..STEP_ITEMS {
+            let Some((key, word)) = slots.next() else {
+                return Ok(None);
+            };
+            match self.slot(key, Word(word), &mut value, report, &guard) {
+                Ok(()) => {}
+                Err(why) if matches!(why.kind(), ErrorKind::Damaged | ErrorKind::Io) => {
+                    report.damaged += 1;
+                    self.shared.damages.enter(Damage {
+                        datastore: self.datastore,
+                        key: key.to_vec(),
+                        error: why,
+                    });
+                }
+                Err(why) => return Err(why),
+            }
+            let at = at.get_or_insert_default();
+            at.clear();
+            at.extend_from_slice(key);
+            if report.bytes - start >= most_bytes {
+                break;
+            }
+        }
+        Ok(at)
+    }
+    fn misplaced(&self, key: &[u8]) -> Error {
+        let id = self.datastore.map_or(self.tree.id, |id| id.0);
+        misplaced(&self.shared, id, key)
+    }
+}
+
+impl Volume {
+    /// Reads every item of all datastores, and the records that the volume keeps of them, and checks its
+    /// place, checksum, datastore and key,
+    /// while others read and write. Damage does not end it: [`VerifyReport::damaged`] counts, and
+    /// [`Volume::damage`] lists what was found. `progress` ends it by returning false.
+    pub fn verify(&self, progress: &mut dyn FnMut(&Progress) -> bool) -> Result<VerifyReport> {
+        let _span = tracing::info_span!("verify", url = self.url()).entered();
+        let mut reporter = Reporter::new(progress);
+        let mut report = VerifyReport::default();
+        let mut checks = Vec::from(Check::of_records(self.shared()));
+        for info in self.datastores() {
+            // It may have been removed meanwhile.
+            checks.extend(Check::of_datastore(self.shared(), info.id)?);
+        }
+        let total = checks.iter().map(Check::len).sum();
+        for check in checks {
+            let mut last: Option<Vec<u8>> = None;
+            loop {
+                reporter.at(Phase::Checking, report.items + report.records, total)?;
+                check.shared.check_open()?;
+                last = check.go_on(last.as_deref(), u64::MAX, &mut report)?;
+                if last.is_none() {
+                    break;
+                }
+            }
+        }
+        reporter.at(Phase::Checking, report.items + report.records, total)?;
+        Ok(report)
     }
 }

@@ -9,6 +9,7 @@ use rand::{Rng, SeedableRng, rngs::SmallRng};
 
 fn compressed() -> DatastoreOptions {
     let mut options = DatastoreOptions::default();
+    options.create = true;
     options.compress = true;
     options
 }
@@ -69,9 +70,7 @@ fn whatever_is_put_comes_back_before_and_after_a_power_loss() {
     let mut random = SmallRng::seed_from_u64(seed);
     let machine = machine(seed, 1);
     let volume = open_one(&machine).unwrap();
-    let store = volume
-        .create_datastore_with(b"c", b"", &compressed())
-        .unwrap();
+    let store = volume.open_datastore(b"c", &compressed()).unwrap();
     let plain = volume.create_datastore(b"p", b"").unwrap();
     let items = values(&mut random);
     for (key, value) in &items {
@@ -91,9 +90,7 @@ fn whatever_is_put_comes_back_before_and_after_a_power_loss() {
 fn the_longest_value_comes_back() {
     let machine = machine(0, 1);
     let volume = open_one(&machine).unwrap();
-    let store = volume
-        .create_datastore_with(b"c", b"", &compressed())
-        .unwrap();
+    let store = volume.open_datastore(b"c", &compressed()).unwrap();
     let value = vec![9; limits::VALUE_BYTES_MAX];
     store.put(b"key", &value).unwrap();
     assert!(store.get(b"key").unwrap() == Some(value));
@@ -108,10 +105,7 @@ fn the_longest_value_comes_back() {
 fn how_a_datastore_is_kept_lasts() {
     let machine = machine(0, 1);
     let volume = open_one(&machine).unwrap();
-    let id = volume
-        .create_datastore_with(b"c", b"attributes", &compressed())
-        .unwrap()
-        .id();
+    let id = volume.open_datastore(b"c", &compressed()).unwrap().id();
     volume.create_datastore(b"p", b"").unwrap();
     volume.rename_datastore(id, b"d").unwrap();
     volume.set_attributes(id, b"others").unwrap();
@@ -121,7 +115,7 @@ fn how_a_datastore_is_kept_lasts() {
         let before = volume.stats().compress_given_bytes;
         store.put(b"key", &[1; 1000]).unwrap();
         let grown = volume.stats().compress_given_bytes - before;
-        assert_eq!(store.info().unwrap().options.compress, grown > 0);
+        assert_eq!(store.info().unwrap().compress, grown > 0);
         grown == 1000
     };
     assert!(is_compressed(&volume, b"d"));
@@ -139,9 +133,7 @@ fn a_damaged_block_is_an_error_and_never_a_value() {
     let (key, value) = (b"the key of the item", b"all work and no play ".repeat(50));
     let machine = machine(0, 1);
     let volume = open_one(&machine).unwrap();
-    let store = volume
-        .create_datastore_with(b"c", b"", &compressed())
-        .unwrap();
+    let store = volume.open_datastore(b"c", &compressed()).unwrap();
     store.put(key, &value).unwrap();
     // Out of the write cache, so that the device is asked.
     let filler = noise(&mut SmallRng::seed_from_u64(1), 200_000);

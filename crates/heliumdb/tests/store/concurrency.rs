@@ -11,8 +11,8 @@ use rand::Rng;
 
 use crate::common::{MIB, Session, after_power_loss};
 
-const ACCOUNTS: u64 = 40;
-const START: u64 = 1_000;
+pub(crate) const ACCOUNTS: u64 = 40;
+pub(crate) const START: u64 = 1_000;
 
 fn open(machine: &Machine, volumes: usize) -> Vec<Volume> {
     let mut options = sim_options();
@@ -21,7 +21,7 @@ fn open(machine: &Machine, volumes: usize) -> Vec<Volume> {
     open_all_devices(devices.collect()).expect("open")
 }
 
-fn place(stores: &[Datastore], account: u64) -> (&Datastore, String) {
+pub(crate) fn place(stores: &[Datastore], account: u64) -> (&Datastore, String) {
     let store = &stores[account as usize % stores.len()];
     (store, format!("account{account:03}"))
 }
@@ -34,7 +34,11 @@ fn balance(session: &mut Session, stores: &[Datastore], account: u64) -> Result<
         .unwrap_or_else(|_| panic!("{key} has {text:?}")))
 }
 
-fn transfer(keeper: &Arc<Keeper>, stores: &[Datastore], rng: &mut impl Rng) -> Result<()> {
+pub(crate) fn transfer(
+    keeper: &Arc<Keeper>,
+    stores: &[Datastore],
+    rng: &mut impl Rng,
+) -> Result<()> {
     let (from, to) = (rng.random_range(0..ACCOUNTS), rng.random_range(0..ACCOUNTS));
     if from == to {
         return Ok(());

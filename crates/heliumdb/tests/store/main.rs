@@ -6,6 +6,8 @@
 
 mod again;
 mod ahead;
+mod backup;
+mod bad_input;
 mod block_device;
 mod catalog;
 mod checkpoint;
@@ -26,5 +28,7 @@ mod isolation;
 mod limits;
 mod model;
 mod native;
+mod options;
+mod salvage;
 mod settle;
 mod several_volumes;

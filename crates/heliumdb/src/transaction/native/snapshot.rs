@@ -8,7 +8,7 @@ use super::{
     read::{Readable, check_volume, sealed::Look},
 };
 use crate::{
-    error::Result,
+    error::{Error, ErrorKind, Result},
     version::Isolation,
     volume::{Datastore, Keeper, Shared},
 };
@@ -32,6 +32,17 @@ impl Snapshot {
             volume: volume.clone(),
             hold: volume.native.take(),
         })
+    }
+
+    /// Its eyes, to look at `volume`, which must be its own.
+    pub(crate) fn eyes_on(&self, volume: &Arc<Shared>) -> Result<Eyes<'_>> {
+        if !Arc::ptr_eq(&self.volume, volume) {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "the snapshot is one of another volume",
+            ));
+        }
+        Ok(Eyes::of(0, Isolation::Snapshot, &self.hold))
     }
 }
 

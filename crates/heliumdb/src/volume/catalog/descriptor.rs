@@ -1,7 +1,6 @@
 //! The catalog's records, to the byte: see `docs/format.md`.
 
 use crate::{
-    DatastoreOptions,
     error::{Error, ErrorKind, Result},
     limits::{ATTRIBUTES_BYTES_MAX, NAME_BYTES_MAX},
 };
@@ -13,19 +12,20 @@ const FLAGS: u32 = COMPRESS;
 
 /// What the catalog says of one datastore.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(in crate::volume) struct Descriptor {
+pub(crate) struct Descriptor {
     /// Under which id its items are in the log.
-    pub(in crate::volume) tree: u32,
-    pub(in crate::volume) name: Vec<u8>,
-    pub(in crate::volume) attributes: Vec<u8>,
-    pub(in crate::volume) options: DatastoreOptions,
+    pub(crate) tree: u32,
+    pub(crate) name: Vec<u8>,
+    pub(crate) attributes: Vec<u8>,
+    /// Values are compressed where that makes them shorter.
+    pub(crate) compress: bool,
 }
 
 impl Descriptor {
     /// Version, tree id, flags, then name and attributes, each behind its length.
-    pub(in crate::volume) fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let flags = if self.options.compress { COMPRESS } else { 0 };
+        let flags = if self.compress { COMPRESS } else { 0 };
         for number in [VERSION, self.tree, flags] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
@@ -36,7 +36,7 @@ impl Descriptor {
         bytes
     }
 
-    pub(in crate::volume) fn decode(mut bytes: &[u8]) -> Result<Self> {
+    pub(crate) fn decode(mut bytes: &[u8]) -> Result<Self> {
         let version = take_u32(&mut bytes)?;
         if version != VERSION {
             return Err(Error::new(
@@ -60,9 +60,7 @@ impl Descriptor {
             tree,
             name: take_bytes(&mut bytes, NAME_BYTES_MAX)?,
             attributes: take_bytes(&mut bytes, ATTRIBUTES_BYTES_MAX)?,
-            options: DatastoreOptions {
-                compress: flags & COMPRESS != 0,
-            },
+            compress: flags & COMPRESS != 0,
         })
     }
 }
@@ -71,8 +69,22 @@ pub(super) fn encode_next_id(id: u32) -> Vec<u8> {
     id.to_le_bytes().to_vec()
 }
 
-pub(super) fn decode_next_id(mut bytes: &[u8]) -> Result<u32> {
+pub(crate) fn decode_next_id(mut bytes: &[u8]) -> Result<u32> {
     take_u32(&mut bytes)
+}
+
+/// Key of the tombstone that says that a tree was truncated or dropped with its datastore.
+/// Nothing else ever has this key: it is there for salvage, which may not find the records.
+pub(super) fn retired_key(tree: u32) -> [u8; 8] {
+    let mut key = *b"tree\0\0\0\0";
+    key[4..].copy_from_slice(&tree.to_be_bytes());
+    key
+}
+
+/// Reads what [`retired_key`] wrote.
+pub(crate) fn retired_tree(key: &[u8]) -> Option<u32> {
+    let id = key.strip_prefix(b"tree")?;
+    Some(u32::from_be_bytes(id.try_into().ok()?))
 }
 
 fn take_u32(bytes: &mut &[u8]) -> Result<u32> {
@@ -108,7 +120,7 @@ mod tests {
             tree: 77,
             name: b"WiredTiger.a".to_vec(),
             attributes: vec![0, 1, 2],
-            options: DatastoreOptions { compress: true },
+            compress: true,
         };
         let bytes = descriptor.encode();
         assert_eq!(Descriptor::decode(&bytes).unwrap(), descriptor);

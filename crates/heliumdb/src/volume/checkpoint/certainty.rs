@@ -35,10 +35,13 @@ struct Commits {
     forgotten_below: TxnId,
 }
 
+/// Tree and key.
+type Place = (u32, Vec<u8>);
+
 #[derive(Default)]
 struct Overtakers {
-    /// By tree and key: sequence and owner.
-    versions: HashMap<(u32, Vec<u8>), Vec<(u64, TxnId)>>,
+    /// Sequence and owner of each.
+    versions: HashMap<Place, Vec<(u64, TxnId)>>,
     held: bool,
 }
 

@@ -1,10 +1,10 @@
 //! Checkpoints: the index on the log, so that recovery need not read all of the log.
 //!
-//! A checkpoint is taken while everyone goes on ([`write`]). Its start *S* is the log's end; once
+//! A checkpoint is taken while everyone goes on ([`mod@write`]). Its start *S* is the log's end; once
 //! the [`gate`](super::gate) has let out whoever was in then, everything below *S* is in the index.
 //! What the index then says is written as [`page`]s, those that changed since the checkpoint
 //! before; a [`manifest`] says where they are and what else of the log is needed; the superblock
-//! names it. [`load`] brings it back, and the log is replayed on top of it from *S* on. Pages may
+//! names it. [`mod@load`] brings it back, and the log is replayed on top of it from *S* on. Pages may
 //! hold what is behind *S* already: applying it again changes nothing.
 //!
 //! Invariant: what a checkpoint that the superblock names refers to is alive. Pages and manifests

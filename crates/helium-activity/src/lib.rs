@@ -1,0 +1,17 @@
+//! How a process that has a volume open shows others of the same user what goes on in it.
+//!
+//! A volume is locked by the process that writes it, so its figures have to come from there. A
+//! [`Publisher`] answers on a Unix socket in the user's runtime directory; `watch` finds
+//! the sockets and asks. The store itself knows nothing of this: it only offers its figures.
+//!
+//! Invariant: only the user whose process it is (and root) can ask, nothing that is asked can hold
+//! up the volume, and what is read from a socket is bounded.
+
+mod folder;
+mod publisher;
+mod report;
+mod watch;
+
+pub use publisher::Publisher;
+pub use report::{DatastoreFigures, Report};
+pub use watch::{ask, find};

@@ -1,0 +1,78 @@
+//! What can be asked for: the commands, their arguments, and what the help says of them.
+
+use clap::{Parser, Subcommand};
+
+use crate::{bench, commands, failure::CODES, top};
+
+/// Makes, reads, fills, checks and measures Helium volumes.
+///
+/// A VOLUME is a file or a block device, named by its path (data.he, /dev/nvme0n1), several of
+/// them with commas between (a.he,b.he), or a URL (he://./a.he; he://./_268435456 is so many bytes
+/// of memory). It holds named datastores of ordered items.
+#[derive(Debug, Parser)]
+#[command(name = "helium", version, arg_required_else_help = true, after_long_help = after())]
+#[command(subcommand_required = true, disable_help_subcommand = true)]
+pub struct Args {
+    /// Print results as JSON, and failures too (on standard error)
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+fn after() -> String {
+    format!(
+        "Exit codes:\n{CODES}\n\nExamples:\n  \
+         helium create fruit.he colors\n  \
+         helium put fruit.he colors apple red\n  \
+         helium scan fruit.he colors\n  \
+         helium dump fruit.he > fruit.jsonl\n\n\
+         The switches --perf, --stat and --test of earlier releases are bench, stat and verify."
+    )
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a volume, datastores in it, or both
+    Create(commands::create::Create),
+    /// List the datastores of a volume
+    Ls(commands::look::Ls),
+    /// Figures of a volume
+    Stat(commands::look::Stat),
+    /// Print the value of a key
+    Get(commands::items::Get),
+    /// Set the value of a key
+    Put(commands::items::Put),
+    /// Remove items
+    Rm(commands::items::Rm),
+    /// Print items in the order of their keys
+    Scan(commands::scan::Scan),
+    /// Read items from a file, or from standard input
+    Load(commands::load::Load),
+    /// Write datastores to a file, or to standard output
+    Dump(commands::dump::Dump),
+    /// Give a datastore another name
+    Rename(commands::datastores::Rename),
+    /// Remove datastores and all their items
+    Drop(commands::datastores::Drop),
+    /// Remove all items of datastores
+    Truncate(commands::datastores::Truncate),
+    /// Read every item and check it
+    Verify(commands::verify::Verify),
+    /// Copy what can be read of a damaged volume to a new one
+    Salvage(commands::salvage::Salvage),
+    /// Copy a volume to a new one
+    Backup(commands::backup::Backup),
+    /// Move items together, so that the space of dead ones is free
+    Compact(commands::compact::Compact),
+    /// Measure: Helium's own order of work, and the YCSB mixes
+    Bench(bench::Bench),
+    /// Show what goes on in a volume that some process has open
+    Top(top::Top),
+    /// Print a script that completes helium's arguments in a shell
+    Completions(commands::shell::Completions),
+    /// Write the manual pages
+    Man(commands::shell::Man),
+}

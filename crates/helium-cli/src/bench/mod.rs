@@ -1,0 +1,175 @@
+//! `helium bench`: Helium's own order of work, and the YCSB mixes.
+//!
+//! [`work`] is what the threads do, [`zipf`] which items they like best, [`report`] and [`plot`]
+//! what came of it. Everything happens in a datastore of its own, which is removed at the end.
+
+mod keys;
+mod plot;
+mod report;
+mod run;
+mod work;
+mod zipf;
+
+use std::path::PathBuf;
+
+use heliumdb::{ErrorKind, Volume};
+
+use crate::{
+    failure::{self, Code, Failure, Result},
+    interrupt,
+    output::Output,
+    text::parse_size,
+    volume::{self, Access},
+};
+use run::Setting;
+use work::Work;
+
+/// What the datastore is called.
+const DATASTORE: &[u8] = b"helium-bench";
+
+/// Arguments of `helium bench`.
+#[derive(Debug, clap::Args)]
+pub struct Bench {
+    /// The volume, which is made if it is not there; a file in this folder, for as long as it
+    /// takes, if left out
+    volume: Option<String>,
+    /// Operations of each thread in each piece of work
+    #[arg(short, long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    operations: u64,
+    /// Threads; as many as there are processors if left out
+    #[arg(short, short_alias = 'T', long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Size of values
+    #[arg(short, long = "value", default_value = "128", value_name = "SIZE", value_parser = parse_value)]
+    value_bytes: u64,
+    /// What to do: several may be named with commas between
+    #[arg(short, long, value_enum, value_delimiter = ',', default_value = "all")]
+    work: Vec<Set>,
+    /// Draw the results
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
+    /// What random numbers start from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// Pieces of work that belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Set {
+    /// Everything
+    All,
+    /// Insert, sequential read, random read, delete
+    Helium,
+    /// YCSB A: half reads, half updates
+    A,
+    /// YCSB B: 95 % reads, 5 % updates
+    B,
+    /// YCSB C: reads
+    C,
+    /// YCSB D: 95 % reads of what is new, 5 % inserts
+    D,
+    /// YCSB E: 95 % scans of up to 100 items, 5 % inserts
+    E,
+    /// YCSB F: half reads, half reads that write back
+    F,
+}
+
+fn parse_value(text: &str) -> Result<u64, String> {
+    match parse_size(text)? {
+        size if size <= heliumdb::limits::VALUE_BYTES_MAX as u64 => Ok(size),
+        _ => Err(format!(
+            "values have at most {} bytes",
+            heliumdb::limits::VALUE_BYTES_MAX
+        )),
+    }
+}
+
+impl Bench {
+    /// Measures, and prints what came of it.
+    pub fn run(self, output: Output) -> Result<()> {
+        let temporary = match self.volume {
+            Some(_) => None,
+            None => Some(
+                tempfile::Builder::new()
+                    .prefix("helium-bench-")
+                    .tempfile_in(".")
+                    .map_err(|why| {
+                        failure::system("cannot make a file for the volume in this folder", why)
+                    })?,
+            ),
+        };
+        let name = match (&self.volume, &temporary) {
+            (Some(volume), _) => volume.clone(),
+            (None, Some(file)) => file.path().display().to_string(),
+            (None, None) => String::new(),
+        };
+        volume::with(&name, Access::Create, |open| self.measure(open, output))
+    }
+
+    fn measure(&self, open: &Volume, output: Output) -> Result<()> {
+        let _publisher = volume::publish(open, "helium bench");
+        let datastore = open.create_datastore(DATASTORE, b"").map_err(|why| {
+            let exists = why.kind() == ErrorKind::DatastoreExists;
+            let failure = Failure::from(why);
+            match exists {
+                true => failure.advise("A measurement was cut short: `helium drop VOLUME helium-bench` removes what it left."),
+                false => failure,
+            }
+        })?;
+        let threads = self.threads.map(u64::from);
+        let setting = Setting {
+            datastore: datastore.clone(),
+            threads: threads.unwrap_or_else(|| {
+                std::thread::available_parallelism().map_or(1, |count| count.get() as u64)
+            }),
+            operations: self.operations,
+            value_bytes: self.value_bytes as usize,
+            seed: self.seed,
+        };
+        let measured: Result<Vec<_>> = self
+            .pieces()
+            .into_iter()
+            .map(|work| setting.run(work))
+            .collect();
+        drop(setting);
+        open.remove_datastore(datastore.id())?;
+        interrupt::check()?;
+        let measured = measured?;
+        report::print(self, &measured, output)?;
+        match &self.plot {
+            None => Ok(()),
+            Some(path) => plot::draw(&measured, path).map_err(|why| {
+                Failure::new(
+                    Code::Failed,
+                    format!("cannot draw {}: {why}", path.display()),
+                )
+            }),
+        }
+    }
+
+    /// The pieces of work in their order. The mixes share one load.
+    fn pieces(&self) -> Vec<Work> {
+        let wants = |set| self.work.contains(&set) || self.work.contains(&Set::All);
+        let mut pieces = Vec::new();
+        if wants(Set::Helium) {
+            pieces.extend([
+                Work::Insert,
+                Work::SequentialRead,
+                Work::RandomRead,
+                Work::Delete,
+            ]);
+        }
+        let mixes = [Set::A, Set::B, Set::C, Set::D, Set::E, Set::F]
+            .into_iter()
+            .zip([Work::A, Work::B, Work::C, Work::D, Work::E, Work::F]);
+        let mixes: Vec<Work> = mixes
+            .filter(|(set, _)| wants(*set))
+            .map(|(_, work)| work)
+            .collect();
+        if !mixes.is_empty() {
+            pieces.push(Work::Load);
+            pieces.extend(mixes);
+        }
+        pieces
+    }
+}

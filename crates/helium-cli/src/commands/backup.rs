@@ -1,0 +1,45 @@
+//! `helium backup`.
+
+use heliumdb::BackupFrom;
+use serde_json::json;
+
+use super::copying::{self, Copying};
+use crate::{
+    failure::Result,
+    output::Output,
+    text,
+    volume::{self, Access},
+};
+
+/// Arguments of `helium backup`.
+#[derive(Debug, clap::Args)]
+pub struct Backup {
+    /// The volume
+    volume: String,
+    /// The volume that the copy goes to; it is made if it is not there
+    target: String,
+}
+
+impl Backup {
+    /// Copies all datastores, with their names and attributes.
+    pub fn run(self, output: Output) -> Result<()> {
+        volume::with(&self.volume, Access::Read, |open| {
+            let _publisher = volume::publish(open, "helium backup");
+            copying::into_new(&self.target, |target| {
+                let mut copying = Copying::default();
+                let copied = open.backup(BackupFrom::Newest, target, &mut |step| copying.at(step));
+                drop(copying);
+                let report = copied.map_err(|why| copying::explain(why, &self.target))?;
+                let json = json!({"datastores": report.datastores, "items": report.items, "bytes": report.bytes});
+                output.print(&json, || {
+                    format!(
+                        "{} items of {} datastores, {}",
+                        text::count(report.items),
+                        text::count(report.datastores),
+                        text::size(report.bytes)
+                    )
+                })
+            })
+        })
+    }
+}

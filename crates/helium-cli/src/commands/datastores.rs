@@ -1,0 +1,124 @@
+//! `helium rename`, `helium drop` and `helium truncate`.
+
+use std::{ffi::OsString, os::unix::ffi::OsStrExt};
+
+use heliumdb::{Datastore, Volume};
+use serde_json::json;
+
+use super::Consent;
+use crate::{
+    failure::{Failure, Result},
+    output::Output,
+    text,
+    volume::{self, Access},
+};
+
+/// Arguments of `helium rename`.
+#[derive(Debug, clap::Args)]
+pub struct Rename {
+    /// The volume
+    volume: String,
+    /// The datastore
+    datastore: OsString,
+    /// Its new name
+    name: OsString,
+}
+
+impl Rename {
+    /// Renames it, durably.
+    pub fn run(self, output: Output) -> Result<()> {
+        volume::with(&self.volume, Access::Write, |open| {
+            let datastore = volume::datastore(open, &self.datastore)?;
+            open.rename_datastore(datastore.id(), self.name.as_bytes())
+                .map_err(|why| Failure::from(why).context("nothing was renamed"))?;
+            let name = text::to_json(self.name.as_bytes());
+            output.print(&json!({"id": datastore.id().0, "name": name}), String::new)
+        })
+    }
+}
+
+/// The datastores that something is done to.
+#[derive(Debug, clap::Args)]
+struct Several {
+    /// The volume
+    volume: String,
+    /// The datastores
+    #[arg(required = true)]
+    datastores: Vec<OsString>,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+impl Several {
+    fn each(
+        &self,
+        output: Output,
+        question: &str,
+        done: &str,
+        work: impl Fn(&Volume, &Datastore) -> heliumdb::Result<()>,
+    ) -> Result<()> {
+        volume::with(&self.volume, Access::Write, |open| {
+            // All are found before anything is done to one.
+            let found: Result<Vec<_>> = self
+                .datastores
+                .iter()
+                .map(|name| volume::datastore(open, name))
+                .collect();
+            let found = found?;
+            let items: u64 = found.iter().map(Datastore::len).sum();
+            let names: Vec<_> = self
+                .datastores
+                .iter()
+                .map(|name| text::shown(name.as_bytes()))
+                .collect();
+            self.consent.ask(&format!(
+                "{question} {} with {} items?",
+                names.join(", "),
+                text::count(items)
+            ))?;
+            for datastore in &found {
+                work(open, datastore)?;
+            }
+            let names: Vec<_> = self
+                .datastores
+                .iter()
+                .map(|name| text::to_json(name.as_bytes()))
+                .collect();
+            output.print(&json!({done: names, "items": items}), String::new)
+        })
+    }
+}
+
+/// Arguments of `helium drop`.
+#[derive(Debug, clap::Args)]
+pub struct Drop {
+    #[command(flatten)]
+    several: Several,
+}
+
+impl Drop {
+    /// Removes them, durably.
+    pub fn run(self, output: Output) -> Result<()> {
+        self.several
+            .each(output, "Remove", "dropped", |open, datastore| {
+                open.remove_datastore(datastore.id())
+            })
+    }
+}
+
+/// Arguments of `helium truncate`.
+#[derive(Debug, clap::Args)]
+pub struct Truncate {
+    #[command(flatten)]
+    several: Several,
+}
+
+impl Truncate {
+    /// Empties them, durably.
+    pub fn run(self, output: Output) -> Result<()> {
+        self.several
+            .each(output, "Empty", "truncated", |open, datastore| {
+                open.truncate_datastore(datastore.id())
+            })
+    }
+}

@@ -1,0 +1,185 @@
+//! `helium get`, `helium put` and `helium rm`.
+
+use std::{
+    ffi::OsString,
+    io::{Read, Write, stdin},
+    path::PathBuf,
+};
+
+use heliumdb::{Datastore, limits::VALUE_BYTES_MAX};
+use serde_json::json;
+
+use crate::{
+    failure::{self, Code, Failure, Result},
+    interrupt::{self, Interruptible},
+    output::{self, Output},
+    text::{self, Encoding},
+    volume::{self, Access},
+};
+
+/// Arguments of `helium get`.
+#[derive(Debug, clap::Args)]
+pub struct Get {
+    /// The volume
+    volume: String,
+    /// The datastore
+    datastore: OsString,
+    /// The key
+    key: OsString,
+    #[command(flatten)]
+    encoding: Encoding,
+}
+
+impl Get {
+    /// Prints the value: its bytes as they are, unless a terminal would have to show them.
+    pub fn run(self, output: Output) -> Result<()> {
+        let key = self.encoding.read("key", &self.key)?;
+        volume::with(&self.volume, Access::Read, |open| {
+            let datastore = volume::datastore(open, &self.datastore)?;
+            let Some(value) = datastore.get(&key)? else {
+                return Err(no_item(&datastore, &key));
+            };
+            if output.json || output.is_terminal() || self.encoding.hex {
+                let json = json!({"key": text::to_json(&key), "value": text::to_json(&value)});
+                return output.print(&json, || self.encoding.show(&value));
+            }
+            let mut out = output.writer();
+            out.write_all(&value).map_err(failure::output)?;
+            output::finish(out)
+        })
+    }
+}
+
+fn no_item(datastore: &Datastore, key: &[u8]) -> Failure {
+    let name = datastore.info().map(|info| text::shown(&info.name));
+    Failure::new(
+        Code::NotFound,
+        format!(
+            "the datastore {} has no item with the key {}",
+            name.unwrap_or_default(),
+            text::shown(key)
+        ),
+    )
+}
+
+/// Arguments of `helium put`.
+#[derive(Debug, clap::Args)]
+pub struct Put {
+    /// The volume
+    volume: String,
+    /// The datastore
+    datastore: OsString,
+    /// The key
+    key: OsString,
+    /// The value; without it, it is read from standard input
+    value: Option<OsString>,
+    /// Read the value from this file
+    #[arg(short, long, value_name = "FILE", conflicts_with = "value")]
+    file: Option<PathBuf>,
+    /// Fail if the key is there
+    #[arg(long)]
+    insert: bool,
+    /// Fail if the key is not there
+    #[arg(long, conflicts_with = "insert")]
+    replace: bool,
+    #[command(flatten)]
+    encoding: Encoding,
+}
+
+impl Put {
+    /// Sets the value, durably.
+    pub fn run(self, output: Output) -> Result<()> {
+        let key = self.encoding.read("key", &self.key)?;
+        let value = self.value()?;
+        volume::with(&self.volume, Access::Write, |open| {
+            let datastore = volume::datastore(open, &self.datastore)?;
+            let put = match (self.insert, self.replace) {
+                (true, _) => datastore.insert(&key, &value),
+                (_, true) => datastore.replace(&key, &value),
+                _ => datastore.put(&key, &value),
+            };
+            put.map_err(|why| {
+                let what = format!("the key {}", self.encoding.show(&key));
+                Failure::from(why).context(what)
+            })?;
+            open.flush()?;
+            output.print(
+                &json!({"key": text::to_json(&key), "value_bytes": value.len()}),
+                String::new,
+            )
+        })
+    }
+
+    fn value(&self) -> Result<Vec<u8>> {
+        if let Some(value) = &self.value {
+            return self.encoding.read("value", value);
+        }
+        let (name, input): (_, Box<dyn Read>) = match &self.file {
+            Some(path) => {
+                let file = std::fs::File::open(path);
+                let name = path.display().to_string();
+                let file =
+                    file.map_err(|why| failure::system(format_args!("cannot read {name}"), why))?;
+                (name, Box::new(file))
+            }
+            None => (
+                "standard input".to_owned(),
+                Box::new(Interruptible(stdin())),
+            ),
+        };
+        let mut value = Vec::new();
+        let limit = VALUE_BYTES_MAX as u64 + 1;
+        let read = input.take(limit).read_to_end(&mut value);
+        interrupt::check()?;
+        read.map_err(|why| failure::system(format_args!("cannot read {name}"), why))?;
+        Ok(value)
+    }
+}
+
+/// Arguments of `helium rm`.
+#[derive(Debug, clap::Args)]
+pub struct Rm {
+    /// The volume
+    volume: String,
+    /// The datastore
+    datastore: OsString,
+    /// The keys
+    #[arg(required = true)]
+    keys: Vec<OsString>,
+    /// Do not mind keys that are not there
+    #[arg(short, long)]
+    force: bool,
+    #[command(flatten)]
+    encoding: Encoding,
+}
+
+impl Rm {
+    /// Removes the items, durably; at the first key that is not there it stops.
+    pub fn run(self, output: Output) -> Result<()> {
+        let keys: Result<Vec<_>> = self
+            .keys
+            .iter()
+            .map(|key| self.encoding.read("key", key))
+            .collect();
+        let keys = keys?;
+        volume::with(&self.volume, Access::Write, |open| {
+            let datastore = volume::datastore(open, &self.datastore)?;
+            let mut removed = 0;
+            for key in &keys {
+                match datastore.delete(key) {
+                    Ok(()) => removed += 1,
+                    Err(why) if why.kind() != heliumdb::ErrorKind::ItemNotFound => {
+                        return Err(why.into());
+                    }
+                    Err(_) if self.force => {}
+                    Err(_) => {
+                        return Err(no_item(&datastore, key)
+                            .advise("Keys named before it were removed; --force goes on."));
+                    }
+                }
+            }
+            open.flush()?;
+            output.print(&json!({"removed": removed}), String::new)
+        })
+    }
+}

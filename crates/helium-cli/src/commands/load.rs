@@ -1,0 +1,240 @@
+//! `helium load`.
+
+use std::{
+    collections::HashMap,
+    ffi::OsString,
+    fs::File,
+    io::{BufRead, BufReader, Read, stdin},
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use heliumdb::{Datastore, ErrorKind, Volume};
+use serde_json::json;
+
+use crate::{
+    failure::{self, Code, Failure, Result},
+    formats::{Columns, Entry, Format, Source},
+    interrupt::{self, Interruptible},
+    output::Output,
+    progress::Progress,
+    text,
+    volume::{self, Access},
+};
+
+/// Items between two looks at how far it is.
+const STEP_ITEMS: u64 = 256;
+
+/// Arguments of `helium load`.
+#[derive(Debug, clap::Args)]
+pub struct Load {
+    /// The volume
+    volume: String,
+    /// The file; standard input if it is left out or -
+    file: Option<PathBuf>,
+    /// Put items into this datastore, whatever the file says; it is made if it is not there
+    #[arg(short, long, value_name = "NAME")]
+    datastore: Option<OsString>,
+    /// The format; found out from the file's name or its first line if left out
+    #[arg(short, long, value_enum)]
+    format: Option<Format>,
+    /// Fail at the first key that is there already
+    #[arg(long)]
+    insert: bool,
+    #[command(flatten)]
+    columns: Columns,
+}
+
+impl Load {
+    /// Puts every item of the file into its datastore; durable when it returns.
+    pub fn run(self, output: Output) -> Result<()> {
+        let file = self.file.as_ref().filter(|path| path.as_os_str() != "-");
+        let name = file.map_or("standard input".to_owned(), |path| {
+            path.display().to_string()
+        });
+        let cannot = |why| failure::system(format_args!("cannot read {name}"), why);
+        let read = Arc::new(AtomicU64::new(0));
+        let (input, bytes): (Box<dyn Read>, _) = match file {
+            Some(path) => {
+                let file = File::open(path).map_err(cannot)?;
+                let found = file.metadata().map_err(cannot)?;
+                (Box::new(file), found.is_file().then_some(found.len()))
+            }
+            None => (Box::new(Interruptible(stdin())), None),
+        };
+        let counted = Counted {
+            input,
+            read: read.clone(),
+        };
+        let mut input = BufReader::with_capacity(256 << 10, counted);
+        let head = input
+            .fill_buf()
+            .map_err(|why| interrupt::check().err().unwrap_or_else(|| cannot(why)))?;
+        let format = self
+            .format
+            .unwrap_or_else(|| Format::guess(file.and_then(|path| path.to_str()), head));
+        let source = format
+            .source(Box::new(input), self.columns.clone())
+            .map_err(|why| why.context(&name))?;
+        volume::with(&self.volume, Access::Write, |open| {
+            let _publisher = volume::publish(open, "helium load");
+            let mut loading = Loading::new(&self, open, source);
+            let progress = match bytes {
+                Some(bytes) => Progress::bytes("loading", bytes),
+                None => Progress::endless("loading items"),
+            };
+            let done = loading.run(&|items| match bytes {
+                None => progress.at(items),
+                Some(_) if !items.is_multiple_of(STEP_ITEMS) => {}
+                Some(_) => {
+                    progress.at(read.load(Relaxed));
+                    progress.say(format!("loading {} items", text::count(items)));
+                }
+            });
+            drop(progress);
+            loading.end(open, &name, done, output)
+        })
+    }
+}
+
+/// Input that tells how much of it was read.
+struct Counted<R> {
+    input: R,
+    read: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.input.read(buffer)?;
+        self.read.fetch_add(count as u64, Relaxed);
+        Ok(count)
+    }
+}
+
+/// Where items go.
+struct Loading<'a> {
+    args: &'a Load,
+    open: &'a Volume,
+    source: Box<dyn Source + 'a>,
+    datastores: HashMap<Vec<u8>, Datastore>,
+    /// The datastore of items that name none.
+    current: Option<Datastore>,
+    items: u64,
+}
+
+impl<'a> Loading<'a> {
+    fn new(args: &'a Load, open: &'a Volume, source: Box<dyn Source + 'a>) -> Self {
+        Self {
+            args,
+            open,
+            source,
+            datastores: HashMap::new(),
+            current: None,
+            items: 0,
+        }
+    }
+
+    fn run(&mut self, tell: &dyn Fn(u64)) -> Result<()> {
+        if let Some(name) = &self.args.datastore {
+            self.current = Some(self.make(name.as_bytes(), b"")?);
+        }
+        loop {
+            tell(self.items);
+            interrupt::check()?;
+            let entry = self.source.next();
+            // A wait for input that Ctrl-C ended is no bad input.
+            interrupt::check()?;
+            match entry? {
+                None => return Ok(()),
+                Some(entry) => self.take(entry)?,
+            }
+        }
+    }
+
+    fn take(&mut self, entry: Entry) -> Result<()> {
+        match entry {
+            Entry::Datastore { .. } if self.args.datastore.is_some() => Ok(()),
+            Entry::Datastore { name, attributes } => {
+                self.current = Some(self.make(&name, &attributes)?);
+                Ok(())
+            }
+            Entry::Item {
+                datastore,
+                key,
+                value,
+            } => {
+                let datastore = match datastore {
+                    Some(name) if self.args.datastore.is_none() => self.make(&name, b"")?,
+                    _ => self.current.clone().ok_or_else(|| self.homeless())?,
+                };
+                let put = match self.args.insert {
+                    true => datastore.insert(&key, &value),
+                    false => datastore.put(&key, &value),
+                };
+                put.map_err(|why| {
+                    Failure::from(why).context(format_args!("line {}", self.source.line()))
+                })?;
+                self.items += 1;
+                Ok(())
+            }
+        }
+    }
+
+    fn homeless(&self) -> Failure {
+        Failure::new(
+            Code::Usage,
+            format!(
+                "line {}: nothing says which datastore the item belongs to",
+                self.source.line()
+            ),
+        )
+        .advise("Name it: --datastore NAME.")
+    }
+
+    /// The datastore of that name, made if it is not there.
+    fn make(&mut self, name: &[u8], attributes: &[u8]) -> Result<Datastore> {
+        if let Some(known) = self.datastores.get(name) {
+            return Ok(known.clone());
+        }
+        let found = match self.open.datastore(name) {
+            Err(why) if why.kind() == ErrorKind::DatastoreNotFound => {
+                self.open.create_datastore(name, attributes)
+            }
+            found => found,
+        };
+        let found = found.map_err(|why| {
+            let name = OsString::from_vec(name.to_vec());
+            Failure::from(why).context(format_args!("datastore {}", name.display()))
+        })?;
+        self.datastores.insert(name.to_vec(), found.clone());
+        Ok(found)
+    }
+
+    /// Makes what was loaded durable, whatever ended it, and says so.
+    fn end(self, open: &Volume, name: &str, done: Result<()>, output: Output) -> Result<()> {
+        {
+            let _progress = Progress::waiting("making it durable");
+            open.flush()?;
+        }
+        let loaded = format!(
+            "The {} items before it are in the volume, durably; loading again puts them there once more.",
+            text::count(self.items)
+        );
+        done.map_err(|why| match why.code() {
+            Code::Interrupted => interrupt::stopped().also(&loaded),
+            _ => why.context(name).also(&loaded),
+        })?;
+        let json = json!({"items": self.items, "datastores": self.datastores.len()});
+        output.print(&json, || {
+            format!(
+                "{} items into {} datastores",
+                text::count(self.items),
+                self.datastores.len()
+            )
+        })
+    }
+}

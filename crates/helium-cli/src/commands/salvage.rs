@@ -1,0 +1,157 @@
+//! `helium salvage`.
+
+use heliumdb::{Salvage as Source, SalvageReport, Unresolved};
+use serde_json::{Value, json};
+
+use super::copying::{self, Copying};
+use crate::{
+    failure::Result,
+    output::{Column, Output, figures, table},
+    text, volume,
+};
+
+/// Arguments of `helium salvage`.
+#[derive(Debug, clap::Args)]
+pub struct Salvage {
+    /// The damaged volume, which is only read; devices that are lost are left out
+    volume: String,
+    /// The volume that what is left goes to; it is made if it is not there
+    target: String,
+    /// Take items of transactions that are not whole any more
+    #[arg(long)]
+    partial: bool,
+    /// Take items of which it is not certain that they were not deleted
+    #[arg(long)]
+    doubtful: bool,
+    /// Take transactions over several volumes of which nothing says whether they committed
+    #[arg(long)]
+    unresolved: bool,
+    /// Another volume, damaged or not, that took part in transactions with this one
+    #[arg(long, value_name = "VOLUME")]
+    decider: Vec<String>,
+}
+
+impl Salvage {
+    /// Copies what is left.
+    pub fn run(self, output: Output) -> Result<()> {
+        let unresolved = match self.unresolved {
+            true => Unresolved::Keep,
+            false => Unresolved::Drop,
+        };
+        let mut source = Source::open(&volume::url(&self.volume))?
+            .partial_batches(self.partial)
+            .doubtful_items(self.doubtful)
+            .unresolved(unresolved);
+        for decider in &self.decider {
+            source = source.decider(&volume::url(decider))?;
+        }
+        copying::into_new(&self.target, |target| {
+            let mut copying = Copying::default();
+            let copied = source.run(target, &mut |step| copying.at(step));
+            drop(copying);
+            let report = copied.map_err(|why| copying::explain(why, &self.target))?;
+            output.print(&to_json(&report), || to_text(&report))
+        })
+    }
+}
+
+/// What is lost, by what programs and people call it.
+fn losses(report: &SalvageReport) -> [(&'static str, &'static str, u64); 9] {
+    [
+        (
+            "missing_devices",
+            "devices that are missing",
+            report.missing_devices,
+        ),
+        (
+            "lost_segments",
+            "segments without a header",
+            report.lost_segments,
+        ),
+        (
+            "unreadable_bytes",
+            "bytes that could not be read",
+            report.unreadable_bytes,
+        ),
+        ("gaps", "gaps in the log", report.gaps),
+        (
+            "gap_bytes",
+            "bytes of those that are there",
+            report.gap_bytes,
+        ),
+        ("damaged_frames", "damaged frames", report.damaged_frames),
+        (
+            "broken_batches",
+            "transactions that are not whole",
+            report.broken_batches,
+        ),
+        (
+            "dropped_items",
+            "items of those, left out",
+            report.dropped_items,
+        ),
+        (
+            "unresolved_batches",
+            "transactions without an outcome",
+            report.unresolved_batches,
+        ),
+    ]
+}
+
+fn to_json(report: &SalvageReport) -> Value {
+    let datastores: Value = report
+        .datastores
+        .iter()
+        .map(|one| {
+            json!({
+                "name": text::to_json(&one.name),
+                "renamed": one.renamed,
+                "items": one.items,
+                "lost_items": one.lost_items,
+            })
+        })
+        .collect();
+    let mut json = json!({
+        "lossless": report.is_lossless(),
+        "items": report.items,
+        "bytes": report.bytes,
+        "datastores": datastores,
+    });
+    for (name, _, count) in losses(report) {
+        json[name] = count.into();
+    }
+    json
+}
+
+fn to_text(report: &SalvageReport) -> String {
+    let columns = [
+        Column::Left("DATASTORE"),
+        Column::Right("ITEMS"),
+        Column::Right("LOST"),
+        Column::Left("NAME"),
+    ];
+    let rows = report.datastores.iter().map(|one| {
+        let name = if one.renamed {
+            "made up: its own is lost"
+        } else {
+            "its own"
+        };
+        vec![
+            text::shown(&one.name),
+            text::count(one.items),
+            text::count(one.lost_items),
+            name.to_owned(),
+        ]
+    });
+    let datastores = table(&columns, rows);
+    if report.is_lossless() {
+        return format!("{datastores}\nNothing is lost.");
+    }
+    let lost = losses(report)
+        .into_iter()
+        .filter(|(_, _, count)| *count > 0);
+    let lost: Vec<_> = lost
+        .map(|(_, what, count)| (what, text::count(count)))
+        .collect();
+    format!("{datastores}\n{}", figures(&lost))
+}

@@ -1,0 +1,53 @@
+//! `helium completions` and `helium man`.
+
+use std::{fs, io::Write, path::PathBuf};
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use crate::{
+    args::Args,
+    failure::{self, Result},
+    output::{self, Output},
+};
+
+/// Arguments of `helium completions`.
+#[derive(Debug, clap::Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+impl Completions {
+    /// Prints the script.
+    pub fn run(self, output: Output) -> Result<()> {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Args::command(), "helium", &mut script);
+        let mut out = output.writer();
+        out.write_all(&script).map_err(failure::output)?;
+        output::finish(out)
+    }
+}
+
+/// Arguments of `helium man`.
+#[derive(Debug, clap::Args)]
+pub struct Man {
+    /// The folder they go to; it is made if it is not there
+    folder: PathBuf,
+}
+
+impl Man {
+    /// Writes helium.1 and a page for each command.
+    pub fn run(self) -> Result<()> {
+        let complain = |why| {
+            failure::system(
+                format_args!("cannot write to {}", self.folder.display()),
+                why,
+            )
+        };
+        fs::create_dir_all(&self.folder)
+            .and_then(|()| clap_mangen::generate_to(Args::command(), &self.folder))
+            .map_err(complain)
+    }
+}

@@ -1,0 +1,209 @@
+//! What goes wrong, as people and scripts hear of it: a sentence, advice, and an exit code.
+//!
+//! Invariant: every failure that leaves the command has a sentence that says what was wrong and
+//! where, and one of the codes below.
+
+use std::{fmt, io};
+
+use heliumdb::ErrorKind;
+use serde_json::json;
+
+/// Result of everything that can fail here.
+pub type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// Exit codes; 0 is success, and 2 is what wrong arguments give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// Nothing more particular.
+    Failed = 1,
+    /// Arguments that make no sense.
+    Usage = 2,
+    /// No such volume, datastore or item.
+    NotFound = 3,
+    /// It is there already.
+    Exists = 4,
+    /// Someone else has it now.
+    InUse = 5,
+    /// The system, or a read-only volume, does not allow it.
+    NotAllowed = 6,
+    /// Bytes that do not match their checksum, or devices that do not belong together.
+    Damaged = 7,
+    /// The volume or the file system under it is full.
+    Full = 8,
+    /// Input that cannot be understood.
+    BadInput = 9,
+    /// Not a volume, or one of a newer version.
+    WrongFormat = 10,
+    /// Stopped by Ctrl-C.
+    Interrupted = 130,
+}
+
+/// The codes as the manual lists them.
+pub const CODES: &str = "   0  done
+   1  failed in a way that has no code of its own
+   2  the arguments make no sense
+   3  no such volume, datastore or item
+   4  it is there already
+   5  someone else uses the volume or datastore now
+   6  the system, or a read-only volume, does not allow it
+   7  the volume is damaged, or a device of it is missing or foreign
+   8  the volume, or the file system under it, is full
+   9  the input cannot be understood
+  10  not a volume, or one that a newer version wrote
+ 130  stopped by Ctrl-C; the volume is sound";
+
+/// A failure on its way to the user.
+#[derive(Debug)]
+pub struct Failure {
+    code: Code,
+    kind: String,
+    message: String,
+    advice: Option<String>,
+}
+
+impl Failure {
+    /// A failure that reads as `message`.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            kind: format!("{code:?}"),
+            message: message.into(),
+            advice: None,
+        }
+    }
+
+    /// With what to do about it.
+    pub fn advise(mut self, advice: impl Into<String>) -> Self {
+        self.advice.get_or_insert_with(|| advice.into());
+        self
+    }
+
+    /// With something more that is worth knowing.
+    pub fn also(mut self, more: &str) -> Self {
+        self.advice = Some(match self.advice {
+            Some(advice) => format!("{advice}\n  {more}"),
+            None => more.to_owned(),
+        });
+        self
+    }
+
+    /// With what was being done in front.
+    pub fn context(mut self, what: impl fmt::Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
+    /// What the process exits with.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// Whether it is only that nobody reads the output any more.
+    pub fn is_broken_pipe(&self) -> bool {
+        self.kind == BROKEN_PIPE
+    }
+
+    /// For programs.
+    pub fn to_json(&self) -> serde_json::Value {
+        json!({"error": {
+            "kind": self.kind,
+            "code": self.code as u8,
+            "message": self.message,
+            "advice": self.advice,
+        }})
+    }
+}
+
+const BROKEN_PIPE: &str = "BrokenPipe";
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.advice {
+            Some(advice) => write!(f, "\n  {advice}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<heliumdb::Error> for Failure {
+    fn from(why: heliumdb::Error) -> Self {
+        let system = std::error::Error::source(&why)
+            .and_then(|source| source.downcast_ref::<io::Error>())
+            .map(io::Error::kind);
+        Self {
+            code: code_of(why.kind(), system),
+            kind: format!("{:?}", why.kind()),
+            message: why.to_string(),
+            advice: advice_on(why.kind(), system).map(str::to_owned),
+        }
+    }
+}
+
+fn code_of(kind: ErrorKind, system: Option<io::ErrorKind>) -> Code {
+    use ErrorKind as K;
+    match kind {
+        K::InvalidArgument | K::InvalidUrl => Code::Usage,
+        K::KeyTooLong | K::ValueTooLong => Code::BadInput,
+        K::ItemNotFound | K::DatastoreNotFound => Code::NotFound,
+        K::ItemExists | K::DatastoreExists => Code::Exists,
+        K::Busy | K::VolumeInUse | K::Conflict | K::PrepareConflict | K::InDoubt => Code::InUse,
+        K::ReadOnly => Code::NotAllowed,
+        K::Damaged | K::DeviceMismatch => Code::Damaged,
+        K::VolumeFull => Code::Full,
+        K::NotAVolume | K::UnsupportedFormat => Code::WrongFormat,
+        _ => system.map_or(Code::Failed, code_of_system),
+    }
+}
+
+fn code_of_system(kind: io::ErrorKind) -> Code {
+    match kind {
+        io::ErrorKind::NotFound => Code::NotFound,
+        io::ErrorKind::AlreadyExists => Code::Exists,
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Code::NotAllowed,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Code::Full,
+        io::ErrorKind::InvalidData => Code::BadInput,
+        _ => Code::Failed,
+    }
+}
+
+fn advice_on(kind: ErrorKind, system: Option<io::ErrorKind>) -> Option<&'static str> {
+    use ErrorKind as K;
+    Some(match kind {
+        K::UnsupportedFormat => "Use the version of helium that wrote it, or a newer one.",
+        K::VolumeFull => {
+            "Deleting still works: remove items, drop or truncate datastores, or free space on the file system."
+        }
+        K::Damaged => {
+            "Restore it from a backup; or `helium salvage VOLUME NEW` copies what can be read to a new volume."
+        }
+        K::DeviceMismatch => "Name exactly the devices that the volume was created with.",
+        K::VolumeTooSmall => {
+            "A volume needs at least 64 MiB; a file that is empty, or not there yet, grows to that and beyond."
+        }
+        K::InvalidUrl => {
+            "A volume is named by its path, as in data.he, by several with commas between them, or as he://./path."
+        }
+        _ => match system? {
+            io::ErrorKind::PermissionDenied => {
+                "Ask for access to it, or run this as the user who owns it."
+            }
+            io::ErrorKind::StorageFull => "Free space on that file system, then try again.",
+            _ => return None,
+        },
+    })
+}
+
+/// What the system said of `what`.
+pub fn system(what: impl fmt::Display, why: io::Error) -> Failure {
+    let mut failure = Failure::new(code_of_system(why.kind()), format!("{what}: {why}"));
+    if why.kind() == io::ErrorKind::BrokenPipe {
+        failure.kind = BROKEN_PIPE.to_owned();
+    }
+    failure
+}
+
+/// What writing the output came to.
+pub fn output(why: io::Error) -> Failure {
+    system("cannot write the output", why)
+}

@@ -1,0 +1,212 @@
+//! Every format gives back what was put in, whatever the bytes; what it cannot read it names by line.
+
+use proptest::prelude::*;
+
+use super::{Columns, Entry, Format};
+use crate::failure::Code;
+
+const ALL: [Format; 4] = [
+    Format::Jsonl,
+    Format::Csv,
+    Format::Wiredtiger,
+    Format::WiredtigerHex,
+];
+
+type Items = Vec<(Vec<u8>, Vec<u8>)>;
+
+fn write(format: Format, items: &Items) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut sink = format
+        .sink(Box::new(&mut out), false)
+        .expect("one datastore");
+    sink.datastore(b"d", b"").expect("memory");
+    for (key, value) in items {
+        sink.item(key, value).expect("memory");
+    }
+    sink.finish().expect("memory");
+    drop(sink);
+    out
+}
+
+fn read(format: Format, text: &[u8]) -> Result<Items, String> {
+    let mut source = format
+        .source(Box::new(text), Columns::default())
+        .map_err(|why| why.to_string())?;
+    let mut items = Vec::new();
+    while let Some(entry) = source.next().map_err(|why| {
+        assert_eq!(why.code(), Code::BadInput);
+        why.to_string()
+    })? {
+        if let Entry::Item { key, value, .. } = entry {
+            items.push((key, value));
+        }
+    }
+    Ok(items)
+}
+
+/// Bytes of every kind, those that formats use themselves more often.
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    let special = prop::sample::select(b"\\\"',\n\r\t \0\xff\xef\xbb\xbfData={}".to_vec());
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..40),
+        prop::collection::vec(special, 0..12),
+        any::<String>().prop_map(String::into_bytes),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn formats_give_back_the_same_items(items in prop::collection::vec((bytes(), bytes()), 0..20)) {
+        for format in ALL {
+            let text = write(format, &items);
+            prop_assert_eq!(read(format, &text), Ok(items.clone()), "{:?}", format);
+        }
+    }
+
+    #[test]
+    fn nothing_that_is_read_panics(text: Vec<u8>, head in 0..4_usize) {
+        let mut whole = write(ALL[head], &vec![(b"k".to_vec(), b"v".to_vec())]);
+        whole.extend_from_slice(&text);
+        for format in ALL {
+            // Whether it is an error or not: it returns.
+            let _ = read(format, &whole);
+            let _ = read(format, &text);
+        }
+    }
+}
+
+#[test]
+fn a_dump_of_several_datastores_keeps_names_and_attributes() {
+    let mut out = Vec::new();
+    let mut sink = Format::Jsonl
+        .sink(Box::new(&mut out), true)
+        .expect("JSON Lines");
+    let entries = [
+        Entry::Datastore {
+            name: b"a".to_vec(),
+            attributes: b"\xff".to_vec(),
+        },
+        Entry::Item {
+            datastore: Some(b"a".to_vec()),
+            key: vec![],
+            value: vec![0],
+        },
+        Entry::Datastore {
+            name: b"\xfe".to_vec(),
+            attributes: vec![],
+        },
+        Entry::Item {
+            datastore: Some(b"\xfe".to_vec()),
+            key: b"k".to_vec(),
+            value: vec![],
+        },
+    ];
+    for entry in &entries {
+        match entry {
+            Entry::Datastore { name, attributes } => sink.datastore(name, attributes),
+            Entry::Item { key, value, .. } => sink.item(key, value),
+        }
+        .expect("memory");
+    }
+    drop(sink);
+    let mut source = Format::Jsonl
+        .source(Box::new(out.as_slice()), Columns::default())
+        .expect("ours");
+    for entry in entries {
+        assert_eq!(source.next().expect("ours"), Some(entry));
+    }
+    assert_eq!(source.next().expect("ours"), None);
+}
+
+#[test]
+fn formats_are_guessed() {
+    let guess = |name, head: &[u8]| Format::guess(name, head);
+    assert_eq!(guess(Some("a.JSONL"), b"key,value"), Format::Jsonl);
+    assert_eq!(guess(Some("a.csv"), b"{"), Format::Csv);
+    assert_eq!(
+        guess(Some("a.txt"), b"WiredTiger Dump (W"),
+        Format::Wiredtiger
+    );
+    assert_eq!(guess(None, b"\n {\"key\""), Format::Jsonl);
+    assert_eq!(guess(None, b"key,value"), Format::Csv);
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_line() {
+    let wt = "WiredTiger Dump (x)\nFormat=print\nHeader\ntable:a\nkey_format=u\nData\n";
+    for (format, text, sentence) in [
+        (
+            Format::Csv,
+            "key,value\na,b\nc\n",
+            "line 3: has 1 fields, and the header has 2",
+        ),
+        (
+            Format::Csv,
+            "k,v\na,b\n",
+            "line 1: the header has no column \"key\"",
+        ),
+        (
+            Format::Csv,
+            "key,value,base64\na,b,\n,?,value\n",
+            "line 3: the value is not base64",
+        ),
+        (
+            Format::Csv,
+            "key,value,base64\na,b,no\n",
+            "line 2: the column base64 reads \"no\"",
+        ),
+        (
+            Format::Jsonl,
+            "{\"key\":\"a\",\"value\":\"b\"}\n{\"key\":1}\n",
+            "line 2: \"key\" is neither a string",
+        ),
+        (
+            Format::Jsonl,
+            "\n{\"key\":\"a\"}\n",
+            "line 2: has a key and no \"value\"",
+        ),
+        (
+            Format::Jsonl,
+            "{\"key\" \"a\"}\n",
+            "line 1: not a JSON object: expected `:`, at column 8",
+        ),
+        (
+            Format::Jsonl,
+            "{\"keys\":\"a\"}\n",
+            "line 1: has a field \"keys\"",
+        ),
+        (
+            Format::Wiredtiger,
+            "nothing",
+            "line 1: does not start with WiredTiger Dump",
+        ),
+        (
+            Format::Wiredtiger,
+            "WiredTiger Dump\nFormat=json\n",
+            "line 2: \"Format=json\" is no format",
+        ),
+        (
+            Format::Wiredtiger,
+            "WiredTiger Dump\nFormat=hex\nHeader\n",
+            "line 4: the input ends within the head",
+        ),
+        (
+            Format::Wiredtiger,
+            &format!("{wt}a\n"),
+            "line 7: the input ends with a key",
+        ),
+        (
+            Format::Wiredtiger,
+            &format!("{wt}a\n\\g0\n"),
+            "line 8: a backslash is followed",
+        ),
+        (
+            Format::Wiredtiger,
+            &wt.replace("=u", "=r"),
+            "line 5: the table's keys are record numbers",
+        ),
+    ] {
+        let why = read(format, text.as_bytes()).expect_err(text);
+        assert!(why.starts_with(sentence), "{why}\nand not\n{sentence}");
+    }
+}

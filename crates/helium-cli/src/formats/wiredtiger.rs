@@ -1,0 +1,234 @@
+//! What WiredTiger's own `wt dump` writes and `wt load` reads, printable or hexadecimal.
+//!
+//! A head (version, format, then pairs of a URI and its configuration), the line `Data`, and one
+//! line each for key and value, as raw bytes.
+
+use std::io::{BufRead, Write};
+
+use super::{Entry, Sink, Source, bad_line, lines::Lines};
+use crate::{
+    failure::{self, Result},
+    text,
+};
+
+/// How every dump starts.
+pub(super) const MAGIC: &[u8] = b"WiredTiger Dump";
+/// The release whose format this is.
+const VERSION: &str = "WiredTiger Dump (WiredTiger Version 3.2.1)";
+/// Lines that a head may have: many more than `wt` writes.
+const HEAD_LINES_MAX: usize = 10_000;
+
+pub(super) struct Reader<R> {
+    lines: Lines<R>,
+    hex: bool,
+    datastore: Option<Vec<u8>>,
+    line: u64,
+}
+
+impl<R: BufRead> Reader<R> {
+    pub(super) fn new(input: R) -> Result<Self> {
+        let mut reader = Self {
+            lines: Lines::new(input),
+            hex: false,
+            datastore: None,
+            line: 1,
+        };
+        reader.head()?;
+        Ok(reader)
+    }
+
+    fn head(&mut self) -> Result<()> {
+        if !self.head_line()?.starts_with(MAGIC) {
+            return Err(bad_line(1, "does not start with WiredTiger Dump"));
+        }
+        self.hex = match self.head_line()?.as_slice() {
+            b"Format=print" => false,
+            b"Format=hex" => true,
+            other => {
+                return Err(self.bad(format_args!(
+                    "{:?} is no format; Format=print and Format=hex are",
+                    text::shown(other)
+                )));
+            }
+        };
+        if self.head_line()? != b"Header" {
+            return Err(self.bad("should read Header"));
+        }
+        for _ in 0..HEAD_LINES_MAX {
+            let line = self.head_line()?;
+            if line == b"Data" {
+                return Ok(());
+            }
+            self.head_entry(&line)?;
+        }
+        Err(self.bad("the head does not end"))
+    }
+
+    /// Takes a URI, or its configuration.
+    fn head_entry(&mut self, line: &[u8]) -> Result<()> {
+        let uri = |kind: &[u8]| line.strip_prefix(kind).map(<[u8]>::to_vec);
+        if let Some(name) = uri(b"table:").or(uri(b"file:")).or(uri(b"lsm:"))
+            && self.datastore.is_none()
+        {
+            // `wt` writes names as they are; ours may have to be escaped.
+            self.datastore = Some(unescape(&name).unwrap_or(name));
+        }
+        let format = |text: &[u8]| line.split(|byte| *byte == b',').any(|part| part == text);
+        if format(b"key_format=r") {
+            return Err(self
+                .bad("the table's keys are record numbers, which are not bytes")
+                .advise("Dump a table with another key_format; or load this one into WiredTiger, with type=helium."));
+        }
+        Ok(())
+    }
+
+    fn head_line(&mut self) -> Result<Vec<u8>> {
+        match self.lines.next()? {
+            Some(line) => Ok(line.to_vec()),
+            None => Err(bad_line(
+                self.lines.number() + 1,
+                "the input ends within the head, before Data",
+            )),
+        }
+    }
+
+    fn bad(&self, why: impl std::fmt::Display) -> failure::Failure {
+        bad_line(self.lines.number(), why)
+    }
+
+    fn field(&mut self) -> Result<Option<Vec<u8>>> {
+        let hex = self.hex;
+        let Some(line) = self.lines.next()? else {
+            return Ok(None);
+        };
+        let field = if hex {
+            text::from_hex(line)
+        } else {
+            unescape(line)
+        };
+        field.map(Some).map_err(|why| self.bad(why))
+    }
+}
+
+impl<R: BufRead> Source for Reader<R> {
+    fn next(&mut self) -> Result<Option<Entry>> {
+        if let Some(name) = self.datastore.take() {
+            return Ok(Some(Entry::Datastore {
+                name,
+                attributes: Vec::new(),
+            }));
+        }
+        let Some(key) = self.field()? else {
+            return Ok(None);
+        };
+        self.line = self.lines.number();
+        let Some(value) = self.field()? else {
+            return Err(self.bad("the input ends with a key that has no value"));
+        };
+        Ok(Some(Entry::Item {
+            datastore: None,
+            key,
+            value,
+        }))
+    }
+
+    fn line(&self) -> u64 {
+        self.line
+    }
+}
+
+pub(super) struct Writer<W> {
+    output: W,
+    hex: bool,
+    line: Vec<u8>,
+}
+
+impl<W: Write> Writer<W> {
+    pub(super) fn new(output: W, hex: bool) -> Self {
+        Self {
+            output,
+            hex,
+            line: Vec::new(),
+        }
+    }
+
+    fn field(&mut self, bytes: &[u8]) -> Result<()> {
+        self.line.clear();
+        if self.hex {
+            self.line.extend_from_slice(text::to_hex(bytes).as_bytes());
+        } else {
+            escape(bytes, &mut self.line);
+        }
+        self.line.push(b'\n');
+        self.output.write_all(&self.line).map_err(failure::output)
+    }
+}
+
+impl<W: Write> Sink for Writer<W> {
+    fn datastore(&mut self, name: &[u8], _: &[u8]) -> Result<()> {
+        let mut table = Vec::new();
+        // A URI is one line of text.
+        escape(name, &mut table);
+        let format = if self.hex { "hex" } else { "print" };
+        let head = format!(
+            "{VERSION}\nFormat={format}\nHeader\ntable:{}\nkey_format=u,value_format=u\nData\n",
+            String::from_utf8_lossy(&table)
+        );
+        self.output
+            .write_all(head.as_bytes())
+            .map_err(failure::output)
+    }
+
+    fn item(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.field(key)?;
+        self.field(value)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.output.flush().map_err(failure::output)
+    }
+}
+
+/// Printable ASCII as it is, a backslash twice, the rest as a backslash and two digits.
+fn escape(bytes: &[u8], out: &mut Vec<u8>) {
+    for &byte in bytes {
+        match byte {
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b' '..=b'~' => out.push(byte),
+            _ => {
+                out.push(b'\\');
+                out.extend_from_slice(text::to_hex(&[byte]).as_bytes());
+            }
+        }
+    }
+}
+
+fn unescape(text: &[u8]) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, behind)) = rest.split_first() {
+        rest = behind;
+        if byte != b'\\' {
+            bytes.push(byte);
+            continue;
+        }
+        if let Some(behind) = rest.strip_prefix(b"\\") {
+            bytes.push(b'\\');
+            rest = behind;
+            continue;
+        }
+        let escaped = rest.split_at_checked(2).and_then(|(digits, behind)| {
+            let byte = text::from_hex(digits).ok()?;
+            Some((byte, behind))
+        });
+        let Some((byte, behind)) = escaped else {
+            return Err(
+                "a backslash is followed by neither another one nor two hexadecimal digits"
+                    .to_owned(),
+            );
+        };
+        bytes.extend_from_slice(&byte);
+        rest = behind;
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,49 @@
+//! The `helium` command: makes, reads, fills, checks and measures Helium volumes.
+//!
+//! [`args`] says what there is, [`commands`] does it, [`formats`] is how items go out and come in,
+//! [`mod@bench`] measures. What went wrong is a [`failure::Failure`] until `main` prints it.
+
+mod args;
+mod bench;
+mod commands;
+mod failure;
+mod formats;
+mod interrupt;
+mod old;
+mod output;
+mod progress;
+mod text;
+mod top;
+mod volume;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use failure::Failure;
+use output::Output;
+
+fn main() -> ExitCode {
+    let arguments = match old::translate(std::env::args_os()) {
+        Ok(arguments) => arguments,
+        Err(why) => return report(&why, false),
+    };
+    let args = args::Args::parse_from(arguments);
+    let output = Output { json: args.json };
+    let done = interrupt::listen().and_then(|()| commands::run(args.command, output));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read the output has seen enough.
+        Err(why) if why.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(why) => report(&why, args.json),
+    }
+}
+
+fn report(why: &Failure, json: bool) -> ExitCode {
+    if json {
+        eprintln!("{}", why.to_json());
+    } else {
+        eprintln!("helium: {why}");
+    }
+    ExitCode::from(why.code() as u8)
+}

@@ -1,0 +1,191 @@
+//! Keys and values, which are any bytes, as text; sizes with their units.
+//!
+//! Invariant: what [`to_json`] makes of bytes [`from_json`] turns back into the same bytes.
+
+use data_encoding::{BASE64, HEXLOWER, HEXLOWER_PERMISSIVE};
+use indicatif::{BinaryBytes, HumanCount};
+use serde_json::{Value, json};
+use std::{fmt::Write, os::unix::ffi::OsStrExt};
+
+use crate::failure::{Code, Failure, Result};
+
+/// Bytes as JSON: a string if they are UTF-8, else `{"base64": "..."}`.
+pub fn to_json(bytes: &[u8]) -> Value {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Value::from(text),
+        Err(_) => json!({"base64": BASE64.encode(bytes)}),
+    }
+}
+
+/// The bytes that `value` stands for; a sentence if it stands for none.
+pub fn from_json(value: &Value) -> Result<Vec<u8>, String> {
+    match value {
+        Value::String(text) => Ok(text.clone().into_bytes()),
+        Value::Object(fields) => match (fields.len(), fields.get("base64")) {
+            (1, Some(Value::String(text))) => from_base64(text.as_bytes()),
+            _ => Err("an object that is not {\"base64\": \"...\"}".to_owned()),
+        },
+        _ => Err("neither a string nor {\"base64\": \"...\"}".to_owned()),
+    }
+}
+
+/// Bytes out of base64.
+pub fn from_base64(text: &[u8]) -> Result<Vec<u8>, String> {
+    BASE64
+        .decode(text)
+        .map_err(|why| format!("not base64: {why}"))
+}
+
+/// Bytes in base64.
+pub fn to_base64(bytes: &[u8]) -> String {
+    BASE64.encode(bytes)
+}
+
+/// Bytes in hexadecimal.
+pub fn to_hex(bytes: &[u8]) -> String {
+    HEXLOWER.encode(bytes)
+}
+
+/// Bytes out of hexadecimal.
+pub fn from_hex(text: &[u8]) -> Result<Vec<u8>, String> {
+    HEXLOWER_PERMISSIVE
+        .decode(text)
+        .map_err(|why| format!("not hexadecimal: {why}"))
+}
+
+/// Bytes on one line: text as it is, the rest (and backslashes) as `\n`, `\t`, `\\`, `\x..`.
+pub fn shown(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for char in chunk.valid().chars() {
+            match char {
+                '\\' => text.push_str("\\\\"),
+                '\n' | '\r' | '\t' => text.extend(char.escape_default()),
+                char if char.is_control() => {
+                    escape(char.encode_utf8(&mut [0; 4]).as_bytes(), &mut text)
+                }
+                char => text.push(char),
+            }
+        }
+        escape(chunk.invalid(), &mut text);
+    }
+    text
+}
+
+fn escape(bytes: &[u8], text: &mut String) {
+    for byte in bytes {
+        // Writing into a string cannot fail.
+        let _ = write!(text, "\\x{byte:02x}");
+    }
+}
+
+/// How keys and values are written on the command line and shown.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub struct Encoding {
+    /// Keys and values are given and shown in hexadecimal
+    #[arg(short = 'x', long)]
+    pub hex: bool,
+}
+
+impl Encoding {
+    /// The bytes that an argument means.
+    pub fn read(self, what: &str, argument: &std::ffi::OsStr) -> Result<Vec<u8>> {
+        let bytes = argument.as_bytes();
+        if !self.hex {
+            return Ok(bytes.to_vec());
+        }
+        from_hex(bytes).map_err(|why| {
+            Failure::new(
+                Code::Usage,
+                format!("the {what} {:?} is {why}", argument.to_string_lossy()),
+            )
+            .advise("Two digits 0-9 or a-f for each byte, as in 00ff; or leave --hex out.")
+        })
+    }
+
+    /// Bytes as they are shown.
+    pub fn show(self, bytes: &[u8]) -> String {
+        if self.hex {
+            to_hex(bytes)
+        } else {
+            shown(bytes)
+        }
+    }
+}
+
+/// A number of bytes, with its unit.
+pub fn size(bytes: u64) -> String {
+    BinaryBytes(bytes).to_string()
+}
+
+/// A number, with commas.
+pub fn count(number: u64) -> String {
+    HumanCount(number).to_string()
+}
+
+/// A number of bytes out of `64M`, `1GiB` or `4096`: units are powers of 1,024.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = text[digits.len()..].to_ascii_lowercase();
+    let unit = unit
+        .strip_suffix("ib")
+        .or(unit.strip_suffix('b'))
+        .unwrap_or(&unit);
+    let shift = match unit {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        _ => return Err("the units are K, M, G and T (powers of 1,024)".to_owned()),
+    };
+    let number: u64 = digits
+        .trim()
+        .replace(['_', ','], "")
+        .parse()
+        .map_err(|_| "a size is a whole number and a unit, as in 512M or 2GiB".to_owned())?;
+    number
+        .checked_mul(1 << shift)
+        .ok_or_else(|| "that is more than any volume can be".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn json_gives_back_the_same_bytes(bytes: Vec<u8>) {
+            prop_assert_eq!(from_json(&to_json(&bytes)), Ok(bytes));
+        }
+
+        #[test]
+        fn json_gives_back_the_same_text(text: String) {
+            let line = to_json(text.as_bytes()).to_string();
+            let value: Value = serde_json::from_str(&line)?;
+            prop_assert_eq!(from_json(&value), Ok(text.into_bytes()));
+        }
+    }
+
+    #[test]
+    fn what_is_shown_has_no_control_characters() {
+        assert_eq!(shown(b"a\\b\n\x00\xff\xc3\xa9"), "a\\\\b\\n\\x00\\xffé");
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, bytes) in [
+            ("4096", 4096),
+            ("1k", 1024),
+            ("64MiB", 64 << 20),
+            ("2 G", 2 << 30),
+            ("1TB", 1 << 40),
+        ] {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "M", "-1", "1.5G", "1X", "99999999T"] {
+            assert!(parse_size(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The screen of `helium top`.
+//!
+//! Invariant: the terminal is as it was when this ends, whatever ends it.
+
+use std::{
+    collections::VecDeque,
+    io,
+    time::{Duration, Instant},
+};
+
+use ratatui::{
+    DefaultTerminal, Frame,
+    crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers},
+    layout::{Constraint, Layout, Rect},
+    style::{Color, Style, Stylize},
+    text::Line,
+    widgets::{Block, Gauge, Paragraph, Row, Sparkline, Table},
+};
+
+use super::{
+    Looks, NOTICE,
+    rates::{COUNTERS, Round},
+};
+use crate::{
+    failure::{self, Result},
+    interrupt, text,
+};
+
+/// Looks that the curve shows at most.
+const CURVE: usize = 400;
+
+/// Shows looks until someone types q or Ctrl-C, or the volume is closed.
+pub fn run(mut looks: Looks) -> Result<()> {
+    let complain = |why: io::Error| failure::system("cannot draw on the terminal", why);
+    let mut terminal = ratatui::try_init().map_err(complain)?;
+    let shown = show(&mut looks, &mut terminal);
+    let restored = ratatui::try_restore();
+    match shown {
+        Ok(Some(why)) => println!("{why}"),
+        Ok(None) => {}
+        Err(why) => return Err(why),
+    }
+    restored.map_err(complain)
+}
+
+/// Why it ended, unless someone wanted it to.
+fn show(looks: &mut Looks, terminal: &mut DefaultTerminal) -> Result<Option<String>> {
+    let complain = |why: io::Error| failure::system("cannot draw on the terminal", why);
+    let mut curve = VecDeque::new();
+    let mut round = Round::between(&looks.last.1, &looks.last.1, looks.interval);
+    loop {
+        terminal
+            .draw(|frame| draw(frame, &round, &curve))
+            .map_err(complain)?;
+        let due = Instant::now() + looks.interval;
+        while let Some(left) = due.checked_duration_since(Instant::now()) {
+            if quits(left.min(NOTICE)).map_err(complain)? || interrupt::asked() {
+                return Ok(None);
+            }
+        }
+        let Some(next) = looks.next()? else {
+            let url = &round.report.url;
+            return Ok((looks.left > 0).then(|| format!("{url} is not open any more")));
+        };
+        curve.push_front(next.rates.first().map_or(0, |rate| *rate as u64));
+        curve.truncate(CURVE);
+        round = next;
+    }
+}
+
+fn quits(wait: Duration) -> io::Result<bool> {
+    if !event::poll(wait)? {
+        return Ok(false);
+    }
+    let Event::Key(key) = event::read()? else {
+        return Ok(false);
+    };
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    Ok(key.kind == KeyEventKind::Press
+        && match key.code {
+            KeyCode::Char('q') | KeyCode::Esc => true,
+            KeyCode::Char('c') => control,
+            _ => false,
+        })
+}
+
+fn draw(frame: &mut Frame<'_>, round: &Round, curve: &VecDeque<u64>) {
+    let areas = Layout::vertical([
+        Constraint::Length(2),
+        Constraint::Length(3),
+        Constraint::Length(COUNTERS.len() as u16 + 2),
+        Constraint::Length(3),
+        Constraint::Min(3),
+        Constraint::Length(1),
+    ]);
+    let [head, space, middle, chart, datastores, foot] = areas.areas(frame.area());
+    draw_head(frame, head, round);
+    draw_space(frame, space, round);
+    let [rates, memory] = Layout::horizontal([Constraint::Percentage(50); 2]).areas(middle);
+    draw_rates(frame, rates, round);
+    draw_memory(frame, memory, round);
+    let curve = Sparkline::default()
+        .block(Block::bordered().title(" items written "))
+        .style(Style::new().fg(Color::Cyan))
+        .data(curve.iter().copied());
+    frame.render_widget(curve, chart);
+    draw_datastores(frame, datastores, round);
+    frame.render_widget(Line::from("q quits").dim(), foot);
+}
+
+fn draw_head(frame: &mut Frame<'_>, area: Rect, round: &Round) {
+    let report = &round.report;
+    let uptime = Duration::from_secs(report.uptime_ms / 1000);
+    let told = format!(
+        "process {} ({}), for {}",
+        report.process,
+        report.command,
+        indicatif::HumanDuration(uptime)
+    );
+    let lines = vec![Line::from(report.url.as_str().bold()), Line::from(told)];
+    frame.render_widget(Paragraph::new(lines), area);
+}
+
+fn draw_space(frame: &mut Frame<'_>, area: Rect, round: &Round) {
+    let used = round.report.figure("used_bytes");
+    let capacity = round.report.figure("capacity_bytes");
+    let share = (used as f64 / capacity.max(1) as f64).clamp(0.0, 1.0);
+    let gauge = Gauge::default()
+        .block(Block::bordered().title(" used "))
+        .gauge_style(Style::new().fg(if share < 0.9 {
+            Color::Green
+        } else {
+            Color::Red
+        }))
+        .ratio(share)
+        .label(format!("{} of {}", text::size(used), text::size(capacity)));
+    frame.render_widget(gauge, area);
+}
+
+fn draw_rates(frame: &mut Frame<'_>, area: Rect, round: &Round) {
+    let rows = COUNTERS
+        .iter()
+        .zip(&round.rates)
+        .map(|((name, label), rate)| Row::new([(*label).to_owned(), Round::shown(name, *rate)]));
+    let table = Table::new(rows, [Constraint::Length(18), Constraint::Min(10)]);
+    frame.render_widget(table.block(Block::bordered().title(" now ")), area);
+}
+
+fn draw_memory(frame: &mut Frame<'_>, area: Rect, round: &Round) {
+    let sizes = [
+        ("live items", "live_bytes"),
+        ("index memory", "index_bytes"),
+        ("read cache", "read_cache_bytes"),
+        ("versions", "version_bytes"),
+        ("written", "written_bytes"),
+    ];
+    let rows = sizes
+        .map(|(label, name)| Row::new([label.to_owned(), text::size(round.report.figure(name))]));
+    let table = Table::new(rows, [Constraint::Length(18), Constraint::Min(10)]);
+    frame.render_widget(table.block(Block::bordered().title(" in all ")), area);
+}
+
+fn draw_datastores(frame: &mut Frame<'_>, area: Rect, round: &Round) {
+    let rows = round
+        .report
+        .datastores
+        .iter()
+        .map(|one| Row::new([one.name.clone(), text::count(one.items)]));
+    let table = Table::new(rows, [Constraint::Min(20), Constraint::Length(20)])
+        .header(Row::new(["datastore", "items"]).bold());
+    frame.render_widget(table.block(Block::bordered()), area);
+}

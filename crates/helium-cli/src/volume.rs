@@ -1,0 +1,141 @@
+//! From what the user calls a volume to an open one, and to sentences when it does not open.
+
+use helium_activity::Publisher;
+use heliumdb::{Datastore, ErrorKind, Volume, VolumeOptions};
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+
+use crate::{
+    failure::{Code, Failure, Result},
+    progress::Progress,
+    text,
+};
+
+/// What is going to be done with a volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Only reading: several processes may do so at once.
+    Read,
+    /// Writing to a volume that is there.
+    Write,
+    /// Making it if it is not there.
+    Create,
+}
+
+impl Access {
+    /// The store's options for it.
+    pub fn options(self) -> VolumeOptions {
+        let mut options = VolumeOptions::default();
+        options.create = self == Self::Create;
+        options.read_only = self == Self::Read;
+        options
+    }
+}
+
+/// The URL of what the user calls a volume: a URL, or one or several paths.
+pub fn url(volume: &str) -> String {
+    if volume.contains("://") {
+        return volume.to_owned();
+    }
+    // Behind `he://./` a leading underscore would mean memory.
+    let paths = volume.split(',').map(|path| match path.starts_with('_') {
+        true => format!("./{path}"),
+        false => path.to_owned(),
+    });
+    format!("he://./{}", paths.collect::<Vec<_>>().join(","))
+}
+
+/// Opens `volume`, lets `work` use it, and closes it whatever comes of that.
+pub fn with<R>(volume: &str, access: Access, work: impl FnOnce(&Volume) -> Result<R>) -> Result<R> {
+    with_options(volume, &access.options(), work)
+}
+
+/// As [`with`], with options of the caller's own.
+pub fn with_options<R>(
+    volume: &str,
+    options: &VolumeOptions,
+    work: impl FnOnce(&Volume) -> Result<R>,
+) -> Result<R> {
+    let open = {
+        let _progress = Progress::waiting("opening the volume");
+        Volume::open(&url(volume), options).map_err(|why| explain(volume, options, why))?
+    };
+    let worked = work(&open);
+    let closed = {
+        let _progress = Progress::waiting("closing the volume");
+        open.close()
+    };
+    let result = worked?;
+    closed?;
+    Ok(result)
+}
+
+fn explain(volume: &str, options: &VolumeOptions, why: heliumdb::Error) -> Failure {
+    let kind = why.kind();
+    let failure = Failure::from(why);
+    if failure.code() == Code::NotFound {
+        return failure.advise(match options.create {
+            true => "The folder that it would be in is not there.".to_owned(),
+            false => format!("There is no volume there. `helium create {volume}` makes one."),
+        });
+    }
+    match kind {
+        ErrorKind::NotAVolume => failure.advise(format!(
+            "If nothing on it is needed any more, `helium create --overwrite {volume}` makes a volume of it. If it was a volume, `helium salvage {volume} NEW` finds what is left of it."
+        )),
+        ErrorKind::VolumeInUse => {
+            failure.advise("One process at a time writes to a volume; several may read it.")
+        }
+        _ => failure,
+    }
+}
+
+/// Tells others of what goes on in the volume while `command` works, for `helium top`.
+pub fn publish(open: &Volume, command: &str) -> Option<Publisher> {
+    // Nobody else can look then; that is no reason not to work.
+    Publisher::start(open, command).ok()
+}
+
+/// Opens the datastore of that name; the sentence says which ones there are.
+pub fn datastore(volume: &Volume, name: &OsStr) -> Result<Datastore> {
+    volume.datastore(name.as_bytes()).map_err(|why| {
+        if why.kind() != ErrorKind::DatastoreNotFound {
+            return why.into();
+        }
+        let failure = Failure::from(why);
+        failure.advise(there_are(volume))
+    })
+}
+
+/// Datastores that the advice lists at most.
+const LISTED: usize = 8;
+
+fn there_are(volume: &Volume) -> String {
+    let all = volume.datastores();
+    if all.is_empty() {
+        return "The volume has no datastores yet: `helium create VOLUME DATASTORE` makes one."
+            .to_owned();
+    }
+    let names: Vec<String> = all
+        .iter()
+        .take(LISTED)
+        .map(|info| text::shown(&info.name))
+        .collect();
+    let more = match all.len().saturating_sub(LISTED) {
+        0 => String::new(),
+        more => format!(" and {more} more (`helium ls` lists them)"),
+    };
+    format!("The volume has: {}{more}.", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::url;
+
+    #[test]
+    fn paths_become_urls() {
+        assert_eq!(url("data.he"), "he://./data.he");
+        assert_eq!(url("/dev/sda,/dev/sdb"), "he://.//dev/sda,/dev/sdb");
+        assert_eq!(url("_1"), "he://././_1");
+        assert_eq!(url("he://./_1048576"), "he://./_1048576");
+    }
+}

@@ -1,0 +1,81 @@
+//! Measurements: what is run, what is reported, and that nothing is left behind.
+
+use crate::harness::Place;
+
+#[test]
+fn all_work_is_measured_and_drawn() {
+    let place = Place::new();
+    let json = place
+        .helium([
+            "bench",
+            "-o",
+            "500",
+            "-t",
+            "2",
+            "-v",
+            "40",
+            "--plot",
+            "picture.svg",
+            "--json",
+        ])
+        .json();
+    let names: Vec<&str> = json
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|one| one["work"].as_str())
+        .collect();
+    let expected = [
+        "insert",
+        "sequential read",
+        "random read",
+        "delete",
+        "YCSB load",
+        "YCSB A",
+        "YCSB B",
+        "YCSB C",
+        "YCSB D",
+        "YCSB E",
+        "YCSB F",
+    ];
+    assert_eq!(names, expected);
+    for one in json.as_array().expect("a list") {
+        assert_eq!(one["operations"], 1000, "{one}");
+        let latency = |name: &str| one["latency_ns"][name].as_u64().expect("a figure");
+        assert!(
+            latency("p50") <= latency("p99") && latency("p99") <= latency("max"),
+            "{one}"
+        );
+        assert!(one["million_operations_per_second"].as_f64() > Some(0.0));
+    }
+    let picture = std::fs::read_to_string(place.path("picture.svg")).expect("the picture");
+    assert!(picture.starts_with("<svg") && picture.contains("random read"));
+    let left: Vec<_> = std::fs::read_dir(place.path(""))
+        .expect("the folder")
+        .collect();
+    assert_eq!(left.len(), 1, "only the picture is left: {left:?}");
+}
+
+#[test]
+fn the_old_switch_measures_heliums_own_order() {
+    let place = Place::with_volume();
+    let text = place
+        .helium([
+            "--perf", "v", "-o", "300", "-T", "1", "-v", "10", "-w", "helium",
+        ])
+        .text();
+    let names = ["insert", "sequential read", "random read", "delete"];
+    let mut lines = text.lines().skip(3);
+    for name in names {
+        assert!(
+            lines.next().is_some_and(|line| line.starts_with(name)),
+            "{text}"
+        );
+    }
+    assert!(
+        text.contains("MILLION/S") && text.contains("P99.9"),
+        "{text}"
+    );
+    // The volume's own datastores are as before.
+    assert!(!place.helium(["ls", "v"]).text().contains("helium-bench"));
+}

@@ -1,0 +1,88 @@
+//! Backups and salvages hold what their source holds, as far as it is readable.
+
+use std::{fs, os::unix::fs::FileExt};
+
+use crate::harness::Place;
+
+fn filled() -> Place {
+    let place = Place::new();
+    place.helium(["create", "v", "a", "empty", "c"]).ok();
+    let items: String = (0..5000)
+        .map(|n| format!("{{\"key\":\"{n:05}\",\"value\":\"value {n}\"}}\n"))
+        .collect();
+    place
+        .helium_with(["load", "v", "-d", "a"], items.as_bytes())
+        .ok();
+    place.helium(["put", "v", "c", "k", "v"]).ok();
+    place
+}
+
+#[test]
+fn a_backup_dumps_the_same() {
+    let place = filled();
+    let json = place.helium(["backup", "v", "w", "--json"]).json();
+    assert_eq!(
+        (json["items"].as_u64(), json["datastores"].as_u64()),
+        (Some(5001), Some(3))
+    );
+    assert_eq!(
+        place.helium(["dump", "w"]).ok(),
+        place.helium(["dump", "v"]).ok()
+    );
+    place.helium(["verify", "w"]).ok();
+    place
+        .helium(["backup", "v", "w"])
+        .fails(4, &["w has datastores in it already"]);
+    place
+        .helium(["backup", "v", "v"])
+        .fails(4, &["v has datastores"]);
+    place
+        .helium(["backup", "gone", "x"])
+        .fails(3, &["There is no volume there"]);
+    assert!(!place.path("x").exists());
+}
+
+#[test]
+fn a_damaged_volume_is_salvaged_but_for_what_is_damaged() {
+    let place = filled();
+    let wanted = b"value 2500";
+    let bytes = fs::read(place.path("v")).expect("the volume");
+    let at = bytes
+        .windows(wanted.len())
+        .position(|window| window == wanted)
+        .expect("it is in there");
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(place.path("v"))
+        .expect("the volume");
+    file.write_all_at(b"X", at as u64).expect("the volume");
+    place.helium(["verify", "v"]).fails(7, &["helium salvage"]);
+    let json = place
+        .helium(["salvage", "v", "w", "--partial", "--json"])
+        .json();
+    assert_eq!(json["lossless"], false);
+    assert_eq!(json["items"], 5000);
+    place
+        .helium(["get", "w", "a", "02500"])
+        .fails(3, &["02500"]);
+    assert_eq!(place.helium(["get", "w", "a", "02501"]).ok(), b"value 2501");
+    place.helium(["verify", "w"]).ok();
+    let text = place.helium(["salvage", "v", "x"]).text();
+    assert!(text.contains("damaged frames"), "{text}");
+}
+
+#[test]
+fn a_volume_without_superblocks_is_salvaged_whole() {
+    let place = filled();
+    let dump = place.helium(["dump", "v"]).ok();
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(place.path("v"))
+        .expect("the volume");
+    file.write_all_at(&[0x55; 8192], 0).expect("the volume");
+    place.helium(["ls", "v"]).fails(10, &["v"]);
+    let text = place.helium(["salvage", "v", "w"]).text();
+    assert!(text.contains("Nothing is lost"), "{text}");
+    assert_eq!(place.helium(["dump", "w"]).ok(), dump);
+    place.helium(["salvage", "gone", "y"]).fails(3, &["gone"]);
+}

@@ -1,0 +1,252 @@
+//! Failures are sentences with advice, and each kind has its exit code.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    os::unix::{fs::FileExt, fs::PermissionsExt, process::CommandExt},
+    process::{Command, Stdio},
+};
+
+use crate::harness::{HELIUM, Place, has, run, wait_until};
+
+/// What the checksum of a superblock starts from.
+const SUPERBLOCK_SEED: u64 = 0x6865_6c69_756d_6462;
+
+#[test]
+fn a_wrong_path_says_how_to_make_a_volume() {
+    let place = Place::new();
+    for command in ["ls", "stat", "verify", "dump"] {
+        place.helium([command, "gone"]).fails(
+            3,
+            &[
+                "open gone",
+                "There is no volume there",
+                "helium create gone",
+            ],
+        );
+    }
+    place
+        .helium(["create", "no/such/folder"])
+        .fails(3, &["no/such/folder", "folder"]);
+    place
+        .helium(["ls", "he://host/v"])
+        .fails(1, &["server volumes are not supported"]);
+    place.helium(["ls", "file:///v"]).fails(
+        2,
+        &["must start with he://", "A volume is named by its path"],
+    );
+    place.helium(["ls", "."]).fails(1, &["is a directory"]);
+    let ran = place.helium(["ls", "gone", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&ran.err).expect("JSON");
+    assert_eq!(
+        (ran.code, json["error"]["code"].as_u64()),
+        (Some(3), Some(3))
+    );
+    assert!(
+        json["error"]["advice"]
+            .as_str()
+            .is_some_and(|text| text.contains("helium create"))
+    );
+}
+
+#[test]
+fn wrong_arguments_are_named() {
+    let place = Place::with_volume();
+    place.helium(["nonsense"]).fails(2, &["nonsense"]);
+    place.helium(["get", "v", "d"]).fails(2, &["<KEY>"]);
+    place
+        .helium(["get", "v", "d", "-x", "0g"])
+        .fails(2, &["the key \"0g\" is not hexadecimal"]);
+    place.helium(["--server"]).fails(2, &["no server"]);
+    place
+        .helium(["bench", "-v", "1X"])
+        .fails(2, &["units are K, M, G and T"]);
+}
+
+#[test]
+fn no_permission_is_said() {
+    let place = Place::with_volume();
+    let mut command = place.command();
+    command.args(["ls", "v"]);
+    if fs::metadata("/root").is_ok_and(|_| fs::read_dir("/root").is_ok()) {
+        // The system lets root do anything: be someone else.
+        fs::set_permissions(place.path(""), fs::Permissions::from_mode(0o755)).expect("ours");
+        command.uid(65_534);
+    } else {
+        fs::set_permissions(place.path("v"), fs::Permissions::from_mode(0o000)).expect("ours");
+    }
+    run(command, b"").fails(6, &["open v", "Permission denied", "Ask for access"]);
+}
+
+#[test]
+fn a_volume_in_use_says_by_whom() {
+    let place = Place::with_volume();
+    let mut child = place
+        .command()
+        .args(["load", "v", "-d", "made"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("start");
+    child
+        .stdin
+        .as_mut()
+        .expect("piped")
+        .write_all(b"{\"key\":\"k\",\"value\":\"v\"}\n")
+        .expect("it reads");
+    // A look at the volume before it is locked would itself be in the way.
+    let open_files = format!("/proc/{}/fd", child.id());
+    let is_open = || {
+        let files = fs::read_dir(&open_files).into_iter().flatten().flatten();
+        let mut places = files.filter_map(|file| fs::read_link(file.path()).ok());
+        places.any(|file| file.ends_with("v"))
+    };
+    wait_until(is_open, || "it is never opened".to_owned());
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let ran = place.helium(["ls", "v"]);
+    ran.fails(
+        5,
+        &[
+            &format!("in use by process {} (helium)", child.id()),
+            "several may read",
+        ],
+    );
+    place.helium(["create", "v"]).fails(5, &["in use"]);
+    place
+        .helium(["create", "--overwrite", "v"])
+        .fails(5, &["in use"]);
+    drop(child.stdin.take());
+    child.wait().expect("a child of ours");
+    place.helium(["ls", "v"]).ok();
+}
+
+#[test]
+fn what_is_no_volume_is_left_alone() {
+    let place = Place::new();
+    place.write("text", "important");
+    for command in ["create", "ls"] {
+        let ran = place.helium([command, "text"]);
+        ran.fails(10, &["not a Helium volume", "--overwrite text"]);
+    }
+    let ran = place.helium(["create", "--overwrite", "text"]);
+    ran.fails(1, &["text has 9 bytes", "64 MiB"]);
+    assert_eq!(
+        fs::read(place.path("text")).expect("still there"),
+        b"important"
+    );
+    let file = OpenOptions::new().write(true).open(place.path("text"));
+    file.and_then(|file| file.set_len(70 << 20))
+        .expect("a hole");
+    place.helium(["create", "--overwrite", "text", "d"]).ok();
+    let ran = place.helium(["create", "text"]);
+    ran.fails(4, &["there is a volume already"]);
+    place
+        .helium(["create", "text", "d"])
+        .fails(4, &["'d' exists already"]);
+}
+
+#[test]
+fn damage_is_found_and_named() {
+    let place = Place::with_volume();
+    place.helium(["put", "v", "d", "good", "value"]).ok();
+    place
+        .helium(["put", "v", "d", "bad", "a value to be found again"])
+        .ok();
+    place.helium(["put", "v", "d", "later", "value"]).ok();
+    place.helium(["create", "v", "other"]).ok();
+    let bytes = fs::read(place.path("v")).expect("the volume");
+    let wanted = b"a value to be found again";
+    let at = bytes
+        .windows(wanted.len())
+        .position(|window| window == wanted)
+        .expect("it is in there");
+    let file = OpenOptions::new()
+        .write(true)
+        .open(place.path("v"))
+        .expect("the volume");
+    file.write_all_at(b"X", at as u64).expect("the volume");
+    place
+        .helium(["verify", "v"])
+        .fails(7, &["v is damaged at offset", "Restore"]);
+}
+
+#[test]
+fn a_newer_format_is_not_touched() {
+    let place = Place::with_volume();
+    let path = place.path("v");
+    let mut bytes = fs::read(&path).expect("the volume");
+    for number in 0..2 {
+        let block = &mut bytes[number * 4096..][..4096];
+        assert!(block.starts_with(b"heliumdb"));
+        // docs/format.md has the places: the version, and the checksum over all before it.
+        block[8] += 1;
+        let seed = SUPERBLOCK_SEED ^ number as u64;
+        let sum = xxhash_rust::xxh3::xxh3_64_with_seed(&block[..4088], seed);
+        block[4088..].copy_from_slice(&sum.to_le_bytes());
+    }
+    fs::write(&path, &bytes).expect("the volume");
+    for command in ["ls", "create"] {
+        place.helium([command, "v"]).fails(10, &["newer"]);
+    }
+    assert_eq!(fs::read(&path).expect("the volume"), bytes);
+}
+
+#[test]
+fn a_full_disk_is_said() {
+    if !has("unshare") {
+        return;
+    }
+    let place = Place::new();
+    let folder = place.path("");
+    let folder = folder.display();
+    let script = format!(
+        "mount -t tmpfs -o size=100m none {folder} && cd {folder} && \
+         {HELIUM} create v d </dev/null && {HELIUM} load v -d d -f jsonl"
+    );
+    let mut command = Command::new("unshare");
+    command.args(["-rm", "sh", "-c", &script]);
+    let value = "x".repeat(100_000);
+    let lines: String = (0..2000)
+        .map(|n| format!("{{\"key\":\"{n}\",\"value\":\"{value}\"}}\n"))
+        .collect();
+    let ran = run(command, lines.as_bytes());
+    if ran.err.contains("unshare") || ran.err.contains("mount") {
+        eprintln!("skipped: {}", ran.err);
+        return;
+    }
+    ran.fails(8, &["standard input: line ", "Deleting still works"]);
+}
+
+#[test]
+fn bad_input_is_named_by_file_and_line() {
+    let place = Place::with_volume();
+    place.write("bad.csv", "key,value\na,1\nb,2\nc\n");
+    place.helium(["load", "v", "bad.csv", "-d", "d"]).fails(
+        9,
+        &[
+            "bad.csv: line 4: has 1 fields, and the header has 2",
+            "The 2 items before it are in the volume",
+        ],
+    );
+    assert_eq!(place.helium(["scan", "v", "d", "-k"]).text(), "a\nb\n");
+    place
+        .helium_with(["load", "v", "-d", "d"], b"{\"key\":\"a\"}\n")
+        .fails(9, &["standard input: line 1", "no \"value\""]);
+    place
+        .helium_with(["load", "v"], b"{\"key\":\"a\",\"value\":\"\"}\n")
+        .fails(2, &["line 1", "--datastore NAME"]);
+    place
+        .helium(["load", "v", "gone.csv"])
+        .fails(3, &["cannot read gone.csv"]);
+    place
+        .helium_with(
+            ["load", "v", "-d", "d", "--insert"],
+            b"{\"key\":\"z\",\"value\":\"\"}\n{\"key\":\"a\",\"value\":\"\"}\n",
+        )
+        .fails(4, &["line 2", "The 1 items before"]);
+    let long = "x".repeat(131_073);
+    let line = format!("{{\"key\":\"{long}\",\"value\":\"\"}}\n");
+    place
+        .helium_with(["load", "v", "-d", "d"], line.as_bytes())
+        .fails(9, &["line 1", "131"]);
+}

@@ -1,0 +1,102 @@
+//! `helium top` shows a volume that another process has open, in a terminal and to programs.
+
+use std::{
+    io::Write,
+    process::{Child, Stdio},
+};
+
+use crate::harness::{Place, Terminal, run, wait, wait_until};
+
+/// A load that waits for more, and tells of itself.
+fn loading(place: &Place) -> Child {
+    place.helium(["create", "v", "colors"]).ok();
+    let mut child = place
+        .command()
+        .env("XDG_RUNTIME_DIR", place.path(""))
+        .args(["load", "v", "-d", "colors"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("start");
+    let stdin = child.stdin.as_mut().expect("piped");
+    stdin
+        .write_all(b"{\"key\":\"k\",\"value\":\"v\"}\n")
+        .expect("it reads");
+    let folder = place.path("helium");
+    let told = || std::fs::read_dir(&folder).is_ok_and(|sockets| sockets.count() == 1);
+    wait_until(told, || "it tells nothing".to_owned());
+    child
+}
+
+#[test]
+fn programs_get_figures_and_rates() {
+    let place = Place::with_volume();
+    let mut child = loading(&place);
+    for volume in [Some("v"), Some("./v"), None] {
+        let mut command = place.command();
+        command.env("XDG_RUNTIME_DIR", place.path(""));
+        command
+            .args(["top", "-n", "1", "-i", "0.1", "--json"])
+            .args(volume);
+        let json = run(command, b"").json();
+        assert_eq!(json["process"], child.id());
+        assert_eq!(json["command"], "helium load");
+        assert!(
+            json["figures"]["capacity_bytes"].as_u64() >= Some(64 << 20),
+            "{json}"
+        );
+        assert!(
+            json["rates"]["written_bytes_per_second"].is_number(),
+            "{json}"
+        );
+        assert!(json["datastores"].to_string().contains("colors"), "{json}");
+    }
+    let mut text = place.command();
+    text.env("XDG_RUNTIME_DIR", place.path(""))
+        .args(["top", "-n", "2", "-i", "0.1"]);
+    assert_eq!(run(text, b"").text().lines().count(), 2);
+    drop(child.stdin.take());
+    assert_eq!(wait(&mut child), Some(0));
+    let mut closed = place.command();
+    closed
+        .env("XDG_RUNTIME_DIR", place.path(""))
+        .args(["top", "v"]);
+    run(closed, b"").fails(3, &["no process of this user tells of v"]);
+}
+
+#[test]
+fn a_terminal_gets_a_screen_and_is_given_back() {
+    let place = Place::with_volume();
+    let mut loading = loading(&place);
+    let mut terminal = Terminal::new();
+    let top = |terminal: &Terminal| {
+        place
+            .command()
+            .env("XDG_RUNTIME_DIR", place.path(""))
+            .args(["top", "-i", "0.2"])
+            .stdin(terminal.end())
+            .stdout(terminal.end())
+            .stderr(terminal.end())
+            .spawn()
+            .expect("start")
+    };
+    let mut child = top(&terminal);
+    // Words, because the cursor jumps over the space between them.
+    for part in ["he://./v", "colors", "cleaning", "memory", "quits"] {
+        terminal.wait_for(part);
+    }
+    terminal.type_in("q");
+    assert_eq!(wait(&mut child), Some(0));
+    // Back from the other screen, and the cursor is seen again.
+    terminal.wait_for("\u{1b}[?1049l");
+    terminal.wait_for("\u{1b}[?25h");
+    // It ends by itself when the volume is closed.
+    let terminal = Terminal::new();
+    let mut child = top(&terminal);
+    terminal.wait_for("colors");
+    drop(loading.stdin.take());
+    assert_eq!(wait(&mut loading), Some(0));
+    assert_eq!(wait(&mut child), Some(0));
+    terminal.wait_for("is not open any more");
+}

@@ -1,0 +1,165 @@
+//! Backup: a consistent copy of an open volume, while others read and write.
+//!
+//! Invariant: the copy is the state that one view sees, or that the log up to one position
+//! makes: every batch below it wholly, and nothing behind it.
+
+use crate::{
+    DatastoreInfo, Position, ReadAhead, Snapshot, Volume,
+    error::{Error, ErrorKind, Result},
+    progress::{Phase, Progress, Reporter},
+    salvage::{self, Rules, Source},
+    version::View,
+    volume::{
+        Descriptor,
+        load::{self, Loader},
+    },
+};
+
+/// Items between two reports of progress.
+const STEP_ITEMS: u64 = 1024;
+
+/// Which state is copied.
+pub enum BackupFrom<'a> {
+    /// Everything committed by the time that the copying begins. The log is read for it, and an
+    /// index of its own is built; no segment is freed meanwhile.
+    Newest,
+    /// What a snapshot view sees, which its keeper holds open until the backup is done. Writes
+    /// outside transactions are seen as they come.
+    View(&'a dyn View),
+    /// What a snapshot of the volume's own sees.
+    Snapshot(&'a Snapshot),
+}
+
+/// What a backup has copied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BackupReport {
+    /// Datastores.
+    pub datastores: u64,
+    /// Items.
+    pub items: u64,
+    /// Bytes of keys and values.
+    pub bytes: u64,
+}
+
+impl Volume {
+    /// Copies all datastores, with their ids, names and attributes, to `target`, which must
+    /// hold none, and makes the copy durable. `progress` is called now and then, and ends it
+    /// by returning false. After an error the target holds a part of the items.
+    ///
+    /// A target that was made with [`crate::VolumeOptions::copy_of`] has the volume's id, too.
+    pub fn backup(
+        &self,
+        from: BackupFrom<'_>,
+        target: &Volume,
+        progress: &mut dyn FnMut(&Progress) -> bool,
+    ) -> Result<BackupReport> {
+        let _span = tracing::info_span!("backup", from = self.url(), to = target.url()).entered();
+        load::check_empty(target)?;
+        if self.is_same(target) {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "a volume cannot be its own backup",
+            ));
+        }
+        let mut reporter = Reporter::new(progress);
+        let report = match from {
+            BackupFrom::Newest => self.copy_log(target, &mut reporter),
+            BackupFrom::View(view) => self.copy_view(view, target, &mut reporter),
+            BackupFrom::Snapshot(snapshot) => {
+                let eyes = snapshot.eyes_on(self.shared())?;
+                self.copy_view(&eyes, target, &mut reporter)
+            }
+        }?;
+        target.flush()?;
+        tracing::info!(items = report.items, bytes = report.bytes, "backed up");
+        Ok(report)
+    }
+
+    fn copy_log(&self, target: &Volume, reporter: &mut Reporter<'_>) -> Result<BackupReport> {
+        let hold = self.hold_log()?;
+        let rules = Rules::below(hold.end()?);
+        let source = Source::of_open_volume(hold.volume(), hold.segment_bytes(), hold.devices());
+        let decided = std::collections::HashSet::new();
+        let scanned = salvage::scan(&source, &rules, &decided, reporter)?;
+        let copied = salvage::copy(&source, scanned, target, reporter)?;
+        if !copied.is_intact() {
+            return Err(Error::new(
+                ErrorKind::Damaged,
+                format!(
+                    "{}: the log is damaged, so that the copy is not complete: verify says where, and salvage takes \
+                     what is left",
+                    self.url()
+                ),
+            ));
+        }
+        Ok(BackupReport {
+            datastores: copied.datastores.len() as u64,
+            items: copied.items,
+            bytes: copied.bytes,
+        })
+    }
+
+    fn copy_view(
+        &self,
+        view: &dyn View,
+        target: &Volume,
+        reporter: &mut Reporter<'_>,
+    ) -> Result<BackupReport> {
+        let mut stores = self.datastores();
+        stores.sort_by_key(|info| info.id);
+        let next_id = stores.last().map_or(0, |info| info.id.0 + 1);
+        let next_id = next_id.max(self.next_datastore_id());
+        let mut report = BackupReport::default();
+        let mut total = 0;
+        for info in &stores {
+            total += self.datastore_by_id(info.id)?.approximate_len();
+        }
+        for info in stores {
+            self.copy_datastore(
+                view,
+                info,
+                next_id,
+                target,
+                |report| reporter.at(Phase::Copying, report.items, total),
+                &mut report,
+            )?;
+            report.datastores += 1;
+        }
+        Ok(report)
+    }
+
+    fn copy_datastore(
+        &self,
+        view: &dyn View,
+        info: DatastoreInfo,
+        next_id: u32,
+        target: &Volume,
+        mut step: impl FnMut(&BackupReport) -> Result<()>,
+        report: &mut BackupReport,
+    ) -> Result<()> {
+        let store = self.datastore_by_id(info.id)?;
+        let descriptor = Descriptor {
+            tree: info.id.0,
+            name: info.name,
+            attributes: info.attributes,
+            compress: info.compress,
+        };
+        let restored = target.restore_datastore(info.id, &descriptor, next_id)?;
+        let mut loader = Loader::new(&restored)?;
+        let mut ahead = ReadAhead::default();
+        let (mut key, mut value, mut last) = (Vec::new(), Vec::new(), Vec::new());
+        let mut position = Position::First;
+        while store.seek_ahead(view, position, &mut ahead, &mut key, &mut value)? {
+            loader.put(&key, &value)?;
+            if report.items.is_multiple_of(STEP_ITEMS) {
+                step(report)?;
+            }
+            report.items += 1;
+            report.bytes += (key.len() + value.len()) as u64;
+            last.clone_from(&key);
+            position = Position::After(&last);
+        }
+        loader.finish()
+    }
+}

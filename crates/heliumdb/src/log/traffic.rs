@@ -1,0 +1,57 @@
+//! How much went to and came from the devices: counted by shards, as reads share no line.
+
+use crossbeam_utils::CachePadded;
+use std::{
+    cell::Cell,
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering::*},
+};
+
+const SHARDS: usize = 16;
+
+/// Counters of one shard.
+#[derive(Default)]
+struct Shard {
+    reads: AtomicU64,
+    read_bytes: AtomicU64,
+    writes: AtomicU64,
+}
+
+/// What [`Traffic`] adds up to.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Sums {
+    pub(super) reads: u64,
+    pub(super) read_bytes: u64,
+    pub(super) writes: u64,
+}
+
+#[derive(Default)]
+pub(super) struct Traffic([CachePadded<Shard>; SHARDS]);
+
+impl Traffic {
+    fn shard(&self) -> &Shard {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        thread_local! {
+            static MINE: Cell<usize> = Cell::new(NEXT.fetch_add(1, Relaxed) % SHARDS);
+        }
+        // A thread on its way out has no thread-locals any more: any shard will do.
+        &self.0[MINE.try_with(Cell::get).unwrap_or(0)]
+    }
+
+    pub(super) fn read(&self, bytes: usize) {
+        let shard = self.shard();
+        shard.reads.fetch_add(1, Relaxed);
+        shard.read_bytes.fetch_add(bytes as u64, Relaxed);
+    }
+
+    pub(super) fn written(&self) {
+        self.shard().writes.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn sums(&self) -> Sums {
+        self.0.iter().fold(Sums::default(), |sums, shard| Sums {
+            reads: sums.reads + shard.reads.load(Relaxed),
+            read_bytes: sums.read_bytes + shard.read_bytes.load(Relaxed),
+            writes: sums.writes + shard.writes.load(Relaxed),
+        })
+    }
+}

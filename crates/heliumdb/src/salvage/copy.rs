@@ -1,0 +1,152 @@
+//! Writing what was found to another volume, datastore by datastore and in key order.
+
+use super::{
+    SalvageReport, SalvagedDatastore,
+    datastores::{self, Plan},
+    scan::Scanned,
+    source::Source,
+};
+use crate::{
+    DatastoreId, Volume, codec,
+    error::Result,
+    format::item::{self, CHUNK, INDIRECT, ItemHeader, TOMBSTONE},
+    location::Location,
+    progress::{Phase, Reporter},
+    volume::load::Loader,
+};
+
+/// Items between two reports of progress.
+const STEP_ITEMS: u64 = 1024;
+
+pub(crate) fn copy(
+    source: &Source,
+    scanned: Scanned,
+    target: &Volume,
+    reporter: &mut Reporter<'_>,
+) -> Result<SalvageReport> {
+    let (plans, next_id) = datastores::plan(source, &scanned);
+    let counts = scanned.counts;
+    let mut report = SalvageReport {
+        volume: Some(source.volume),
+        devices: source.devices.len() as u64,
+        missing_devices: source.missing_devices(),
+        lost_superblocks: source.lost_superblocks,
+        segments: scanned.segments,
+        lost_segments: scanned.lost_segments,
+        gaps: counts.gaps,
+        gap_bytes: counts.gap_bytes,
+        damaged_frames: counts.damaged_frames,
+        frames: counts.frames,
+        broken_batches: counts.broken_batches,
+        dropped_items: counts.dropped_items,
+        cancelled_batches: counts.cancelled_batches,
+        unresolved_batches: counts.unresolved_batches,
+        ..SalvageReport::default()
+    };
+    let keys = plans.iter().map(|plan| scanned.newest.len(plan.tree)).sum();
+    let mut copying = Copying {
+        source,
+        scanned: &scanned,
+        reporter,
+        keys,
+        done: 0,
+    };
+    for plan in &plans {
+        let store = copying.datastore(plan, next_id, target, &mut report)?;
+        report.items += store.items;
+        report.datastores.push(store);
+    }
+    target.flush()?;
+    report.unreadable_bytes = source.unreadable_bytes();
+    Ok(report)
+}
+
+struct Copying<'a, 'b> {
+    source: &'a Source,
+    scanned: &'a Scanned,
+    reporter: &'a mut Reporter<'b>,
+    keys: u64,
+    done: u64,
+}
+
+impl Copying<'_, '_> {
+    fn datastore(
+        &mut self,
+        plan: &Plan,
+        next_id: u32,
+        target: &Volume,
+        report: &mut SalvageReport,
+    ) -> Result<SalvagedDatastore> {
+        let id = DatastoreId(plan.id);
+        let restored = target.restore_datastore(id, &plan.descriptor, next_id)?;
+        let mut store = SalvagedDatastore {
+            id,
+            name: plan.descriptor.name.clone(),
+            renamed: plan.renamed,
+            items: 0,
+            lost_items: 0,
+        };
+        let mut loader = Loader::new(&restored)?;
+        let mut value = Vec::new();
+        let mut walk = self.scanned.newest.walk(plan.tree);
+        let mut key = Vec::new();
+        while let Some((found, at)) = walk.as_mut().and_then(|walk| walk.next()) {
+            key.clear();
+            key.extend_from_slice(found);
+            if self.done.is_multiple_of(STEP_ITEMS) {
+                self.reporter.at(Phase::Copying, self.done, self.keys)?;
+            }
+            self.done += 1;
+            let Some(at) = at else { continue };
+            let copies = walk.as_ref().map_or(&[][..], |walk| walk.copies());
+            let mut places = std::iter::once(&at).chain(copies);
+            if places.any(|at| read(self.source, *at, plan.tree, &key, &mut value)) {
+                report.bytes += (key.len() + value.len()) as u64;
+                store.items += 1;
+                loader.put(&key, &value)?;
+            } else {
+                store.lost_items += 1;
+            }
+        }
+        loader.finish()?;
+        Ok(store)
+    }
+}
+
+/// Reads the value of an item, whole or not at all.
+fn read(source: &Source, at: Location, tree: u32, key: &[u8], value: &mut Vec<u8>) -> bool {
+    let mut bytes = Vec::new();
+    value.clear();
+    let Some(header) = source.item(at, &mut bytes) else {
+        return false;
+    };
+    if header.tree != tree || header.has(CHUNK | TOMBSTONE) || header.key(&bytes) != key {
+        return false;
+    }
+    if !header.has(INDIRECT) {
+        return append(&header, &bytes, value);
+    }
+    let Some(list) = item::decode_chunk_list(header.value(&bytes)) else {
+        return false;
+    };
+    let expected = (tree, header.seq);
+    let all = list.chunks.iter().all(|&(place, len)| {
+        let chunk = source.item(place, &mut bytes).filter(|chunk| {
+            chunk.has(CHUNK) && (chunk.tree, chunk.seq) == expected && chunk.value_len == len
+        });
+        chunk.is_some_and(|chunk| append(&chunk, &bytes, value))
+    });
+    all && value.len() == list.total
+}
+
+/// Appends what an item's bytes stand for; false if they stand for nothing.
+fn append(header: &ItemHeader, bytes: &[u8], value: &mut Vec<u8>) -> bool {
+    let kept = header.value(bytes);
+    match header.codec {
+        codec::PLAIN => {
+            value.extend_from_slice(kept);
+            true
+        }
+        _ => codec::decompress(kept, value).is_some(),
+    }
+}

@@ -1,0 +1,235 @@
+//! Reading the source's log: once for the records that speak of others, once for the items.
+//!
+//! Invariant: a segment that a whole header calls free is not looked at, nor is anything behind
+//! the end of an ended one.
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::{
+    Decided, Rules,
+    batches::{Batches, Counts, Order, Records},
+    newest::Newest,
+    source::{HeaderLook, Source},
+    walk::{Piece, Walk},
+};
+use crate::{
+    VolumeId,
+    device::aligned::AlignedBuffer,
+    error::Result,
+    format::{
+        Look,
+        frame::FrameHeader,
+        segment::{SegmentHeader, State},
+    },
+    limits::ITEM_ALIGN,
+    log::{GlobalTxn, epoch_chain},
+    progress::{Phase, Reporter},
+    volume::DECISIONS_TREE,
+};
+
+/// A segment that holds log.
+struct Segment {
+    id: u64,
+    sequence: u64,
+    /// Bytes up to the end of its log, at most.
+    end: usize,
+    /// `None` if it is destroyed.
+    header: Option<SegmentHeader>,
+}
+
+/// What the log of a volume came to.
+pub(crate) struct Scanned {
+    pub(super) newest: Newest,
+    pub(super) named: HashSet<u32>,
+    pub(super) counts: Counts,
+    pub(super) segments: u64,
+    pub(super) lost_segments: u64,
+}
+
+pub(crate) fn scan(
+    source: &Source,
+    rules: &Rules,
+    decided: &Decided,
+    reporter: &mut Reporter<'_>,
+) -> Result<Scanned> {
+    let (segments, lost) = segments(source, rules);
+    let order = Order {
+        in_use: segments.iter().map(|segment| segment.sequence).collect(),
+        incomplete: !lost.is_empty() || source.missing_devices() > 0,
+        segment_bytes: source.segment_bytes,
+    };
+    let mut records = Records::default();
+    let mut pass = Pass::new(source, &segments, Phase::Records);
+    pass.run(reporter, |event| {
+        if let Event::Piece(piece) = event {
+            records.piece(&piece);
+        }
+    })?;
+    let mut batches = Batches::new(source.volume, rules, &records, decided, &order);
+    let mut pass = Pass::new(source, &segments, Phase::Items);
+    pass.run(reporter, |event| match event {
+        Event::Segment(segment) => {
+            let header = segment.header.as_ref();
+            let starts_epoch = header.is_some_and(|h| h.chain == epoch_chain(h.epoch));
+            batches.segment(segment.sequence, header.map(|h| h.chain), starts_epoch);
+        }
+        Event::Piece(piece) => batches.piece(piece),
+        Event::End { complete } => batches.end_segment(complete),
+    })?;
+    batches.finish();
+    Ok(Scanned {
+        newest: batches.newest,
+        named: batches.named,
+        counts: batches.counts,
+        segments: segments.len() as u64,
+        lost_segments: lost.len() as u64,
+    })
+}
+
+impl Scanned {
+    /// What this volume decided about others' prepared batches.
+    pub(super) fn decisions(&self, source: &Source) -> Vec<(GlobalTxn, VolumeId)> {
+        let mut decisions = Vec::new();
+        let mut bytes = Vec::new();
+        let mut enter = |key: &[u8], at: Option<_>| {
+            let (Ok(number), Some(at)) = (<[u8; 8]>::try_from(key), at) else {
+                return;
+            };
+            let Some(header) = source.item(at, &mut bytes).filter(|h| h.key(&bytes) == key) else {
+                return;
+            };
+            let global = GlobalTxn {
+                decider: source.volume,
+                number: u64::from_be_bytes(number),
+            };
+            for id in header.value(&bytes).chunks_exact(16) {
+                let mut participant = [0; 16];
+                participant.copy_from_slice(id);
+                decisions.push((global, VolumeId(participant)));
+            }
+        };
+        self.newest.each(DECISIONS_TREE, |key, at| enter(key, at));
+        decisions
+    }
+}
+
+/// The segments that hold log, by sequence, and those of which nobody knows. With doubtful
+/// things asked for, a segment without a header is what the newest of its frames says.
+fn segments(source: &Source, rules: &Rules) -> (Vec<Segment>, Vec<u64>) {
+    let mut known = Vec::new();
+    let mut lost = Vec::new();
+    let mut blank = Vec::new();
+    let mut highest = 0;
+    let mut sequences = BTreeSet::new();
+    let bytes = source.segment_bytes as usize;
+    for id in source.segments() {
+        let look = source.header(id);
+        if let HeaderLook::Known(header) = &look {
+            highest = highest.max(id);
+            sequences.insert(header.sequence);
+        }
+        match look {
+            HeaderLook::Blank => blank.push(id),
+            HeaderLook::Lost => lost.push(id),
+            HeaderLook::Known(header) if header.state == State::Free => {}
+            HeaderLook::Known(header) => {
+                let start = header.sequence * source.segment_bytes;
+                let end = match header.state {
+                    State::Ended => header.end,
+                    State::InUse | State::Free => u64::MAX,
+                };
+                let end = end.min(rules.below.unwrap_or(u64::MAX));
+                if end > start {
+                    known.push(Segment {
+                        id,
+                        sequence: header.sequence,
+                        end: (end - start).min(bytes as u64) as usize,
+                        header: Some(header),
+                    });
+                }
+            }
+        }
+    }
+    // Segments are used for the first time more or less in order: where a sequence is missing, a
+    // blank one before a used one may have been zeroed. An open volume knows better.
+    let all_known = sequences.last().copied().unwrap_or(0) == sequences.len() as u64;
+    if !all_known && rules.below.is_none() {
+        lost.extend(blank.into_iter().filter(|id| *id < highest));
+    }
+    if rules.doubtful {
+        let taken: BTreeSet<u64> = known.iter().map(|segment| segment.sequence).collect();
+        let found = lost.iter().filter_map(|&id| {
+            let sequence = newest_use(source, id).filter(|sequence| !taken.contains(sequence))?;
+            Some(Segment {
+                id,
+                sequence,
+                end: bytes,
+                header: None,
+            })
+        });
+        known.extend(found);
+    }
+    known.sort_unstable_by_key(|segment| segment.sequence);
+    (known, lost)
+}
+
+/// The highest sequence that any frame in the segment names.
+fn newest_use(source: &Source, id: u64) -> Option<u64> {
+    let mut image = AlignedBuffer::new(source.segment_bytes as usize);
+    source.read_image(id, &mut image);
+    let places = (0..image.len()).step_by(ITEM_ALIGN);
+    let sequences = places.filter_map(|at| match FrameHeader::decode(&image[at..], source.salt) {
+        Look::Good((header, _)) if header.lsn % source.segment_bytes == at as u64 => {
+            Some(header.lsn / source.segment_bytes)
+        }
+        _ => None,
+    });
+    sequences.max()
+}
+
+/// What a pass over the log meets.
+enum Event<'a> {
+    Segment(&'a Segment),
+    Piece(Piece<'a>),
+    End { complete: bool },
+}
+
+struct Pass<'a> {
+    source: &'a Source,
+    segments: &'a [Segment],
+    phase: Phase,
+    image: AlignedBuffer,
+}
+
+impl<'a> Pass<'a> {
+    fn new(source: &'a Source, segments: &'a [Segment], phase: Phase) -> Self {
+        Self {
+            source,
+            segments,
+            phase,
+            image: AlignedBuffer::new(source.segment_bytes as usize),
+        }
+    }
+
+    fn run(&mut self, reporter: &mut Reporter<'_>, mut f: impl FnMut(Event<'_>)) -> Result<()> {
+        let total = self.segments.len() as u64 * self.source.segment_bytes;
+        for (i, segment) in self.segments.iter().enumerate() {
+            reporter.at(self.phase, i as u64 * self.source.segment_bytes, total)?;
+            self.source.read_image(segment.id, &mut self.image);
+            f(Event::Segment(segment));
+            let mut walk = Walk::new(
+                &self.image,
+                self.source.salt,
+                segment.id,
+                segment.sequence,
+                segment.end,
+            );
+            while let Some(piece) = walk.next() {
+                f(Event::Piece(piece));
+            }
+            let complete = walk.is_complete();
+            f(Event::End { complete });
+        }
+        reporter.at(self.phase, total, total)
+    }
+}

@@ -1,0 +1,223 @@
+//! From one trace of the log to the next, within one segment.
+//!
+//! Invariant: a frame is handed out as whole only if its position, its header's hash, its
+//! payload's hash and each of its items' checksums are right; an item of a damaged frame only
+//! if its own checksum is.
+
+use crate::{
+    format::{
+        Look, SEGMENT_HEADER_BYTES, Salt, fold,
+        frame::{self, FrameHeader, Kind},
+        item::{self, ItemHeader},
+    },
+    limits::{BLOCK_BYTES, ITEM_ALIGN},
+};
+
+/// A stretch of a segment's image.
+pub(super) enum Piece<'a> {
+    /// A valid frame.
+    Frame {
+        header: FrameHeader,
+        /// Hash of its header.
+        hash: u64,
+        /// What stands before its items.
+        prefix: &'a [u8],
+        items: Vec<Found<'a>>,
+    },
+    /// A frame with a whole header and damaged contents: what is readable of them.
+    Damaged {
+        header: FrameHeader,
+        hash: u64,
+        /// `None` if it is damaged itself.
+        prefix: Option<&'a [u8]>,
+        items: Vec<Found<'a>>,
+    },
+    /// No frame header: items are whatever has a right checksum there.
+    Gap { bytes: u64, items: Vec<Found<'a>> },
+}
+
+/// An item with the right checksum.
+#[derive(Clone, Copy)]
+pub(super) struct Found<'a> {
+    pub(super) address: u64,
+    pub(super) header: ItemHeader,
+    pub(super) bytes: &'a [u8],
+}
+
+/// Walks through a segment's image.
+pub(super) struct Walk<'a> {
+    image: &'a [u8],
+    salt: Salt,
+    /// Address of the image's first byte.
+    base: u64,
+    sequence: u64,
+    /// Where its log ends at the latest.
+    end: usize,
+    at: usize,
+    /// Where the last frame ends, if it is whole and nothing is known to be missing.
+    last_end: usize,
+    sealed: bool,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(
+        image: &'a [u8],
+        salt: Salt,
+        segment: u64,
+        sequence: u64,
+        end: usize,
+    ) -> Self {
+        Self {
+            image,
+            salt,
+            base: segment * image.len() as u64,
+            sequence,
+            end: end.min(image.len()),
+            at: SEGMENT_HEADER_BYTES,
+            last_end: 0,
+            sealed: false,
+        }
+    }
+
+    /// Whether the log goes up to where it should, by what was walked through.
+    pub(super) fn is_complete(&self) -> bool {
+        let rest = self.end - self.last_end.next_multiple_of(BLOCK_BYTES).min(self.end);
+        self.sealed || rest < frame::HEADER_BYTES
+    }
+
+    /// What comes next; `None` at the end.
+    pub(super) fn next(&mut self) -> Option<Piece<'a>> {
+        self.skip_zeros();
+        // What stands behind a seal is nothing.
+        if self.sealed || self.end.saturating_sub(self.at) < frame::HEADER_BYTES {
+            return None;
+        }
+        match self.header_at(self.at) {
+            Some((header, hash)) => Some(self.frame(header, hash)),
+            None => Some(self.gap()),
+        }
+    }
+
+    /// A synced write is padded with zeros to the end of its block; what was never written is
+    /// zeros, too.
+    fn skip_zeros(&mut self) {
+        while self.at < self.end {
+            let end = (self.at + 1).next_multiple_of(BLOCK_BYTES).min(self.end);
+            if self.image[self.at..end].iter().any(|&b| b != 0) {
+                return;
+            }
+            self.at = end;
+        }
+    }
+
+    /// A frame header of this use of the segment.
+    fn header_at(&self, at: usize) -> Option<(FrameHeader, u64)> {
+        let position = self.sequence * self.image.len() as u64 + at as u64;
+        match FrameHeader::decode(self.image.get(at..)?, self.salt) {
+            Look::Good((header, hash)) if header.lsn == position => Some((header, hash)),
+            _ => None,
+        }
+    }
+
+    fn frame(&mut self, header: FrameHeader, hash: u64) -> Piece<'a> {
+        let start = self.at + frame::HEADER_BYTES;
+        let end = (start + header.payload_len as usize).min(self.image.len());
+        let payload = &self.image[start..end];
+        // The header is whole, so its length leads to the next frame.
+        self.at = end;
+        self.last_end = end;
+        self.sealed = header.kind == Kind::Seal;
+        let whole = end - start == header.payload_len as usize;
+        if whole && let Some((prefix, items)) = self.check(&header, start, payload) {
+            return Piece::Frame {
+                header,
+                hash,
+                prefix,
+                items,
+            };
+        }
+        let prefix = prefix_len(header.kind, payload).and_then(|len| payload.get(..len));
+        let from = prefix.map_or(0, <[u8]>::len);
+        Piece::Damaged {
+            header,
+            hash,
+            prefix,
+            items: self.items(start + from, end),
+        }
+    }
+
+    fn check(
+        &self,
+        header: &FrameHeader,
+        start: usize,
+        payload: &'a [u8],
+    ) -> Option<(&'a [u8], Vec<Found<'a>>)> {
+        let prefix = payload.get(..prefix_len(header.kind, payload)?)?;
+        let mut sum = frame::prefix_hash(prefix);
+        let mut at = prefix.len();
+        let mut items = Vec::new();
+        for _ in 0..header.item_count {
+            let bytes = payload.get(at..)?;
+            let address = self.base + (start + at) as u64;
+            let (header, hash) = item::decode(bytes, self.salt, address)?;
+            sum = fold(sum, hash);
+            at += header.padded_len();
+            items.push(Found {
+                address,
+                header,
+                bytes: &bytes[..header.len()],
+            });
+        }
+        (at == payload.len() && sum == header.payload_hash).then_some((prefix, items))
+    }
+
+    /// To the next frame header, or the end.
+    fn gap(&mut self) -> Piece<'a> {
+        let from = self.at;
+        loop {
+            self.at += ITEM_ALIGN;
+            let left = self.end.saturating_sub(self.at);
+            if left < frame::HEADER_BYTES || self.header_at(self.at).is_some() {
+                break;
+            }
+        }
+        let to = self.at.min(self.end);
+        Piece::Gap {
+            bytes: (to - from) as u64,
+            items: self.items(from, to),
+        }
+    }
+
+    /// Whatever has the right checksum for where it is.
+    fn items(&self, from: usize, to: usize) -> Vec<Found<'a>> {
+        let mut items = Vec::new();
+        let mut at = from.next_multiple_of(ITEM_ALIGN);
+        while at < to {
+            let address = self.base + at as u64;
+            let bytes = &self.image[at..to];
+            match item::decode(bytes, self.salt, address) {
+                Some((header, _)) => {
+                    items.push(Found {
+                        address,
+                        header,
+                        bytes: &bytes[..header.len()],
+                    });
+                    at += header.padded_len();
+                }
+                None => at += ITEM_ALIGN,
+            }
+        }
+        items
+    }
+}
+
+/// Length of what stands before a frame's items; `None` if it cannot be.
+fn prefix_len(kind: Kind, payload: &[u8]) -> Option<usize> {
+    match kind {
+        Kind::Commit | Kind::Checkpoint => Some(0),
+        Kind::Prepare => Some(frame::decode_prepare(payload)?.2),
+        Kind::Move => Some(frame::decode_move(payload)?.2),
+        Kind::Spill | Kind::CommitSpilled => Some(frame::decode_spill(payload)?.2),
+        Kind::Cancel | Kind::Resolve | Kind::Seal => Some(payload.len()),
+    }
+}

@@ -1,0 +1,129 @@
+//! One write to a slot of the index: conflict, existence, then a version on top.
+//!
+//! Invariant: all of it happens under the leaf's latch, so that nobody's write comes in between;
+//! what is refused leaves the slot as it was.
+
+use crossbeam_epoch::Guard;
+
+use super::part::{Manners, Writer};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    location::{Slot, Word},
+    version::{
+        Change, Isolation, Mode, Payload, View,
+        chain::{self, Held, New, State, VERSION_BYTES},
+    },
+    volume::Shared,
+};
+
+/// What a write did to its slot.
+pub(super) enum Linked {
+    /// It linked a version; `founded` if that made a chain of a plain slot.
+    New {
+        held: Held,
+        founded: bool,
+        shadowed: Option<Held>,
+    },
+    /// It changed the transaction's own version, whose value grew by so many bytes.
+    Changed { grown: isize },
+}
+
+/// What a write needs beside its operands.
+pub(super) struct Slotted<'a> {
+    pub(super) volume: &'a Shared,
+    pub(super) in_place_from: u64,
+}
+
+impl Slotted<'_> {
+    /// Does a write under the leaf's latch: conflict, existence, then the new head. Returns the
+    /// slot's new word.
+    pub(super) fn link(
+        &self,
+        word: Word,
+        writer: Writer<'_>,
+        change: Change<'_>,
+        mode: Mode,
+        guard: &Guard,
+    ) -> Result<(Word, Linked)> {
+        let Writer {
+            owner,
+            view,
+            manners,
+        } = writer;
+        // As WiredTiger's own tables do it: a duplicate is told before a conflict, but that an item
+        // is missing only after one, so that an item which someone else has just made is not missed.
+        if mode == Mode::Absent {
+            check_mode(word, view, mode, guard)?;
+            check_conflict(word, writer, guard)?;
+        } else {
+            check_conflict(word, writer, guard)?;
+            check_mode(word, view, mode, guard)?;
+        }
+        let own = chain::own_head(word, owner, guard);
+        if let Some((own, _)) = own {
+            // A reservation of what the transaction has written already says nothing new.
+            if change == Change::Reserve {
+                return Ok((word, Linked::Changed { grown: 0 }));
+            }
+            if own.sequence >= self.in_place_from {
+                let grown = own.payload.replace(payload(change), guard);
+                self.volume.unsettled.add_bytes(grown);
+                return Ok((word, Linked::Changed { grown }));
+            }
+        }
+        let Shared { unsettled, log, .. } = self.volume;
+        let (word, left) = unsettled.trim(word, log, guard);
+        let founded = !matches!(word.slot(), Slot::Chain(_));
+        let new = New {
+            owner,
+            sequence: self.volume.next_sequence(),
+            payload: payload(change),
+            state: State::Unresolved,
+            direct: manners == Manners::Blind,
+        };
+        let (head, held) = chain::link(word, new, left, guard);
+        let bytes = VERSION_BYTES + held.version().payload_bytes();
+        unsettled.add_bytes(bytes as isize);
+        let shadowed = own.map(|(_, held)| held);
+        let linked = Linked::New {
+            held,
+            founded,
+            shadowed,
+        };
+        Ok((head, linked))
+    }
+}
+
+fn check_conflict(word: Word, writer: Writer<'_>, guard: &Guard) -> Result<()> {
+    match writer.manners {
+        Manners::Blind => Ok(()),
+        Manners::Native if writer.view.isolation() != Isolation::Snapshot => {
+            chain::check_unresolved(word, writer.owner, guard)
+        }
+        Manners::External | Manners::Native => chain::check_conflict(word, writer.view, guard),
+    }
+}
+
+fn check_mode(word: Word, view: &dyn View, mode: Mode, guard: &Guard) -> Result<()> {
+    let wanted = match mode {
+        Mode::Any => return Ok(()),
+        Mode::Absent => false,
+        Mode::Present => true,
+    };
+    match (chain::read(word, view, guard)?.is_present(), wanted) {
+        (true, false) => Err(Error::new(
+            ErrorKind::ItemExists,
+            "an item with that key exists already",
+        )),
+        (false, true) => Err(Error::new(ErrorKind::ItemNotFound, "no item with that key")),
+        _ => Ok(()),
+    }
+}
+
+fn payload(change: Change<'_>) -> Payload {
+    match change {
+        Change::Put(value) => Payload::bytes(value),
+        Change::Remove => Payload::tombstone(),
+        Change::Reserve => Payload::reserve(),
+    }
+}

@@ -1,0 +1,71 @@
+//! How a datastore is opened, and how it is kept if it is made now.
+
+use super::{Datastore, Volume};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Options of [`Volume::open_datastore`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DatastoreOptions {
+    /// Make it if it is not there.
+    pub create: bool,
+    /// Refuse it if it is there already.
+    pub error_if_exists: bool,
+    /// Remove all of its items. `Busy` if a transaction that is not resolved has written to it.
+    pub truncate: bool,
+    /// Refuse writes through the handle.
+    pub read_only: bool,
+    /// The owner's attributes, if it is made now.
+    pub attributes: Vec<u8>,
+    /// Compress values where that makes them shorter, for good, if it is made now.
+    pub compress: bool,
+}
+
+impl Volume {
+    /// Opens a datastore, or makes it, as `options` say.
+    pub fn open_datastore(&self, name: &[u8], options: &DatastoreOptions) -> Result<Datastore> {
+        if options.read_only && options.truncate {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "a datastore cannot be truncated and opened read-only at once",
+            ));
+        }
+        let store = match self.datastore(name) {
+            Ok(_) if options.error_if_exists => {
+                return Err(Error::new(
+                    ErrorKind::DatastoreExists,
+                    format!(
+                        "a datastore called '{}' exists already",
+                        name.escape_ascii()
+                    ),
+                ));
+            }
+            Ok(store) => {
+                if options.truncate {
+                    self.truncate_datastore(store.id())?;
+                }
+                store
+            }
+            Err(why) if why.kind() == ErrorKind::DatastoreNotFound && options.create => {
+                let made =
+                    self.shared()
+                        .create_datastore(name, &options.attributes, options.compress);
+                match made {
+                    // Somebody else was faster.
+                    Err(why)
+                        if why.kind() == ErrorKind::DatastoreExists && !options.error_if_exists =>
+                    {
+                        self.datastore(name)?
+                    }
+                    made => made?,
+                }
+            }
+            Err(why) => return Err(why),
+        };
+        Ok(if options.read_only {
+            store.read_only()
+        } else {
+            store
+        })
+    }
+}

@@ -1,0 +1,78 @@
+//! Scrubbing: reading all items again and again, slowly, so that damage is found while there is
+//! still a copy elsewhere.
+//!
+//! Invariant: over any stretch of time no more bytes are read than the rate allows, but for one
+//! item.
+
+use std::time::{Duration, Instant};
+
+use super::{DatastoreId, Shared, VerifyReport, verify::Check};
+use crate::error::Result;
+
+/// Rate that an idle while saves up for, at most.
+const SAVED: Duration = Duration::from_secs(1);
+
+/// How far it is.
+#[derive(Default)]
+pub(super) struct Scrub {
+    when: Option<Instant>,
+    /// Bytes that may be read now.
+    allowance: f64,
+    /// The datastore (or tree of the store's own), and the key in it that was checked last.
+    at: (u32, Option<Vec<u8>>),
+    /// Something was read in this round.
+    any: bool,
+    pub(super) rounds: u64,
+    pub(super) items: u64,
+    pub(super) bytes: u64,
+}
+
+/// Reads as much as the rate allows now; true if anything was read.
+pub(super) fn step(shared: &std::sync::Arc<Shared>) -> Result<bool> {
+    let rate = shared.options.scrub_bytes_per_second;
+    if rate == 0 {
+        return Ok(false);
+    }
+    let Some(mut scrub) = shared.scrub.try_lock() else {
+        return Ok(false);
+    };
+    let now = Instant::now();
+    let since = scrub.when.replace(now).map_or(SAVED, |then| now - then);
+    let most = rate as f64 * SAVED.as_secs_f64();
+    scrub.allowance = (scrub.allowance + rate as f64 * since.as_secs_f64()).min(most);
+    if scrub.allowance < 1.0 {
+        return Ok(false);
+    }
+    let mut report = VerifyReport::default();
+    let (id, last) = std::mem::take(&mut scrub.at);
+    // The store's own trees, whose ids no datastore has, come first.
+    let records = Check::of_records(shared);
+    let mut ids: Vec<u32> = (0..records.len() as u32).collect();
+    ids.extend(shared.catalog.list().iter().map(|info| info.id.0));
+    ids.sort_unstable();
+    let Some(&current) = ids.iter().find(|other| **other >= id) else {
+        scrub.rounds += u64::from(std::mem::take(&mut scrub.any));
+        return Ok(false);
+    };
+    // A datastore that is gone leaves its place to the next.
+    let last = last.filter(|_| current == id);
+    let own = records.into_iter().nth(current as usize);
+    let check = match own {
+        Some(own) => Some(own),
+        None => Check::of_datastore(shared, DatastoreId(current))?,
+    };
+    let reached = match check {
+        Some(check) => check.go_on(last.as_deref(), scrub.allowance as u64, &mut report)?,
+        None => None,
+    };
+    scrub.at = match reached {
+        Some(key) => (current, Some(key)),
+        None => (current + 1, None),
+    };
+    let read = report.items + report.records;
+    scrub.items += read;
+    scrub.any |= read > 0;
+    scrub.bytes += report.bytes;
+    scrub.allowance -= report.bytes as f64;
+    Ok(read > 0)
+}

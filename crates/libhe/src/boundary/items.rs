@@ -1,0 +1,298 @@
+//! Reading and writing single items.
+#![expect(unsafe_code, reason = "functions that C calls")]
+
+use std::{
+    ffi::{c_int, c_void},
+    ptr,
+};
+
+use super::{
+    guard::{answer, find},
+    layouts::{HeItem, HeT, MergeFn},
+    pointers::{self, ValueBuffer},
+};
+use crate::{
+    code::{Code, Result},
+    datastore::{Direction, check_value, while_writing},
+    handle::Object,
+    store::Mode,
+};
+
+/// Sets the value of a key.
+///
+/// # Safety
+///
+/// `item` is null, or it, its key and its value may be read.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn he_update(he: HeT, item: *const HeItem) -> c_int {
+    // SAFETY: as the caller says.
+    unsafe { put(he, item, Mode::Any) }
+}
+
+/// Sets the value of a key that must not be there.
+///
+/// # Safety
+///
+/// As for [`he_update`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn he_insert(he: HeT, item: *const HeItem) -> c_int {
+    // SAFETY: as the caller says.
+    unsafe { put(he, item, Mode::Absent) }
+}
+
+/// Sets the value of a key that must be there.
+///
+/// # Safety
+///
+/// As for [`he_update`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn he_replace(he: HeT, item: *const HeItem) -> c_int {
+    // SAFETY: as the caller says.
+    unsafe { put(he, item, Mode::Present) }
+}
+
+/// # Safety
+///
+/// As for [`he_update`].
+unsafe fn put(he: HeT, item: *const HeItem, mode: Mode) -> c_int {
+    answer(|| {
+        let found = find(he)?;
+        // SAFETY: as the caller says.
+        let (key, value) = unsafe {
+            let item = pointers::read(item)?;
+            let key = pointers::key(&item)?;
+            (key, pointers::bytes(item.val, item.val_len)?)
+        };
+        match &*found {
+            Object::Datastore(datastore) => datastore.put(key, value, mode),
+            Object::Transaction(transaction) => transaction.put(key, value, mode),
+            Object::Iterator(_) => Err(Code::ARGUMENTS),
+        }
+    })
+}
+
+/// Removes a key that must be there.
+///
+/// # Safety
+///
+/// `item` is null, or it and its key may be read.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn he_delete(he: HeT, item: *const HeItem) -> c_int {
+    answer(|| {
+        let found = find(he)?;
+        // SAFETY: as the caller says.
+        let key = unsafe { pointers::key(&pointers::read(item)?)? };
+        match &*found {
+            Object::Datastore(datastore) => datastore.delete(key),
+            Object::Transaction(transaction) => transaction.delete(key),
+            Object::Iterator(_) => Err(Code::ARGUMENTS),
+        }
+    })
+}
+
+/// Zero if a key is there.
+///
+/// # Safety
+///
+/// As for [`he_delete`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn he_exists(he: HeT, item: *const HeItem) -> c_int {
+    answer(|| {
+        let found = find(he)?;
+        // SAFETY: as the caller says.
+        let key = unsafe { pointers::key(&pointers::read(item)?)? };
+        match &*found {
+            Object::Datastore(datastore) => datastore.exists(key),
+            Object::Transaction(transaction) => transaction.exists(key),
+            Object::Iterator(_) => Err(Code::ARGUMENTS),
+        }
+    })
+}
+
+/// Reads up to `len` bytes of a value from byte `offset` on, and how long all of it is.
+///
+/// # Safety
+///
+/// `item` is null, or it may be read and written, its key read, and `len` bytes at its value
+/// written. None of these overlap.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn he_lookup(he: HeT, item: *mut HeItem, offset: usize, len: usize) -> c_int {
+    answer(|| {
+        let found = find(he)?;
+        // SAFETY: as the caller says.
+        let (key, buffer) = unsafe { key_and_buffer(item, offset, len) }?;
+        match &*found {
+            Object::Datastore(datastore) => datastore.lookup(key, |value| buffer.fill(value)),
+            Object::Transaction(transaction) => transaction.lookup(key, |value| buffer.fill(value)),
+            Object::Iterator(_) => Err(Code::ARGUMENTS),
+        }
+    })
+}
+
+/// Removes an item and reads its value as [`he_lookup`] does, as one step.
+///
+/// # Safety
+///
+/// As for [`he_lookup`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn he_delete_lookup(
+    he: HeT,
+    item: *mut HeItem,
+    offset: usize,
+    len: usize,
+) -> c_int {
+    answer(|| {
+        let found = find(he)?;
+        // SAFETY: as the caller says.
+        let (key, buffer) = unsafe { key_and_buffer(item, offset, len) }?;
+        match &*found {
+            Object::Datastore(datastore) => {
+                datastore.delete_lookup(key, |value| buffer.fill(value))
+            }
+            Object::Transaction(transaction) => {
+                transaction.delete_lookup(key, |value| buffer.fill(value))
+            }
+            Object::Iterator(_) => Err(Code::ARGUMENTS),
+        }
+    })
+}
+
+/// # Safety
+///
+/// As for [`he_lookup`].
+unsafe fn key_and_buffer<'a>(
+    address: *mut HeItem,
+    offset: usize,
+    len: usize,
+) -> Result<(&'a [u8], ValueBuffer)> {
+    // SAFETY: as the caller says.
+    unsafe {
+        let item = pointers::read(address)?;
+        let key = pointers::key(&item)?;
+        Ok((key, ValueBuffer::new(address, &item, offset, len)?))
+    }
+}
+
+/// Goes to the item after a key, or to the first for an empty one, and reads it.
+///
+/// # Safety
+///
+/// `item` is null, or it may be read and written, its key has room for 65,535 bytes, and its
+/// value for `len`. None of these overlap.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn he_next(he: HeT, item: *mut HeItem, offset: usize, len: usize) -> c_int {
+    // SAFETY: as the caller says.
+    unsafe { neighbour(he, item, offset, len, Direction::Forward) }
+}
+
+/// Goes to the item before a key, or to the last for an empty one, and reads it.
+///
+/// # Safety
+///
+/// As for [`he_next`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn he_prev(he: HeT, item: *mut HeItem, offset: usize, len: usize) -> c_int {
+    // SAFETY: as the caller says.
+    unsafe { neighbour(he, item, offset, len, Direction::Backward) }
+}
+
+/// # Safety
+///
+/// As for [`he_next`].
+unsafe fn neighbour(
+    he: HeT,
+    address: *mut HeItem,
+    offset: usize,
+    len: usize,
+    direction: Direction,
+) -> c_int {
+    answer(|| {
+        let found = find(he)?;
+        // SAFETY: as the caller says.
+        let item = unsafe { pointers::read(address) }?;
+        if item.key.is_null() {
+            return Err(Code::ARGUMENTS);
+        }
+        // The key is overwritten: what is looked for is a copy.
+        // SAFETY: as the caller says.
+        let (from, buffer) = unsafe {
+            let from = match item.key_len {
+                0 => Vec::new(),
+                _ => pointers::key(&item)?.to_vec(),
+            };
+            (from, ValueBuffer::new(address, &item, offset, len)?)
+        };
+        let show = |key: &[u8], value: Option<&[u8]>| {
+            // SAFETY: there is room for the longest key, says the caller, and this is none longer.
+            unsafe { buffer.set_key(item.key, key) };
+            if let Some(value) = value {
+                buffer.fill(value);
+            }
+        };
+        match &*found {
+            Object::Datastore(datastore) => datastore.neighbour(&from, direction, show),
+            Object::Transaction(transaction) => transaction.neighbour(&from, direction, show),
+            Object::Iterator(_) => Err(Code::ARGUMENTS),
+        }
+    })
+}
+
+/// Makes a new value of an old one, as one step. The function finds the old value in the item
+/// (null if there is none) and leaves the new one there, in memory of its own. It may be called
+/// again if others write the same key. Anything but zero leaves all as it was.
+///
+/// # Safety
+///
+/// `item` is null, or it and its key may be read; `function` may be called with `argument`, and
+/// what it leaves may be read until the next call of it, or until this returns.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn he_merge(
+    he: HeT,
+    item: *const HeItem,
+    function: Option<MergeFn>,
+    argument: *mut c_void,
+) -> c_int {
+    answer(|| {
+        let found = find(he)?;
+        let function = function.ok_or(Code::ARGUMENTS)?;
+        // SAFETY: as the caller says.
+        let (key, key_address) = unsafe {
+            let item = pointers::read(item)?;
+            (pointers::key(&item)?, item.key)
+        };
+        let mut refused = Code::TERMINATED;
+        let mut change = |old: Option<&[u8]>| {
+            let mut item = HeItem {
+                key: key_address,
+                val: old.map_or(ptr::null_mut(), |old| old.as_ptr().cast_mut().cast()),
+                key_len: key.len(),
+                val_len: old.map_or(0, <[u8]>::len),
+            };
+            // SAFETY: as the caller says. Nothing of ours is locked.
+            if unsafe { function(argument, &mut item) } != 0 {
+                return None;
+            }
+            // SAFETY: the function left it for us to read; if it left the old one, that is ours.
+            let new = unsafe { pointers::bytes(item.val, item.val_len) };
+            match new.and_then(|new| check_value(new).map(|()| new.to_vec())) {
+                Ok(new) => Some(new),
+                Err(code) => {
+                    refused = code;
+                    None
+                }
+            }
+        };
+        let merged = match &*found {
+            Object::Datastore(datastore) => {
+                datastore.check_writable()?;
+                datastore
+                    .store
+                    .merge(key, &mut change)
+                    .map_err(while_writing)?
+            }
+            Object::Transaction(transaction) => transaction.merge(key, &mut change)?,
+            Object::Iterator(_) => return Err(Code::ARGUMENTS),
+        };
+        if merged { Ok(()) } else { Err(refused) }
+    })
+}

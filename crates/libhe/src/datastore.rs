@@ -1,0 +1,228 @@
+//! Handles of datastores: items, neighbours, and what hangs on a handle.
+//!
+//! Invariant: keys that come from callers are 1 to 65,535 bytes long. Items with other keys,
+//! which only programs of other interfaces can make, are never handed out: scans meet them
+//! as an error that can be stepped past.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeSet,
+    ffi::{CStr, CString},
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+
+use crate::{
+    code::{Code, During, Result, of},
+    handle::{self, Number},
+    limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX},
+    store::{self, Mode, Position},
+    volumes::Seat,
+};
+
+/// A buffer that grew past this is not kept for the next call.
+const KEPT_BYTES: usize = 1 << 20;
+
+thread_local! {
+    static BUFFERS: RefCell<(Vec<u8>, Vec<u8>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+}
+
+/// Which way a scan goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    Forward,
+    Backward,
+}
+
+/// What a handle of a datastore stands for.
+pub struct DatastoreHandle {
+    pub store: store::Datastore,
+    pub seat: Seat,
+    pub read_only: bool,
+    /// Open transactions and iterators, which end with the handle; `None` once it has ended.
+    children: Mutex<Option<BTreeSet<usize>>>,
+    /// The names that `he_stats` has handed out pointers to.
+    names: Mutex<Vec<Arc<CStr>>>,
+}
+
+impl DatastoreHandle {
+    pub fn new(store: store::Datastore, seat: Seat, read_only: bool) -> Self {
+        Self {
+            store,
+            seat,
+            read_only,
+            children: Mutex::new(Some(BTreeSet::new())),
+            names: Mutex::default(),
+        }
+    }
+
+    pub fn check_writable(&self) -> Result<()> {
+        if self.read_only {
+            Err(Code::READ_ONLY_DATASTORE)
+        } else {
+            Ok(())
+        }
+    }
+
+    pub fn put(&self, key: &[u8], value: &[u8], mode: Mode) -> Result<()> {
+        check_value(value)?;
+        self.check_writable()?;
+        self.store.put(key, value, mode).map_err(while_writing)
+    }
+
+    pub fn delete(&self, key: &[u8]) -> Result<()> {
+        self.check_writable()?;
+        self.store.delete(key).map_err(while_writing)
+    }
+
+    pub fn exists(&self, key: &[u8]) -> Result<()> {
+        found(self.store.contains(key).map_err(while_reading)?)
+    }
+
+    /// Shows the value of `key` to `show`.
+    pub fn lookup(&self, key: &[u8], show: impl FnOnce(&[u8])) -> Result<()> {
+        with_buffers(|_, value| {
+            found(self.store.get_into(key, value).map_err(while_reading)?)?;
+            show(value);
+            Ok(())
+        })
+    }
+
+    /// Removes the item and shows the value that it had to `show`.
+    pub fn delete_lookup(&self, key: &[u8], show: impl FnOnce(&[u8])) -> Result<()> {
+        self.check_writable()?;
+        let taken = self.store.take(key).map_err(while_writing)?;
+        show(&taken.ok_or(Code::ITEM_NOT_FOUND)?);
+        Ok(())
+    }
+
+    /// Shows the neighbour of `key` (the first or last item for an empty one) to `show`, whose
+    /// key only, and an error, if it is too long for anybody to take.
+    pub fn neighbour(
+        &self,
+        from: &[u8],
+        direction: Direction,
+        show: impl FnOnce(&[u8], Option<&[u8]>),
+    ) -> Result<()> {
+        if self.store.properties().unordered {
+            return Err(Code::UNSUPPORTED);
+        }
+        with_buffers(|key, value| {
+            let find = |position: Position<'_>, key: &mut Vec<u8>, value: &mut Vec<u8>| {
+                self.store
+                    .nearest(position, key, value)
+                    .map_err(while_reading)
+            };
+            if !find(start(from, direction), key, value)? || key.is_empty() {
+                return Err(Code::ITEM_NOT_FOUND);
+            }
+            if key.len() <= KEY_BYTES_MAX {
+                show(key, Some(value));
+                return Ok(());
+            }
+            key.truncate(KEY_BYTES_MAX);
+            if direction == Direction::Forward && key.as_slice() == from {
+                // The caller has stepped past this one: go on behind all that start like it.
+                let behind = behind_prefix(from).ok_or(Code::ITEM_NOT_FOUND)?;
+                found(find(Position::AtOrAfter(&behind), key, value)?)?;
+                show(key, Some(value));
+                return Ok(());
+            }
+            if direction == Direction::Backward
+                && self.store.get_into(key, value).map_err(while_reading)?
+            {
+                show(key, Some(value));
+                return Ok(());
+            }
+            show(key, None);
+            Err(Code::UNSUPPORTED)
+        })
+    }
+
+    /// Adds a transaction or an iterator that ends with this handle.
+    pub fn adopt(&self, child: Number) -> Result<()> {
+        let mut children = self.children.lock();
+        children.as_mut().ok_or(Code::ARGUMENTS)?.insert(child.0);
+        Ok(())
+    }
+
+    pub fn disown(&self, child: Number) {
+        if let Some(children) = self.children.lock().as_mut() {
+            children.remove(&child.0);
+        }
+    }
+
+    /// Ends what hangs on the handle.
+    pub fn end_children(&self) {
+        let children = self.children.lock().take();
+        for child in children.into_iter().flatten() {
+            handle::end(Number(child));
+        }
+    }
+
+    /// The datastore's name, at an address that is good until the handle is closed.
+    pub fn name(&self) -> Result<Arc<CStr>> {
+        let mut bytes = self.store.name().map_err(while_reading)?;
+        // A name with a zero inside, which another interface may have given, ends there.
+        bytes.truncate(bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len()));
+        let mut names = self.names.lock();
+        if let Some(name) = names.last().filter(|name| name.to_bytes() == bytes) {
+            return Ok(name.clone());
+        }
+        let name: Arc<CStr> = CString::new(bytes).map_err(|_| Code::SOFTWARE)?.into();
+        names.push(name.clone());
+        Ok(name)
+    }
+}
+
+/// Where the search for a neighbour starts. An empty key, which no caller can store, is passed over.
+pub fn start(from: &[u8], direction: Direction) -> Position<'_> {
+    match direction {
+        Direction::Forward => Position::After(from),
+        Direction::Backward if from.is_empty() => Position::Last,
+        Direction::Backward => Position::Before(from),
+    }
+}
+
+/// The least key above all that start with `prefix`; `None` if there is none.
+pub fn behind_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let end = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
+    let mut behind = prefix.get(..=end)?.to_vec();
+    *behind.last_mut()? += 1;
+    Some(behind)
+}
+
+pub fn check_value(value: &[u8]) -> Result<()> {
+    if value.len() > VALUE_BYTES_MAX {
+        Err(Code::ARGUMENTS)
+    } else {
+        Ok(())
+    }
+}
+
+pub fn found(found: bool) -> Result<()> {
+    if found {
+        Ok(())
+    } else {
+        Err(Code::ITEM_NOT_FOUND)
+    }
+}
+
+pub fn while_reading(why: store::Error) -> Code {
+    of(&why, During::Read)
+}
+
+pub fn while_writing(why: store::Error) -> Code {
+    of(&why, During::Write)
+}
+
+/// Lends out this thread's buffers for a key and a value.
+pub fn with_buffers<R>(work: impl FnOnce(&mut Vec<u8>, &mut Vec<u8>) -> R) -> R {
+    let (mut key, mut value) = BUFFERS.take();
+    let answer = work(&mut key, &mut value);
+    if value.capacity() <= KEPT_BYTES {
+        BUFFERS.set((key, value));
+    }
+    answer
+}

@@ -1,0 +1,333 @@
+//! The one place where this library meets the store: everything else speaks to these types.
+//!
+//! Invariant: what happens here happens wholly or not at all, and no latch of the store is
+//! held while a caller's function runs.
+
+use std::{ops::Bound, path::PathBuf, thread};
+
+use heliumdb::{DatastoreId, DatastoreOptions, Readable, Txn, TxnOptions, VolumeOptions};
+pub use heliumdb::{Error, ErrorKind, Item, Mode, Position, Result, Stats};
+
+use crate::env::Env;
+
+/// How often a change that others get in the way of is tried again.
+const ATTEMPTS_MAX: usize = 10_000;
+
+/// Bytes of items that are read ahead, at most, beyond one item.
+const AHEAD_BYTES_MAX: usize = 1 << 20;
+
+/// Keys from one bound to another.
+pub type Range<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+
+/// Makes a new value of an old one; none leaves all as it is.
+pub type Merge<'a> = dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>> + 'a;
+
+/// How a volume is opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Opening {
+    pub create: bool,
+    pub truncate: bool,
+    pub read_only: bool,
+    pub no_trim: bool,
+}
+
+/// What a datastore is for as long as it has items.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Properties {
+    pub unordered: bool,
+    pub compressed: bool,
+}
+
+/// What a datastore of this library has for attributes before its properties.
+const MARK: &[u8] = b"he.h 1 ";
+
+impl Properties {
+    /// As they are kept with the datastore.
+    fn encode(self) -> Vec<u8> {
+        let flag = |is_set: bool| if is_set { b'1' } else { b'0' };
+        [MARK, &[flag(self.unordered), flag(self.compressed)]].concat()
+    }
+
+    /// Datastores that other interfaces made have none.
+    fn decode(attributes: &[u8]) -> Self {
+        match attributes.strip_prefix(MARK) {
+            Some([unordered, compressed, ..]) => Self {
+                unordered: *unordered == b'1',
+                compressed: *compressed == b'1',
+            },
+            _ => Self::default(),
+        }
+    }
+}
+
+/// The paths that a URL names.
+pub fn paths(url: &str) -> Result<Vec<PathBuf>> {
+    heliumdb::device::paths(url)
+}
+
+/// Wipes the volume that a URL names.
+pub fn destroy(url: &str) -> Result<()> {
+    heliumdb::Volume::destroy(url)
+}
+
+/// An open volume.
+pub struct Volume {
+    volume: heliumdb::Volume,
+    read_only: bool,
+}
+
+impl Volume {
+    pub fn open(url: &str, opening: Opening, env: &Env) -> Result<Self> {
+        let mut options = VolumeOptions::default();
+        options.create = opening.create;
+        options.truncate = opening.truncate;
+        options.read_only = opening.read_only;
+        options.exclusive = true;
+        options.least_bytes = crate::limits::VOLUME_BYTES_MIN;
+        options.no_trim = opening.no_trim;
+        env.apply(&mut options);
+        let volume = heliumdb::Volume::open(url, &options)?;
+        let read_only = opening.read_only;
+        Ok(Self { volume, read_only })
+    }
+
+    pub fn close(&self) -> Result<()> {
+        self.volume.close()
+    }
+
+    /// Gives back the room of all that is dead.
+    pub fn clean(&self) -> Result<()> {
+        self.volume.clean_now()
+    }
+
+    /// The datastore of that name; `DatastoreNotFound` if there is none.
+    pub fn datastore(&self, name: &[u8]) -> Result<Datastore> {
+        Datastore::new(self.volume.datastore(name)?)
+    }
+
+    pub fn create_datastore(&self, name: &[u8], properties: Properties) -> Result<Datastore> {
+        let mut options = DatastoreOptions::default();
+        options.create = true;
+        options.error_if_exists = true;
+        options.attributes = properties.encode();
+        options.compress = properties.compressed;
+        Datastore::new(self.volume.open_datastore(name, &options)?)
+    }
+
+    /// Empties a datastore, which then has these properties.
+    pub fn truncate_as(&self, datastore: &Datastore, properties: Properties) -> Result<Datastore> {
+        self.truncate(datastore)?;
+        let store = datastore.store.clone();
+        // CRASH: between the two it is empty and has the properties that it had.
+        self.volume
+            .set_attributes(store.id(), &properties.encode())?;
+        Datastore::new(store)
+    }
+
+    /// Whether nothing can be written to the volume.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    pub fn truncate(&self, datastore: &Datastore) -> Result<()> {
+        when_settled(|| self.volume.truncate_datastore(datastore.store.id()))
+    }
+
+    pub fn remove(&self, datastore: u32) -> Result<()> {
+        when_settled(|| self.volume.remove_datastore(DatastoreId(datastore)))
+    }
+
+    pub fn rename(&self, datastore: u32, name: &[u8]) -> Result<()> {
+        when_settled(|| self.volume.rename_datastore(DatastoreId(datastore), name))
+    }
+
+    /// The names of all datastores, in order.
+    pub fn names(&self) -> Vec<Vec<u8>> {
+        self.volume
+            .datastores()
+            .into_iter()
+            .map(|info| info.name)
+            .collect()
+    }
+
+    pub fn flush(&self) -> Result<()> {
+        self.volume.flush()
+    }
+
+    pub fn stats(&self) -> Stats {
+        self.volume.stats()
+    }
+
+    /// Makes changes to datastores of this volume, all or none; durable when it returns.
+    pub fn write(&self, changes: &[Queued<'_>]) -> Result<()> {
+        when_settled(|| {
+            self.volume.transact_with(TxnOptions::default(), |txn| {
+                changes.iter().try_for_each(|change| change.make(txn))
+            })
+        })
+    }
+}
+
+/// Does `work` again for as long as others are in its way only for a moment.
+fn when_settled(mut work: impl FnMut() -> Result<()>) -> Result<()> {
+    for _ in 0..ATTEMPTS_MAX {
+        match work() {
+            Err(why) if why.kind().is_retryable() => thread::yield_now(),
+            done => return done,
+        }
+    }
+    work()
+}
+
+/// One change of several that are made together.
+pub struct Queued<'a> {
+    pub datastore: &'a Datastore,
+    pub key: &'a [u8],
+    /// The new value; `None` removes the item.
+    pub value: Option<&'a [u8]>,
+    /// What must hold of the item before.
+    pub mode: Mode,
+}
+
+impl Queued<'_> {
+    fn make(&self, txn: &mut Txn) -> Result<()> {
+        let (store, key) = (&self.datastore.store, self.key);
+        match (self.mode, self.value) {
+            (Mode::Any, Some(value)) => txn.put(store, key, value),
+            (Mode::Absent, Some(value)) => txn.insert(store, key, value),
+            (Mode::Present, Some(value)) => txn.replace(store, key, value),
+            (Mode::Present, None) => txn.delete(store, key),
+            (Mode::Any, None) => txn.take(store, key).map(drop),
+            // Inserted and removed again: all there is to do is to see that it can be.
+            (Mode::Absent, None) => {
+                txn.insert(store, key, b"")?;
+                txn.delete(store, key)
+            }
+        }
+    }
+}
+
+/// A named set of items.
+#[derive(Clone)]
+pub struct Datastore {
+    store: heliumdb::Datastore,
+    properties: Properties,
+}
+
+impl Datastore {
+    fn new(store: heliumdb::Datastore) -> Result<Self> {
+        let properties = Properties::decode(&store.info()?.attributes);
+        Ok(Self { store, properties })
+    }
+
+    pub fn id(&self) -> u32 {
+        self.store.id().0
+    }
+
+    pub fn name(&self) -> Result<Vec<u8>> {
+        Ok(self.store.info()?.name)
+    }
+
+    /// How many items it has, exactly.
+    pub fn len(&self) -> u64 {
+        self.store.len()
+    }
+
+    pub fn properties(&self) -> Properties {
+        self.properties
+    }
+
+    pub fn get_into(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
+        self.store.get_into(key, value)
+    }
+
+    pub fn contains(&self, key: &[u8]) -> Result<bool> {
+        self.store.contains(key)
+    }
+
+    pub fn put(&self, key: &[u8], value: &[u8], mode: Mode) -> Result<()> {
+        match mode {
+            Mode::Any => self.store.put(key, value),
+            Mode::Absent => self.store.insert(key, value),
+            Mode::Present => self.store.replace(key, value),
+        }
+    }
+
+    pub fn delete(&self, key: &[u8]) -> Result<()> {
+        self.store.delete(key)
+    }
+
+    /// Removes the item and hands out its value, as one step.
+    pub fn take(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.store.take(key)
+    }
+
+    /// Makes a new value of the old one, as one step; `Ok(false)` if `change` gives none, and
+    /// nothing has changed then. It may be asked several times.
+    pub fn merge(&self, key: &[u8], change: &mut Merge<'_>) -> Result<bool> {
+        let mut refused = false;
+        let merged = self.store.merge(key, |old| {
+            let new = change(old);
+            refused = new.is_none();
+            // What is refused is left as it is.
+            new.or_else(|| old.map(<[u8]>::to_vec))
+        });
+        if refused {
+            Ok(false)
+        } else {
+            merged.map(|_| true)
+        }
+    }
+
+    /// The item nearest to a position; false if there is none.
+    pub fn nearest(
+        &self,
+        position: Position<'_>,
+        key: &mut Vec<u8>,
+        value: &mut Vec<u8>,
+    ) -> Result<bool> {
+        self.store.nearest_into(position, key, value)
+    }
+
+    /// All items of this moment.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        Ok(Snapshot {
+            snapshot: self.store.volume().snapshot()?,
+            store: self.store.clone(),
+        })
+    }
+}
+
+/// A datastore as it was at one moment.
+pub struct Snapshot {
+    snapshot: heliumdb::Snapshot,
+    store: heliumdb::Datastore,
+}
+
+impl Snapshot {
+    /// Up to `most` items of a range, from its end if `backward`; fewer if they are large, but
+    /// one if there is any.
+    pub fn some(&self, range: Range<'_>, backward: bool, most: usize) -> Result<Vec<Item>> {
+        let mut items = self.snapshot.range::<&[u8]>(&self.store, range);
+        let mut some = Vec::new();
+        let mut bytes = 0;
+        while some.len() < most && bytes < AHEAD_BYTES_MAX {
+            let item = if backward {
+                items.next_back()
+            } else {
+                items.next()
+            };
+            let Some(item) = item.transpose()? else {
+                break;
+            };
+            bytes += item.0.len() + item.1.len();
+            some.push(item);
+        }
+        Ok(some)
+    }
+
+    /// All items, in order.
+    pub fn items(&self) -> impl Iterator<Item = Result<Item>> {
+        self.snapshot.iter(&self.store)
+    }
+}

@@ -1,0 +1,45 @@
+//! C programs on the library, one set for each version of the header.
+//!
+//! What they check is in `tests/c`; run one set with
+//! `cargo test -p libhe --test programs v2_8`. `HELIUM_ROUNDS` is how long the concurrent
+//! one runs.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test says what it expects by unwrapping"
+)]
+
+mod build;
+mod concurrent;
+mod connector;
+mod linking;
+mod long_keys;
+
+use build::{done, folder, program};
+use std::process::Command;
+
+fn passes(version: &str, name: &str) {
+    let folder = folder();
+    let program = program(version, name, folder.path());
+    done(Command::new(program).arg(folder.path()));
+}
+
+#[test]
+fn v2_2() {
+    passes("2.2", "v2_2");
+}
+
+#[test]
+fn v2_8() {
+    passes("2.8", "v2_8");
+}
+
+#[test]
+fn v3_x() {
+    passes("3.x", "v3_x");
+}
+
+#[test]
+fn one_process_per_volume_and_commits_are_of_the_volume() {
+    passes("2.8", "two_processes");
+}
