@@ -113,10 +113,9 @@ fn compressed_long_values_are_the_same_after_they_moved() {
     let machine = Machine::new(1, &[128 * MIB]);
     let volume = open_one(&machine).unwrap();
     let mut options = DatastoreOptions::default();
+    options.create = true;
     options.compress = true;
-    let long = volume
-        .create_datastore_with(b"long", b"", &options)
-        .unwrap();
+    let long = volume.open_datastore(b"long", &options).unwrap();
     let plain = volume.create_datastore(b"store", b"").unwrap();
     let mut rng = seed::rng(3);
     let values: Vec<Vec<u8>> = (0..12usize)
