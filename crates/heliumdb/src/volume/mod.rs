@@ -9,6 +9,7 @@ mod catalog;
 mod checkpoint;
 mod compound;
 mod count;
+mod damaged;
 mod datastore;
 mod direct;
 pub(crate) mod gate;
