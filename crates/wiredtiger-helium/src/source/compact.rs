@@ -3,6 +3,11 @@
 use super::{HostHorizon, Source};
 use crate::{error::Result, host::Host};
 use heliumdb::{Datastore, Stats};
+use std::time::Duration;
+
+/// How long WiredTiger's oldest id is waited for, in steps.
+const PATIENCE_STEPS: u32 = 100;
+const PATIENCE_STEP: Duration = Duration::from_millis(10);
 
 impl<H: Host> Source<H> {
     /// Moves the items of the object `uri` next to each other where they are scattered, and takes a
@@ -27,10 +32,21 @@ impl<H: Host> Source<H> {
     fn compact_datastore(&self, datastore: &Datastore) -> Result<(u64, Stats, Stats)> {
         let volume = datastore.volume();
         let before = volume.stats();
-        // Items with versions that somebody may still need are not moved.
-        self.settle();
+        self.settle_soon();
         let moved = datastore.compact()?;
         volume.checkpoint(&HostHorizon(&self.host))?;
         Ok((moved, before, volume.stats()))
+    }
+
+    /// Settles what is committed, unless a reader keeps it: items that have versions are not moved.
+    fn settle_soon(&self) {
+        let newest = self.pulse.hurry();
+        for _ in 0..PATIENCE_STEPS {
+            if self.host.oldest() > newest {
+                break;
+            }
+            std::thread::sleep(PATIENCE_STEP);
+        }
+        self.settle();
     }
 }
