@@ -33,6 +33,8 @@ pub(crate) struct Candidate {
     pub sequence: u64,
     pub segment: u64,
     pub live_bytes: u64,
+    /// Bytes of items in it that have died.
+    pub dead_bytes: u64,
     pub tombstone_bytes: u64,
     /// Whatever may yet supersede an item in it has this number or a higher one.
     pub min_placed: u64,
@@ -121,10 +123,15 @@ impl Core {
             (segment.state.load(Acquire) == SEALED).then_some((sequence, id, segment))
         });
         sealed
-            .map(|(sequence, id, segment)| Candidate {
+            .map(|(sequence, id, segment)| (sequence, id, segment, segment.live.load(Acquire)))
+            .map(|(sequence, id, segment, live)| Candidate {
                 sequence,
                 segment: id,
-                live_bytes: segment.live.load(Acquire).max(0) as u64,
+                live_bytes: live.max(0) as u64,
+                dead_bytes: segment
+                    .filled
+                    .load(Acquire)
+                    .saturating_sub(live.max(0) as u64),
                 tombstone_bytes: segment.tombstones.load(Acquire),
                 min_placed: segment.min_placed.load(Acquire),
                 awaits_checkpoint: self.awaits_checkpoint(segment, sequence),

@@ -167,6 +167,7 @@ impl Core {
             }
         }
         segment.live.fetch_add(live, AcqRel);
+        segment.filled.fetch_add(live as u64, Relaxed);
         header.payload_hash = if whole { batch.sum } else { sum };
         let bytes = &batch.bytes[from..batch.start(items.end)];
         self.put_frame(current, &header, &[&batch.prefix, bytes])

@@ -26,6 +26,7 @@ pub(crate) struct LogState {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct SegmentState {
     pub(crate) sequence: u64,
+    pub(crate) filled: u64,
     pub(crate) tombstones: u64,
     pub(crate) max_tombstone: u64,
     pub(crate) max_overtaking: u64,
@@ -100,6 +101,7 @@ impl Core {
             let segment = self.table.get(id)?;
             Some(SegmentState {
                 sequence,
+                filled: segment.filled.load(Acquire),
                 tombstones: segment.tombstones.load(Acquire),
                 max_tombstone: segment.max_tombstone.load(Acquire),
                 max_overtaking: segment.max_overtaking.load(Acquire),
@@ -124,6 +126,7 @@ impl Core {
             let Some(segment) = id.and_then(|&id| self.table.get(id)) else {
                 continue;
             };
+            segment.filled.store(saved.filled, Relaxed);
             segment.tombstones.store(saved.tombstones, Relaxed);
             segment.max_tombstone.store(saved.max_tombstone, Relaxed);
             segment.max_overtaking.store(saved.max_overtaking, Relaxed);

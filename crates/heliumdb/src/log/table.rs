@@ -26,6 +26,8 @@ pub(super) struct Segment {
     pub(super) epoch: AtomicU64,
     /// Bytes of live items, by their size class.
     pub(super) live: AtomicI64,
+    /// Bytes of all items that were put into it, by their size class: what is not live of these has died.
+    pub(super) filled: AtomicU64,
     pub(super) tombstones: AtomicU64,
     pub(super) max_tombstone: AtomicU64,
     pub(super) max_overtaking: AtomicU64,
@@ -54,6 +56,7 @@ impl Segment {
             generation: AtomicU64::new(0),
             epoch: AtomicU64::new(0),
             live: AtomicI64::new(0),
+            filled: AtomicU64::new(0),
             tombstones: AtomicU64::new(0),
             max_tombstone: AtomicU64::new(0),
             max_overtaking: AtomicU64::new(0),
@@ -69,6 +72,7 @@ impl Segment {
     /// Starts a new use.
     pub(super) fn begin(&self, sequence: u64, epoch: u64, state: u8) {
         self.live.store(0, Relaxed);
+        self.filled.store(0, Relaxed);
         self.tombstones.store(0, Relaxed);
         self.max_tombstone.store(0, Relaxed);
         self.max_overtaking.store(0, Relaxed);

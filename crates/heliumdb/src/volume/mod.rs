@@ -10,6 +10,7 @@ mod checkpoint;
 mod compound;
 mod count;
 mod damage;
+mod damaged;
 mod datastore;
 mod datastore_options;
 mod direct;

@@ -200,7 +200,6 @@ fn checkpoints_and_cleaning_leave_each_other_room_for_ever() {
 
 /// Writers are refused before they take what a checkpoint of now needs; deletes after that go on.
 #[test]
-#[ignore = "the cleaner of a full volume, of which nothing dies, does not come to rest yet"]
 fn a_full_volume_takes_checkpoints() {
     let (machine, volume, store) = checkpointing(64, 4 * MIB);
     let mut items = 0;

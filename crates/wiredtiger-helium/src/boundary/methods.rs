@@ -253,7 +253,9 @@ unsafe extern "C" fn checkpoint(
     // SAFETY: WiredTiger's pointers, handed on as they came.
     unsafe {
         method(table, session, config, |call| {
-            call.source.checkpoint(call.session)
+            let force = call.config.value("force")?;
+            let is_forced = force.is_some_and(|force| force.item().as_bool() == Some(true));
+            call.source.checkpoint(call.session, is_forced)
         })
     }
 }

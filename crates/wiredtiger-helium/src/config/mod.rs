@@ -9,6 +9,7 @@ mod object;
 mod parser;
 #[cfg(test)]
 mod tests;
+mod volume;
 
 pub use connection::{ConnectionOptions, Verbosity, VolumeConfig};
 pub use object::{CreateOptions, CursorOptions};

@@ -14,7 +14,7 @@ use crate::{
     host::Host,
     metadata::{Identity, entry_text},
 };
-use heliumdb::{Datastore, ErrorKind};
+use heliumdb::{Datastore, DatastoreOptions, ErrorKind};
 use std::sync::atomic::Ordering;
 
 impl<H: Host> Source<H> {
@@ -193,8 +193,10 @@ impl<H: Host> Source<H> {
 
 fn make(mounted: &Mounted, name: &Name<'_>, options: &CreateOptions) -> Result<Datastore> {
     let attributes = Attributes::new(&options.key_format, &options.value_format)?;
-    let made = mounted
-        .volume
-        .create_datastore(&name.datastore(), &attributes.to_bytes());
-    Ok(made?)
+    let mut how = DatastoreOptions::default();
+    how.create = true;
+    how.error_if_exists = true;
+    how.compress = options.compress;
+    how.attributes = attributes.to_bytes();
+    Ok(mounted.volume.open_datastore(&name.datastore(), &how)?)
 }

@@ -1,13 +1,18 @@
-//! Verify, salvage, compact, checkpoint, terminate.
+//! Verify, checkpoint, terminate.
 
-use super::{Object, Source};
+use super::{HostHorizon, Mounted, Object, Source};
 use crate::{
     error::{Code, Error, Result},
     host::Host,
     recno,
 };
-use heliumdb::VerifyReport;
-use std::sync::Arc;
+use heliumdb::{ErrorKind, VerifyReport};
+use std::sync::{Arc, atomic::Ordering};
+
+/// What was logged since the last checkpoint is little up to this, in bytes, and up to this part of
+/// the checkpoint: replaying it takes no longer than reading the checkpoint does.
+const LITTLE_BYTES: u64 = 1 << 20;
+const LITTLE_PART: u64 = 16;
 
 impl<H: Host> Source<H> {
     /// Reads every item of the object `uri` and checks order, checksum and owner.
@@ -22,49 +27,46 @@ impl<H: Host> Source<H> {
         Ok(())
     }
 
-    /// Says whether anything of the object `uri` needs saving. Recovery at open has already
-    /// brought back what the log holds; nothing more can be won from it here.
-    pub fn salvage(&self, session: H::Session, uri: &str) -> Result<()> {
-        let report = self.read_everything(session, uri).map_err(|error| {
-            error.context("salvage changed nothing: this version cannot rebuild a damaged object")
-        })?;
-        self.host.message(
-            Some(session),
-            &format!(
-                "salvage: all {} items of {uri} are readable, there is nothing to rebuild",
-                report.items
-            ),
-        );
-        Ok(())
+    /// Makes everything on all volumes durable, and takes a checkpoint of each volume of which
+    /// recovery would have more than a little to replay, or of all if `is_forced`.
+    pub fn checkpoint(&self, session: H::Session, is_forced: bool) -> Result<()> {
+        self.check()?;
+        let has_finished = self.finish(session)?;
+        let mut result = Ok(());
+        for mounted in &self.volumes {
+            let taken = self.checkpoint_one(session, mounted, is_forced || has_finished);
+            // The others are made durable whatever becomes of one.
+            result = result.and(taken.map_err(|error| error.context(&mounted.name)));
+        }
+        result
     }
 
-    /// Makes everything durable and settles versions, so that segments without live items
-    /// are free again.
-    pub fn compact(&self, session: H::Session, uri: &str) -> Result<()> {
-        self.check()?;
-        let object = self.enter(session, uri, true)?;
-        let volume = object.datastore.volume();
-        let before = volume.stats().used_bytes;
-        self.settle();
-        let flushed = volume.flush();
-        let after = volume.stats().used_bytes;
-        object.leave();
-        flushed?;
-        self.host.message(
-            Some(session),
-            &format!(
-                "compact: the volume of {uri} uses {after} bytes of segments, {before} before; \
-                 segments are freed when all their items are dead, live items are not moved"
-            ),
-        );
+    fn checkpoint_one(
+        &self,
+        session: H::Session,
+        mounted: &Mounted,
+        is_forced: bool,
+    ) -> Result<()> {
+        mounted.volume.flush()?;
+        if mounted.is_read_only {
+            return Ok(());
+        }
+        let stats = mounted.volume.stats();
+        let logged = stats.user_bytes + stats.cleaner_bytes;
+        let new = logged.saturating_sub(mounted.checkpointed.load(Ordering::Relaxed));
+        if is_forced || new > LITTLE_BYTES + stats.checkpoint_bytes / LITTLE_PART {
+            match mounted.volume.checkpoint(&HostHorizon(&self.host)) {
+                Ok(()) => mounted.checkpointed.store(logged, Ordering::Relaxed),
+                // All is durable without one.
+                Err(error) if error.kind() == ErrorKind::VolumeFull => self.host.message(
+                    Some(session),
+                    &format!("volume {}: no checkpoint was taken: {error}", mounted.name),
+                ),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.tell_figures(Some(session), mounted);
         Ok(())
-    }
-
-    /// Makes everything on all volumes durable.
-    pub fn checkpoint(&self, session: H::Session) -> Result<()> {
-        self.check()?;
-        self.finish(session)?;
-        self.flush()
     }
 
     /// Closes the volumes. Nothing is left to be done with this data source.
@@ -72,24 +74,13 @@ impl<H: Host> Source<H> {
         self.objects.lock().clear();
         let mut result = Ok(());
         for mounted in &self.volumes {
+            self.tell_figures(None, mounted);
             let closed = mounted
                 .volume
                 .close()
                 .map_err(|error| Error::from(error).context(&mounted.name));
             // The others are closed whatever becomes of one.
             result = result.and(closed);
-        }
-        result
-    }
-
-    fn flush(&self) -> Result<()> {
-        let mut result = Ok(());
-        for mounted in &self.volumes {
-            let flushed = mounted
-                .volume
-                .flush()
-                .map_err(|error| Error::from(error).context(&mounted.name));
-            result = result.and(flushed);
         }
         result
     }

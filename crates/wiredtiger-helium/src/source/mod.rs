@@ -6,13 +6,16 @@
 
 mod append;
 mod attributes;
+mod compact;
 mod create;
 mod drop;
+mod figures;
 mod find;
 mod maintain;
 mod names;
 mod object;
 mod rename;
+mod salvage;
 mod stale;
 mod unfinished;
 
@@ -33,7 +36,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -41,6 +44,21 @@ use std::{
 struct Mounted {
     name: String,
     volume: Volume,
+    /// Nothing is written to it.
+    is_read_only: bool,
+    /// Bytes logged when a checkpoint of it was last taken here.
+    checkpointed: AtomicU64,
+}
+
+impl Mounted {
+    fn new(config: &VolumeConfig, volume: Volume) -> Self {
+        Self {
+            name: config.name.clone(),
+            volume,
+            is_read_only: config.options.read_only,
+            checkpointed: AtomicU64::new(0),
+        }
+    }
 }
 
 /// The data source of one connection.
@@ -72,13 +90,13 @@ impl<H: Host> Source<H> {
             let culprit = culprit(&options.volumes, &error.to_string());
             Error::from(error).context(culprit)
         })?;
-        let names = options.volumes.into_iter().map(|volume| volume.name);
+        let configs = options.volumes.iter();
+        let mounted = configs.clone().zip(volumes);
         let source = Self {
             host,
             verbosity: options.verbosity,
-            volumes: names
-                .zip(volumes)
-                .map(|(name, volume)| Mounted { name, volume })
+            volumes: mounted
+                .map(|(config, volume)| Mounted::new(config, volume))
                 .collect(),
             schema: Mutex::new(()),
             objects: Mutex::default(),
@@ -99,6 +117,12 @@ impl<H: Host> Source<H> {
                     stats.discarded_bytes
                 )
             });
+        }
+        for (config, mounted) in configs.zip(&source.volumes) {
+            if config.clean && !mounted.is_read_only {
+                let cleaned = mounted.volume.clean_now();
+                cleaned.map_err(|error| Error::from(error).context(&mounted.name))?;
+            }
         }
         Ok(source)
     }

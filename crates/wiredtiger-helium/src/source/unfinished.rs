@@ -12,12 +12,13 @@ use heliumdb::{DatastoreInfo, ErrorKind};
 use std::sync::atomic::Ordering;
 
 impl<H: Host> Source<H> {
-    /// Settles the state of every object whose state is not live.
-    pub(super) fn finish(&self, session: H::Session) -> Result<()> {
+    /// Settles the state of every object whose state is not live; true if space was given up.
+    pub(super) fn finish(&self, session: H::Session) -> Result<bool> {
         if !self.unfinished.swap(false, Ordering::Relaxed) {
-            return Ok(());
+            return Ok(false);
         }
         let _schema = self.schema.lock();
+        let mut has_removed = false;
         for mounted in &self.volumes {
             for info in mounted.volume.datastores() {
                 let finished = self.finish_one(session, mounted, &info);
@@ -25,9 +26,11 @@ impl<H: Host> Source<H> {
                     self.unfinished.store(true, Ordering::Relaxed);
                 }
                 finished?;
+                let still_there = mounted.volume.datastore_by_id(info.id);
+                has_removed |= still_there.is_err();
             }
         }
-        Ok(())
+        Ok(has_removed)
     }
 
     /// Settles one; false if it has to wait.

@@ -70,7 +70,7 @@ fn dropping_removes_and_needs_everybody_gone() {
     source.drop_object(0, URI).expect("dropped");
     assert_eq!(code(source.drop_object(0, URI)), Code::NoEntry);
     assert_eq!(open_code(&connection, URI), Code::NoEntry);
-    source.checkpoint(0).expect("finishes the drop");
+    source.checkpoint(0, false).expect("finishes the drop");
     connection
         .create(URI, "key_format=r")
         .expect("created anew");
@@ -86,7 +86,7 @@ fn a_drop_that_the_host_undoes_did_not_happen() {
     assert_eq!(connection.cursor(1, URI).keys(), "a");
     connection.source.drop_object(0, URI).expect("dropped");
     connection.sim().set_entry(URI, entry);
-    connection.source.checkpoint(0).expect("flushed");
+    connection.source.checkpoint(0, false).expect("flushed");
     assert_eq!(connection.cursor(1, URI).keys(), "a");
     connection.sim().set_failing("remove", true);
     assert!(connection.source.drop_object(0, URI).is_err());
@@ -142,7 +142,7 @@ fn a_rename_that_the_host_undoes_did_not_happen() {
             connection.create(OTHER, "").expect("the name is free");
             assert_eq!(connection.cursor(1, OTHER).keys(), "");
         } else {
-            connection.source.checkpoint(0).expect("flushed");
+            connection.source.checkpoint(0, false).expect("flushed");
         }
         assert_eq!(connection.cursor(1, URI).keys(), "a");
     }
@@ -157,9 +157,9 @@ fn a_rename_that_the_host_undoes_did_not_happen() {
 #[test]
 fn rows_without_metadata_are_adopted_never_removed() {
     let connection = open();
-    connection.source.checkpoint(0).expect("flushed");
+    connection.source.checkpoint(0, false).expect("flushed");
     connection.sim().set_entry(URI, None);
-    connection.source.checkpoint(0).expect("flushed");
+    connection.source.checkpoint(0, false).expect("flushed");
     assert_eq!(
         code(connection.create(URI, "key_format=S,exclusive=true")),
         Code::Exists
@@ -178,7 +178,7 @@ fn what_an_unfinished_create_left_is_made_anew() {
         .cursor_with(1, URI, "bulk=unordered")
         .expect("opens");
     filler.insert("half", "filled").expect("inserted");
-    connection.source.checkpoint(0).expect("flushed");
+    connection.source.checkpoint(0, false).expect("flushed");
     drop(filler);
     connection.sim().set_entry(URI, None);
     connection.create(URI, "").expect("created anew");

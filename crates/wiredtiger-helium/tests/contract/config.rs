@@ -312,6 +312,32 @@ fn cache_sizes_have_two_names() {
     }
 }
 
+/// What `he.h` has in its environment goes by both names, and what is out of range is brought into it.
+#[test]
+fn the_environment_has_two_names_and_is_clamped() {
+    for prefix in ["helium_", "helium_env_"] {
+        let place = Place::new();
+        let mut volume = volume(1, place.path())
+            .with("helium_o_volume_notrim=true,helium_o_volume_clean=true")
+            .with("helium_checkpoint_log_bytes=1GB");
+        for (key, value) in [
+            ("clean_util_pct", "1000"),
+            ("clean_dirty_pct", "0"),
+            ("auto_clean_period", "3"),
+            ("retry_count", "99999999999"),
+            ("retry_delay", "99999999999"),
+            ("read_cache", "9999P"),
+            ("write_cache", "1"),
+        ] {
+            let bad = volume.clone().with(&format!("{prefix}{key}=red"));
+            let error = place.refused(&[bad], "");
+            says(&error, &["volume dev1", &format!("{prefix}{key}"), "red"]);
+            volume = volume.with(&format!("{prefix}{key}={value}"));
+        }
+        place.works(&[volume], "", &["dev1"]);
+    }
+}
+
 #[test]
 fn verbose_goes_to_the_message_handler() {
     let place = Place::new();

@@ -38,5 +38,6 @@ mod seed_faults;
 mod several_volumes;
 mod sizes;
 mod truncate;
+mod upkeep;
 mod verify_compact_salvage;
 mod wt_utility;

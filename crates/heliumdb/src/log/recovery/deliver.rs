@@ -217,10 +217,16 @@ impl<'a> Delivery<'a> {
             let place = address + at as u64;
             let item = &bytes[at..at + header.len()];
             at += header.padded_len();
+            let location = Location::new(place, header.len());
+            if !header.has(TOMBSTONE)
+                && let Some(segment) = self.core.table.get(place / self.core.segment_bytes)
+            {
+                let bytes = location.class_bytes() as u64;
+                segment.filled.fetch_add(bytes, Relaxed);
+            }
             if header.has(CHUNK) {
                 continue;
             }
-            let location = Location::new(place, header.len());
             let from = moved
                 .next()
                 .map(|from| Location::new(from.address(), header.len()));

@@ -224,6 +224,7 @@ fn encode_log(to: &mut Vec<u8>, log: &LogState) {
     put_varint(to, log.segments.len() as u64);
     for segment in &log.segments {
         put_varint(to, segment.sequence);
+        put_varint(to, segment.filled);
         put_varint(to, segment.tombstones);
         put_varint(to, segment.max_tombstone);
         put_varint(to, segment.max_overtaking);
@@ -259,12 +260,14 @@ fn encode_log(to: &mut Vec<u8>, log: &LogState) {
 
 fn decode_log(from: &mut Reader<'_>) -> Option<LogState> {
     let mut log = LogState::default();
-    for _ in 0..from.count(6)? {
-        let (sequence, tombstones) = (from.varint()?, from.varint()?);
+    for _ in 0..from.count(7)? {
+        let (sequence, filled) = (from.varint()?, from.varint()?);
+        let tombstones = from.varint()?;
         let (max_tombstone, max_overtaking) = (from.varint()?, from.varint()?);
         let (min_placed, flags) = (from.varint()?, from.varint()?);
         log.segments.push(SegmentState {
             sequence,
+            filled,
             tombstones,
             max_tombstone,
             max_overtaking,

@@ -19,6 +19,13 @@ pub fn create(arena: &Arena) {
     }
 }
 
+pub fn compact(arena: &Arena) {
+    for volume in [1, 2] {
+        let uri = arena.uri_on(volume, NAME);
+        arena.session().compact(&uri).unwrap();
+    }
+}
+
 pub fn verify(arena: &Arena) {
     for volume in [1, 2] {
         let uri = arena.uri_on(volume, NAME);

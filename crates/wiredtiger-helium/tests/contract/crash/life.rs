@@ -40,13 +40,19 @@ fn child() {
     });
 }
 
-/// A checkpoint now and then, as a program would, for as long as there is someone to kill us.
+/// A checkpoint now and then, as a program would, and a compaction, for as long as there is someone
+/// to kill us.
 fn checkpoints(arena: &Arena, parent: u32) {
     let mut random = SmallRng::seed_from_u64(setting("HELIUM_CRASH_SEED", 1));
     let session = arena.session();
     while parent_id() == parent {
         std::thread::sleep(Duration::from_millis(random.random_range(1..60)));
-        session.checkpoint("").unwrap();
+        // Of what changed only, and whole ones.
+        let config = ["", "force=true"][random.random_range(0..2)];
+        session.checkpoint(config).unwrap();
+        if arena.kind() == Kind::Object && random.random_range(0..4) == 0 {
+            deeds::compact(arena);
+        }
     }
     process::exit(1);
 }

@@ -89,7 +89,11 @@ fn database(
     deeds::create(&arena);
     arena.close();
     for round in rounds.clone() {
-        let moment = Moment::choose(random);
+        // The first one at work, so that even a short run has something to lose.
+        let moment = match round == rounds.start {
+            true => Moment::at_work(random),
+            false => Moment::choose(random),
+        };
         println!("round {round}: {moment:?}");
         live_and_kill(kind, folder.path(), moment, random.random());
     }
@@ -127,12 +131,16 @@ enum Moment {
 impl Moment {
     fn choose(random: &mut SmallRng) -> Self {
         let mut up_to = |most| Duration::from_micros(random.random_range(0..most));
-        let (short, medium, long) = (up_to(10_000), up_to(80_000), up_to(180_000));
+        let (short, medium) = (up_to(10_000), up_to(80_000));
         match random.random_range(0..10) {
             0..3 => Self::Opening(medium),
             3 => Self::Judged(short),
-            _ => Self::AtWork(long),
+            _ => Self::at_work(random),
         }
+    }
+
+    fn at_work(random: &mut SmallRng) -> Self {
+        Self::AtWork(Duration::from_micros(random.random_range(0..180_000)))
     }
 }
 
