@@ -246,11 +246,15 @@ impl Core {
         // CRASH: in use in both slots, or free in the newer: either is right, as nothing in
         // the segment is live. It is not written to before the sync.
         self.write_header(&header)?;
-        self.sync_device(self.segment_place(id).0)?;
+        let (device, _) = self.segment_place(id);
+        self.sync_device(device)?;
+        // CRASH: this slot torn, the other one free and durable. Synced as well, because whoever
+        // uses the segment next writes the other one.
         self.write_header(&SegmentHeader {
             generation: generation + 1,
             ..header
-        })
+        })?;
+        self.sync_device(device)
     }
 }
 

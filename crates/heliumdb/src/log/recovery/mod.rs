@@ -177,6 +177,8 @@ fn mark_ended(core: &Core, header: &SegmentHeader, end: Lsn) -> Result<()> {
         generation: header.generation + 2,
         ..ended
     })?;
+    // Whoever writes a slot next writes the first one again.
+    core.sync_device(core.segment_place(header.segment).0)?;
     if let Some(segment) = core.table.get(header.segment) {
         segment.generation.store(header.generation + 2, Relaxed);
     }
