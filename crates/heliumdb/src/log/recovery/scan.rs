@@ -101,9 +101,8 @@ impl<'a> Scan<'a> {
         let core_bytes = self.core.segment_bytes;
         let mut before: Option<Before> = None;
         for (i, header) in self.headers.in_use.iter().enumerate() {
-            let end = before.map_or(0, |b| b.end);
             if !self.joins(before, i, header)? {
-                return self.end_before(end, i, header);
+                return self.end_before(before, i, header);
             }
             if before.is_some_and(|b| b.epoch != header.epoch) {
                 self.delivery.forget_pending();
@@ -249,10 +248,16 @@ impl<'a> Scan<'a> {
         })
     }
 
-    /// The log ends at `end`, before segment `i`, unless something says that more was durable.
-    fn end_before(&mut self, end: Lsn, i: usize, next: &SegmentHeader) -> Result<Tail> {
+    /// The log ends before segment `i`, unless something says that more was durable.
+    fn end_before(
+        &mut self,
+        before: Option<Before>,
+        i: usize,
+        next: &SegmentHeader,
+    ) -> Result<Tail> {
+        let end = before.map_or(0, |b| b.end);
         let discarded_bytes = self.look_ahead(i)?;
-        if self.horizon > end || self.starts_epoch_above(next.epoch, i) {
+        if self.horizon > self.start_after(before) || self.starts_epoch_above(next.epoch, i) {
             let place = Location::new(next.segment * self.core.segment_bytes, 0);
             let expected = "the segment that follows in the log";
             return Err(self.core.damaged(place, expected, "another one"));
@@ -263,6 +268,13 @@ impl<'a> Scan<'a> {
             discard_from: i,
             discarded_bytes,
         })
+    }
+
+    /// Where the log went on after `before`: at the start of the next segment, also where it had
+    /// ended earlier. Who says that everything up to there was durable says nothing of what follows.
+    fn start_after(&self, before: Option<Before>) -> Lsn {
+        let sequence = before.map_or(0, |b| b.sequence);
+        (sequence + 1) * self.core.segment_bytes
     }
 
     /// Whether a recovery that had settled all before it began an epoch above `epoch` later.
