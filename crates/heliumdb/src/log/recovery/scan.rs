@@ -257,7 +257,8 @@ impl<'a> Scan<'a> {
     ) -> Result<Tail> {
         let end = before.map_or(0, |b| b.end);
         let discarded_bytes = self.look_ahead(i)?;
-        if self.horizon > self.start_after(before) || self.starts_epoch_above(next.epoch, i) {
+        let more = self.horizon > end && !self.is_epochs_start(before, next);
+        if more || self.starts_epoch_above(next.epoch, i) {
             let place = Location::new(next.segment * self.core.segment_bytes, 0);
             let expected = "the segment that follows in the log";
             return Err(self.core.damaged(place, expected, "another one"));
@@ -270,11 +271,13 @@ impl<'a> Scan<'a> {
         })
     }
 
-    /// Where the log went on after `before`: at the start of the next segment, also where it had
-    /// ended earlier. Who says that everything up to there was durable says nothing of what follows.
-    fn start_after(&self, before: Option<Before>) -> Lsn {
-        let sequence = before.map_or(0, |b| b.sequence);
-        (sequence + 1) * self.core.segment_bytes
+    /// Whether all that is known durable is where `next`'s epoch began: its first segment and what
+    /// came before `next` in it are lost, and nobody was told that they are there. An epoch that does
+    /// not go on in the last segment begins at a segment's start, wherever the log ended before; within
+    /// one, no sync ends there.
+    fn is_epochs_start(&self, before: Option<Before>, next: &SegmentHeader) -> bool {
+        self.horizon.is_multiple_of(self.core.segment_bytes)
+            && before.is_none_or(|b| b.epoch < next.epoch)
     }
 
     /// Whether a recovery that had settled all before it began an epoch above `epoch` later.
