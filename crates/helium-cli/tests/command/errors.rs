@@ -35,7 +35,10 @@ fn a_wrong_path_says_how_to_make_a_volume() {
         2,
         &["must start with he://", "A volume is named by its path"],
     );
-    place.helium(["ls", "."]).fails(1, &["is a directory"]);
+    // A directory stands for a volume in it.
+    place
+        .helium(["ls", "."])
+        .fails(3, &["open ./helium.volume", "There is no volume there"]);
     let ran = place.helium(["ls", "gone", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&ran.err).expect("JSON");
     assert_eq!(

@@ -212,7 +212,12 @@ fn compacting_frees_what_is_dead() {
     let dump = place.helium(["dump", "v"]).ok();
     let json = place.helium(["compact", "v", "--json"]).json();
     let figure = |name: &str| json[name].as_u64().expect("a figure");
-    assert!(figure("used_bytes") < figure("used_bytes_before"), "{json}");
+    // 45 MB were written, a third of it lives. The volume may have cleaned some by itself before.
+    assert!(
+        figure("used_bytes") <= figure("used_bytes_before"),
+        "{json}"
+    );
+    assert!(figure("used_bytes") <= 24 << 20, "{json}");
     assert_eq!(place.helium(["dump", "v"]).ok(), dump);
     place.helium(["verify", "v"]).ok();
     let text = place.helium(["compact", "v"]).text();
