@@ -210,14 +210,11 @@ fn compacting_frees_what_is_dead() {
             .ok();
     }
     let dump = place.helium(["dump", "v"]).ok();
-    let json = place.helium(["compact", "v", "--json"]).json();
-    let figure = |name: &str| json[name].as_u64().expect("a figure");
-    // 45 MB were written, a third of it lives. The volume may have cleaned some by itself before.
-    assert!(
-        figure("used_bytes") <= figure("used_bytes_before"),
-        "{json}"
-    );
-    assert!(figure("used_bytes") <= 24 << 20, "{json}");
+    // 45 MB were written, a third of it lives. Segments come free in the background, some of them
+    // perhaps only after the command has read its figures.
+    let compact = || place.helium(["compact", "v", "--json"]).json();
+    let used = || compact()["used_bytes"].as_u64().expect("a figure");
+    assert!((0..10).any(|_| used() <= 24 << 20), "{}", used());
     assert_eq!(place.helium(["dump", "v"]).ok(), dump);
     place.helium(["verify", "v"]).ok();
     let text = place.helium(["compact", "v"]).text();
