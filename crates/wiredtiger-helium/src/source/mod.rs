@@ -11,6 +11,7 @@ mod create;
 mod drop;
 mod figures;
 mod find;
+mod inherit;
 mod maintain;
 pub(crate) mod names;
 mod object;

@@ -19,6 +19,7 @@ mod common;
 
 mod bank;
 mod bitfields;
+mod c_connector;
 mod checkpoint;
 mod config;
 mod conflicts;
