@@ -29,11 +29,13 @@ mod node;
 mod order;
 mod search;
 mod split;
+mod unordered;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use iter::{Bound, Direction, Iter};
 pub(crate) use load::{Part, PartBuilder};
+pub(crate) use unordered::{IndexKey, Secret, UNORDERED, is_unordered};
 
 use counters::Counters;
 use crossbeam_epoch::Guard;
