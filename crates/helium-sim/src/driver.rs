@@ -7,8 +7,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use heliumdb::{
-    Change, Datastore, DatastoreOptions, Durability, Error, ErrorKind, Horizon, Isolation, Mode, Position,
-    Transaction, View, Volume, open_all_devices,
+    Change, Datastore, DatastoreOptions, Durability, Error, ErrorKind, Horizon, Isolation, Mode,
+    Position, Transaction, View, Volume, open_all_devices,
 };
 use rand::{Rng, rngs::SmallRng, seq::IndexedRandom};
 

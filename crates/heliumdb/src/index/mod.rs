@@ -29,9 +29,9 @@ mod node;
 mod order;
 mod search;
 mod split;
-mod unordered;
 #[cfg(test)]
 mod tests;
+mod unordered;
 
 pub(crate) use iter::{Bound, Direction, Iter};
 pub(crate) use load::{Part, PartBuilder};

@@ -355,9 +355,7 @@ impl Shared {
                 format!("a datastore with id {id} exists already"),
             ));
         }
-        let next_id = next_id
-            .max(id_after(id)?)
-            .max(catalog.known.read().next_id);
+        let next_id = next_id.max(id_after(id)?).max(catalog.known.read().next_id);
         let descriptor = Descriptor {
             tree: tree_id(id, descriptor.is_unordered()),
             ..descriptor.clone()

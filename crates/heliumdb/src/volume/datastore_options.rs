@@ -38,11 +38,7 @@ impl DatastoreOptions {
 impl Volume {
     /// As [`Volume::truncate_datastore`]; from then on it is kept as `options` say, whose attributes
     /// it gets too.
-    pub fn truncate_datastore_as(
-        &self,
-        id: DatastoreId,
-        options: &DatastoreOptions,
-    ) -> Result<()> {
+    pub fn truncate_datastore_as(&self, id: DatastoreId, options: &DatastoreOptions) -> Result<()> {
         let attributes = Some(options.attributes.as_slice());
         self.shared()
             .truncate_datastore(id, Some(options.kind()), attributes)

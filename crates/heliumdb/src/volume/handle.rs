@@ -3,7 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    Damage, Datastore, DatastoreId, Descriptor, Kind, Shared, VolumeId, VolumeOptions, maintenance, open,
+    Damage, Datastore, DatastoreId, Descriptor, Kind, Shared, VolumeId, VolumeOptions, maintenance,
+    open,
 };
 use crate::{
     device::Device,

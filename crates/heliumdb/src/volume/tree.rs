@@ -28,7 +28,11 @@ const ONE_CHANGE: u64 = 1 << WRITERS_BITS;
 
 /// The id of the tree with the number `number`, which no two trees of a volume share.
 pub(crate) const fn tree_id(number: u32, unordered: bool) -> u32 {
-    if unordered { number | UNORDERED } else { number }
+    if unordered {
+        number | UNORDERED
+    } else {
+        number
+    }
 }
 
 /// The number of a tree: its id without what says how it is kept.

@@ -15,8 +15,8 @@ use crate::{
     error::{Error, ErrorKind, Result},
     index::{Bound, Direction},
     location::{Location, Word},
-    progress::{Phase, Progress, Reporter},
     log::Purpose,
+    progress::{Phase, Progress, Reporter},
     version::chain::{self, Seen},
 };
 

@@ -133,8 +133,16 @@ fn both_names_of_a_cache_mean_the_same() {
 #[test]
 fn the_highest_commit_period_is_none() {
     for (key, text, wanted) in [
-        ("helium_auto_commit_period", "18446744073709551615", u64::MAX),
-        ("helium_env_auto_commit_period", "18446744073709551614", u64::MAX),
+        (
+            "helium_auto_commit_period",
+            "18446744073709551615",
+            u64::MAX,
+        ),
+        (
+            "helium_env_auto_commit_period",
+            "18446744073709551614",
+            u64::MAX,
+        ),
         ("helium_auto_commit_period", "1", 1000),
     ] {
         let config = format!("d=[helium_devices=\"he://./a\",{key}={text}]");

@@ -272,7 +272,11 @@ fn a_scan_reads_all_of_the_log_and_finds_the_same() {
     base.session().create(URI, FORMATS).unwrap();
     fill(&base, URI, 0..300, "value");
     let rows = base.rows(URI);
-    for (option, all_is_read) in [("", false), ("helium_o_volume_scan=true", true), ("", false)] {
+    for (option, all_is_read) in [
+        ("", false),
+        ("helium_o_volume_scan=true", true),
+        ("", false),
+    ] {
         base.close();
         base.open(option);
         let said = base.said("recovery read ").pop().unwrap();
