@@ -151,6 +151,7 @@ fn code_of(kind: ErrorKind, system: Option<io::ErrorKind>) -> Code {
         K::ReadOnly => Code::NotAllowed,
         K::Damaged | K::DeviceMismatch => Code::Damaged,
         K::VolumeFull => Code::Full,
+        K::Cancelled => Code::Interrupted,
         K::NotAVolume | K::UnsupportedFormat => Code::WrongFormat,
         _ => system.map_or(Code::Failed, code_of_system),
     }

@@ -1,6 +1,6 @@
 //! What `he_stats` says of a datastore and its volume.
 
-use crate::{code::Result, datastore::DatastoreHandle};
+use crate::datastore::DatastoreHandle;
 
 /// Figures, as the widest version of `struct he_stats` has them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,15 +21,47 @@ pub struct Figures {
     pub cache_misses: u64,
 }
 
+/// What an item takes at least, in bytes, if there is none to go by.
+const ITEM_BYTES_MIN: u64 = 64;
+
 /// The figures of now.
-pub fn figures(datastore: &DatastoreHandle) -> Result<Figures> {
+pub fn figures(datastore: &DatastoreHandle) -> Figures {
     let stats = datastore.seat.volume.store.stats();
-    Ok(Figures {
+    Figures {
         valid_items: datastore.store.len(),
+        deleted_items: dead_items(stats.dead_bytes, stats.live_bytes, stats.items),
         utilized: stats.live_bytes,
         capacity: stats.capacity_bytes,
+        buffered_writes: stats.write_cache_bytes,
+        buffered_reads: stats.read_cache_bytes,
         device_writes: stats.written_bytes,
+        device_reads: stats.device_read_bytes,
+        auto_commits: stats.auto_commits,
+        auto_cleans: stats.cleaner_rounds,
+        dirty_writes: stats.buffered_bytes,
         clean_bytes: stats.cleaner_bytes,
-        ..Figures::default()
-    })
+        cache_hits: stats.read_cache_hits,
+        cache_misses: stats.read_cache_misses,
+    }
+}
+
+/// How many items dead bytes are, at the size of those that live: what is dead is known in bytes.
+fn dead_items(dead_bytes: u64, live_bytes: u64, items: u64) -> u64 {
+    let item_bytes = live_bytes.checked_div(items).unwrap_or(0);
+    dead_bytes.div_ceil(item_bytes.max(ITEM_BYTES_MIN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::dead_items;
+
+    #[test]
+    fn dead_bytes_are_told_as_items() {
+        assert_eq!(dead_items(0, 1000, 10), 0);
+        assert_eq!(dead_items(1000, 1000, 10), 10);
+        assert_eq!(dead_items(1, 1000, 10), 1);
+        // Nothing lives that could be gone by.
+        assert_eq!(dead_items(640, 0, 0), 10);
+        assert_eq!(dead_items(640, 10, 0), 10);
+    }
 }

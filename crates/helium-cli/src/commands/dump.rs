@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use heliumdb::{Datastore, Volume};
+use heliumdb::Datastore;
 use serde_json::json;
 
 use crate::{
@@ -40,7 +40,7 @@ impl Dump {
     pub fn run(self, output: Output) -> Result<()> {
         volume::with(&self.volume, Access::Read, |open| {
             let _publisher = volume::publish(open, "helium dump");
-            let chosen = self.chosen(open)?;
+            let chosen = volume::chosen(open, &self.datastores)?;
             let several =
                 chosen.len() != 1 || self.datastores.is_empty() && self.format == Format::Jsonl;
             let Some(path) = &self.output else {
@@ -62,20 +62,6 @@ impl Dump {
                 )
             })
         })
-    }
-
-    fn chosen(&self, open: &Volume) -> Result<Vec<Datastore>> {
-        if self.datastores.is_empty() {
-            let all = open.datastores();
-            return all
-                .iter()
-                .map(|info| Ok(open.datastore_by_id(info.id)?))
-                .collect();
-        }
-        self.datastores
-            .iter()
-            .map(|name| volume::datastore(open, name))
-            .collect()
     }
 }
 

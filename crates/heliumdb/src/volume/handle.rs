@@ -232,6 +232,19 @@ impl Volume {
         self.shared.clean_all()
     }
 
+    /// One small step of [`Volume::clean_now`], for whoever wants to be able to stop; false once
+    /// nothing gives room.
+    pub fn clean_some(&self) -> Result<bool> {
+        self.shared.clean_some()
+    }
+
+    /// Takes the checkpoint that [`Volume::clean_now`] asks for, and frees what it left empty: the
+    /// figures show the room when it returns, unless a backup under way still reads there.
+    pub fn free_now(&self) -> Result<()> {
+        self.shared.checkpoint_now()?;
+        self.shared.log.free_now()
+    }
+
     /// What verifying and scrubbing found to be damaged since the volume was opened (the first
     /// thousand items; [`crate::Stats::damaged_items`] counts them all).
     pub fn damage(&self) -> Vec<Damage> {

@@ -101,9 +101,9 @@ pub struct HeStats28 {
     pub utilized: u64,
     /// Bytes of the volume.
     pub capacity: u64,
-    /// Bytes that wait to be written.
+    /// Bytes of memory for what was written last.
     pub buffered_writes: u64,
-    /// Bytes kept of what was read.
+    /// Bytes of memory for what was read.
     pub buffered_reads: u64,
     /// Bytes written to the devices.
     pub device_writes: u64,
