@@ -5,8 +5,11 @@
 
 use std::{ops::Bound, path::PathBuf, thread};
 
+use helium_activity::Publisher;
 use heliumdb::{DatastoreId, DatastoreOptions, Readable, Txn, TxnOptions, VolumeOptions};
 pub use heliumdb::{Error, ErrorKind, Item, Mode, Position, Result, Stats};
+
+use parking_lot::Mutex;
 
 use crate::env::Env;
 
@@ -74,6 +77,8 @@ pub fn destroy(url: &str) -> Result<()> {
 pub struct Volume {
     volume: heliumdb::Volume,
     read_only: bool,
+    /// Tells others what goes on in it, until it is closed.
+    publisher: Mutex<Option<Publisher>>,
 }
 
 impl Volume {
@@ -88,10 +93,17 @@ impl Volume {
         env.apply(&mut options);
         let volume = heliumdb::Volume::open(url, &options)?;
         let read_only = opening.read_only;
-        Ok(Self { volume, read_only })
+        // Nobody else can look if this fails; that is no reason not to work.
+        let publisher = Publisher::start_for_library(&volume, "libhe").ok();
+        Ok(Self {
+            volume,
+            read_only,
+            publisher: Mutex::new(publisher),
+        })
     }
 
     pub fn close(&self) -> Result<()> {
+        self.publisher.lock().take();
         self.volume.close()
     }
 

@@ -93,8 +93,7 @@ fn dump(datastores: &[Datastore], mut sink: Box<dyn Sink + '_>) -> Result<u64> {
     let progress = Progress::items("dumping", total);
     let mut items = 0;
     for datastore in datastores {
-        let info = datastore.info()?;
-        sink.datastore(&info.name, &info.attributes)?;
+        sink.datastore(&datastore.info()?.into())?;
         for item in datastore.iter() {
             let (key, value) = item?;
             sink.item(&key, &value)?;
