@@ -8,6 +8,7 @@ use std::{
     io::{self, Write},
     os::unix::net::{UnixListener, UnixStream},
     path::PathBuf,
+    sync::atomic::{AtomicU64, Ordering},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -34,7 +35,11 @@ pub struct Publisher {
 impl Publisher {
     /// Tells of `volume`, on behalf of what is called `command`.
     pub fn start(volume: &Volume, command: &str) -> io::Result<Self> {
-        let name = format!("{}-{}.{}", volume.id(), std::process::id(), folder::ENDING);
+        // A copy of a volume may be open beside it, under the same id.
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let (id, process) = (volume.id(), std::process::id());
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{id}-{process}-{number}.{}", folder::ENDING);
         let socket = folder::make()?.join(name);
         // Left by a process that had the same number.
         match fs::remove_file(&socket) {

@@ -9,6 +9,7 @@ use std::{
 
 use crate::{
     failure::{Code, Failure, Result},
+    interrupt,
     progress::Progress,
     text,
 };
@@ -62,7 +63,9 @@ pub fn with_options<R>(
         let _progress = Progress::waiting("opening the volume");
         Volume::open(&url(volume), options).map_err(|why| explain(volume, options, why))?
     };
-    let worked = work(&open);
+    // Opening may have taken long.
+    let worked = interrupt::check().and_then(|()| work(&open));
+    let worked = worked.map_err(|why| why.naming(volume));
     let closed = {
         let _progress = Progress::waiting("closing the volume");
         open.close()
@@ -74,7 +77,7 @@ pub fn with_options<R>(
 
 fn explain(volume: &str, options: &VolumeOptions, why: heliumdb::Error) -> Failure {
     let kind = why.kind();
-    let failure = Failure::from(why);
+    let failure = Failure::from(why).naming(volume);
     if failure.code() == Code::NotFound {
         return failure.advise(match options.create {
             true => "The folder that it would be in is not there.".to_owned(),
@@ -85,9 +88,12 @@ fn explain(volume: &str, options: &VolumeOptions, why: heliumdb::Error) -> Failu
         ErrorKind::NotAVolume => failure.advise(format!(
             "If nothing on it is needed any more, `helium create --overwrite {volume}` makes a volume of it. If it was a volume, `helium salvage {volume} NEW` finds what is left of it."
         )),
-        ErrorKind::VolumeInUse => {
-            failure.advise("One process at a time writes to a volume; several may read it.")
-        }
+        ErrorKind::VolumeInUse => failure.advise(match helium_activity::find(Some(&url(volume))) {
+            Ok(found) if !found.is_empty() => format!(
+                "One process at a time writes to a volume; several may read it. `helium top {volume}` shows what goes on."
+            ),
+            _ => "One process at a time writes to a volume; several may read it.".to_owned(),
+        }),
         _ => failure,
     }
 }

@@ -2,22 +2,43 @@
 
 use crate::datastore::DatastoreHandle;
 
-/// Figures, as the widest version of `struct he_stats` has them.
+/// Figures that version 2.8 tells, in its order.
+#[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
+pub struct Figures28 {
+    /// Items.
     pub valid_items: u64,
+    /// Dead items that still take space, in all datastores.
     pub deleted_items: u64,
+    /// Bytes that all datastores of the volume use.
     pub utilized: u64,
+    /// Bytes of the volume.
     pub capacity: u64,
+    /// Bytes of memory for what was written last.
     pub buffered_writes: u64,
+    /// Bytes of memory for what was read.
     pub buffered_reads: u64,
+    /// Bytes written to the devices.
     pub device_writes: u64,
+    /// Bytes read from the devices.
     pub device_reads: u64,
+    /// Commits that nobody asked for.
     pub auto_commits: u64,
+    /// Rounds of cleaning.
     pub auto_cleans: u64,
+}
+
+/// Figures that versions 3.x tell besides, in their order.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures3 {
+    /// Bytes written and not yet durable.
     pub dirty_writes: u64,
+    /// Bytes that cleaning has moved.
     pub clean_bytes: u64,
+    /// Reads that needed no device.
     pub cache_hits: u64,
+    /// Reads that did.
     pub cache_misses: u64,
 }
 
@@ -25,9 +46,9 @@ pub struct Figures {
 const ITEM_BYTES_MIN: u64 = 64;
 
 /// The figures of now.
-pub fn figures(datastore: &DatastoreHandle) -> Figures {
+pub fn figures(datastore: &DatastoreHandle) -> (Figures28, Figures3) {
     let stats = datastore.seat.volume.store.stats();
-    Figures {
+    let common = Figures28 {
         valid_items: datastore.store.len(),
         deleted_items: dead_items(stats.dead_bytes, stats.live_bytes, stats.items),
         utilized: stats.live_bytes,
@@ -38,11 +59,14 @@ pub fn figures(datastore: &DatastoreHandle) -> Figures {
         device_reads: stats.device_read_bytes,
         auto_commits: stats.auto_commits,
         auto_cleans: stats.cleaner_rounds,
+    };
+    let more = Figures3 {
         dirty_writes: stats.buffered_bytes,
         clean_bytes: stats.cleaner_bytes,
         cache_hits: stats.read_cache_hits,
         cache_misses: stats.read_cache_misses,
-    }
+    };
+    (common, more)
 }
 
 /// How many items dead bytes are, at the size of those that live: what is dead is known in bytes.

@@ -145,6 +145,11 @@ impl Volume {
         when_settled(|| self.volume.truncate_datastore(datastore.store.id()))
     }
 
+    /// Has values compressed from now on.
+    pub fn compress(&self, datastore: &Datastore) -> Result<()> {
+        self.volume.set_compress(datastore.store.id(), true)
+    }
+
     pub fn remove(&self, datastore: u32) -> Result<()> {
         when_settled(|| self.volume.remove_datastore(DatastoreId(datastore)))
     }

@@ -33,9 +33,9 @@ impl Backup {
                 let json = json!({"datastores": report.datastores, "items": report.items, "bytes": report.bytes});
                 output.print(&json, || {
                     format!(
-                        "{} items of {} datastores, {}",
-                        text::count(report.items),
-                        text::count(report.datastores),
+                        "{} of {}, {}",
+                        text::things(report.items, "item"),
+                        text::things(report.datastores, "datastore"),
                         text::size(report.bytes)
                     )
                 })

@@ -67,9 +67,9 @@ impl Several {
                 .map(|name| text::shown(name.as_bytes()))
                 .collect();
             self.consent.ask(&format!(
-                "{question} {} with {} items?",
+                "{question} {} with {}?",
                 names.join(", "),
-                text::count(items)
+                text::things(items, "item")
             ))?;
             for datastore in &found {
                 work(open, datastore)?;

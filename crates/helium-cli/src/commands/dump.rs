@@ -11,7 +11,7 @@ use heliumdb::Datastore;
 use serde_json::json;
 
 use crate::{
-    failure::{self, Result},
+    failure::{self, Code, Failure, Result},
     formats::{Format, Sink},
     interrupt,
     output::Output,
@@ -38,6 +38,13 @@ pub struct Dump {
 impl Dump {
     /// Writes the datastores, in order of their names and keys.
     pub fn run(self, output: Output) -> Result<()> {
+        if output.json && self.output.is_none() && self.format != Format::Jsonl {
+            let failure = Failure::new(
+                Code::Usage,
+                "--json goes with another format only if the dump goes to a file",
+            );
+            return Err(failure.advise("Leave one of them out, or name a file: --output FILE."));
+        }
         volume::with(&self.volume, Access::Read, |open| {
             let _publisher = volume::publish(open, "helium dump");
             let chosen = volume::chosen(open, &self.datastores)?;
@@ -56,9 +63,9 @@ impl Dump {
                 json!({"file": path.to_string_lossy(), "datastores": chosen.len(), "items": items});
             output.print(&json, || {
                 format!(
-                    "{} items of {} datastores",
-                    text::count(items),
-                    text::count(chosen.len() as u64)
+                    "{} of {}",
+                    text::things(items, "item"),
+                    text::things(chosen.len() as u64, "datastore")
                 )
             })
         })

@@ -242,9 +242,9 @@ impl<'a> Loading<'a> {
         let json = json!({"items": self.items, "datastores": self.datastores.len()});
         output.print(&json, || {
             format!(
-                "{} items into {} datastores",
-                text::count(self.items),
-                self.datastores.len()
+                "{} into {}",
+                text::things(self.items, "item"),
+                text::things(self.datastores.len() as u64, "datastore")
             )
         })
     }

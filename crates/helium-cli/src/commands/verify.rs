@@ -69,7 +69,7 @@ impl Verify {
             0 => Ok(()),
             damaged => Err(Failure::new(
                 Code::Damaged,
-                format!("{}: {} damaged", self.volume, items(damaged)),
+                format!("{}: {} damaged", self.volume, text::things(damaged, "item")),
             )
             .advise(
                 "The other items can still be read and dumped; restore these from a backup, or \
@@ -82,12 +82,12 @@ impl Verify {
 fn to_text(open: &Volume, report: &VerifyReport, damage: &[Damage]) -> String {
     let sound = format!(
         "{} and {} of the volume's own, {}: {}",
-        items(report.items),
-        records(report.records),
+        text::things(report.items, "item"),
+        text::things(report.records, "record"),
         text::size(report.bytes),
         match report.damaged {
             0 => "all sound".to_owned(),
-            damaged => format!("sound; {} damaged", items(damaged)),
+            damaged => format!("sound; {} damaged", text::things(damaged, "item")),
         }
     );
     if damage.is_empty() {
@@ -111,16 +111,6 @@ fn to_text(open: &Volume, report: &VerifyReport, damage: &[Damage]) -> String {
         ]
     });
     format!("{}\n{sound}", table(&columns, rows))
-}
-
-fn items(count: u64) -> String {
-    let what = if count == 1 { "item" } else { "items" };
-    format!("{} {what}", text::count(count))
-}
-
-fn records(count: u64) -> String {
-    let what = if count == 1 { "record" } else { "records" };
-    format!("{} {what}", text::count(count))
 }
 
 fn name(open: &Volume, id: DatastoreId) -> Vec<u8> {

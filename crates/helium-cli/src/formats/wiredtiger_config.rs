@@ -102,7 +102,8 @@ mod tests {
 
     #[test]
     fn formats_are_those_of_the_table_itself() {
-        let config = "app_metadata=\"key_format=x,\",lsm=(key_format=i),key_format=r,value_format=\"5s\"";
+        let config =
+            "app_metadata=\"key_format=x,\",lsm=(key_format=i),key_format=r,value_format=\"5s\"";
         let formats = Formats::of_config(config);
         assert_eq!((formats.key.as_str(), formats.value.as_str()), ("r", "5s"));
         assert!(formats.has_record_numbers());

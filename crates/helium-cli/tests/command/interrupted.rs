@@ -1,7 +1,6 @@
 //! Whatever ends the command, the volume is sound, and holds a prefix of what was loaded.
 
 use std::{
-    io::Write,
     process::{Child, Command, Stdio},
     thread,
     time::Duration,
@@ -27,19 +26,8 @@ fn sound_items(place: &Place) -> u64 {
 
 /// A load that has taken `items` and waits for more.
 fn loading(place: &Place, items: u64) -> Child {
-    let mut child = place
-        .command()
-        .args(["load", "v", "-d", "d", "-f", "jsonl"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("start");
-    let stdin = child.stdin.as_mut().expect("piped");
-    for number in 0..items {
-        stdin.write_all(item(number).as_bytes()).expect("it reads");
-    }
-    child
+    let input: String = (0..items).map(item).collect();
+    place.loading(input.as_bytes(), |_| ())
 }
 
 fn signal(child: &Child, signal: Signal) {

@@ -270,6 +270,20 @@ impl Shared {
         Ok(())
     }
 
+    pub(super) fn set_compress(&self, id: DatastoreId, compress: bool) -> Result<()> {
+        let _change = self.catalog.change.lock();
+        let mut descriptor = self.catalog.descriptor(id)?;
+        if descriptor.compress == compress {
+            return Ok(());
+        }
+        let tree = self.tree_of(id)?;
+        descriptor.compress = compress;
+        self.write_catalog(id.0, Some(&descriptor), None, None)?;
+        tree.set_compress(compress);
+        self.catalog.set(id, descriptor);
+        Ok(())
+    }
+
     pub(super) fn remove_datastore(&self, id: DatastoreId) -> Result<()> {
         let _change = self.catalog.change.lock();
         let descriptor = self.catalog.descriptor(id)?;

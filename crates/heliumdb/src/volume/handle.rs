@@ -120,6 +120,12 @@ impl Volume {
         self.shared.set_attributes(id, attributes)
     }
 
+    /// Says whether values that are written to a datastore from now on are compressed where that makes
+    /// them shorter; durable when it returns. Those that are there stay as they are.
+    pub fn set_compress(&self, id: DatastoreId, compress: bool) -> Result<()> {
+        self.shared.set_compress(id, compress)
+    }
+
     /// Removes a datastore and its items; durable when it returns. `Busy` as for rename.
     pub fn remove_datastore(&self, id: DatastoreId) -> Result<()> {
         self.shared.remove_datastore(id)
