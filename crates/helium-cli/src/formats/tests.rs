@@ -207,8 +207,8 @@ fn what_is_wrong_is_said_with_its_line() {
         ),
         (
             Format::Wiredtiger,
-            &wt.replace("=u", "=r"),
-            "line 5: the table's keys are record numbers",
+            &format!("{}-1\nb\n", wt.replace("=u", "=r")),
+            "line 7: \"-1\" is no record number",
         ),
     ] {
         let why = read(format, text.as_bytes()).expect_err(text);
