@@ -100,7 +100,8 @@ fn rates(measured: &[Measured], area: &Area<'_>) -> Result<(), Box<dyn Error>> {
     chart.draw_series(measured.iter().enumerate().map(|(place, one)| {
         let rate = millions(one);
         let at = (place as f64, rate + highest * 0.01);
-        Text::new(format!("{rate:.2}"), at, above.clone())
+        let digits = if rate < 0.1 { 3 } else { 2 };
+        Text::new(format!("{rate:.digits$}"), at, above.clone())
     }))?;
     Ok(())
 }

@@ -176,3 +176,55 @@ fn a_dump_that_is_cut_short_leaves_the_file_as_it_was() {
     }
     eprintln!("{cut} dumps were cut short");
 }
+
+/// Whenever Ctrl-C comes, whatever it was doing: it ends soon, and the volume is as it was.
+#[test]
+fn every_long_command_can_be_stopped() {
+    let place = Place::with_volume();
+    let items: String = (0..50_000).map(item).collect();
+    place
+        .helium_with(["load", "v", "-d", "d"], items.as_bytes())
+        .ok();
+    let dump = place.helium(["dump", "v"]).ok();
+    let mut stopped = Vec::new();
+    for command in ["verify", "compact", "scan", "backup", "salvage", "top"] {
+        for pause in [1, 20] {
+            let _ = std::fs::remove_file(place.path("copy"));
+            let mut arguments = vec![command, "v"];
+            match command {
+                "scan" => arguments.push("d"),
+                "backup" | "salvage" => arguments.push("copy"),
+                _ => {}
+            }
+            let mut child = place
+                .command()
+                .args(&arguments)
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("start");
+            wait_until(
+                || listens(&child) || matches!(child.try_wait(), Ok(Some(_))),
+                || "it does not listen".to_owned(),
+            );
+            thread::sleep(Duration::from_millis(pause));
+            signal(&child, Signal::INT);
+            let code = wait(&mut child);
+            let output = child.wait_with_output().expect("its output");
+            let said = String::from_utf8_lossy(&output.stderr);
+            // There is nothing to look at for top.
+            let ended = if command == "top" { Some(3) } else { Some(0) };
+            assert!(
+                code == Some(130) || code == ended,
+                "{command}: {code:?} {said}"
+            );
+            if code == Some(130) {
+                assert!(said.contains("stopped"), "{command}: {said}");
+                stopped.push(command);
+            }
+        }
+        place.helium(["verify", "v"]).ok();
+        assert_eq!(place.helium(["dump", "v"]).ok(), dump, "{command}");
+    }
+    eprintln!("stopped: {stopped:?}");
+}

@@ -78,7 +78,7 @@ pub struct HeEnv3 {
     pub common: HeEnv28,
     /// Accepted.
     pub gc_fanout: u64,
-    /// Values shorter than this are not compressed.
+    /// Accepted.
     pub compress_threshold: u64,
 }
 
