@@ -12,10 +12,11 @@ mod host;
 mod metadata;
 mod migration;
 mod nudge;
-mod recno;
 mod source;
 #[cfg(test)]
 mod tests;
 mod transactions;
+
+use wiredtiger_abi::recno;
 
 pub use boundary::{wiredtiger_extension_init, wiredtiger_extension_terminate};
