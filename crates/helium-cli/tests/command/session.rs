@@ -120,7 +120,7 @@ fn a_datastore_without_order_is_scanned_whole() {
     assert_eq!(place.helium(["get", "v", "d", "b"]).ok(), b"x");
     assert_eq!(place.helium(["scan", "v", "d"]).text().lines().count(), 3);
     let ran = place.helium(["scan", "v", "d", "--from", "b"]);
-    ran.fails(1, &["order"]);
+    ran.fails(1, &["unordered", "Without --from"]);
     place.helium(["verify", "v"]).ok();
     assert!(place.helium(["ls", "v"]).text().contains("unordered"));
     // It comes back as one.
