@@ -79,6 +79,8 @@ pub fn compile(folder: &Path) -> Result<PathBuf, String> {
         .arg(&extension)
         .arg(format!("-L{}", beside.display()))
         .arg("-lhe")
+        // That place goes before those that cargo has in the environment of tests.
+        .arg("-Wl,--disable-new-dtags")
         .arg(format!("-Wl,-rpath,{}", beside.display()));
     let output = compiler.output();
     let output = output.map_err(|why| format!("no C compiler: {why}"))?;
