@@ -100,14 +100,8 @@ fn dump(datastores: &[Datastore], mut sink: Box<dyn Sink + '_>) -> Result<u64> {
     let progress = Progress::items("dumping", total);
     let mut items = 0;
     for datastore in datastores {
-<<<<<<< HEAD
-        let info = datastore.info()?;
-        sink.datastore(&info.name, &info.attributes)?;
-        for item in datastore.items() {
-=======
         sink.datastore(&datastore.info()?.into())?;
-        for item in datastore.iter() {
->>>>>>> cfaces
+        for item in datastore.items() {
             let (key, value) = item?;
             sink.item(&key, &value)?;
             items += 1;
