@@ -1,12 +1,13 @@
 //! Measures reads of a volume of its own: from the write cache, from the read cache, from the
-//! page cache, and, as root, from the device (the page cache is dropped before).
+//! page cache, and from the device (the volume is dropped from the page cache before).
 //!
 //! Rates are given by the clock and by the time the thread ran, which a busy machine changes less.
 
-use std::{fs, time::Instant};
+use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Parser;
+use helium_bench::process::{device_bytes, evict, ran_ns};
 use heliumdb::{Datastore, Position, Volume, VolumeOptions};
 use rand::{Rng, SeedableRng, rngs::SmallRng, seq::SliceRandom};
 
@@ -68,21 +69,14 @@ fn main() -> Result<()> {
     how.read_cache_bytes = 0;
     let volume = Volume::open(&url, &how)?;
     let store = volume.datastore(b"items")?;
-    if drop_page_cache().is_err() {
-        println!("not root: reads from the device are left out");
-        return Ok(());
-    }
+    evict(folder.path())?;
     println!("from the device");
     gets(&volume, &store, &keys, options.gets.min(20_000))?;
     for is_forward in [true, false] {
-        drop_page_cache()?;
+        evict(folder.path())?;
         walk(&volume, &store, is_forward, options.items.min(100_000))?;
     }
     Ok(())
-}
-
-fn drop_page_cache() -> Result<()> {
-    fs::write("/proc/sys/vm/drop_caches", "1").context("drop the page cache")
 }
 
 fn walks(store: &Datastore, items: usize) -> Result<()> {
@@ -134,7 +128,7 @@ fn gets(volume: &Volume, store: &Datastore, keys: &[[u8; 16]], gets: usize) -> R
 
 /// Does some work on so many items, and says how fast.
 fn timed(title: &str, volume: &Volume, work: impl FnOnce() -> Result<usize>) -> Result<()> {
-    let (reads, bytes) = (volume.stats().device_reads, read_bytes());
+    let (reads, bytes) = (volume.stats().device_reads, device_bytes());
     let (started, ran) = (Instant::now(), ran_ns());
     let items = work()? as f64;
     let (elapsed, ran) = (started.elapsed().as_secs_f64(), (ran_ns() - ran) as f64);
@@ -143,23 +137,7 @@ fn timed(title: &str, volume: &Volume, work: impl FnOnce() -> Result<usize>) -> 
         items / elapsed / 1e6,
         items / ran * 1e3,
         (volume.stats().device_reads - reads) as f64 / items,
-        (read_bytes() - bytes) as f64 / items,
+        (device_bytes() - bytes) as f64 / items,
     );
     Ok(())
-}
-
-/// Nanoseconds that this thread has run.
-fn ran_ns() -> u64 {
-    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let first = text.split_whitespace().next();
-    first.and_then(|ns| ns.parse().ok()).unwrap_or(0)
-}
-
-/// Bytes that the process had the kernel fetch from devices.
-fn read_bytes() -> u64 {
-    let text = fs::read_to_string("/proc/self/io").unwrap_or_default();
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("read_bytes: "));
-    line.and_then(|bytes| bytes.parse().ok()).unwrap_or(0)
 }

@@ -100,6 +100,11 @@ impl Database {
         Ok(session.cursor(self.kind.uri(table), "")?)
     }
 
+    /// Name of the first or the second table.
+    pub fn uri(&self, table: usize) -> &'static str {
+        self.kind.uri(table)
+    }
+
     /// Closes it.
     pub fn close(self) -> Result<()> {
         Ok(self.connection.close()?)
