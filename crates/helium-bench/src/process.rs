@@ -3,7 +3,10 @@
 use std::{fs, fs::File, path::Path};
 
 use anyhow::{Context, Result};
-use rustix::fs::{Advice, fadvise};
+use rustix::{
+    fs::{Advice, fadvise},
+    time::{ClockId, clock_gettime},
+};
 
 /// Memory that is resident now, in bytes.
 pub fn resident_bytes() -> Result<u64> {
@@ -30,9 +33,8 @@ fn of_status(what: &str) -> Result<u64> {
 
 /// Nanoseconds that this thread has run.
 pub fn ran_ns() -> u64 {
-    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let first = text.split_whitespace().next();
-    first.and_then(|ns| ns.parse().ok()).unwrap_or(0)
+    let ran = clock_gettime(ClockId::ThreadCPUTime);
+    ran.tv_sec as u64 * 1_000_000_000 + ran.tv_nsec as u64
 }
 
 /// Bytes that the process had the kernel fetch from devices: what the page cache had is not in it.

@@ -184,7 +184,8 @@ fn cold(options: &Options, cache_bytes: u64, items: u64) -> Result<()> {
         let count = (items / 4, threads);
         let done = gets(&store, Which::Any(items), count, MOST)?;
         println!(
-            "| {threads} threads | {} | {:.1} % | {:.3} | {:.0} | {} |",
+            "| {threads} thread{} | {} | {:.1} % | {:.3} | {:.0} | {} |",
+            if threads == 1 { "" } else { "s" },
             human(done.rate()),
             percent(&done),
             done.reads as f64 / done.misses as f64,

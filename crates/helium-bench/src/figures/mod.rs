@@ -4,6 +4,7 @@
 //! checks what it reads: a figure of wrong answers is no figure. Where memory is measured, each
 //! row comes from a process of its own.
 
+mod all;
 mod caches;
 mod checkpoints;
 mod compression;
@@ -18,7 +19,6 @@ mod setup;
 use std::{
     path::PathBuf,
     process::{Command, Stdio},
-    time::Instant,
 };
 
 use anyhow::{Result, ensure};
@@ -42,8 +42,8 @@ pub struct Options {
 
 #[derive(Subcommand, Debug)]
 enum Mode {
-    /// All of it, one mode after the other.
-    All,
+    /// All of it, one mode and program after the other.
+    All(all::Arguments),
     /// The machine, and how fast its disk reads.
     Machine,
     /// Memory of the index for each item.
@@ -65,32 +65,10 @@ enum Mode {
     Services(services::Arguments),
 }
 
-/// What `all` runs: a program beside this one or a mode of this one, and its arguments.
-const ALL: &[(&str, &[&str])] = &[
-    ("", &["machine"]),
-    (
-        "helium-bench",
-        &["--runs", "3", "--seconds", "1.5", "--latencies"],
-    ),
-    ("helium-reads", &[]),
-    ("", &["index"]),
-    ("", &["caches"]),
-    ("", &["scans"]),
-    ("", &["wiredtiger-scans"]),
-    ("", &["compression"]),
-    ("", &["reopening"]),
-    ("", &["checkpoints"]),
-    ("", &["services"]),
-    (
-        "wiredtiger-bench",
-        &["--items", "1000000", "--runs", "1", "--seconds", "2"],
-    ),
-];
-
 /// Runs a mode.
 pub fn run(options: &Options) -> Result<()> {
     match &options.mode {
-        Mode::All => options.all(),
+        Mode::All(arguments) => all::run(options, arguments),
         Mode::Machine => machine::print(options),
         Mode::Index(arguments) => index::run(options, arguments),
         Mode::Caches(arguments) => caches::run(options, arguments),
@@ -114,11 +92,11 @@ impl Options {
     /// A command that runs this program again.
     fn again(&self, arguments: &[&str]) -> Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(arguments);
         command.args(["--scale", &self.scale.to_string()]);
         if let Some(folder) = &self.folder {
             command.arg("--folder").arg(folder);
         }
+        command.args(arguments);
         Ok(command)
     }
 
@@ -126,37 +104,6 @@ impl Options {
     fn run_again(&self, arguments: &[&str]) -> Result<()> {
         let status = self.again(arguments)?.stdin(Stdio::null()).status()?;
         ensure!(status.success(), "{arguments:?} failed: {status}");
-        Ok(())
-    }
-
-    fn all(&self) -> Result<()> {
-        let started = Instant::now();
-        for (program, arguments) in ALL {
-            let title = format!("{program} {}", arguments.join(" "));
-            println!("\n## {}\n", title.trim());
-            let started = Instant::now();
-            match *program {
-                "" => self.run_again(arguments)?,
-                program => self.run_beside(program, arguments)?,
-            }
-            println!("\n({:.0} s)", started.elapsed().as_secs_f64());
-        }
-        println!("\n(all: {:.0} s)", started.elapsed().as_secs_f64());
-        Ok(())
-    }
-
-    /// Runs another program of this crate, smaller if this is to be.
-    fn run_beside(&self, program: &str, arguments: &[&str]) -> Result<()> {
-        let mut command = Command::new(std::env::current_exe()?.with_file_name(program));
-        command.args(arguments).stdin(Stdio::null());
-        if self.scale < 1.0 && !arguments.contains(&"--items") {
-            command.args(["--items", &self.scaled(1_000_000).to_string()]);
-        }
-        if let Some(folder) = &self.folder {
-            command.arg("--folder").arg(folder);
-        }
-        let status = command.status()?;
-        ensure!(status.success(), "{program} failed: {status}");
         Ok(())
     }
 }

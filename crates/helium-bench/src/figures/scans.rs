@@ -1,5 +1,9 @@
 //! Cold scans of items that were written in random order, before and after compacting: nothing of
 //! them in memory but the index.
+//!
+//! Of a data set that fits the page cache a scan in another order than that of the log gets several
+//! items of each page that it reads; so there are rows, too, for which the page cache is emptied again
+//! and again while they run.
 
 use std::time::Instant;
 
@@ -12,6 +16,9 @@ use super::{
     setup::{STORE, median},
 };
 use crate::{process, run::human};
+
+/// Items between two emptyings of the page cache: at most 64 MiB of pages.
+const EVICTED_ITEMS: u64 = 16_384;
 
 /// How much to measure.
 #[derive(Args, Debug)]
@@ -78,11 +85,16 @@ fn both_ways(
     items: u64,
     device: f64,
 ) -> Result<()> {
-    for (way, from) in [("forward", Position::First), ("backward", Position::Last)] {
+    for (way, from, is_small) in [
+        ("forward", Position::First, false),
+        ("backward", Position::Last, false),
+        ("forward, small page cache", Position::First, true),
+    ] {
         let mut scans = Vec::new();
         for _ in 0..arguments.runs {
             let (_volume, store) = place.open_cold(0)?;
-            scans.push(scan(&store, from, items)?);
+            let evicted = is_small.then_some(place);
+            scans.push(scan(&store, from, items, evicted)?);
         }
         let of = |figure: fn(&Scan) -> f64| median(scans.iter().map(figure).collect());
         let (seconds, device_bytes) = (of(|scan| scan.seconds), of(|scan| scan.device_bytes));
@@ -100,13 +112,23 @@ fn both_ways(
     Ok(())
 }
 
-fn scan(store: &Datastore, from: Position<'_>, items: u64) -> Result<Scan> {
+fn scan(
+    store: &Datastore,
+    from: Position<'_>,
+    items: u64,
+    evicted: Option<&Place>,
+) -> Result<Scan> {
     let (reads, bytes) = (store.volume().stats().device_reads, process::device_bytes());
     let (mut seen, mut right) = (0, true);
     let started = Instant::now();
     store.visit(from, &mut |key, value| {
         seen += 1;
         right &= value.get(..16) == Some(key);
+        if let Some(place) = evicted
+            && seen % EVICTED_ITEMS == 0
+        {
+            right &= place.evict().is_ok();
+        }
         right
     })?;
     let seconds = started.elapsed().as_secs_f64();

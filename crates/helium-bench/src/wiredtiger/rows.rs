@@ -10,7 +10,10 @@ use rand::{SeedableRng, rngs::SmallRng};
 use wiredtiger_testkit::{Cursor, Outcome, Session};
 
 use super::database::{Database, Durability};
-use crate::work::{Data, SCAN_ITEMS};
+use crate::{
+    process::ran_ns,
+    work::{Data, SCAN_ITEMS},
+};
 
 /// Items written by one transaction while loading.
 const LOAD_TRANSACTION_ITEMS: usize = 100;
@@ -43,26 +46,16 @@ impl Clock {
     fn start() -> Result<Self> {
         Ok(Self {
             started: Instant::now(),
-            cpu: cpu_nanos()?,
+            cpu: ran_ns(),
         })
     }
 
     fn rate(&self, done: usize) -> Result<Rate> {
         Ok(Rate {
             per_second: done as f64 / self.started.elapsed().as_secs_f64(),
-            cpu_nanos: (cpu_nanos()? - self.cpu) as f64 / done as f64,
+            cpu_nanos: (ran_ns() - self.cpu) as f64 / done as f64,
         })
     }
-}
-
-/// What this thread has run so far.
-fn cpu_nanos() -> Result<u64> {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat")?;
-    let nanos = stat
-        .split_whitespace()
-        .next()
-        .context("schedstat is empty")?;
-    Ok(nanos.parse()?)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

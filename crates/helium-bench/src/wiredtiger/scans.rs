@@ -96,7 +96,7 @@ impl Scans<'_> {
         let started = Instant::now();
         {
             let session = database.session()?;
-            session.compact(database.uri(0))?;
+            session.compact(&database.source(0))?;
         }
         let seconds = started.elapsed().as_secs_f64();
         database.close()?;
