@@ -109,7 +109,7 @@ fn dump(datastores: &[Datastore], mut sink: Box<dyn Sink + '_>) -> Result<u64> {
     for datastore in datastores {
         let info = datastore.info()?;
         sink.datastore(&info.name, &info.attributes)?;
-        for item in datastore.iter() {
+        for item in datastore.items() {
             let (key, value) = item?;
             sink.item(&key, &value)?;
             items += 1;

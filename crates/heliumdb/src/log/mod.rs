@@ -19,6 +19,7 @@ mod open;
 mod place;
 mod pointer;
 mod pool;
+mod raw;
 mod reader;
 mod recovery;
 mod segments;
@@ -47,6 +48,7 @@ use crate::{
     Result, VolumeId,
     cache::{Cache, CacheStats},
     format::{frame, superblock::Checkpoint},
+    index::Secret,
     location::Location,
 };
 use parking_lot::Mutex;
@@ -131,6 +133,8 @@ pub(crate) struct ReplayItem<'a> {
 /// delivered, in log order. What of it is alive in the end the sink tells the log by
 /// [`Core::set_live`], once open returned: until then nothing is freed.
 pub(crate) trait Replay {
+    /// Before anything else: what the keys of unordered trees are hashed with.
+    fn open(&mut self, _secret: Secret) {}
     /// The log is read from its start. With `moved`, items may come more than once and in any
     /// order: per key the highest sequence number counts, that of a tombstone too.
     fn whole_log(&mut self, moved: bool);

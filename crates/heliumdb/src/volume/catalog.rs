@@ -14,15 +14,16 @@ use super::{
     Datastore, DatastoreId, DatastoreInfo, Shared,
     datastore::State,
     shared::INTERNAL_TREES_END,
-    tree::{Closing, Tree},
+    tree::{Closing, Tree, tree_id},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
+    index::UNORDERED,
     limits::{ATTRIBUTES_BYTES_MAX, DATASTORES_MAX, NAME_BYTES_MAX},
 };
 
 pub(crate) mod descriptor;
-pub(crate) use descriptor::Descriptor;
+pub(crate) use descriptor::{Descriptor, Kind};
 
 /// Key of the record that holds the next id.
 const NEXT_ID_KEY: &[u8] = b"";
@@ -178,6 +179,7 @@ impl Entry {
             name: self.descriptor.name.clone(),
             attributes: self.descriptor.attributes.clone(),
             compress: self.descriptor.compress,
+            unordered: self.descriptor.is_unordered(),
         }
     }
 }
@@ -187,7 +189,7 @@ impl Shared {
         self: &Arc<Self>,
         name: &[u8],
         attributes: &[u8],
-        compress: bool,
+        kind: Kind,
     ) -> Result<Datastore> {
         check_name(name)?;
         check_attributes(attributes)?;
@@ -206,16 +208,17 @@ impl Shared {
             }
             known.next_id
         };
+        let next_id = id_after(id)?;
         let descriptor = Descriptor {
-            tree: id,
+            tree: tree_id(id, kind.unordered),
             name: name.to_vec(),
             attributes: attributes.to_vec(),
-            compress,
+            compress: kind.compress,
         };
-        self.write_catalog(id, Some(&descriptor), Some(id + 1), None)?;
-        let tree = Tree::new(id, self.log.clone());
+        self.write_catalog(id, Some(&descriptor), Some(next_id), None)?;
+        let tree = Tree::new(descriptor.tree, self.log.clone());
         let mut known = catalog.known.write();
-        known.next_id = id + 1;
+        known.next_id = next_id;
         let state = known.add(id, descriptor, tree);
         Ok(Datastore::new(self.clone(), state))
     }
@@ -277,16 +280,29 @@ impl Shared {
         Ok(())
     }
 
-    pub(super) fn truncate_datastore(&self, id: DatastoreId) -> Result<()> {
+    /// Empties a datastore, which stays as it is where `kind` and `attributes` do not say otherwise.
+    pub(super) fn truncate_datastore(
+        &self,
+        id: DatastoreId,
+        kind: Option<Kind>,
+        attributes: Option<&[u8]>,
+    ) -> Result<()> {
+        attributes.map_or(Ok(()), check_attributes)?;
         let _change = self.catalog.change.lock();
         let mut descriptor = self.catalog.descriptor(id)?;
         let tree = self.tree_of(id)?;
         let closing = tree.close()?;
-        let new_id = self.catalog.known.read().next_id;
-        descriptor.tree = new_id;
-        self.write_catalog(id.0, Some(&descriptor), Some(new_id + 1), Some(tree.id))?;
-        self.catalog.known.write().next_id = new_id + 1;
-        let new = Tree::new(new_id, self.log.clone());
+        let number = self.catalog.known.read().next_id;
+        let next_id = id_after(number)?;
+        let kind = kind.unwrap_or(descriptor.kind());
+        descriptor.tree = tree_id(number, kind.unordered);
+        descriptor.compress = kind.compress;
+        if let Some(attributes) = attributes {
+            descriptor.attributes = attributes.to_vec();
+        }
+        self.write_catalog(id.0, Some(&descriptor), Some(next_id), Some(tree.id))?;
+        self.catalog.known.write().next_id = next_id;
+        let new = Tree::new(descriptor.tree, self.log.clone());
         new.set_compress(descriptor.compress);
         self.catalog.set(id, descriptor);
         self.install(id, new, closing);
@@ -339,13 +355,13 @@ impl Shared {
                 format!("a datastore with id {id} exists already"),
             ));
         }
-        let next_id = next_id.max(id + 1).max(catalog.known.read().next_id);
+        let next_id = next_id.max(id_after(id)?).max(catalog.known.read().next_id);
         let descriptor = Descriptor {
-            tree: id,
+            tree: tree_id(id, descriptor.is_unordered()),
             ..descriptor.clone()
         };
         self.write_catalog(id, Some(&descriptor), Some(next_id), None)?;
-        let tree = Tree::new(id, self.log.clone());
+        let tree = Tree::new(descriptor.tree, self.log.clone());
         let mut known = catalog.known.write();
         known.next_id = next_id;
         let state = known.add(id, descriptor, tree);
@@ -376,6 +392,19 @@ impl Shared {
         }
         self.write_internal(&self.catalog.tree, &items)
     }
+}
+
+/// The id to give after `id`.
+fn id_after(id: u32) -> Result<u32> {
+    if id >= UNORDERED - 1 {
+        return Err(Error::new(
+            ErrorKind::TooManyDatastores,
+            format!(
+                "datastores were made and emptied {id} times, which is the most that a volume can count: copy it to a new one"
+            ),
+        ));
+    }
+    Ok(id + 1)
 }
 
 fn check_name(name: &[u8]) -> Result<()> {

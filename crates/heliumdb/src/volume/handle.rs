@@ -3,7 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    Damage, Datastore, DatastoreId, Descriptor, Shared, VolumeId, VolumeOptions, maintenance, open,
+    Damage, Datastore, DatastoreId, Descriptor, Kind, Shared, VolumeId, VolumeOptions, maintenance,
+    open,
 };
 use crate::{
     device::Device,
@@ -31,6 +32,8 @@ pub struct DatastoreInfo {
     pub attributes: Vec<u8>,
     /// Whether it was made to compress values.
     pub compress: bool,
+    /// Whether it was made to keep no order: see [`DatastoreOptions::unordered`](super::DatastoreOptions::unordered).
+    pub unordered: bool,
 }
 
 impl Volume {
@@ -66,7 +69,8 @@ impl Volume {
 
     /// Makes a datastore; durable when it returns. Its owner may keep `attributes` with it.
     pub fn create_datastore(&self, name: &[u8], attributes: &[u8]) -> Result<Datastore> {
-        self.shared.create_datastore(name, attributes, false)
+        self.shared
+            .create_datastore(name, attributes, Kind::default())
     }
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {
@@ -127,7 +131,7 @@ impl Volume {
 
     /// Removes all items of a datastore at once; durable when it returns. `Busy` as for rename.
     pub fn truncate_datastore(&self, id: DatastoreId) -> Result<()> {
-        self.shared.truncate_datastore(id)
+        self.shared.truncate_datastore(id, None, None)
     }
 
     /// Begins a transaction at snapshot isolation, durable at its commit. The volume then keeps

@@ -244,6 +244,31 @@ volumes(const char *folder)
 	/* it stays without order, whatever later opens say */
 	CHECK((he = he_open(url_in(folder, "volume"), "unordered", 0, NULL)) != NULL);
 	FAILS(he_next(he, &item, 0, 10), HE_ERR_UNSUPPORTED);
+	WORKS(he_close(he));
+	/* nor does it matter whether the log is scanned */
+	CHECK((he = he_open(url_in(folder, "volume"), "unordered", HE_O_SCAN, NULL)) != NULL);
+	WORKS(reads(he, "k", "v"));
+	FAILS(he_next(he, &item, 0, 10), HE_ERR_UNSUPPORTED);
+	WORKS(he_close(he));
+	/* until it is truncated by an open that wants it otherwise, and back */
+	CHECK((he = he_open(url_in(folder, "volume"), "unordered", HE_O_TRUNCATE, NULL)) != NULL);
+	FAILS(he_next(he, &item, 0, 10), HE_ERR_ITEM_NOT_FOUND);
+	WORKS(put(he, he_insert, "k", "v"));
+	WORKS(he_next(he, &item, 0, 10));
+	WORKS(he_close(he));
+	CHECK((he = he_open(url_in(folder, "volume"), "unordered", HE_O_TRUNCATE | HE_O_NOSORT, NULL)) != NULL);
+	FAILS(he_next(he, &item, 0, 10), HE_ERR_UNSUPPORTED);
+	WORKS(he_remove(he));
+	/* all flags of a volume at once, and one that is none */
+	NO_HANDLE(he_open(url_in(folder, "volume"), "cleaned", FRESH | 2048, NULL), HE_ERR_ARGUMENTS);
+	CHECK((he = he_open(url_in(folder, "volume"), "cleaned",
+	           FRESH | HE_O_VOLUME_NOTRIM | HE_O_SCAN | HE_O_CLEAN, NULL)) != NULL);
+	WORKS(put(he, he_insert, "k", "v"));
+	/* with a handle open they change nothing */
+	he_t other = he_open(url_in(folder, "volume"), "cleaned", HE_O_VOLUME_NOTRIM | HE_O_SCAN | HE_O_CLEAN, NULL);
+	CHECK(other != NULL);
+	WORKS(reads(other, "k", "v"));
+	WORKS(he_close(other));
 	WORKS(he_remove(he));
 	/* one with compression */
 	CHECK((he = he_open(url_in(folder, "volume"), "compressed", FRESH | HE_O_COMPRESS, NULL)) != NULL);
