@@ -1,6 +1,6 @@
 //! What the kernel says of this process, and the page cache.
 
-use std::{fs, fs::File, path::Path};
+use std::{fs, fs::File, io::ErrorKind, path::Path};
 
 use anyhow::{Context, Result};
 use rustix::{
@@ -55,7 +55,11 @@ pub fn evict(path: &Path) -> Result<()> {
         }
         return Ok(());
     }
-    let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
+    let file = match File::open(path) {
+        // The other side may tidy up while it is open.
+        Err(why) if why.kind() == ErrorKind::NotFound => return Ok(()),
+        file => file.with_context(|| format!("open {}", path.display()))?,
+    };
     // Only what is clean goes.
     file.sync_all()?;
     fadvise(&file, 0, None, Advice::DontNeed)?;

@@ -31,31 +31,54 @@ struct Section {
     name: &'static str,
     program: &'static str,
     arguments: &'static str,
+    /// Those for a smaller size, of a program that knows no scale.
+    small: &'static str,
 }
 
-const fn section(name: &'static str, program: &'static str, arguments: &'static str) -> Section {
+/// A mode of this program.
+const fn mode(name: &'static str) -> Section {
+    section(name, FIGURES, name, "")
+}
+
+const fn section(
+    name: &'static str,
+    program: &'static str,
+    arguments: &'static str,
+    small: &'static str,
+) -> Section {
     Section {
         name,
         program,
         arguments,
+        small,
     }
 }
 
 const FIGURES: &str = "helium-figures";
 
 const SECTIONS: &[Section] = &[
-    section("machine", FIGURES, "machine"),
-    section("store", "helium-bench", "--runs 3 --seconds 1 --latencies"),
-    section("reads", "helium-reads", ""),
-    section("index", FIGURES, "index"),
-    section("caches", FIGURES, "caches"),
-    section("scans", FIGURES, "scans"),
-    section("wiredtiger-scans", FIGURES, "wiredtiger-scans"),
-    section("compression", FIGURES, "compression"),
-    section("reopening", FIGURES, "reopening"),
-    section("checkpoints", FIGURES, "checkpoints"),
-    section("services", FIGURES, "services"),
-    section("wiredtiger", "wiredtiger-bench", "--runs 1 --seconds 2"),
+    mode("machine"),
+    section(
+        "store",
+        "helium-bench",
+        "--runs 3 --seconds 1 --latencies",
+        "--items 20000 --runs 1 --seconds 0.1 --latencies",
+    ),
+    section("reads", "helium-reads", "", "--items 20000"),
+    mode("index"),
+    mode("caches"),
+    mode("scans"),
+    mode("wiredtiger-scans"),
+    mode("compression"),
+    mode("reopening"),
+    mode("checkpoints"),
+    mode("services"),
+    section(
+        "wiredtiger",
+        "wiredtiger-bench",
+        "--runs 1 --seconds 2",
+        "--items 20000 --runs 1 --seconds 0.1",
+    ),
 ];
 
 pub(super) fn run(options: &Options, arguments: &Arguments) -> Result<()> {
@@ -81,14 +104,15 @@ impl Section {
     /// What it prints.
     fn run(&self, options: &Options) -> Result<String> {
         let mut command = Command::new(std::env::current_exe()?.with_file_name(self.program));
-        let arguments = self.arguments.split_whitespace();
-        if self.program == FIGURES {
+        let arguments = if self.program == FIGURES {
             command.args(["--scale", &options.scale.to_string()]);
-        }
-        command.args(arguments);
-        if self.program != FIGURES && options.scale < 1.0 {
-            command.args(["--items", &options.scaled(1_000_000).to_string()]);
-        }
+            self.arguments
+        } else if options.scale < 1.0 {
+            self.small
+        } else {
+            self.arguments
+        };
+        command.args(arguments.split_whitespace());
         if let Some(folder) = &options.folder {
             command.arg("--folder").arg(folder);
         }

@@ -74,12 +74,12 @@ impl Keys {
 pub(super) fn run(options: &Options, arguments: &Arguments) -> Result<()> {
     let items = options.scaled(arguments.items);
     let Some(keys) = arguments.keys else {
-        println!("{items} items; bytes for each beyond the key's own:");
+        println!("{items} items; bytes for each:");
         println!();
         println!(
-            "| keys | index, as the store counts | without prefix compression | resident, as the kernel counts | index after reopening |"
+            "| keys | whole index | beyond the keys: as the store counts | without prefix compression | resident, as the kernel counts | after reopening |"
         );
-        println!("|---|---|---|---|---|");
+        println!("|---|---|---|---|---|---|");
         for keys in Keys::value_variants() {
             let items = arguments.items.to_string();
             let Some(name) = keys.to_possible_value() else {
@@ -116,8 +116,9 @@ fn row(options: &Options, keys: Keys, items: u64) -> Result<()> {
     let store = place.open(&how)?.datastore(STORE)?;
     ensure!(store.len() == items, "{} items", store.len());
     println!(
-        "| {} | {:.1} | {:.1} | {:.1} | {:.1} |",
+        "| {} | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} |",
         keys.title(),
+        counted as f64 / items as f64,
         beyond(counted),
         beyond(counted + saved),
         beyond(resident.saturating_sub(log)),

@@ -51,7 +51,7 @@ pub(super) fn run(options: &Options, arguments: &Arguments) -> Result<()> {
     );
     println!();
     println!(
-        "| cold scan | items a second | MB/s of items | MB/s from the disk | of the disk's | bytes from the disk for an item | device reads for an item |"
+        "| cold scan | items a second | MB/s of items | MB/s from the disk | of the disk's | bytes from the disk for an item | reads that it waited for, for an item |"
     );
     println!("|---|---|---|---|---|---|---|");
     both_ways(&place, "as written", arguments, items, device)?;
