@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
-use heliumdb::VolumeOptions;
+use heliumdb::{DatastoreOptions, VolumeOptions};
 
 use super::{
     Options, Place,
@@ -37,6 +37,8 @@ enum Keys {
     Prefixed,
     /// 64 random bytes.
     Long,
+    /// The same, in an unordered datastore: its index has no keys.
+    Unordered,
 }
 
 impl Keys {
@@ -47,6 +49,7 @@ impl Keys {
             Self::Counted => "8-byte numbers, put in order",
             Self::Prefixed => "64 bytes, the first 48 shared, 16 random",
             Self::Long => "64 random bytes",
+            Self::Unordered => "64 random bytes, unordered: all of it",
         }
     }
 
@@ -66,7 +69,9 @@ impl Keys {
                 key.extend(b"https://shop.example.org/customers/orders/byday/");
                 key.extend(super::key(number));
             }
-            Self::Long => (0..4).for_each(|i| key.extend(super::key(4 * number + i))),
+            Self::Long | Self::Unordered => {
+                (0..4).for_each(|i| key.extend(super::key(4 * number + i)))
+            }
         }
     }
 }
@@ -99,14 +104,18 @@ fn row(options: &Options, keys: Keys, items: u64) -> Result<()> {
     let mut key = Vec::new();
     let before = process::resident_bytes()?;
     let volume = place.open(&how)?;
-    let store = volume.create_datastore(STORE, b"")?;
+    let mut options = DatastoreOptions::default();
+    options.create = true;
+    options.unordered = keys == Keys::Unordered;
+    let store = volume.open_datastore(STORE, &options)?;
     for number in 0..items {
         keys.make(number, items, &mut key);
         store.put(&key, b"")?;
     }
     volume.flush()?;
     ensure!(store.len() == items, "{} items", store.len());
-    let beyond = |bytes: u64| bytes as f64 / items as f64 - key.len() as f64;
+    let own = if options.unordered { 0 } else { key.len() };
+    let beyond = |bytes: u64| bytes as f64 / items as f64 - own as f64;
     let resident = process::resident_bytes()? - before;
     let counted = store.stats()?.index_bytes;
     let log = volume.stats().write_cache_bytes;
