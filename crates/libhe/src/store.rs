@@ -5,8 +5,11 @@
 
 use std::{ops::Bound, path::PathBuf, thread};
 
+use helium_activity::Publisher;
 use heliumdb::{DatastoreId, DatastoreOptions, Readable, Txn, TxnOptions, VolumeOptions};
 pub use heliumdb::{Error, ErrorKind, Item, Mode, Position, Result, Stats};
+
+use parking_lot::Mutex;
 
 use crate::env::Env;
 
@@ -62,6 +65,8 @@ pub fn destroy(url: &str) -> Result<()> {
 pub struct Volume {
     volume: heliumdb::Volume,
     read_only: bool,
+    /// Tells others what goes on in it, until it is closed.
+    publisher: Mutex<Option<Publisher>>,
 }
 
 impl Volume {
@@ -77,10 +82,17 @@ impl Volume {
         env.apply(&mut options);
         let volume = heliumdb::Volume::open(url, &options)?;
         let read_only = opening.read_only;
-        Ok(Self { volume, read_only })
+        // Nobody else can look if this fails; that is no reason not to work.
+        let publisher = Publisher::start_for_library(&volume, "libhe").ok();
+        Ok(Self {
+            volume,
+            read_only,
+            publisher: Mutex::new(publisher),
+        })
     }
 
     pub fn close(&self) -> Result<()> {
+        self.publisher.lock().take();
         self.volume.close()
     }
 
@@ -116,6 +128,11 @@ impl Volume {
 
     pub fn truncate(&self, datastore: &Datastore) -> Result<()> {
         when_settled(|| self.volume.truncate_datastore(datastore.store.id()))
+    }
+
+    /// Has values compressed from now on.
+    pub fn compress(&self, datastore: &Datastore) -> Result<()> {
+        self.volume.set_compress(datastore.store.id(), true)
     }
 
     pub fn remove(&self, datastore: u32) -> Result<()> {

@@ -108,6 +108,14 @@ impl Catalog {
         trees.map(|tree| tree.index.memory_bytes()).sum()
     }
 
+    /// How many datastores there are, and the items in them.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        let known = self.known.read();
+        let trees = known.by_id.values().map(|entry| entry.state.tree.load());
+        let items = trees.map(|tree| tree.as_ref().map_or(0, |tree| tree.live.get()));
+        (known.by_name.len() as u64, items.sum())
+    }
+
     /// The trees that hold the items of now, the catalog's own among them.
     pub(super) fn trees(&self) -> Vec<Arc<Tree>> {
         let known = self.known.read();
@@ -261,6 +269,20 @@ impl Shared {
         let mut descriptor = self.catalog.descriptor(id)?;
         descriptor.attributes = attributes.to_vec();
         self.write_catalog(id.0, Some(&descriptor), None, None)?;
+        self.catalog.set(id, descriptor);
+        Ok(())
+    }
+
+    pub(super) fn set_compress(&self, id: DatastoreId, compress: bool) -> Result<()> {
+        let _change = self.catalog.change.lock();
+        let mut descriptor = self.catalog.descriptor(id)?;
+        if descriptor.compress == compress {
+            return Ok(());
+        }
+        let tree = self.tree_of(id)?;
+        descriptor.compress = compress;
+        self.write_catalog(id.0, Some(&descriptor), None, None)?;
+        tree.set_compress(compress);
         self.catalog.set(id, descriptor);
         Ok(())
     }

@@ -124,6 +124,12 @@ impl Volume {
         self.shared.set_attributes(id, attributes)
     }
 
+    /// Says whether values that are written to a datastore from now on are compressed where that makes
+    /// them shorter; durable when it returns. Those that are there stay as they are.
+    pub fn set_compress(&self, id: DatastoreId, compress: bool) -> Result<()> {
+        self.shared.set_compress(id, compress)
+    }
+
     /// Removes a datastore and its items; durable when it returns. `Busy` as for rename.
     pub fn remove_datastore(&self, id: DatastoreId) -> Result<()> {
         self.shared.remove_datastore(id)
@@ -234,6 +240,19 @@ impl Volume {
     /// checkpoint, which is asked for.
     pub fn clean_now(&self) -> Result<()> {
         self.shared.clean_all()
+    }
+
+    /// One small step of [`Volume::clean_now`], for whoever wants to be able to stop; false once
+    /// nothing gives room.
+    pub fn clean_some(&self) -> Result<bool> {
+        self.shared.clean_some()
+    }
+
+    /// Takes the checkpoint that [`Volume::clean_now`] asks for, and frees what it left empty: the
+    /// figures show the room when it returns, unless a backup under way still reads there.
+    pub fn free_now(&self) -> Result<()> {
+        self.shared.checkpoint_now()?;
+        self.shared.log.free_now()
     }
 
     /// What verifying and scrubbing found to be damaged since the volume was opened (the first

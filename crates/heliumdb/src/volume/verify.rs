@@ -237,14 +237,35 @@ impl Volume {
     /// while others read and write. Damage does not end it: [`VerifyReport::damaged`] counts, and
     /// [`Volume::damage`] lists what was found. `progress` ends it by returning false.
     pub fn verify(&self, progress: &mut dyn FnMut(&Progress) -> bool) -> Result<VerifyReport> {
-        let _span = tracing::info_span!("verify", url = self.url()).entered();
-        let mut reporter = Reporter::new(progress);
-        let mut report = VerifyReport::default();
         let mut checks = Vec::from(Check::of_records(self.shared()));
         for info in self.datastores() {
             // It may have been removed meanwhile.
             checks.extend(Check::of_datastore(self.shared(), info.id)?);
         }
+        self.verify_all_of(checks, progress)
+    }
+
+    /// As [`Volume::verify`], of some datastores only.
+    pub fn verify_datastores(
+        &self,
+        ids: &[DatastoreId],
+        progress: &mut dyn FnMut(&Progress) -> bool,
+    ) -> Result<VerifyReport> {
+        let mut checks = Vec::new();
+        for id in ids {
+            checks.extend(Check::of_datastore(self.shared(), *id)?);
+        }
+        self.verify_all_of(checks, progress)
+    }
+
+    fn verify_all_of(
+        &self,
+        checks: Vec<Check>,
+        progress: &mut dyn FnMut(&Progress) -> bool,
+    ) -> Result<VerifyReport> {
+        let _span = tracing::info_span!("verify", url = self.url()).entered();
+        let mut reporter = Reporter::new(progress);
+        let mut report = VerifyReport::default();
         let total = checks.iter().map(Check::len).sum();
         for check in checks {
             let mut last: Option<Vec<u8>> = None;

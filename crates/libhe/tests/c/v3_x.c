@@ -1,4 +1,5 @@
 /* Versions 3.x: read-only handles, merge, iterators, both forms of he_transaction. */
+#include "figures.h"
 #include "semantics.h"
 #include "transactions.h"
 
@@ -291,6 +292,7 @@ main(int argc, char **argv)
 	CHECK(major == 3 && minor == 8 && patch == 2);
 	all_semantics(argv[1]);
 	transactions(argv[1]);
+	figures(argv[1]);
 	merging(argv[1]);
 	iterators(argv[1]);
 	read_only(argv[1]);
