@@ -5,7 +5,7 @@
 use super::{
     Lsn,
     cleaning::Written,
-    commit::{Flush, Group},
+    commit::{Flush, Group, Resident},
     ledger::Ledger,
     pool::Pool,
     segments::Appender,
@@ -61,6 +61,8 @@ pub(crate) struct Core {
     growing: Mutex<()>,
     pub(super) appender: Mutex<Appender>,
     pub(super) flush: Mutex<Flush>,
+    /// Taken last.
+    pub(super) resident: Mutex<Resident>,
     pub(super) pool: Arc<Pool>,
     pub(super) cache: Option<Cache>,
     /// Bytes of values that were to be compressed: as given, and as kept.
@@ -141,6 +143,7 @@ impl Core {
             growing: Mutex::default(),
             appender: Mutex::new(Appender::new(1)),
             flush: Mutex::default(),
+            resident: Mutex::default(),
             pool: Arc::default(),
             cache: Cache::new(budgets.read_cache_bytes),
             given_bytes: AtomicU64::new(0),

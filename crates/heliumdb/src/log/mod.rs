@@ -25,6 +25,7 @@ mod recovery;
 mod segments;
 mod space;
 mod state;
+mod streak;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -129,6 +129,13 @@ impl Datastore {
             })
         })
     }
+
+    /// Bytes that the index would take more if it did not leave out what neighbouring keys start
+    /// with. Looks at all of it.
+    #[doc(hidden)]
+    pub fn index_prefix_bytes(&self) -> Result<u64> {
+        self.with_tree(|tree| Ok(tree.index.prefix_bytes()))
+    }
 }
 
 impl Volume {
