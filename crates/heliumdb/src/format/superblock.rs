@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     VolumeId,
+    log::Start,
     limits::{BLOCK_BYTES, DEVICES_MAX, ITEM_ALIGN, SEGMENT_BYTES, VOLUME_BYTES_MAX},
 };
 
@@ -41,7 +42,7 @@ pub(crate) struct Checkpoint {
     /// Bytes of that item, header included.
     pub bytes: u32,
     /// Everything in the log below this position is in the checkpoint.
-    pub start: u64,
+    pub start: Start,
     /// Everything below this position, the checkpoint too, was durable when this was written.
     pub durable: u64,
 }
@@ -90,8 +91,10 @@ impl Superblock {
             put(to, 60, &checkpoint.bytes.to_le_bytes());
             put(to, 80, &checkpoint.number.to_le_bytes());
             put(to, 88, &checkpoint.address.to_le_bytes());
-            put(to, 96, &checkpoint.start.to_le_bytes());
+            put(to, 96, &checkpoint.start.at.to_le_bytes());
             put(to, 104, &checkpoint.durable.to_le_bytes());
+            put(to, 112, &checkpoint.start.chain.to_le_bytes());
+            put(to, 120, &checkpoint.start.epoch.to_le_bytes());
         }
         let sum = hash_seeded(&to[..CHECKSUM_AT], SEED ^ self.block() as u64);
         put(to, CHECKSUM_AT, &sum.to_le_bytes());
@@ -143,7 +146,11 @@ impl Superblock {
                 number: get_u64(bytes, 80),
                 address: get_u64(bytes, 88),
                 bytes: get_u32(bytes, 60),
-                start: get_u64(bytes, 96),
+                start: Start {
+                    at: get_u64(bytes, 96),
+                    chain: get_u64(bytes, 112),
+                    epoch: get_u64(bytes, 120),
+                },
                 durable: get_u64(bytes, 104),
             }),
         };

@@ -31,6 +31,7 @@ mod search;
 mod split;
 #[cfg(test)]
 mod tests;
+mod warm;
 
 pub(crate) use iter::{Bound, Direction, Iter};
 pub(crate) use load::{Part, PartBuilder};

@@ -24,6 +24,7 @@ mod options;
 mod range;
 mod recover;
 mod registry;
+mod replay;
 mod scrub;
 mod shared;
 mod stats;
