@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{
     VolumeId,
-    log::Start,
     limits::{BLOCK_BYTES, DEVICES_MAX, ITEM_ALIGN, SEGMENT_BYTES, VOLUME_BYTES_MAX},
+    log::Start,
 };
 
 const MAGIC: [u8; 8] = *b"heliumdb";

@@ -66,6 +66,11 @@ impl Live {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn granules(&self) -> &[i64] {
+        &self.granules
+    }
+
     fn granule(&mut self, at: Location) -> &mut i64 {
         let granule = (at.address() >> GRANULE_BITS) as usize;
         if granule >= self.granules.len() {

@@ -27,7 +27,9 @@ use crate::{
     format::superblock::Checkpoint,
     index::{Bound, Direction, Tree as Index},
     location::{Location, Slot, Word},
-    log::{BatchKind, Core, GlobalTxn, Live, Log, LogState, Replay, ReplayBatch, ReplayItem, Spilled},
+    log::{
+        BatchKind, Core, GlobalTxn, Live, Log, LogState, Replay, ReplayBatch, ReplayItem, Spilled,
+    },
 };
 
 /// Takes the replay of one volume's log.

@@ -243,3 +243,100 @@ impl<'a> Applier<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::{Bound, Direction};
+    use rand::{Rng, SeedableRng, rngs::SmallRng};
+
+    type Found = Vec<(u32, Vec<u8>, u64)>;
+
+    /// What a log of `items` items comes to, applied by so many threads: the trees, and what was counted.
+    fn replayed(seed: u64, threads: usize, items: u64) -> (Found, Vec<i64>) {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let mut all = Live::default();
+        let mut queue = Queue::new(threads, &all);
+        let (mut trees, mut judges) = (HashMap::new(), Judges::default());
+        let mut places: HashMap<(u32, Vec<u8>), Location> = HashMap::new();
+        for number in 1..=items {
+            let tree = rng.random_range(4..7);
+            let key = rng.random_range(0..400u32).to_be_bytes();
+            let at = Location::new(number << 14, rng.random_range(30..5000));
+            let is_removal = rng.random_bool(0.1);
+            let place = Place {
+                tree,
+                sequence: number,
+                key: &key,
+                location: (!is_removal).then_some(at),
+                indirect: rng.random_bool(0.05),
+            };
+            // Some are moved, from where they are or from where they were once.
+            let known = places.get(&(tree, key.to_vec())).copied();
+            let is_due = match known.filter(|_| !is_removal && rng.random_bool(0.2)) {
+                Some(from) => queue.push_moved(&place, from),
+                None => queue.push(&place, false),
+            };
+            if rng.random_bool(0.7) {
+                places.insert((tree, key.to_vec()), at);
+            }
+            if is_due || rng.random_bool(0.0002) {
+                queue.apply(&mut trees, &mut judges);
+            }
+        }
+        queue.apply(&mut trees, &mut judges);
+        queue.counted().iter().for_each(|live| all.merge(live));
+        let guard = epoch::pin();
+        let mut found = Found::new();
+        for tree in 4..7 {
+            let index = trees.get(&tree).expect("every tree has items");
+            let mut walk = index.iter(Bound::Unbounded, Direction::Forward, &guard);
+            while let Some((key, word)) = walk.next() {
+                found.push((tree, key.to_vec(), word));
+            }
+        }
+        (found, all.granules().to_vec())
+    }
+
+    #[test]
+    fn many_threads_come_to_what_one_comes_to() {
+        for seed in 0..8 {
+            let wanted = replayed(seed, 1, 30_000);
+            assert!(wanted.0.len() > 900);
+            for threads in [2, 3, 8] {
+                let found = replayed(seed, threads, 30_000);
+                assert!(found == wanted, "seed {seed}, {threads} threads");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_overtaken_stays_so_however_it_is_queued() {
+        let mut queue = Queue::new(2, &Live::default());
+        let (mut trees, mut judges) = (HashMap::new(), Judges::default());
+        let mut push = |queue: &mut Queue, key: u32, sequence, overtakes| {
+            let place = Place {
+                tree: 4,
+                sequence,
+                key: &key.to_be_bytes(),
+                location: Some(Location::new(sequence << 10, 100)),
+                indirect: false,
+            };
+            let _ = queue.push(&place, overtakes);
+        };
+        // The older item of a key comes later in the log, and so do enough others for threads.
+        push(&mut queue, 7, 20, true);
+        for number in 0..2 * QUEUED_FOR_THREADS as u64 {
+            push(&mut queue, 1000 + number as u32, 100 + number, false);
+        }
+        queue.apply(&mut trees, &mut judges);
+        push(&mut queue, 7, 10, false);
+        queue.apply(&mut trees, &mut judges);
+        let word = trees[&4].get(&7u32.to_be_bytes(), &epoch::pin());
+        assert_eq!(
+            Word(word).slot(),
+            Slot::At(Location::new(20 << 10, 100)),
+            "the newer one"
+        );
+    }
+}

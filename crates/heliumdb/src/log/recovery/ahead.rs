@@ -112,10 +112,7 @@ pub(super) fn read_image(
     let (device, offset) = core.segment_place(segment.segment);
     let start = segment.sequence * core.segment_bytes;
     let len = match segment.state {
-        State::Ended => (segment
-            .end
-            .saturating_sub(start)
-            as usize)
+        State::Ended => (segment.end.saturating_sub(start) as usize)
             .next_multiple_of(BLOCK_BYTES)
             .min(image.len()),
         State::InUse | State::Free => image.len(),
