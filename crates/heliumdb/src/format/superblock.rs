@@ -13,7 +13,10 @@ use crate::{
 
 const MAGIC: [u8; 8] = *b"heliumdb";
 const SEED: u64 = 0x6865_6c69_756d_6462;
+const SECRET_AT: usize = 112;
 const DEVICES_AT: usize = 128;
+/// What the first frame from a checkpoint's start on has to follow.
+const START_AT: usize = DEVICES_AT + 24 * DEVICES_MAX;
 const CHECKSUM_AT: usize = BLOCK_BYTES - 8;
 /// Cancel records may be in the log: recovery looks for them before it delivers anything.
 pub(crate) const MAY_HOLD_CANCELS: u32 = 1;
@@ -58,6 +61,8 @@ pub(crate) struct Superblock {
     pub epoch: u64,
     pub members: Vec<Member>,
     pub checkpoint: Option<Checkpoint>,
+    /// What the keys of unordered datastores are hashed with; given once, like the id.
+    pub secret: [u8; 16],
 }
 
 impl Superblock {
@@ -93,9 +98,10 @@ impl Superblock {
             put(to, 88, &checkpoint.address.to_le_bytes());
             put(to, 96, &checkpoint.start.at.to_le_bytes());
             put(to, 104, &checkpoint.durable.to_le_bytes());
-            put(to, 112, &checkpoint.start.chain.to_le_bytes());
-            put(to, 120, &checkpoint.start.epoch.to_le_bytes());
+            put(to, START_AT, &checkpoint.start.chain.to_le_bytes());
+            put(to, START_AT + 8, &checkpoint.start.epoch.to_le_bytes());
         }
+        put(to, SECRET_AT, &self.secret);
         let sum = hash_seeded(&to[..CHECKSUM_AT], SEED ^ self.block() as u64);
         put(to, CHECKSUM_AT, &sum.to_le_bytes());
         out
@@ -148,11 +154,12 @@ impl Superblock {
                 bytes: get_u32(bytes, 60),
                 start: Start {
                     at: get_u64(bytes, 96),
-                    chain: get_u64(bytes, 112),
-                    epoch: get_u64(bytes, 120),
+                    chain: get_u64(bytes, START_AT),
+                    epoch: get_u64(bytes, START_AT + 8),
                 },
                 durable: get_u64(bytes, 104),
             }),
+            secret: get(bytes, SECRET_AT),
         };
         let small = superblock
             .members

@@ -57,6 +57,8 @@ pub(super) struct Part {
     inside: Option<Ticket>,
     /// The part was logged as a prepared batch of this transaction.
     pub(super) prepared: Option<GlobalTxn>,
+    /// Under which id the part is committed, as long as it may be cancelled.
+    taken_back_by: Option<TxnId>,
 }
 
 pub(super) struct Write {
@@ -106,6 +108,7 @@ impl Part {
             spill: Spill::default(),
             inside: None,
             prepared: None,
+            taken_back_by: None,
         }
     }
 
@@ -126,6 +129,7 @@ impl Part {
     /// Forgets what became of a part that is over, and keeps its memory for another; `None` if
     /// that is too much to keep.
     pub(super) fn emptied(mut self) -> Option<Self> {
+        self.let_go();
         if self.entered || self.keys.capacity() > KEPT_BYTES {
             return None;
         }
@@ -181,7 +185,7 @@ impl Part {
             volume: &self.volume,
             in_place_from: self.in_place_from,
         };
-        let linked = self.trees[tree].index.update(key, &guard, |word| {
+        let linked = self.trees[tree].update(key, &guard, |word| {
             match slot.link(Word(word), writer, change, mode, &guard) {
                 Ok((word, linked)) => (word.0, Ok(linked)),
                 Err(why) => (word, Err(why)),
@@ -292,7 +296,7 @@ impl Part {
         let guard = epoch::pin();
         for write in &self.writes {
             let key = &self.keys[write.key.clone()];
-            let word = Word(self.trees[write.tree].index.get(key, &guard));
+            let word = Word(self.trees[write.tree].get(key, &guard));
             if chain::is_overruled(word, &write.held, &guard) {
                 return Err(Error::new(
                     ErrorKind::Conflict,
@@ -347,27 +351,35 @@ impl Part {
         let guard = epoch::pin();
         // What the volume's own transactions committed is never taken back.
         let taken_back_by = if self.volume.is_native() { 0 } else { owner };
+        if let Some(batch) = self.batch_id.filter(|_| taken_back_by != 0) {
+            self.volume.certainty.committed(owner, batch, self.prepared);
+            self.taken_back_by = Some(owner);
+        }
         for write in &self.writes {
             let tree = &self.trees[write.tree];
             let version = write.held.version();
             if version.overtakes {
-                let key = &self.keys[write.key.clone()];
+                let key = tree.index_key(&self.keys[write.key.clone()]);
                 let certainty = &self.volume.certainty;
-                certainty.overtakes(tree.id, key, version.sequence, taken_back_by);
+                certainty.overtakes(tree.id, &key, version.sequence, taken_back_by);
             }
             let more = write.held.version().commit_alone(&guard);
             let more = more.unwrap_or_else(|| {
                 let key = &self.keys[write.key.clone()];
-                tree.index.update(key, &guard, |word| {
+                tree.update(key, &guard, |word| {
                     (word, chain::commit_among(Word(word), &write.held, &guard))
                 })
             });
             tree.live.add(more);
         }
-        if let Some(batch) = self.batch_id.filter(|_| taken_back_by != 0) {
-            self.volume.certainty.committed(owner, batch, self.prepared);
-        }
         self.leave();
+    }
+
+    /// Nobody can take the part back any more.
+    fn let_go(&mut self) {
+        if let Some(owner) = self.taken_back_by.take() {
+            self.volume.certainty.forget(owner);
+        }
     }
 
     /// Queues the chains that the part founded: they settle when the horizon has passed `owner`.
@@ -421,10 +433,11 @@ impl Part {
             let bytes = version.payload_bytes();
             if version.overtakes {
                 let certainty = &self.volume.certainty;
-                certainty.forget_overtaker(tree.id, key, version.sequence);
+                let key = tree.index_key(key);
+                certainty.forget_overtaker(tree.id, &key, version.sequence);
             }
             self.value_bytes = self.value_bytes.saturating_sub(bytes);
-            let more = tree.index.update(key, &guard, |word| {
+            let more = tree.update(key, &guard, |word| {
                 let before = chain::read_committed(Word(word), &guard).is_present();
                 let word = chain::unlink(Word(word), &write.held, &guard, &mut swept);
                 let after = chain::read_committed(word, &guard).is_present();
@@ -488,6 +501,7 @@ impl Part {
 impl Drop for Part {
     fn drop(&mut self) {
         self.leave_gate();
+        self.let_go();
     }
 }
 

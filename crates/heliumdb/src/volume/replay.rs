@@ -314,7 +314,7 @@ mod tests {
     fn what_was_overtaken_stays_so_however_it_is_queued() {
         let mut queue = Queue::new(2, &Live::default());
         let (mut trees, mut judges) = (HashMap::new(), Judges::default());
-        let mut push = |queue: &mut Queue, key: u32, sequence, overtakes| {
+        let push = |queue: &mut Queue, key: u32, sequence, overtakes| {
             let place = Place {
                 tree: 4,
                 sequence,

@@ -32,3 +32,4 @@ mod options;
 mod salvage;
 mod settle;
 mod several_volumes;
+mod unordered;

@@ -40,6 +40,7 @@ pub(super) fn recover(core: &Core, sink: &mut dyn Replay) -> Result<()> {
 }
 
 fn find(core: &Core, sink: &mut dyn Replay) -> Result<()> {
+    sink.open(core.secret());
     let mut headers = read_headers(core)?;
     let checkpoint = core.checkpoint();
     if let Some(checkpoint) = &checkpoint {
