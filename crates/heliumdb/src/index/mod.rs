@@ -32,6 +32,7 @@ mod split;
 #[cfg(test)]
 mod tests;
 mod unordered;
+mod warm;
 
 pub(crate) use iter::{Bound, Direction, Iter};
 pub(crate) use load::{Part, PartBuilder};
