@@ -11,10 +11,11 @@ mod error;
 mod host;
 mod metadata;
 mod nudge;
-mod recno;
 mod source;
 #[cfg(test)]
 mod tests;
 mod transactions;
+
+use wiredtiger_abi::recno;
 
 pub use boundary::{wiredtiger_extension_init, wiredtiger_extension_terminate};

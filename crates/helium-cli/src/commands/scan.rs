@@ -73,8 +73,11 @@ impl Scan {
     }
 
     fn print(&self, datastore: &Datastore, bounds: Bounds, output: Output) -> Result<()> {
+        let is_all = bounds == (Bound::Unbounded, Bound::Unbounded) && !self.reverse;
         let range = datastore.range(bounds);
         let items: Box<dyn Iterator<Item = _>> = match self.reverse {
+            // Of a datastore without order this is all that can be had.
+            false if is_all => Box::new(datastore.items()),
             true => Box::new(range.rev()),
             false => Box::new(range),
         };

@@ -100,7 +100,7 @@ impl Shared {
                 return;
             };
             let guard = epoch::pin();
-            let word = Word(tree.index.get(header.key(bytes), &guard));
+            let word = Word(tree.get(header.key(bytes), &guard));
             if !header.has(TOMBSTONE) {
                 if chain::movable(word, at, oldest, &guard).is_some() {
                     gathered.push(header, bytes, at);
@@ -138,7 +138,7 @@ impl Shared {
             let at = Location::new(owner, header.len());
             let word = trees
                 .get(&header.tree)
-                .map_or(0, |tree| tree.index.get(header.key(&bytes), &guard));
+                .map_or(0, |tree| tree.get(header.key(&bytes), &guard));
             if chain::movable(Word(word), at, self.unsettled.oldest(), &guard).is_some() {
                 gathered.push(&header, &bytes[..header.len()], at);
             }

@@ -17,7 +17,10 @@ mod room;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -43,6 +46,7 @@ const LAST_RESORTS: u32 = 3;
 pub(crate) struct Cleaner {
     round: Mutex<Progress>,
     asked: Mutex<Asked>,
+    rounds: AtomicU64,
 }
 
 /// Checkpoints that were asked for because nothing else made room.
@@ -75,6 +79,11 @@ struct Round {
 }
 
 impl Cleaner {
+    /// Rounds that have ended since the volume was opened.
+    pub(crate) fn rounds(&self) -> u64 {
+        self.rounds.load(Relaxed)
+    }
+
     /// How long ago the last round ended.
     fn rested(&self) -> Duration {
         let ended = self.round.lock().ended;
@@ -193,5 +202,6 @@ impl Shared {
             }
         }
         progress.ended = Some(Instant::now());
+        self.cleaner.rounds.fetch_add(1, Relaxed);
     }
 }

@@ -140,7 +140,7 @@ impl Shared {
         let Some(tree) = trees.get(&item.header.tree) else {
             return Movable::Dead;
         };
-        tree.index.update(gathered.key(item), &guard, |word| {
+        tree.update(gathered.key(item), &guard, |word| {
             let movable = match Word(word).slot() {
                 Slot::Empty if item.header.has(TOMBSTONE) => Movable::Above(u64::MAX),
                 Slot::Chain(_) if item.header.has(TOMBSTONE) => Movable::Unsure,
@@ -169,7 +169,7 @@ impl Shared {
             }
             let guard = epoch::pin();
             let is_there = trees.get(&item.header.tree).is_some_and(|tree| {
-                tree.index.update(gathered.key(item), &guard, |word| {
+                tree.update(gathered.key(item), &guard, |word| {
                     match chain::relocate(Word(word), item.from, to, &guard) {
                         Some(new) => (new.0, true),
                         None => (word, false),

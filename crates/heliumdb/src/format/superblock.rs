@@ -12,6 +12,7 @@ use crate::{
 
 const MAGIC: [u8; 8] = *b"heliumdb";
 const SEED: u64 = 0x6865_6c69_756d_6462;
+const SECRET_AT: usize = 112;
 const DEVICES_AT: usize = 128;
 const CHECKSUM_AT: usize = BLOCK_BYTES - 8;
 /// Cancel records may be in the log: recovery looks for them before it delivers anything.
@@ -57,6 +58,8 @@ pub(crate) struct Superblock {
     pub epoch: u64,
     pub members: Vec<Member>,
     pub checkpoint: Option<Checkpoint>,
+    /// What the keys of unordered datastores are hashed with; given once, like the id.
+    pub secret: [u8; 16],
 }
 
 impl Superblock {
@@ -93,6 +96,7 @@ impl Superblock {
             put(to, 96, &checkpoint.start.to_le_bytes());
             put(to, 104, &checkpoint.durable.to_le_bytes());
         }
+        put(to, SECRET_AT, &self.secret);
         let sum = hash_seeded(&to[..CHECKSUM_AT], SEED ^ self.block() as u64);
         put(to, CHECKSUM_AT, &sum.to_le_bytes());
         out
@@ -146,6 +150,7 @@ impl Superblock {
                 start: get_u64(bytes, 96),
                 durable: get_u64(bytes, 104),
             }),
+            secret: get(bytes, SECRET_AT),
         };
         let small = superblock
             .members

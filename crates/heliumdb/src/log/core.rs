@@ -21,6 +21,7 @@ use crate::{
         SEGMENT_HEADER_BYTES, SEGMENTS_AT, Salt, frame, segment::SegmentHeader,
         superblock::Superblock,
     },
+    index::Secret,
     limits::{self, BLOCK_BYTES},
 };
 use parking_lot::{Condvar, Mutex};
@@ -38,6 +39,7 @@ pub(crate) struct Core {
     pub(super) segment_bytes: u64,
     pub(super) volume: VolumeId,
     pub(super) salt: Salt,
+    secret: Secret,
     pub(super) read_only: bool,
     pub(super) background: bool,
     /// Bit per device that is told of what is free.
@@ -123,6 +125,7 @@ impl Core {
             segment_bytes,
             volume: superblock.volume,
             salt: Salt::of(superblock.volume),
+            secret: Secret(superblock.secret),
             read_only: options.read_only,
             background: options.background_thread && !options.read_only,
             trims: AtomicU64::new(if options.no_trim { 0 } else { u64::MAX }),
@@ -214,6 +217,11 @@ impl Core {
     pub(crate) fn keep_for_checkpoint(&self, bytes: u64) {
         // Some of it is lost at the ends of segments and of batches.
         self.checkpoint_bytes.store(bytes + bytes / 8, Relaxed);
+    }
+
+    /// What the keys of unordered trees are hashed with.
+    pub(crate) fn secret(&self) -> Secret {
+        self.secret
     }
 
     pub(crate) fn volume_id(&self) -> VolumeId {

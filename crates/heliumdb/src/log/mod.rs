@@ -19,6 +19,7 @@ mod open;
 mod place;
 mod pointer;
 mod pool;
+mod raw;
 mod reader;
 mod recovery;
 mod segments;
@@ -46,6 +47,7 @@ use crate::{
     Result, VolumeId,
     cache::{Cache, CacheStats},
     format::{frame, superblock::Checkpoint},
+    index::Secret,
     location::Location,
 };
 use parking_lot::Mutex;
@@ -130,6 +132,8 @@ pub(crate) struct ReplayItem<'a> {
 /// delivered, in log order. What of it is alive in the end the sink tells the log by
 /// [`Core::set_live`], once open returned: until then nothing is freed.
 pub(crate) trait Replay {
+    /// Before anything else: what the keys of unordered trees are hashed with.
+    fn open(&mut self, _secret: Secret) {}
     /// The log is read from its start. With `moved`, items may come more than once and in any
     /// order: per key the highest sequence number counts, that of a tombstone too.
     fn whole_log(&mut self, moved: bool);
@@ -161,6 +165,8 @@ pub(crate) struct LogStats {
     pub capacity_bytes: u64,
     pub used_bytes: u64,
     pub live_bytes: u64,
+    pub dead_bytes: u64,
+    pub buffered_bytes: u64,
     pub frames: u64,
     pub syncs: u64,
     pub discarded_bytes: u64,
@@ -239,6 +245,11 @@ impl Log {
         Hold::new(&self.core)
     }
 
+    /// Frees all that can be freed now.
+    pub(crate) fn free_now(&self) -> Result<()> {
+        self.core.free_now()
+    }
+
     /// One step of background work; true if something was done.
     pub(crate) fn background_step(&self) -> Result<bool> {
         self.core.background_step()
@@ -271,11 +282,12 @@ impl Core {
         let members: u64 = self.superblock.lock().members.iter().map(|m| m.bytes).sum();
         let traffic = self.traffic.sums();
         let ledger = self.ledger.lock();
-        let live = ledger
-            .in_use
-            .values()
-            .filter_map(|id| self.table.get(*id))
-            .map(|s| s.live.load(Acquire).max(0) as u64);
+        let (mut live_bytes, mut dead_bytes) = (0, 0);
+        for segment in ledger.in_use.values().filter_map(|id| self.table.get(*id)) {
+            let live = segment.live.load(Acquire).max(0) as u64;
+            live_bytes += live;
+            dead_bytes += segment.filled.load(Acquire).saturating_sub(live);
+        }
         let grows = self.superblock.lock().members.iter().any(|m| m.grows);
         LogStats {
             capacity_bytes: if grows && self.limit_bytes != u64::MAX {
@@ -284,7 +296,9 @@ impl Core {
                 members
             },
             used_bytes: ledger.in_use.len() as u64 * self.segment_bytes,
-            live_bytes: live.sum(),
+            live_bytes,
+            dead_bytes,
+            buffered_bytes: self.end().saturating_sub(self.durable()),
             frames: self.frames.load(Relaxed),
             syncs: self.syncs.load(Relaxed),
             discarded_bytes: self.discarded_bytes.load(Relaxed),

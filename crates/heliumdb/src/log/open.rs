@@ -397,6 +397,7 @@ fn plan(devices: &[Box<dyn Device>], options: &VolumeOptions) -> Result<Superblo
         epoch: 1,
         members,
         checkpoint: None,
+        secret: random()?,
     })
 }
 

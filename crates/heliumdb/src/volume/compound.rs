@@ -30,7 +30,7 @@ impl Datastore {
         self.shared.check_open()?;
         self.with_tree(|tree| {
             let guard = epoch::pin();
-            let word = Word(tree.index.get(key, &guard));
+            let word = Word(tree.get(key, &guard));
             Ok(look(eyes, word, &guard)?.is_present())
         })
     }
@@ -72,8 +72,7 @@ impl Datastore {
         let log = &self.shared.log;
         let mut words = Vec::with_capacity(keys.len());
         let each = keys.iter().map(AsRef::as_ref);
-        tree.index
-            .get_many(each, &guard, |word| words.push(Word(word)));
+        tree.get_many(each, &guard, |word| words.push(Word(word)));
         let seen = words.iter().map(|&word| look(eyes, word, &guard));
         let seen: Vec<Seen<'_>> = seen.collect::<Result<_>>()?;
         let places = seen.iter().map(|seen| match seen {
@@ -115,7 +114,7 @@ impl Datastore {
         value: &mut Vec<u8>,
         guard: &Guard,
     ) -> Result<bool> {
-        let slot = (key, Word(tree.index.get(key, guard)));
+        let slot = (key, Word(tree.get(key, guard)));
         self.read_slot(tree, slot, value, guard, eyes, Purpose::Point)
     }
 
@@ -200,7 +199,7 @@ impl Datastore {
     ) -> Result<Option<Location>> {
         loop {
             let guard = epoch::pin();
-            let word = Word(tree.index.get(key, &guard));
+            let word = Word(tree.get(key, &guard));
             let Seen::At(location) = look(None, word, &guard)? else {
                 return Ok(None);
             };
@@ -208,7 +207,7 @@ impl Datastore {
             if self.shared.log.read(location, tree.id, key, value)? {
                 return Ok(Some(location));
             }
-            if word.0 == tree.index.get(key, &guard) {
+            if word.0 == tree.get(key, &guard) {
                 return Err(self.misplaced(key));
             }
         }

@@ -14,7 +14,7 @@ use std::{
 use crossbeam_epoch as epoch;
 
 use super::{
-    VolumeId,
+    VolumeId, VolumeOptions,
     catalog::Catalog,
     checkpoint::{self, Checkpoints, Loaded, Tentative},
     numbers::Numbers,
@@ -24,7 +24,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result},
     format::superblock::Checkpoint,
-    index::{Bound, Direction, Tree as Index},
+    index::{Bound, Direction, Secret, Tree as Index},
     location::{Location, Slot, Word},
     log::{BatchKind, Core, GlobalTxn, Live, Log, LogState, Replay, ReplayBatch, ReplayItem},
 };
@@ -32,6 +32,10 @@ use crate::{
 /// Takes the replay of one volume's log.
 #[derive(Default)]
 pub(super) struct Recovery {
+    /// Everything here goes by what the indexes have for keys.
+    secret: Secret,
+    /// A checkpoint is not to be used.
+    scan: bool,
     trees: HashMap<u32, Index>,
     /// Tree and key of items that overtook others, with their sequence numbers.
     overtakers: HashMap<(u32, Vec<u8>), u64>,
@@ -79,7 +83,15 @@ pub(super) struct Replayed {
 }
 
 impl Replay for Recovery {
+    fn open(&mut self, secret: Secret) {
+        self.secret = secret;
+    }
+
     fn load(&mut self, core: &Core, checkpoint: &Checkpoint) -> Result<Option<LogState>> {
+        if self.scan {
+            tracing::info!(volume = %core.volume_id(), "all of the log is read, as was asked for");
+            return Ok(None);
+        }
         match checkpoint::load(core, checkpoint, core.helpers()) {
             Ok(loaded) => Ok(Some(self.take_in(loaded))),
             Err(why) => {
@@ -116,6 +128,8 @@ impl Replay for Recovery {
     fn item(&mut self, batch: &ReplayBatch, item: &ReplayItem<'_>) -> Result<()> {
         self.items += 1;
         self.highest_sequence = self.highest_sequence.max(item.seq);
+        let key = self.secret.index_key(item.tree, item.key);
+        let item = &ReplayItem { key: &key, ..*item };
         match &batch.kind {
             BatchKind::Commit => self.commit(&Place::of(item), item.overtakes),
             BatchKind::CommitSpilled { id, skipped } => {
@@ -211,6 +225,13 @@ impl<'a> Place<'a> {
 }
 
 impl Recovery {
+    pub(super) fn new(options: &VolumeOptions) -> Self {
+        Self {
+            scan: options.scan,
+            ..Self::default()
+        }
+    }
+
     /// Starts from a checkpoint.
     fn take_in(&mut self, loaded: Loaded) -> LogState {
         self.trees = loaded.trees;

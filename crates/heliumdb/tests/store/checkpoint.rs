@@ -4,7 +4,7 @@ use helium_sim::{Image, Keeper, Machine};
 use heliumdb::{Datastore, ErrorKind, Isolation, Volume};
 
 use crate::common::{
-    Session, after_kill, after_power_loss, changed, machine, open, open_one, store,
+    Session, after_kill, after_power_loss, both_kinds, changed, machine, open, open_one, store,
 };
 
 fn put(store: &Datastore, numbers: std::ops::Range<u32>, value: &str) {
@@ -87,46 +87,48 @@ fn bytes_written(machine: &Machine, work: impl FnOnce()) -> usize {
 #[test]
 fn a_commit_taken_back_after_a_checkpoint_is_absent() {
     for cancels in [false, true] {
-        let (machine, volume, store) = store();
-        let keeper = Keeper::new();
-        store.put(b"k", b"old").unwrap();
-        let mut session = Session::begin(&keeper, Isolation::Snapshot);
-        session.put(&store, "k", "new").unwrap();
-        session.put(&store, "other", "new").unwrap();
-        session.commit_unpublished().unwrap();
-        volume.checkpoint(&*keeper).unwrap();
-        if cancels {
-            session.cancel().unwrap();
+        for (machine, volume, store) in both_kinds() {
+            let keeper = Keeper::new();
+            store.put(b"k", b"old").unwrap();
+            let mut session = Session::begin(&keeper, Isolation::Snapshot);
+            session.put(&store, "k", "new").unwrap();
+            session.put(&store, "other", "new").unwrap();
+            session.commit_unpublished().unwrap();
+            volume.checkpoint(&*keeper).unwrap();
+            if cancels {
+                session.cancel().unwrap();
+            }
+            let (again, found) = reopen(&after_power_loss(&machine, 3));
+            let wanted: (&[u8], _) = match cancels {
+                true => (b"old", None),
+                false => (b"new", Some(b"new".to_vec())),
+            };
+            assert_eq!(found.get(b"k").unwrap().as_deref(), Some(wanted.0));
+            assert_eq!(found.get(b"other").unwrap(), wanted.1);
+            assert!(
+                again.stats().recovered_items == 0,
+                "the checkpoint was used"
+            );
         }
-        let (again, found) = reopen(&after_power_loss(&machine, 3));
-        let wanted: (&[u8], _) = match cancels {
-            true => (b"old", None),
-            false => (b"new", Some(b"new".to_vec())),
-        };
-        assert_eq!(found.get(b"k").unwrap().as_deref(), Some(wanted.0));
-        assert_eq!(found.get(b"other").unwrap(), wanted.1);
-        assert!(
-            again.stats().recovered_items == 0,
-            "the checkpoint was used"
-        );
     }
 }
 
 #[test]
 fn what_was_overtaken_before_a_checkpoint_stays_overtaken() {
-    let (machine, volume, store) = store();
-    let keeper = Keeper::new();
-    let mut slow = Session::begin(&keeper, Isolation::ReadCommitted);
-    slow.put(&store, "k", "slow").unwrap();
-    let mut fast = Session::begin(&keeper, Isolation::ReadCommitted);
-    fast.put(&store, "k", "fast").unwrap();
-    fast.commit().unwrap();
-    volume.checkpoint(&*keeper).unwrap();
-    slow.commit().unwrap();
-    volume.settle(&*keeper);
-    assert_eq!(store.get(b"k").unwrap(), Some(b"fast".to_vec()));
-    let (_, found) = reopen(&after_power_loss(&machine, 4));
-    assert_eq!(found.get(b"k").unwrap(), Some(b"fast".to_vec()));
+    for (machine, volume, store) in both_kinds() {
+        let keeper = Keeper::new();
+        let mut slow = Session::begin(&keeper, Isolation::ReadCommitted);
+        slow.put(&store, "k", "slow").unwrap();
+        let mut fast = Session::begin(&keeper, Isolation::ReadCommitted);
+        fast.put(&store, "k", "fast").unwrap();
+        fast.commit().unwrap();
+        volume.checkpoint(&*keeper).unwrap();
+        slow.commit().unwrap();
+        volume.settle(&*keeper);
+        assert_eq!(store.get(b"k").unwrap(), Some(b"fast".to_vec()));
+        let (_, found) = reopen(&after_power_loss(&machine, 4));
+        assert_eq!(found.get(b"k").unwrap(), Some(b"fast".to_vec()));
+    }
 }
 
 #[test]

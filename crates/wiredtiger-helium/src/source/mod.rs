@@ -30,6 +30,7 @@ use crate::{
     nudge::Pulse,
     transactions::{Outcome, SessionState, SessionView, Transactions},
 };
+use helium_activity::Publisher;
 use heliumdb::{ErrorKind, Transaction, TxnId, Volume};
 use parking_lot::Mutex;
 use std::{
@@ -46,6 +47,8 @@ struct Mounted {
     volume: Volume,
     /// Nothing is written to it.
     is_read_only: bool,
+    /// Tells others what goes on in it, until it is closed.
+    publisher: Mutex<Option<Publisher>>,
     /// Bytes logged when a checkpoint of it was last taken here.
     checkpointed: AtomicU64,
 }
@@ -54,6 +57,8 @@ impl Mounted {
     fn new(config: &VolumeConfig, volume: Volume) -> Self {
         Self {
             name: config.name.clone(),
+            // Nobody else can look if this fails; that is no reason not to work.
+            publisher: Mutex::new(Publisher::start_for_library(&volume, "WiredTiger").ok()),
             volume,
             is_read_only: config.options.read_only,
             checkpointed: AtomicU64::new(0),

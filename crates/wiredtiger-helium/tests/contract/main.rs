@@ -17,6 +17,7 @@
 
 mod common;
 
+mod activity;
 mod bank;
 mod bitfields;
 mod checkpoint;

@@ -29,6 +29,7 @@ use std::{collections::HashSet, sync::atomic::Ordering::*};
 
 /// Replays the log into `sink`, and unless read-only makes its end durable.
 pub(super) fn recover(core: &Core, sink: &mut dyn Replay) -> Result<()> {
+    sink.open(core.secret());
     let mut headers = read_headers(core)?;
     let checkpoint = core.checkpoint();
     if let Some(checkpoint) = &checkpoint {

@@ -164,7 +164,7 @@ impl WriteBatch {
         };
         datastore.with_tree(|tree| {
             let guard = crossbeam_epoch::pin();
-            tree.index.prepare_many(keys.iter().copied(), &guard);
+            tree.prepare_many(&keys, &guard);
             Ok(())
         })
     }
