@@ -87,7 +87,7 @@ fn wiredtiger_loads(prefix: &Path, folder: &Path) {
     fs::create_dir(&home).unwrap();
     let library = prefix.join("lib/libwiredtiger_helium.so");
     let config = format!(
-        "create,extensions=[{}=(config=[dev1=[helium_devices=[\"he://./{}\"]])]",
+        "create,extensions=[{}=[config=[dev1=[helium_devices=[\"he://./{}\"]]]]]",
         library.display(),
         folder.join("dev1").display()
     );

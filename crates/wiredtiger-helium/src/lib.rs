@@ -10,6 +10,7 @@ mod cursor;
 mod error;
 mod host;
 mod metadata;
+mod migration;
 mod nudge;
 mod source;
 #[cfg(test)]

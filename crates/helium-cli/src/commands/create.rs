@@ -27,6 +27,9 @@ pub struct Create {
     /// Compress the values of these datastores where that makes them shorter
     #[arg(long, requires = "datastores")]
     compress: bool,
+    /// Keep no order in these datastores: less memory for long keys, and scans of everything only
+    #[arg(long, requires = "datastores")]
+    unordered: bool,
     /// Attributes to keep with these datastores: any text, which helium itself does not look at
     #[arg(long, value_name = "TEXT", requires = "datastores")]
     attributes: Option<OsString>,
@@ -74,6 +77,7 @@ impl Create {
         options.create = true;
         options.error_if_exists = true;
         options.compress = self.compress;
+        options.unordered = self.unordered;
         if let Some(attributes) = &self.attributes {
             options.attributes = attributes.as_bytes().to_vec();
         }

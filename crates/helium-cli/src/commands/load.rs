@@ -216,6 +216,7 @@ impl<'a> Loading<'a> {
         options.create = true;
         options.attributes.clone_from(&head.attributes);
         options.compress = head.compress;
+        options.unordered = head.unordered;
         let found = self.open.open_datastore(&head.name, &options);
         let found = found.map_err(|why| {
             let name = OsString::from_vec(head.name.clone());

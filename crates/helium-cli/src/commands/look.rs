@@ -44,6 +44,7 @@ fn to_json(info: &DatastoreInfo, items: u64) -> Value {
         "id": info.id.0,
         "items": items,
         "compress": info.compress,
+        "unordered": info.unordered,
         "attributes": text::to_json(&info.attributes),
     })
 }
@@ -56,7 +57,7 @@ fn listed(all: &[DatastoreInfo], items: &[u64]) -> String {
         Column::Left("NAME"),
         Column::Right("ITEMS"),
         Column::Right("ID"),
-        Column::Left("COMPRESS"),
+        Column::Left("KIND"),
         Column::Left("ATTRIBUTES"),
     ];
     let rows = all.iter().zip(items).map(|(info, items)| {
@@ -64,7 +65,7 @@ fn listed(all: &[DatastoreInfo], items: &[u64]) -> String {
             text::shown(&info.name),
             text::count(*items),
             info.id.0.to_string(),
-            yes_or_no(info.compress),
+            kind(info).to_owned(),
             text::shown(&info.attributes),
         ]
     });
@@ -140,8 +141,13 @@ fn share(part: u64, whole: u64, of: &str) -> String {
     }
 }
 
-fn yes_or_no(is_so: bool) -> String {
-    if is_so { "yes" } else { "no" }.to_owned()
+fn kind(info: &DatastoreInfo) -> &'static str {
+    match (info.unordered, info.compress) {
+        (false, false) => "ordered",
+        (false, true) => "ordered, compressed",
+        (true, false) => "unordered",
+        (true, true) => "unordered, compressed",
+    }
 }
 
 fn of_datastore(open: &Volume, name: &OsString, output: Output) -> Result<()> {
@@ -153,7 +159,7 @@ fn of_datastore(open: &Volume, name: &OsString, output: Output) -> Result<()> {
             ("datastore", text::shown(&info.name)),
             ("id", info.id.0.to_string()),
             ("items", text::count(items)),
-            ("compress", yes_or_no(info.compress)),
+            ("kind", kind(&info).to_owned()),
             ("attributes", text::shown(&info.attributes)),
         ])
     })

@@ -1,8 +1,8 @@
 //! JSON Lines: one object per item, and one per datastore where there is something to say of it.
 //!
 //! `{"key":K,"value":V}` is an item, `{"datastore":D,"key":K,"value":V}` says which datastore it is
-//! in, and `{"datastore":D,"attributes":A,"compress":true}` is a datastore, of which the last two may
-//! be left out. Each of D, A, K and V is a string, or `{"base64":"..."}` where it is not UTF-8.
+//! in, and `{"datastore":D,"attributes":A,"compress":true,"unordered":true}` is a datastore, of which all
+//! but the first may be left out. Each of D, A, K and V is a string, or `{"base64":"..."}` where it is not UTF-8.
 
 use std::io::{BufRead, Write};
 
@@ -57,12 +57,18 @@ fn entry(line: &[u8]) -> Result<Entry, String> {
     let mut datastore = None;
     let mut attributes = None;
     let mut compress = None;
+    let mut unordered = None;
     let mut key = None;
     let mut value = None;
     for (name, field) in &fields {
-        if name == "compress" {
-            let is_set = field.as_bool();
-            compress = Some(is_set.ok_or("\"compress\" is neither true nor false")?);
+        let flag = match name.as_str() {
+            "compress" => Some(&mut compress),
+            "unordered" => Some(&mut unordered),
+            _ => None,
+        };
+        if let Some(flag) = flag {
+            let value = field.as_bool();
+            *flag = Some(value.ok_or_else(|| format!("{name:?} is neither true nor false"))?);
             continue;
         }
         let slot = match name.as_str() {
@@ -74,7 +80,7 @@ fn entry(line: &[u8]) -> Result<Entry, String> {
         };
         *slot = Some(text::from_json(field).map_err(|why| format!("{name:?} is {why}"))?);
     }
-    let says_more = attributes.is_some() || compress.is_some();
+    let says_more = attributes.is_some() || compress.is_some() || unordered.is_some();
     match (datastore, says_more, key, value) {
         (datastore, false, Some(key), Some(value)) => Ok(Entry::Item {
             datastore,
@@ -85,6 +91,7 @@ fn entry(line: &[u8]) -> Result<Entry, String> {
             name,
             attributes: attributes.unwrap_or_default(),
             compress: compress.unwrap_or(false),
+            unordered: unordered.unwrap_or(false),
         })),
         (_, _, Some(_), None) => Err("has a key and no \"value\"".to_owned()),
         (_, _, None, Some(_)) => Err("has a value and no \"key\"".to_owned()),
@@ -121,7 +128,8 @@ impl<W: Write> Writer<W> {
 impl<W: Write> Sink for Writer<W> {
     fn datastore(&mut self, head: &Head) -> Result<()> {
         self.datastore.clone_from(&head.name);
-        if !self.several && head.attributes.is_empty() && !head.compress {
+        let is_plain = head.attributes.is_empty() && !head.compress && !head.unordered;
+        if !self.several && is_plain {
             return Ok(());
         }
         let mut fields = Map::new();
@@ -131,6 +139,9 @@ impl<W: Write> Sink for Writer<W> {
         }
         if head.compress {
             fields.insert("compress".into(), true.into());
+        }
+        if head.unordered {
+            fields.insert("unordered".into(), true.into());
         }
         self.line(fields)
     }

@@ -56,6 +56,8 @@ pub struct Head {
     pub attributes: Vec<u8>,
     /// Whether it was made to compress values.
     pub compress: bool,
+    /// Whether it was made to keep no order.
+    pub unordered: bool,
 }
 
 impl From<DatastoreInfo> for Head {
@@ -64,6 +66,7 @@ impl From<DatastoreInfo> for Head {
             name: info.name,
             attributes: info.attributes,
             compress: info.compress,
+            unordered: info.unordered,
         }
     }
 }

@@ -90,6 +90,7 @@ fn a_dump_of_several_datastores_keeps_names_and_attributes() {
             name: b"a".to_vec(),
             attributes: b"\xff".to_vec(),
             compress: true,
+            unordered: true,
         }),
         Entry::Item {
             datastore: Some(b"a".to_vec()),

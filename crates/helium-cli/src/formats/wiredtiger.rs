@@ -172,7 +172,7 @@ impl Table {
         Some(Head {
             name: self.name.take()?,
             attributes: formats.map(Formats::to_attributes).unwrap_or_default(),
-            compress: false,
+            ..Head::default()
         })
     }
 }

@@ -111,6 +111,30 @@ fn datastores_come_and_go() {
 }
 
 #[test]
+fn a_datastore_without_order_is_scanned_whole() {
+    let place = Place::new();
+    place.helium(["create", "v", "d", "--unordered"]).ok();
+    for key in ["a", "b", "c"] {
+        place.helium(["put", "v", "d", key, "x"]).ok();
+    }
+    assert_eq!(place.helium(["get", "v", "d", "b"]).ok(), b"x");
+    assert_eq!(place.helium(["scan", "v", "d"]).text().lines().count(), 3);
+    let ran = place.helium(["scan", "v", "d", "--from", "b"]);
+    ran.fails(1, &["unordered", "Without --from"]);
+    place.helium(["verify", "v"]).ok();
+    assert!(place.helium(["ls", "v"]).text().contains("unordered"));
+    // It comes back as one.
+    let dump = place.helium(["dump", "v"]).ok();
+    place.helium(["create", "w"]).ok();
+    place.helium_with(["load", "w"], &dump).ok();
+    let listed = place.helium(["ls", "w", "--json"]).json();
+    assert_eq!(
+        (&listed[0]["unordered"], &listed[0]["items"]),
+        (&true.into(), &3.into())
+    );
+}
+
+#[test]
 fn datastores_are_made_as_asked() {
     let place = Place::new();
     let made = ["create", "v", "z", "--compress", "--attributes", "of=fruit"];

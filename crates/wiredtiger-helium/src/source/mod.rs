@@ -11,8 +11,9 @@ mod create;
 mod drop;
 mod figures;
 mod find;
+mod inherit;
 mod maintain;
-mod names;
+pub(crate) mod names;
 mod object;
 mod rename;
 mod salvage;
@@ -27,6 +28,7 @@ use crate::{
     cursor::Cursor,
     error::{Code, Error, Result},
     host::Host,
+    migration::{self, Place},
     nudge::Pulse,
     transactions::{Outcome, SessionState, SessionView, Transactions},
 };
@@ -123,6 +125,7 @@ impl<H: Host> Source<H> {
                 )
             });
         }
+        source.migrate()?;
         for (config, mounted) in configs.zip(&source.volumes) {
             if config.clean && !mounted.is_read_only {
                 let cleaned = mounted.volume.clean_now();
@@ -130,6 +133,20 @@ impl<H: Host> Source<H> {
             }
         }
         Ok(source)
+    }
+
+    /// Takes over what the C connector left on the volumes.
+    fn migrate(&self) -> Result<()> {
+        let places: Vec<_> = self
+            .volumes
+            .iter()
+            .map(|mounted| Place {
+                name: &mounted.name,
+                volume: &mounted.volume,
+                is_read_only: mounted.is_read_only,
+            })
+            .collect();
+        migration::migrate(&places, &mut |text| self.host.message(None, text))
     }
 
     /// Opens a cursor on the object `uri`.

@@ -20,6 +20,7 @@ mod common;
 mod activity;
 mod bank;
 mod bitfields;
+mod c_connector;
 mod checkpoint;
 mod config;
 mod conflicts;
