@@ -23,6 +23,7 @@ mod descend;
 mod entries;
 mod iter;
 mod load;
+mod many;
 mod memory;
 mod merge;
 mod node;

@@ -19,6 +19,7 @@ use super::{
     counters::Counters,
     memory,
 };
+use crate::memory::prefetch_line;
 use crossbeam_epoch::Guard;
 use parking_lot::{RawMutex, lock_api::RawMutex as _};
 use std::{
@@ -150,15 +151,10 @@ impl Node {
         Content::Block(unsafe { Block::from_raw(NonNull::new_unchecked(pointer)) })
     }
 
-    /// Asks the processor for the node.
+    /// Asks the processor for the node itself.
     #[inline]
     pub(super) fn prefetch(&self) {
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
-        {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // SAFETY: a prefetch reads nothing and may name any address.
-            unsafe { _mm_prefetch((&raw const *self).cast(), _MM_HINT_T0) }
-        }
+        prefetch_line((&raw const *self).cast());
     }
 
     /// Whether `block` is what the node holds.

@@ -39,7 +39,7 @@ pub(crate) use core::Core;
 pub(crate) use fetch::Fetch;
 pub(crate) use hold::Hold;
 pub(crate) use live::Live;
-pub(crate) use reader::{Expected, Purpose, Value, append_value};
+pub(crate) use reader::{Expected, Purpose, Ready, Value, append_value};
 pub(crate) use segments::epoch_chain;
 pub(crate) use space::Reservation;
 pub(crate) use state::{LogState, SegmentState, Start};
