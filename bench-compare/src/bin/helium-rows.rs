@@ -47,6 +47,7 @@ struct Helium {
     volume: Volume,
     store: Datastore,
     single_puts: bool,
+    items: usize,
 }
 
 impl Engine for Helium {
@@ -105,6 +106,7 @@ fn main() -> Result<()> {
             volume,
             store,
             single_puts: options.single_puts,
+            items: options.items,
         };
         row(&engine, &data, 0, options.seconds)?;
         if load == options.loads {
@@ -127,7 +129,7 @@ fn row(engine: &Helium, data: &Data, number: usize, seconds: f64) -> Result<()> 
         started.elapsed().as_secs_f64(),
     );
     let operations = match work {
-        Work::Load => data.keys().len() as f64,
+        Work::Load => engine.items as f64,
         _ => rate * seconds,
     };
     println!(

@@ -69,16 +69,6 @@ pub(crate) enum Ready<'a> {
     Read(&'a [u8]),
 }
 
-impl<'a> Ready<'a> {
-    /// What there is of them.
-    pub(crate) fn bytes(self) -> &'a [u8] {
-        match self {
-            Self::No => &[],
-            Self::Here(bytes) | Self::Read(bytes) => bytes,
-        }
-    }
-}
-
 /// What [`Core::with_value`] does to have the value in `built`, wherever it lies.
 pub(crate) fn append_value(found: Value<'_>, built: &mut Vec<u8>) {
     if let Value::Here(bytes) = found {

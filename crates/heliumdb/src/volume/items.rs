@@ -81,7 +81,7 @@ impl Items<'_> {
             let found = self.look_up(tree, &guard)?;
             let mut fetch = Fetch::take();
             let places = found.iter().map(|(_, at)| Some(*at));
-            let mut here = Vec::new();
+            let mut here = Vec::with_capacity(found.len());
             let log = &datastore.shared.log;
             log.fetch(Purpose::Walk, places, &mut fetch, &mut here, &guard);
             let mut bytes = 0;
@@ -90,8 +90,7 @@ impl Items<'_> {
                     self.is_over = false;
                     break;
                 }
-                let ready = fetch.ready(i, &here);
-                let mut read = datastore.read_at(tree, slot, *at, ready, &guard)?;
+                let mut read = datastore.read_at(tree, slot, *at, fetch.ready(i, &here), &guard)?;
                 if read.is_none() {
                     read = self.read_again(tree, slot, &guard)?;
                 }
@@ -190,12 +189,11 @@ pub(super) fn read_slot_at(
         return Ok(found.map(|()| slot.to_vec()));
     }
     let mut raw = Vec::new();
-    let ready = match ready {
-        Ready::No if log.read_raw(purpose, at, &mut raw, guard)? => Ready::Read(&raw),
+    let bytes = match ready {
+        Ready::Here(bytes) | Ready::Read(bytes) => bytes,
+        Ready::No if log.read_raw(purpose, at, &mut raw, guard)? => &raw,
         Ready::No => return Ok(None),
-        ready => ready,
     };
-    let bytes = ready.bytes();
     let key = match ItemHeader::decode(bytes) {
         Some(header) => header.key(bytes).to_vec(),
         // Reading it says what is wrong.
@@ -204,6 +202,10 @@ pub(super) fn read_slot_at(
     let expected = Expected {
         tree: tree.id,
         key: &key,
+    };
+    let ready = match ready {
+        Ready::No => Ready::Read(bytes),
+        ready => ready,
     };
     let found = log.with_value(purpose, at, expected, ready, value, guard, append_value)?;
     let is_here = found.is_some() && *tree.index_key(&key) == *slot;

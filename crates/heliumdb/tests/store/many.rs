@@ -1,6 +1,6 @@
 //! Several keys at once: each value is that of a look of its own, wherever the item is.
 
-use heliumdb::{Datastore, Durability, Volume, VolumeOptions};
+use heliumdb::{Datastore, DatastoreOptions, Durability, Volume, VolumeOptions};
 
 const ITEMS: u64 = 300;
 
@@ -43,11 +43,13 @@ fn values_of_many_keys_are_those_of_each() {
     let volume = Volume::open(&url, &options).unwrap();
     let store = volume.create_datastore(b"store", b"").unwrap();
     // In batches, whose places are prepared together, over two datastores in turns.
-    let other = volume.create_datastore(b"other", b"").unwrap();
+    let mut unordered = DatastoreOptions::default();
+    (unordered.create, unordered.unordered) = (true, true);
+    let other = volume.open_datastore(b"other", &unordered).unwrap();
     let mut batch = volume.batch();
     for number in 0..ITEMS {
         batch.put(&store, &key(number), &value(number)).unwrap();
-        batch.put(&other, &key(number), b"").unwrap();
+        batch.put(&other, &key(number), &value(number)).unwrap();
         if number % 130 == 129 {
             batch.commit(Durability::Buffered).unwrap();
         }
@@ -55,6 +57,7 @@ fn values_of_many_keys_are_those_of_each() {
     batch.commit(Durability::Buffered).unwrap();
     assert_eq!((store.len(), other.len()), (ITEMS, ITEMS));
     check(&store);
+    check(&other);
     drop((store, other, volume));
 
     options.write_cache_bytes = 0;
@@ -70,5 +73,6 @@ fn values_of_many_keys_are_those_of_each() {
         let more = volume.stats().device_reads - reads;
         assert_eq!(more == 0, read_cache_bytes > 0, "{more} more reads");
         check(&store);
+        check(&volume.datastore(b"other").unwrap());
     }
 }
