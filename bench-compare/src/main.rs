@@ -6,6 +6,8 @@
 mod fjall;
 mod lmdb;
 mod redb;
+#[cfg(feature = "rocksdb")]
+mod rocksdb;
 
 use anyhow::Result;
 use clap::Parser;
@@ -26,6 +28,10 @@ fn main() -> Result<()> {
             ("redb", |folder| Ok(Box::new(redb::Redb::create(folder)?))),
             ("fjall", |folder| {
                 Ok(Box::new(fjall::Fjall::create(folder)?))
+            }),
+            #[cfg(feature = "rocksdb")]
+            ("RocksDB", |folder| {
+                Ok(Box::new(rocksdb::Rocks::create(folder)?))
             }),
         ],
     )

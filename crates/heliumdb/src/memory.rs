@@ -114,14 +114,22 @@ pub(crate) fn ask_for_huge_pages(at: NonNull<u8>, len: usize) {
 /// Asks the processor for the first lines of `bytes`, so that a look at them soon does not wait.
 #[inline]
 pub(crate) fn prefetch(bytes: &[u8], most: usize) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
     for line in bytes[..bytes.len().min(most)].chunks(64) {
+        prefetch_line(line.as_ptr());
+    }
+}
+
+/// Asks the processor for the line that `at` is in; any address will do.
+#[inline]
+pub(crate) fn prefetch_line(at: *const u8) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: a prefetch reads nothing and may name any address.
-        unsafe { _mm_prefetch(line.as_ptr().cast(), _MM_HINT_T0) }
+        unsafe { _mm_prefetch(at.cast(), _MM_HINT_T0) }
     }
     #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    let _ = (bytes, most);
+    let _ = at;
 }
 
 #[cfg(test)]

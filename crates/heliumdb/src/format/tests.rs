@@ -82,7 +82,7 @@ proptest! {
                 number: u64::from(number) + 1,
                 address: u64::from(address) * 16,
                 bytes: address % 1000,
-                start: start.into(),
+                start: crate::log::Start { at: start.into(), chain: 7, epoch: address.into() },
                 durable: durable.into(),
             }),
             secret,

@@ -31,6 +31,7 @@
 )]
 
 use super::{memory, node::Node};
+use crate::memory::prefetch_line;
 use std::{
     marker::PhantomData,
     mem::{align_of, size_of},
@@ -137,17 +138,25 @@ impl<'g> Block<'g> {
         }
     }
 
+    /// Asks the processor for the word in `slot`.
+    #[inline]
+    pub(super) fn prefetch_word(self, slot: usize) {
+        self.prefetch_line(self.words_at() + size_of::<u64>() * slot);
+    }
+
+    /// Asks the processor for the word and the tail in a slot.
+    #[inline]
+    pub(super) fn prefetch_slot(self, slot: usize) {
+        self.prefetch_word(slot);
+        let stride = self.header().stride;
+        if stride < WIDE_OFFSETS {
+            self.prefetch_line(self.tails_at() + stride as usize * slot);
+        }
+    }
+
     #[inline]
     fn prefetch_line(self, offset: usize) {
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
-        {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let at = self.at.as_ptr().cast::<i8>().wrapping_add(offset);
-            // SAFETY: a prefetch reads nothing and may name any address.
-            unsafe { _mm_prefetch(at, _MM_HINT_T0) }
-        }
-        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-        let _ = offset;
+        prefetch_line(self.at.as_ptr().cast::<u8>().wrapping_add(offset));
     }
 
     /// Number of slots in key order.

@@ -144,7 +144,7 @@ pub(super) fn find_along<'g>(mut node: &'g Node, key: &[u8], guard: &'g Guard) -
 
 /// `key`'s place in `node`, or the node that leads on to it.
 #[inline]
-fn look_at<'g>(
+pub(super) fn look_at<'g>(
     node: &'g Node,
     key: &[u8],
     guard: &'g Guard,

@@ -23,6 +23,7 @@ mod descend;
 mod entries;
 mod iter;
 mod load;
+mod many;
 mod memory;
 mod merge;
 mod node;
@@ -32,6 +33,7 @@ mod split;
 #[cfg(test)]
 mod tests;
 mod unordered;
+mod warm;
 
 pub(crate) use iter::{Bound, Direction, Iter};
 pub(crate) use load::{Part, PartBuilder};

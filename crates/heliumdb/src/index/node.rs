@@ -19,6 +19,7 @@ use super::{
     counters::Counters,
     memory,
 };
+use crate::memory::prefetch_line;
 use crossbeam_epoch::Guard;
 use parking_lot::{RawMutex, lock_api::RawMutex as _};
 use std::{
@@ -148,6 +149,12 @@ impl Node {
         // SAFETY: a content is never null; its block was current after the guard was
         // pinned, so it is freed after the guard's end at the earliest.
         Content::Block(unsafe { Block::from_raw(NonNull::new_unchecked(pointer)) })
+    }
+
+    /// Asks the processor for the node itself.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        prefetch_line((&raw const *self).cast());
     }
 
     /// Whether `block` is what the node holds.

@@ -5,7 +5,7 @@
 //! counts as dead, so that it is never freed too early.
 
 use super::{
-    BatchKind, Lsn, Purpose,
+    BatchKind, Lsn, Purpose, Ready,
     batch::Batch,
     core::Core,
     table::{SEALED, Segment},
@@ -72,7 +72,7 @@ impl Written {
             BatchKind::Commit
             | BatchKind::Prepare { .. }
             | BatchKind::Spill { .. }
-            | BatchKind::CommitSpilled { .. } => &self.user,
+            | BatchKind::CommitSpilled(_) => &self.user,
         };
         counter.fetch_add(batch.bytes.len() as u64, Relaxed);
     }
@@ -280,7 +280,7 @@ impl Core {
         let at = Location::new(address, bytes);
         let mut item = Vec::new();
         let guard = crossbeam_epoch::pin();
-        let found = self.with_item(Purpose::Check, at, None, &guard, |header, bytes| {
+        let found = self.with_item(Purpose::Check, at, Ready::No, &guard, |header, bytes| {
             item.extend_from_slice(&bytes[..header.padded_len()]);
         })?;
         Ok(found.map(|()| item))

@@ -109,7 +109,7 @@ impl Core {
         options: &VolumeOptions,
     ) -> Self {
         let segment_bytes = superblock.segment_bytes;
-        let checkpointed = superblock.checkpoint.map_or(u64::MAX, |c| c.start);
+        let checkpointed = superblock.checkpoint.map_or(u64::MAX, |c| c.start.at);
         let grows = superblock.members.iter().any(|m| m.grows);
         let largest = if grows {
             limits::VOLUME_BYTES_MAX / segment_bytes

@@ -4,13 +4,16 @@
 //! Invariant: nothing that was fetched is handed out unchecked; it only takes the place of a
 //! device read in [`Core::with_value`], which checks it.
 
-use super::{Purpose, core::Core, reader::Resident, streak::Streak};
+use super::{
+    Purpose, Ready,
+    core::Core,
+    reader::{PREFETCH_BYTES, Resident},
+    streak::Streak,
+};
 use crate::{location::Location, memory::prefetch};
 use crossbeam_epoch::Guard;
 use std::cell::Cell;
 
-/// Bytes of an item that are asked of the processor: the rest follows by itself.
-const PREFETCH_BYTES: usize = 1024;
 /// Places that are no further apart are read together.
 const GAP_BYTES: u64 = 4096;
 /// Longest read made of several.
@@ -71,10 +74,15 @@ impl Fetch {
         }
     }
 
-    /// The bytes of an item, if they were read from a device.
-    pub(crate) fn bytes_of(&self, item: usize) -> Option<&[u8]> {
-        let (at, len) = (*self.read.get(item)?)?;
-        self.bytes.get(at..at + len)
+    /// What is known of an item, `here` being what [`Core::fetch`] made of it.
+    pub(crate) fn ready<'a>(&'a self, item: usize, here: &[Option<&'a [u8]>]) -> Ready<'a> {
+        if let Some(&Some(bytes)) = here.get(item) {
+            return Ready::Here(bytes);
+        }
+        match self.read.get(item) {
+            Some(&Some((at, len))) => self.bytes.get(at..at + len).map_or(Ready::No, Ready::Read),
+            _ => Ready::No,
+        }
     }
 
     fn clear(&mut self) {
@@ -128,21 +136,27 @@ impl Fetch {
 
 impl Core {
     /// Fetches the items at `places` (`None` for what needs no reading), to be handed out through
-    /// [`Core::with_value`]. What cannot be read shows when its turn comes.
-    pub(crate) fn fetch(
-        &self,
+    /// [`Core::with_value`]. What cannot be read shows when its turn comes. `here` gets, for each,
+    /// its bytes if they are in memory.
+    pub(crate) fn fetch<'g>(
+        &'g self,
+        purpose: Purpose,
         places: impl Iterator<Item = Option<Location>>,
         fetch: &mut Fetch,
-        guard: &Guard,
+        here: &mut Vec<Option<&'g [u8]>>,
+        guard: &'g Guard,
     ) {
+        here.clear();
         fetch.clear();
         for (item, place) in places.enumerate() {
             fetch.read.push(None);
+            here.push(None);
             let Some(at) = place else { continue };
-            match self.resident(Purpose::Walk, at, guard) {
+            match self.resident(purpose, at, guard) {
                 None => {}
                 Some(Resident::Memory(bytes)) => {
                     prefetch(bytes, at.class_bytes().min(PREFETCH_BYTES));
+                    here[item] = Some(bytes);
                 }
                 Some(Resident::Device(_)) => {
                     let (device, offset) = self.place(at.address());

@@ -39,10 +39,10 @@ pub(crate) use core::Core;
 pub(crate) use fetch::Fetch;
 pub(crate) use hold::Hold;
 pub(crate) use live::Live;
-pub(crate) use reader::{Expected, Purpose, Value, append_value};
+pub(crate) use reader::{Expected, Purpose, Ready, Value, append_value};
 pub(crate) use segments::epoch_chain;
 pub(crate) use space::Reservation;
-pub(crate) use state::{LogState, SegmentState};
+pub(crate) use state::{LogState, SegmentState, Start};
 
 use crate::{
     Result, VolumeId,
@@ -69,6 +69,19 @@ pub(crate) struct GlobalTxn {
     pub number: u64,
 }
 
+/// What a transaction had spilled when it committed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Spilled {
+    pub id: u64,
+    /// How many batches.
+    pub batches: u64,
+    /// Ids of the first and of the last of them.
+    pub first: u64,
+    pub last: u64,
+    /// Sequence numbers (from, below) whose items do not count.
+    pub skipped: Vec<(u64, u64)>,
+}
+
 /// What a batch is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum BatchKind {
@@ -81,11 +94,10 @@ pub(crate) enum BatchKind {
         global: GlobalTxn,
         participants: Vec<VolumeId>,
     },
-    /// Counts when a commit names its id.
-    Spill { id: u64 },
-    /// As [`BatchKind::Commit`], and what was spilled under the id counts from now on, without the
-    /// items whose sequence numbers are in `skipped` (from, below).
-    CommitSpilled { id: u64, skipped: Vec<(u64, u64)> },
+    /// Counts when a commit names its id. Those of one id are numbered from 0.
+    Spill { id: u64, number: u64 },
+    /// As [`BatchKind::Commit`], and what was spilled counts from now on.
+    CommitSpilled(Spilled),
     /// Items that the cleaner found at other places. Each counts if its key's item is still
     /// there when the batch is replayed.
     Move {
@@ -145,12 +157,15 @@ pub(crate) trait Replay {
     fn load(&mut self, _core: &Core, _checkpoint: &Checkpoint) -> Result<Option<LogState>> {
         Ok(None)
     }
-    /// Before anything is delivered: the batches that were cancelled, of those that can still be.
-    fn begin(&mut self, _cancelled: &HashSet<u64>) {}
+    /// Before anything is delivered: how many threads may work on it, and the batches that were
+    /// cancelled, of those that can still be.
+    fn begin(&mut self, _threads: usize, _cancelled: &HashSet<u64>) {}
     fn item(&mut self, batch: &ReplayBatch, item: &ReplayItem<'_>) -> Result<()>;
     fn batch_end(&mut self, batch: &ReplayBatch) -> Result<()>;
     fn cancel(&mut self, batch_id: u64) -> Result<()>;
     fn resolve(&mut self, global: GlobalTxn, committed: bool) -> Result<()>;
+    /// Everything was delivered.
+    fn end(&mut self) {}
 }
 
 /// What is on a set of devices.

@@ -9,6 +9,7 @@ use crate::{
     Error, ErrorKind, Result, codec,
     format::item::{self, CHUNK, INDIRECT, ItemHeader, TOMBSTONE},
     location::Location,
+    memory::prefetch,
 };
 use crossbeam_epoch::Guard;
 use std::{cell::Cell, sync::atomic::Ordering::*};
@@ -19,6 +20,9 @@ thread_local! {
 
 /// What a thread keeps of its scratch memory from read to read.
 const KEPT_BYTES: usize = item::ITEM_BYTES_MAX;
+
+/// Bytes of an item that are asked of the processor: the rest follows by itself.
+pub(super) const PREFETCH_BYTES: usize = 1024;
 
 const BROKEN_BLOCK: &str = "a block that cannot be decompressed";
 
@@ -54,6 +58,27 @@ pub(crate) enum Value<'a> {
     Built,
 }
 
+/// What is known of an item's bytes before it is read.
+#[derive(Clone, Copy)]
+pub(crate) enum Ready<'a> {
+    /// Nothing.
+    No,
+    /// They are in memory, checked or never on a device.
+    Here(&'a [u8]),
+    /// They were read from the device, and not checked.
+    Read(&'a [u8]),
+}
+
+impl<'a> Ready<'a> {
+    /// What there is of them.
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        match self {
+            Self::No => &[],
+            Self::Here(bytes) | Self::Read(bytes) => bytes,
+        }
+    }
+}
+
 /// What [`Core::with_value`] does to have the value in `built`, wherever it lies.
 pub(crate) fn append_value(found: Value<'_>, built: &mut Vec<u8>) {
     if let Value::Here(bytes) = found {
@@ -85,13 +110,13 @@ impl Core {
         value: &mut Vec<u8>,
         guard: &Guard,
     ) -> Result<bool> {
-        let found = self.with_value(purpose, at, expected, None, value, guard, append_value)?;
+        let found =
+            self.with_value(purpose, at, expected, Ready::No, value, guard, append_value)?;
         Ok(found.is_some())
     }
 
     /// Calls `f` with the value of the item at `at`, and with `built`, to which it was appended
-    /// if it does not lie anywhere in one piece. `None`: another item is there now. `read` are
-    /// the item's bytes if they were read from the device already.
+    /// if it does not lie anywhere in one piece. `None`: another item is there now.
     #[expect(
         clippy::too_many_arguments,
         reason = "the one read that all others are made of; a struct would only name them again"
@@ -101,7 +126,7 @@ impl Core {
         purpose: Purpose,
         at: Location,
         expected: Expected<'_>,
-        read: Option<&[u8]>,
+        ready: Ready<'_>,
         built: &mut Vec<u8>,
         guard: &Guard,
         f: impl FnOnce(Value<'_>, &mut Vec<u8>) -> R,
@@ -114,7 +139,7 @@ impl Core {
             List(u64, Option<item::ChunkList>),
         }
         let mut f = Some(f);
-        let looked = self.with_item(purpose, at, read, guard, |header, bytes| {
+        let looked = self.with_item(purpose, at, ready, guard, |header, bytes| {
             let is_other = header.tree != expected.tree
                 || header.has(CHUNK | TOMBSTONE)
                 || header.key(bytes) != expected.key;
@@ -168,7 +193,7 @@ impl Core {
         expected: (u32, u64, usize),
         value: &mut Vec<u8>,
     ) -> Result<()> {
-        let ours = self.with_item(purpose, at, None, guard, |header, bytes| {
+        let ours = self.with_item(purpose, at, Ready::No, guard, |header, bytes| {
             let ours = header.has(CHUNK) && (header.tree, header.seq, header.value_len) == expected;
             if ours && header.codec != codec::PLAIN {
                 return codec::decompress(header.value(bytes), value).ok_or(BROKEN_BLOCK);
@@ -190,20 +215,36 @@ impl Core {
         &self,
         purpose: Purpose,
         at: Location,
-        read: Option<&[u8]>,
+        ready: Ready<'_>,
         guard: &Guard,
         f: impl FnOnce(&ItemHeader, &[u8]) -> R,
     ) -> Result<Option<R>> {
-        let position = match (self.resident(purpose, at, guard), read) {
-            (None, _) => return Ok(None),
-            (Some(Resident::Memory(bytes)), _) => {
+        let resident = match ready {
+            Ready::Here(bytes) => Some(Resident::Memory(bytes)),
+            _ => self.resident(purpose, at, guard),
+        };
+        let position = match resident {
+            None => return Ok(None),
+            Some(Resident::Memory(bytes)) => {
+                if purpose == Purpose::Point {
+                    // All lines at once: the first says how many of the others are needed.
+                    prefetch(bytes, at.class_bytes().min(PREFETCH_BYTES));
+                }
                 return Ok(ItemHeader::decode(bytes).map(|header| f(&header, bytes)));
             }
-            (Some(Resident::Device(_)), Some(read)) => {
-                return self.check(at, read, f).map(Some);
-            }
-            (Some(Resident::Device(position)), None) => position,
+            Some(Resident::Device(position)) => position,
         };
+        let keep = |header: &ItemHeader, bytes: &[u8]| {
+            if purpose == Purpose::Point
+                && let Some(cache) = &self.cache
+            {
+                cache.insert(position, &bytes[..header.padded_len()], guard);
+            }
+            f(header, bytes)
+        };
+        if let Ready::Read(bytes) = ready {
+            return self.check(at, bytes, keep).map(Some);
+        }
         let len = self.read_bytes(at);
         // Taken, not borrowed: `f` may read another item.
         let mut scratch = SCRATCH.take();
@@ -214,16 +255,7 @@ impl Core {
         let result = self.devices[device]
             .read_at(&mut scratch[..len], offset)
             .map_err(|e| self.io_error("read", device, offset, e))
-            .and_then(|()| {
-                self.check(at, &scratch[..len], |header, bytes| {
-                    if purpose == Purpose::Point
-                        && let Some(cache) = &self.cache
-                    {
-                        cache.insert(position, &bytes[..header.padded_len()], guard);
-                    }
-                    f(header, bytes)
-                })
-            });
+            .and_then(|()| self.check(at, &scratch[..len], keep));
         self.traffic.read(len);
         if scratch.len() <= KEPT_BYTES {
             SCRATCH.set(scratch);

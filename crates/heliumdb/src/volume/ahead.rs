@@ -247,7 +247,9 @@ impl Datastore {
     fn fetch_values(&self, tree: &Tree, ahead: &mut ReadAhead, places: &[Location], guard: &Guard) {
         let log = &self.shared.log;
         let mut fetch = Fetch::take();
-        log.fetch(places.iter().copied().map(Some), &mut fetch, guard);
+        let mut here = Vec::with_capacity(places.len());
+        let wanted = places.iter().copied().map(Some);
+        log.fetch(Purpose::Walk, wanted, &mut fetch, &mut here, guard);
         // Values may be much longer than what their items' places say.
         let most = ahead.bytes.len() + BYTES_MAX;
         let ReadAhead { bytes, items, .. } = ahead;
@@ -264,12 +266,12 @@ impl Datastore {
                 tree: tree.id,
                 key: &bytes[item.key.clone()],
             };
-            let read = fetch.bytes_of(i);
+            let ready = fetch.ready(i, &here);
             let found = log.with_value(
                 Purpose::Walk,
                 at,
                 expected,
-                read,
+                ready,
                 &mut values,
                 guard,
                 append_value,

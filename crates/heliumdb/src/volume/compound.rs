@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crossbeam_epoch as epoch;
+use crossbeam_epoch::{self as epoch, Guard};
 
 use super::{
     Datastore,
@@ -13,9 +13,12 @@ use super::{
 use crate::{
     error::Result,
     location::{Location, Word},
-    log::Purpose,
+    log::{Expected, Fetch, Purpose, append_value},
     version::chain::Seen,
 };
+
+/// Keys of a `multi_get` that are looked up together.
+const GET_TOGETHER: usize = 64;
 
 impl Datastore {
     /// Whether there is an item under `key`, as last committed. Its value is not read.
@@ -33,7 +36,8 @@ impl Datastore {
     }
 
     /// The newest committed values of several keys, in the order of the keys. They are looked up
-    /// in key order, so that this costs less than one call for each.
+    /// side by side, and what has to be read from devices is asked for together, so that this
+    /// costs less than one call for each.
     pub fn multi_get<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Vec<u8>>>> {
         self.multi_get_with(None, keys)
     }
@@ -44,25 +48,74 @@ impl Datastore {
         keys: &[K],
     ) -> Result<Vec<Option<Vec<u8>>>> {
         self.shared.check_open()?;
-        let mut order: Vec<usize> = (0..keys.len()).collect();
-        order.sort_unstable_by_key(|&i| keys[i].as_ref());
-        let mut values = vec![None; keys.len()];
+        let mut values = Vec::with_capacity(keys.len());
         self.with_tree(|tree| {
-            let guard = epoch::pin();
-            // Places first, so that their memory is asked for before the first value is copied.
-            let words: Vec<Word> = order
-                .iter()
-                .map(|&i| Word(tree.get(keys[i].as_ref(), &guard)))
-                .collect();
-            for (&i, &word) in order.iter().zip(&words) {
-                let mut value = Vec::new();
-                let slot = (keys[i].as_ref(), word);
-                if self.read_slot(tree, slot, &mut value, &guard, eyes, Purpose::Point)? {
-                    values[i] = Some(value);
-                }
+            let mut fetch = Fetch::take();
+            for keys in keys.chunks(GET_TOGETHER) {
+                self.get_together(tree, eyes, keys, &mut fetch, &mut values)?;
             }
+            fetch.keep();
             Ok(values)
         })
+    }
+
+    /// Looks up all of `keys`, then fetches their items together, then copies their values.
+    fn get_together<K: AsRef<[u8]>>(
+        &self,
+        tree: &Tree,
+        eyes: Eyes<'_>,
+        keys: &[K],
+        fetch: &mut Fetch,
+        values: &mut Vec<Option<Vec<u8>>>,
+    ) -> Result<()> {
+        let guard = epoch::pin();
+        let log = &self.shared.log;
+        let mut words = Vec::with_capacity(keys.len());
+        let each = keys.iter().map(AsRef::as_ref);
+        tree.get_many(each, &guard, |word| words.push(Word(word)));
+        let seen = words.iter().map(|&word| look(eyes, word, &guard));
+        let seen: Vec<Seen<'_>> = seen.collect::<Result<_>>()?;
+        let places = seen.iter().map(|seen| match seen {
+            Seen::At(location) => Some(*location),
+            _ => None,
+        });
+        let mut here = Vec::with_capacity(keys.len());
+        log.fetch(Purpose::Point, places, fetch, &mut here, &guard);
+        for (i, (key, seen)) in keys.iter().zip(seen).enumerate() {
+            let key = key.as_ref();
+            let mut value = Vec::new();
+            let is_there = match seen {
+                Seen::Absent => false,
+                Seen::Bytes(bytes) => {
+                    value.extend_from_slice(bytes);
+                    true
+                }
+                Seen::At(at) => {
+                    let expected = Expected { tree: tree.id, key };
+                    let (ready, built) = (fetch.ready(i, &here), &mut value);
+                    let purpose = Purpose::Point;
+                    let found =
+                        log.with_value(purpose, at, expected, ready, built, &guard, append_value)?;
+                    // Its place was reused since the slot was looked at.
+                    found.is_some() || self.read_again(tree, eyes, key, &mut value, &guard)?
+                }
+            };
+            values.push(is_there.then_some(value));
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn read_again(
+        &self,
+        tree: &Tree,
+        eyes: Eyes<'_>,
+        key: &[u8],
+        value: &mut Vec<u8>,
+        guard: &Guard,
+    ) -> Result<bool> {
+        let slot = (key, Word(tree.get(key, guard)));
+        self.read_slot(tree, slot, value, guard, eyes, Purpose::Point)
     }
 
     /// Removes `key` and returns its value, in one: of several that take the same item one gets

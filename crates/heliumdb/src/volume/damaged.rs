@@ -16,7 +16,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     index::{Bound, Direction},
     location::{Location, Word},
-    log::Purpose,
+    log::{Purpose, Ready},
     version::chain::Seen,
 };
 
@@ -75,7 +75,7 @@ impl Datastore {
             };
             if let Seen::At(at) = look(None, Word(word), &guard)? {
                 value.clear();
-                let how = (Purpose::Check, None);
+                let how = (Purpose::Check, Ready::No);
                 let read = read_slot_at(tree, key, at, how, &mut value, &guard);
                 match read.and_then(|found| found.ok_or_else(|| self.misplaced(key))) {
                     Ok(key) => {

@@ -18,7 +18,7 @@ use crate::{
     format::item::ItemHeader,
     index::{Bound, Direction},
     location::{Location, Word},
-    log::{Expected, Fetch, Purpose, append_value},
+    log::{Expected, Fetch, Purpose, Ready, append_value},
     version::chain::Seen,
 };
 
@@ -81,14 +81,17 @@ impl Items<'_> {
             let found = self.look_up(tree, &guard)?;
             let mut fetch = Fetch::take();
             let places = found.iter().map(|(_, at)| Some(*at));
-            datastore.shared.log.fetch(places, &mut fetch, &guard);
+            let mut here = Vec::new();
+            let log = &datastore.shared.log;
+            log.fetch(Purpose::Walk, places, &mut fetch, &mut here, &guard);
             let mut bytes = 0;
             for (i, (slot, at)) in found.iter().enumerate() {
                 if bytes >= STEP_BYTES {
                     self.is_over = false;
                     break;
                 }
-                let mut read = datastore.read_at(tree, slot, *at, fetch.bytes_of(i), &guard)?;
+                let ready = fetch.ready(i, &here);
+                let mut read = datastore.read_at(tree, slot, *at, ready, &guard)?;
                 if read.is_none() {
                     read = self.read_again(tree, slot, &guard)?;
                 }
@@ -131,7 +134,7 @@ impl Items<'_> {
             let Some(at) = place_seen(self.eyes, word, guard)? else {
                 return Ok(None);
             };
-            let read = self.datastore.read_at(tree, slot, at, None, guard)?;
+            let read = self.datastore.read_at(tree, slot, at, Ready::No, guard)?;
             if read.is_some() {
                 return Ok(read);
             }
@@ -146,11 +149,11 @@ impl Datastore {
         tree: &Tree,
         slot: &[u8],
         at: Location,
-        read: Option<&[u8]>,
+        ready: Ready<'_>,
         guard: &Guard,
     ) -> Result<Option<Item>> {
         let mut value = Vec::new();
-        let key = read_slot_at(tree, slot, at, (Purpose::Walk, read), &mut value, guard)?;
+        let key = read_slot_at(tree, slot, at, (Purpose::Walk, ready), &mut value, guard)?;
         Ok(key.map(|key| (key, value)))
     }
 }
@@ -168,12 +171,12 @@ fn place_seen(eyes: Eyes<'_>, word: Word, guard: &Guard) -> Result<Option<Locati
 }
 
 /// Reads the item at `at`, which belongs to the slot `slot` of the index: appends its value, and returns its
-/// key. `None`: another item is there now. `read` are the item's bytes if they were read already.
+/// key. `None`: another item is there now.
 pub(super) fn read_slot_at(
     tree: &Tree,
     slot: &[u8],
     at: Location,
-    (purpose, read): (Purpose, Option<&[u8]>),
+    (purpose, ready): (Purpose, Ready<'_>),
     value: &mut Vec<u8>,
     guard: &Guard,
 ) -> Result<Option<Vec<u8>>> {
@@ -183,15 +186,16 @@ pub(super) fn read_slot_at(
             tree: tree.id,
             key: slot,
         };
-        let found = log.with_value(purpose, at, expected, read, value, guard, append_value)?;
+        let found = log.with_value(purpose, at, expected, ready, value, guard, append_value)?;
         return Ok(found.map(|()| slot.to_vec()));
     }
     let mut raw = Vec::new();
-    let bytes = match read {
-        Some(bytes) => bytes,
-        None if log.read_raw(purpose, at, &mut raw, guard)? => &raw,
-        None => return Ok(None),
+    let ready = match ready {
+        Ready::No if log.read_raw(purpose, at, &mut raw, guard)? => Ready::Read(&raw),
+        Ready::No => return Ok(None),
+        ready => ready,
     };
+    let bytes = ready.bytes();
     let key = match ItemHeader::decode(bytes) {
         Some(header) => header.key(bytes).to_vec(),
         // Reading it says what is wrong.
@@ -201,8 +205,7 @@ pub(super) fn read_slot_at(
         tree: tree.id,
         key: &key,
     };
-    let bytes = Some(bytes);
-    let found = log.with_value(purpose, at, expected, bytes, value, guard, append_value)?;
+    let found = log.with_value(purpose, at, expected, ready, value, guard, append_value)?;
     let is_here = found.is_some() && *tree.index_key(&key) == *slot;
     Ok(is_here.then_some(key))
 }

@@ -25,6 +25,7 @@ mod options;
 mod range;
 mod recover;
 mod registry;
+mod replay;
 mod scrub;
 mod shared;
 mod stats;

@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Result},
     index::Iter,
     location::Word,
-    log::{Expected, Fetch, Purpose, Value},
+    log::{Expected, Fetch, Purpose, Ready, Value},
     version::chain::Seen,
 };
 
@@ -32,6 +32,8 @@ pub(super) struct Step<'a> {
     /// Where each key ends, and what its slot says.
     found: Vec<(usize, Seen<'a>)>,
     fetch: Option<Fetch>,
+    /// The bytes of those whose items are in memory.
+    here: Vec<Option<&'a [u8]>>,
     value: Vec<u8>,
     /// What an item could not be looked at for: said after those before it are shown.
     failed: Option<Error>,
@@ -52,6 +54,7 @@ impl<'a> Step<'a> {
             keys: Vec::new(),
             found: Vec::new(),
             fetch: Some(Fetch::take()),
+            here: Vec::new(),
             value: Vec::new(),
             failed: None,
         }
@@ -90,7 +93,8 @@ impl<'a> Step<'a> {
             _ => None,
         });
         let fetch = self.fetch.get_or_insert_default();
-        self.datastore.shared.log.fetch(places, fetch, self.guard);
+        let log = &self.datastore.shared.log;
+        log.fetch(Purpose::Walk, places, fetch, &mut self.here, self.guard);
         goes_on
     }
 
@@ -110,13 +114,14 @@ impl<'a> Step<'a> {
                         tree: self.tree.id,
                         key,
                     };
-                    let read = self.fetch.as_ref().and_then(|fetch| fetch.bytes_of(i));
+                    let fetch = self.fetch.as_ref();
+                    let ready = fetch.map_or(Ready::No, |fetch| fetch.ready(i, &self.here));
                     let show = |value: Value<'_>, built: &mut Vec<u8>| match value {
                         Value::Here(value) => visit(key, value),
                         Value::Built => visit(key, built),
                     };
                     let value = &mut self.value;
-                    log.with_value(Purpose::Walk, at, expected, read, value, self.guard, show)?
+                    log.with_value(Purpose::Walk, at, expected, ready, value, self.guard, show)?
                 }
             };
             let goes_on = match goes_on {

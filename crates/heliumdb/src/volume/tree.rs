@@ -114,6 +114,25 @@ impl Tree {
         self.index.get(&self.index_key(key), guard)
     }
 
+    /// As [`Index::get_many`].
+    pub(crate) fn get_many<'k>(
+        &self,
+        keys: impl Iterator<Item = &'k [u8]>,
+        guard: &Guard,
+        found: impl FnMut(u64),
+    ) {
+        let keys: Vec<IndexKey<'_>> = keys.map(|key| self.index_key(key)).collect();
+        self.index
+            .get_many(keys.iter().map(|key| &**key), guard, found);
+    }
+
+    /// As [`Index::prepare_many`].
+    pub(crate) fn prepare_many(&self, keys: &[&[u8]], guard: &Guard) {
+        let keys: Vec<IndexKey<'_>> = keys.iter().map(|key| self.index_key(key)).collect();
+        self.index
+            .prepare_many(keys.iter().map(|key| &**key), guard);
+    }
+
     /// As [`Index::update`].
     #[inline]
     pub(crate) fn update<R>(

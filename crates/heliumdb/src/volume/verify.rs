@@ -15,7 +15,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     index::{Bound, Direction},
     location::{Location, Word},
-    log::Purpose,
+    log::{Purpose, Ready},
     progress::{Phase, Progress, Reporter},
     version::chain::{self, Seen},
 };
@@ -161,7 +161,7 @@ impl Check {
         guard: &Guard,
     ) -> Result<()> {
         value.clear();
-        let how = (Purpose::Check, None);
+        let how = (Purpose::Check, Ready::No);
         let Some(key) = read_slot_at(&self.tree, key, place, how, value, guard)? else {
             return Err(self.misplaced(key));
         };

@@ -26,6 +26,7 @@ mod held;
 mod io_faults;
 mod isolation;
 mod limits;
+mod many;
 mod model;
 mod native;
 mod options;

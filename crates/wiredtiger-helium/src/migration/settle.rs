@@ -59,7 +59,7 @@ fn take_over(
         .nearest_into(Position::First, &mut key, &mut record)?;
     while found {
         work.settle(&key, &record)?;
-        if work.tally.keys % KEYS_PER_MESSAGE == 0 {
+        if work.tally.keys.is_multiple_of(KEYS_PER_MESSAGE) {
             let so_far = work.tally.keys;
             tell(&format!(
                 "volume {}: {so_far} of {keys} keys of {name} are taken over",

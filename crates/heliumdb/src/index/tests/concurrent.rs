@@ -62,6 +62,20 @@ fn walks_and_gets_see_what_is_always_there_while_others_write() {
                 assert_eq!(tree.get(&key(number), &pin()), number + 1);
             }
         });
+        scope.spawn(|| {
+            let mut rng = SmallRng::seed_from_u64(seed ^ 2);
+            while Instant::now() < end {
+                let count = rng.random_range(0..20);
+                let numbers: Vec<_> = (0..count)
+                    .map(|_| rng.random_range(0..KEYS) / 8 * 8)
+                    .collect();
+                let keys: Vec<_> = numbers.iter().map(|&n| key(n)).collect();
+                let mut words = Vec::new();
+                tree.get_many(keys.iter().map(|k| &k[..]), &pin(), |word| words.push(word));
+                let expected: Vec<_> = numbers.iter().map(|n| n + 1).collect();
+                assert_eq!(words, expected);
+            }
+        });
     });
     println!("{} writes", steps.into_inner());
     let there = walk(&tree, Bound::Unbounded, Direction::Forward);

@@ -39,6 +39,9 @@ pub struct WriteBatch {
     bytes: Vec<u8>,
 }
 
+/// Writes whose places in the index are looked for together.
+const PREPARED_TOGETHER: usize = 64;
+
 struct Write {
     datastore: usize,
     key_bytes: usize,
@@ -116,11 +119,11 @@ impl WriteBatch {
     fn apply(&self, durability: Durability) -> Result<()> {
         let mut txn = Txn::blind(&self.volume)?;
         let batching = self.volume.batching.lock();
-        let mut rest = self.bytes.as_slice();
-        for write in &self.writes {
-            let (key, behind) = rest.split_at(write.key_bytes);
-            let (value, behind) = behind.split_at(write.value_bytes.unwrap_or_default());
-            rest = behind;
+        let mut ahead = self.each();
+        for (i, (write, key, value)) in self.each().enumerate() {
+            if i % PREPARED_TOGETHER == 0 {
+                self.prepare(&mut ahead)?;
+            }
             let change = match write.value_bytes {
                 Some(_) => Change::Put(value),
                 None => Change::Remove,
@@ -129,6 +132,41 @@ impl WriteBatch {
         }
         drop(batching);
         txn.commit_with(durability)
+    }
+
+    /// Each write with its key and value.
+    fn each(&self) -> impl Iterator<Item = (&Write, &[u8], &[u8])> {
+        let mut rest = self.bytes.as_slice();
+        self.writes.iter().map(move |write| {
+            let (key, behind) = rest.split_at(write.key_bytes);
+            let (value, behind) = behind.split_at(write.value_bytes.unwrap_or_default());
+            rest = behind;
+            (write, key, value)
+        })
+    }
+
+    /// Has the next writes' places in the index brought near, side by side: one after the other
+    /// each would wait for memory.
+    fn prepare<'a>(
+        &self,
+        ahead: &mut impl Iterator<Item = (&'a Write, &'a [u8], &'a [u8])>,
+    ) -> Result<()> {
+        let mut keys = Vec::with_capacity(PREPARED_TOGETHER);
+        let mut datastore = None;
+        for (write, key, _) in ahead.take(PREPARED_TOGETHER) {
+            if datastore.is_none_or(|known| known == write.datastore) {
+                keys.push(key);
+            }
+            datastore = datastore.or(Some(write.datastore));
+        }
+        let Some(datastore) = datastore.and_then(|index| self.datastores.get(index)) else {
+            return Ok(());
+        };
+        datastore.with_tree(|tree| {
+            let guard = crossbeam_epoch::pin();
+            tree.prepare_many(&keys, &guard);
+            Ok(())
+        })
     }
 }
 

@@ -47,8 +47,9 @@ pub trait Readable: sealed::Look {
         datastore.contains_with(Some(&self.look()?), key)
     }
 
-    /// The values of several keys, in the order of the keys. They are looked up in key order, so
-    /// that this costs less than one call for each.
+    /// The values of several keys, in the order of the keys. They are looked up side by side, and
+    /// what has to be read from devices is asked for together, so that this costs less than one
+    /// call for each.
     fn multi_get<K: AsRef<[u8]>>(
         &self,
         datastore: &Datastore,
