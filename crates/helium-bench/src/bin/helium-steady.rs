@@ -134,16 +134,11 @@ fn overwrite(
         let began = Instant::now();
         let mut last = Mark::new(volume, done);
         let mut half = None;
-        while began.elapsed() < seconds(options.seconds)
-            && writers.iter().any(|w| !w.is_finished())
+        while began.elapsed() < seconds(options.seconds) && writers.iter().any(|w| !w.is_finished())
         {
             thread::sleep(seconds(options.every.max(1)));
             let now = Mark::new(volume, done);
-            println!(
-                "{:4} s: {}",
-                began.elapsed().as_secs(),
-                now.since(&last)
-            );
+            println!("{:4} s: {}", began.elapsed().as_secs(), now.since(&last));
             if half.is_none() && began.elapsed() * 2 >= seconds(options.seconds) {
                 half = Some(now.clone());
             }
@@ -220,7 +215,12 @@ impl Mark {
     }
 
     fn since(&self, then: &Self) -> String {
-        let counts: Vec<u64> = self.counts.iter().zip(&then.counts).map(|(a, b)| a - b).collect();
+        let counts: Vec<u64> = self
+            .counts
+            .iter()
+            .zip(&then.counts)
+            .map(|(a, b)| a - b)
+            .collect();
         let puts: u64 = counts.iter().sum();
         let (now, then_stats) = (&self.stats, &then.stats);
         let user = (now.user_bytes - then_stats.user_bytes).max(1) as f64;
@@ -231,7 +231,10 @@ impl Mark {
             puts as f64 / (self.at - then.at).as_secs_f64(),
             part(now.written_bytes, then_stats.written_bytes),
             part(now.cleaner_bytes, then_stats.cleaner_bytes),
-            part(now.checkpoint_written_bytes, then_stats.checkpoint_written_bytes),
+            part(
+                now.checkpoint_written_bytes,
+                then_stats.checkpoint_written_bytes
+            ),
             now.space_amplification(),
             quantile(&counts, 0.5),
             quantile(&counts, 0.99),

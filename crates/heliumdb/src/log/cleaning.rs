@@ -19,7 +19,7 @@ use crate::{
         item::ItemHeader,
         segment::{SegmentHeader, State},
     },
-    limits::BLOCK_BYTES,
+    limits::{self, BLOCK_BYTES},
     location::Location,
 };
 use std::{
@@ -171,6 +171,11 @@ impl Core {
         self.written.user.load(Relaxed) + self.written.moved.load(Relaxed)
     }
 
+    /// Bytes of items appended so far for users.
+    pub(crate) fn user_bytes(&self) -> u64 {
+        self.written.user.load(Relaxed)
+    }
+
     /// Segments that will be free as soon as readers of them are gone.
     pub(crate) fn leaving(&self) -> u64 {
         self.leaving.load(Acquire)
@@ -187,18 +192,23 @@ impl Core {
         at.address() / self.segment_bytes
     }
 
-    /// Room for what the cleaner moves: all there is, and what of it is left beside what a
-    /// checkpoint may need.
+    /// Room for what the cleaner moves if that gives room at once, and for the rest: that is what
+    /// is left beside what a checkpoint may need.
     pub(crate) fn cleaner_room(&self) -> (u64, u64) {
-        let space = self.space.lock();
-        let all = self.available(&space).saturating_sub(space.promised);
-        (all, all.saturating_sub(self.cleaner_bytes()))
+        let all = self.all_room();
+        let beside = all.saturating_sub(self.cleaner_bytes());
+        let own = (limits::CLEANER_SEGMENTS - 1) * self.usable();
+        (beside.max(own).min(all), beside)
     }
 
     /// Room for a checkpoint.
     pub(crate) fn checkpoint_room(&self) -> u64 {
-        let (all, _) = self.cleaner_room();
-        all.saturating_sub(self.kept_for_cleaner())
+        self.all_room().saturating_sub(self.usable())
+    }
+
+    fn all_room(&self) -> u64 {
+        let space = self.space.lock();
+        self.available(&space).saturating_sub(space.promised)
     }
 
     /// Bytes of items that are moved in one batch, which has to fit into one frame.

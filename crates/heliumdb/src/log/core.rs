@@ -202,12 +202,7 @@ impl Core {
 
     /// Room that only the cleaner and checkpoints may use.
     pub(super) fn cleaner_bytes(&self) -> u64 {
-        self.kept_for_cleaner() + self.checkpoint_bytes.load(Relaxed)
-    }
-
-    /// Room that not even a checkpoint may use: with it the cleaner can always make more.
-    pub(super) fn kept_for_cleaner(&self) -> u64 {
-        limits::CLEANER_SEGMENTS * self.usable()
+        limits::CLEANER_SEGMENTS * self.usable() + self.checkpoint_bytes.load(Relaxed)
     }
 
     /// Sets room aside for a checkpoint of so many bytes.

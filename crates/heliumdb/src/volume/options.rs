@@ -49,8 +49,8 @@ pub struct VolumeOptions {
     /// Do not tell devices which of their space holds nothing any more.
     pub no_trim: bool,
     /// A checkpoint is taken when recovery would have to replay so many bytes of log; `None`
-    /// stands for 256 MiB, or twice the size of the last checkpoint if that is more. `u64::MAX`
-    /// turns them off, those at a close too.
+    /// stands for 256 MiB, or a quarter of the volume if that is less, but no less than twice the
+    /// size of the last checkpoint. `u64::MAX` turns them off, those at a close too.
     pub checkpoint_log_bytes: Option<u64>,
     /// Refuse the volume if this process has it open already; otherwise it is shared.
     pub exclusive: bool,

@@ -50,9 +50,16 @@ struct Writer<'a> {
     tentative: Vec<Tentative>,
     /// What was written: dead if the checkpoint fails.
     fresh: Vec<Location>,
+    /// The cleaner has its turn after each batch of pages.
+    cleans: bool,
 }
 
-pub(super) fn checkpoint(shared: &Shared, newest: &mut Newest, below: TxnId) -> Result<()> {
+pub(super) fn checkpoint(
+    shared: &Shared,
+    newest: &mut Newest,
+    below: TxnId,
+    cleans: bool,
+) -> Result<()> {
     let log = &shared.log;
     shared.certainty.hold();
     let start = log.begin_checkpoint();
@@ -69,6 +76,7 @@ pub(super) fn checkpoint(shared: &Shared, newest: &mut Newest, below: TxnId) -> 
         trees: HashMap::new(),
         tentative: Vec::new(),
         fresh: Vec::new(),
+        cleans,
     };
     let trees = shared.catalog.trees();
     for tree in &trees {
@@ -346,7 +354,11 @@ impl Writer<'_> {
             }
         }
         self.batch.clear(BatchKind::Checkpoint);
-        log.sync_to(appended.end)
+        log.sync_to(appended.end)?;
+        match self.cleans {
+            true => self.shared.clean_meanwhile(),
+            false => Ok(()),
+        }
     }
 
     fn append_one(&mut self, key: &[u8], value: &[u8]) -> Result<Location> {
