@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use heliumdb::{Datastore, Stats, Volume, VolumeOptions};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
@@ -77,7 +77,7 @@ fn main() -> Result<()> {
     );
     overwrite(&options, &volume, &store, items, &value)?;
     let started = Instant::now();
-    volume.flush()?;
+    volume.close()?;
     drop((store, volume));
     println!("closed in {:.1} s", started.elapsed().as_secs_f64());
     let started = Instant::now();
@@ -149,7 +149,7 @@ fn overwrite(
             println!("second half: {}", last.since(&half));
         }
         for writer in writers {
-            writer.join().expect("a writer panicked")?;
+            writer.join().map_err(|_| anyhow!("a writer panicked"))??;
         }
         Ok(())
     })

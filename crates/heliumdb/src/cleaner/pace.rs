@@ -97,7 +97,7 @@ impl Shared {
     }
 
     /// Sets the pace by the room that there is now.
-    pub(super) fn set_pace(&self) {
+    pub(crate) fn set_pace(&self) {
         // Without a thread of the volume's own, writers do its work themselves.
         if self.options.background_thread {
             let room = self.log.room();

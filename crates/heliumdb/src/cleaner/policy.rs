@@ -13,8 +13,6 @@ const TOMBSTONES_PCT: u64 = 10;
 
 /// So many cleaned segments are worth a checkpoint, if that is small.
 const WAITING_SEGMENTS: u64 = 8;
-/// Steps of cleaning between two parts of a checkpoint, at most.
-const STEPS_MEANWHILE: usize = 8;
 /// Longest pause between two steps.
 const PAUSE_MAX: Duration = Duration::from_millis(10);
 
@@ -53,17 +51,6 @@ impl Shared {
             std::thread::sleep(started.elapsed().min(PAUSE_MAX));
         }
         Ok(cleaned)
-    }
-
-    /// Cleans on while a checkpoint is being written, if room is short: writers need it now.
-    pub(crate) fn clean_meanwhile(&self) -> Result<()> {
-        for _ in 0..STEPS_MEANWHILE {
-            if !self.is_short() || !self.clean_step(Need::Short)? {
-                break;
-            }
-        }
-        self.set_pace();
-        Ok(())
     }
 
     /// Why to go on with the round that is under way, or to begin one.

@@ -15,6 +15,8 @@ use crate::{
 /// Steps of background work that a writer does itself between two attempts, where the volume has
 /// no thread for that.
 const OWN_STEPS: usize = 64;
+/// How long it waits then for readers of what was freed.
+const READERS_GO: Duration = Duration::from_millis(1);
 
 impl Shared {
     /// Does `write`, and tries again when it found the volume full and room is being made.
@@ -43,6 +45,11 @@ impl Shared {
             let mut worked = false;
             for _ in 0..OWN_STEPS {
                 if !background_step(self)? {
+                    if !worked && self.log.leaving() > 0 {
+                        // Readers of it, in other threads, are soon gone.
+                        self.log.await_segment(READERS_GO);
+                        return Ok(true);
+                    }
                     return Ok(worked);
                 }
                 worked = true;

@@ -95,18 +95,17 @@ impl Shared {
     /// Takes a checkpoint now. Waits for nothing but syncs of commits that are under way.
     pub(super) fn checkpoint(&self, horizon: &dyn Horizon) -> Result<()> {
         self.check_writable()?;
-        self.take_checkpoint(horizon.final_below().min(horizon.oldest()), false)
+        self.take_checkpoint(horizon.final_below().min(horizon.oldest()))
     }
 
     /// Takes a checkpoint now, going by what was last said of who can still be cancelled.
     pub(super) fn checkpoint_now(&self) -> Result<()> {
         self.check_writable()?;
-        self.take_checkpoint(0, false)
+        self.take_checkpoint(0)
     }
 
-    /// Takes a checkpoint, given that no transaction below `below` can be cancelled; with `cleans`, it
-    /// takes turns with the cleaner.
-    fn take_checkpoint(&self, below: TxnId, cleans: bool) -> Result<()> {
+    /// Takes a checkpoint, given that no transaction below `below` can be cancelled.
+    fn take_checkpoint(&self, below: TxnId) -> Result<()> {
         let mut newest = self.checkpoints.newest.lock();
         let emptied = std::mem::take(&mut *self.checkpoints.emptied.lock());
         if !emptied.is_empty() {
@@ -117,7 +116,7 @@ impl Shared {
         // What the volume's own transactions committed is never taken back.
         let below = if self.is_native() { TxnId::MAX } else { below };
         self.checkpoints.asked.store(false, Ordering::Release);
-        let taken = write::checkpoint(self, &mut newest, below, cleans);
+        let taken = write::checkpoint(self, &mut newest, below);
         self.certainty.release();
         if taken.is_ok() {
             let index_bytes = self.catalog.index_bytes();
@@ -175,7 +174,7 @@ impl Shared {
         }
         let room = self.log.checkpoint_room();
         self.check_writable()?;
-        match self.take_checkpoint(0, true) {
+        match self.take_checkpoint(0) {
             Err(why) if why.kind() == ErrorKind::VolumeFull => {
                 tracing::warn!(url = self.url, %why, "there is no room for a checkpoint");
                 let refused_at = &self.checkpoints.refused_at;
@@ -197,7 +196,7 @@ impl Shared {
         if self.options.checkpoint_log_bytes == Some(u64::MAX) || self.log_to_replay() == 0 {
             return Ok(());
         }
-        let taken = self.take_checkpoint(TxnId::MAX, false);
+        let taken = self.take_checkpoint(TxnId::MAX);
         taken.or_else(|why| match why.kind() {
             // It is there without one, too.
             ErrorKind::VolumeFull => {

@@ -50,16 +50,9 @@ struct Writer<'a> {
     tentative: Vec<Tentative>,
     /// What was written: dead if the checkpoint fails.
     fresh: Vec<Location>,
-    /// The cleaner has its turn after each batch of pages.
-    cleans: bool,
 }
 
-pub(super) fn checkpoint(
-    shared: &Shared,
-    newest: &mut Newest,
-    below: TxnId,
-    cleans: bool,
-) -> Result<()> {
+pub(super) fn checkpoint(shared: &Shared, newest: &mut Newest, below: TxnId) -> Result<()> {
     let log = &shared.log;
     shared.certainty.hold();
     let start = log.begin_checkpoint();
@@ -76,7 +69,6 @@ pub(super) fn checkpoint(
         trees: HashMap::new(),
         tentative: Vec::new(),
         fresh: Vec::new(),
-        cleans,
     };
     let trees = shared.catalog.trees();
     for tree in &trees {
@@ -355,10 +347,10 @@ impl Writer<'_> {
         }
         self.batch.clear(BatchKind::Checkpoint);
         log.sync_to(appended.end)?;
-        match self.cleans {
-            true => self.shared.clean_meanwhile(),
-            false => Ok(()),
-        }
+        // Nothing is cleaned meanwhile: among moved items, each of which would have to be moved again
+        // to get rid of them, pages that soon die again would cost more than they are worth.
+        self.shared.set_pace();
+        Ok(())
     }
 
     fn append_one(&mut self, key: &[u8], value: &[u8]) -> Result<Location> {
