@@ -51,7 +51,8 @@ impl Shared {
         let (mut moved, mut read) = (0, 0);
         let mut chosen = Vec::new();
         for candidate in candidates {
-            let needed = candidate.weight() + candidate.weight() / 8;
+            let needed =
+                candidate.weight() + candidate.weight() / 16 + self.log.move_bytes() as u64;
             let fits = needed <= left && (!candidate.is_replayed || needed <= beside);
             let is_round = moved + needed > ROUND_BYTES || read + candidate.filled() > ROUND_READ;
             if chosen.len() == ROUND_SEGMENTS || (is_round && !chosen.is_empty()) {

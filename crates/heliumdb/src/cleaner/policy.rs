@@ -78,7 +78,11 @@ impl Shared {
         // A checkpoint costs the pages that were changed, at worst all.
         let worth = (2 * self.checkpoint_bytes()).max(WAITING_SEGMENTS * room);
         let is_wanted = need == Need::Short || need == Need::Tombstones;
-        let is_last_resort = is_wanted && !cleaned && candidates.iter().any(|c| is_held(c, room));
+        // As long as there is room, or some of it is coming, writers go on, and give the cleaner more to do
+        // below the start of the checkpoint that there is.
+        let is_out = self.log.room().open_bytes < room && self.log.leaving() == 0;
+        let is_last_resort =
+            is_wanted && is_out && !cleaned && candidates.iter().any(|c| is_held(c, room));
         if waiting > 0 && waiting * room >= worth
             || is_last_resort && self.cleaner.may_ask(&self.log)
         {

@@ -27,7 +27,7 @@ enum Room {
     Cleaner,
     /// What was promised to this append earlier.
     Promised,
-    /// The reserve, but for a segment, which lets the cleaner go on.
+    /// The reserve, but for what lets the cleaner go on.
     Checkpoint,
 }
 
@@ -165,7 +165,7 @@ impl Core {
                     Room::Open => self.reserve_bytes() + space.promised,
                     Room::Reserve => self.cleaner_bytes() + space.promised,
                     Room::Cleaner => space.promised,
-                    Room::Checkpoint => self.usable() + space.promised,
+                    Room::Checkpoint => self.kept_for_cleaner() + space.promised,
                     Room::Promised => 0,
                 };
                 if free >= kept + cost {

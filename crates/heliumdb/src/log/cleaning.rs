@@ -19,7 +19,7 @@ use crate::{
         item::ItemHeader,
         segment::{SegmentHeader, State},
     },
-    limits::{self, BLOCK_BYTES},
+    limits::BLOCK_BYTES,
     location::Location,
 };
 use std::{
@@ -197,13 +197,12 @@ impl Core {
     pub(crate) fn cleaner_room(&self) -> (u64, u64) {
         let all = self.all_room();
         let beside = all.saturating_sub(self.cleaner_bytes());
-        let own = (limits::CLEANER_SEGMENTS - 1) * self.usable();
-        (beside.max(own).min(all), beside)
+        (beside.max(self.kept_for_cleaner()).min(all), beside)
     }
 
     /// Room for a checkpoint.
     pub(crate) fn checkpoint_room(&self) -> u64 {
-        self.all_room().saturating_sub(self.usable())
+        self.all_room().saturating_sub(self.kept_for_cleaner())
     }
 
     fn all_room(&self) -> u64 {

@@ -205,6 +205,11 @@ impl Core {
         limits::CLEANER_SEGMENTS * self.usable() + self.checkpoint_bytes.load(Relaxed)
     }
 
+    /// Room that a checkpoint leaves to the cleaner, who can always make more with it.
+    pub(super) fn kept_for_cleaner(&self) -> u64 {
+        (limits::CLEANER_SEGMENTS - 1) * self.usable()
+    }
+
     /// Sets room aside for a checkpoint of so many bytes.
     pub(crate) fn keep_for_checkpoint(&self, bytes: u64) {
         // Some of it is lost at the ends of segments and of batches.
