@@ -1,9 +1,9 @@
-//! Installing what programs and people use: the C library, its headers and its manual.
+//! Installing what programs and people use: the C library, the command, the data source.
 //!
-//! Invariant: what is installed was built just before, in release. Each file is written under
-//! another name and then renamed, so that a program that runs keeps the file it has.
+//! Invariant: what is installed was built just before. Each file is written under another name
+//! and then renamed, so that a program that runs keeps the file it has.
 
-use crate::step;
+use crate::{pages, step};
 use anyhow::{Context, Result};
 use std::{
     fs,
@@ -12,20 +12,18 @@ use std::{
 };
 
 /// The packages that are built.
-const PACKAGES: [&str; 1] = ["libhe"];
+const PACKAGES: [&str; 3] = ["libhe", "helium-cli", "wiredtiger-helium"];
 
 /// What was built, and where it goes below the prefix.
-const BUILT: [Artifact; 2] = [
-    Artifact {
-        from: "libhe.so",
-        to: "lib/libhe.so",
-        mode: 0o755,
-    },
-    Artifact {
-        from: "libhe.a",
-        to: "lib/libhe.a",
-        mode: 0o644,
-    },
+const BUILT: [Artifact; 4] = [
+    Artifact::new("libhe.so", "lib/libhe.so", 0o755),
+    Artifact::new("libhe.a", "lib/libhe.a", 0o644),
+    Artifact::new("helium", "bin/helium", 0o755),
+    Artifact::new(
+        "libwiredtiger_helium.so",
+        "lib/libwiredtiger_helium.so",
+        0o755,
+    ),
 ];
 
 /// What is in the tree, and where it goes below the prefix.
@@ -46,33 +44,60 @@ struct Artifact {
 }
 
 const fn source(from: &'static str, to: &'static str) -> Artifact {
-    Artifact {
-        from,
-        to,
-        mode: 0o644,
-    }
+    Artifact::new(from, to, 0o644)
 }
 
-/// Builds, and installs below `prefix`; with `destdir`, in that folder for now.
-pub fn install(prefix: &Path, destdir: Option<&Path>) -> Result<()> {
-    let prefix = std::path::absolute(prefix).context("the prefix is no path")?;
-    let mut build = step::cargo(&["build", "--release"]);
-    for package in PACKAGES {
-        build.args(["-p", package]);
+/// What to install, and where.
+#[derive(clap::Args)]
+pub struct Install {
+    /// Where to, as in /usr/local
+    #[arg(long)]
+    prefix: PathBuf,
+    /// A folder to put everything in for now, as packagers want it
+    #[arg(long)]
+    destdir: Option<PathBuf>,
+    /// Build without optimization, with assertions
+    #[arg(long)]
+    debug: bool,
+}
+
+impl Install {
+    /// Builds, and installs below the prefix.
+    pub fn run(&self) -> Result<()> {
+        let prefix = std::path::absolute(&self.prefix).context("the prefix is no path")?;
+        let built = self.build()?;
+        let place = below(self.destdir.as_deref(), &prefix);
+        step::step(&format!("install to {}", place.display()), || {
+            for artifact in &BUILT {
+                artifact.put(&fs_read(&built.join(artifact.from))?, &place)?;
+            }
+            for artifact in &SOURCES {
+                artifact.put(&fs_read(&step::root().join(artifact.from))?, &place)?;
+            }
+            let template = fs::read_to_string(step::root().join(PKG_CONFIG.from))?;
+            PKG_CONFIG.put(pkg_config(&template, &prefix).as_bytes(), &place)?;
+            for (to, bytes) in pages::all(&built.join("helium"))? {
+                put(&place.join(to), &bytes, 0o644)?;
+            }
+            Ok(())
+        })
     }
-    step::command("build (release)", &mut build)?;
-    let place = below(destdir, &prefix);
-    step::step(&format!("install to {}", place.display()), || {
-        let built = step::target()?.join("release");
-        for artifact in &BUILT {
-            artifact.put(&fs_read(&built.join(artifact.from))?, &place)?;
+
+    /// The folder with what was built.
+    fn build(&self) -> Result<PathBuf> {
+        let target = step::target()?;
+        let mut build = step::cargo(&["build", "--target-dir"]);
+        build.arg(&target);
+        for package in PACKAGES {
+            build.args(["-p", package]);
         }
-        for artifact in &SOURCES {
-            artifact.put(&fs_read(&step::root().join(artifact.from))?, &place)?;
+        let profile = if self.debug { "debug" } else { "release" };
+        if !self.debug {
+            build.arg("--release");
         }
-        let template = fs::read_to_string(step::root().join(PKG_CONFIG.from))?;
-        PKG_CONFIG.put(pkg_config(&template, &prefix).as_bytes(), &place)
-    })
+        step::command(&format!("build ({profile})"), &mut build)?;
+        Ok(target.join(profile))
+    }
 }
 
 fn pkg_config(template: &str, prefix: &Path) -> String {
@@ -93,18 +118,25 @@ fn fs_read(path: &Path) -> Result<Vec<u8>> {
 }
 
 impl Artifact {
-    fn put(&self, bytes: &[u8], place: &Path) -> Result<()> {
-        let to = place.join(self.to);
-        let mut fresh = to.clone().into_os_string();
-        fresh.push(".new");
-        let write = || {
-            fs::create_dir_all(to.parent().unwrap_or(place))?;
-            fs::write(&fresh, bytes)?;
-            fs::set_permissions(&fresh, fs::Permissions::from_mode(self.mode))?;
-            fs::rename(&fresh, &to)
-        };
-        write().with_context(|| format!("install {}", to.display()))
+    const fn new(from: &'static str, to: &'static str, mode: u32) -> Self {
+        Self { from, to, mode }
     }
+
+    fn put(&self, bytes: &[u8], place: &Path) -> Result<()> {
+        put(&place.join(self.to), bytes, self.mode)
+    }
+}
+
+fn put(to: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    let mut fresh = to.as_os_str().to_owned();
+    fresh.push(".new");
+    let write = || {
+        fs::create_dir_all(to.parent().unwrap_or(to))?;
+        fs::write(&fresh, bytes)?;
+        fs::set_permissions(&fresh, fs::Permissions::from_mode(mode))?;
+        fs::rename(&fresh, to)
+    };
+    write().with_context(|| format!("install {}", to.display()))
 }
 
 #[cfg(test)]

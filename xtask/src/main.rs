@@ -6,13 +6,14 @@
 mod build;
 mod checks;
 mod install;
+mod pages;
 mod setup;
 mod step;
 mod tidy;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 #[derive(Parser)]
 #[command(
@@ -39,15 +40,8 @@ enum Task {
     Test,
     /// Formatting, clippy and documentation without warnings, tidy, then what `test` does
     Ci,
-    /// Build in release and install the C library, its headers and its manual
-    Install {
-        /// Where to, as in /usr/local
-        #[arg(long)]
-        prefix: PathBuf,
-        /// A folder to put everything in for now, as packagers want it
-        #[arg(long)]
-        destdir: Option<PathBuf>,
-    },
+    /// Build in release and install the C library, the command, WiredTiger's data source and manuals
+    Install(install::Install),
     /// Check that the tree is what its documents say
     Tidy,
 }
@@ -68,7 +62,7 @@ fn run(task: Task) -> Result<()> {
         Task::Demo { arguments } => build::demo(&arguments),
         Task::Test => build::test(),
         Task::Ci => checks::ci(),
-        Task::Install { prefix, destdir } => install::install(&prefix, destdir.as_deref()),
+        Task::Install(install) => install.run(),
         Task::Tidy => tidy::tidy(),
     }
 }

@@ -8,15 +8,16 @@ use std::{
     io::{self, Write},
     os::unix::net::{UnixListener, UnixStream},
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use heliumdb::Volume;
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+};
 
 use crate::{folder, report::Report};
 
@@ -26,43 +27,70 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Tells of a volume as long as it lives.
 pub struct Publisher {
     socket: PathBuf,
-    stop: Arc<AtomicBool>,
+    /// Closing it ends the thread.
+    stop: Option<UnixStream>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Publisher {
     /// Tells of `volume`, on behalf of what is called `command`.
     pub fn start(volume: &Volume, command: &str) -> io::Result<Self> {
-        let name = format!("{}-{}.{}", volume.id(), std::process::id(), folder::ENDING);
+        // A copy of a volume may be open beside it, under the same id.
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let (id, process) = (volume.id(), std::process::id());
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{id}-{process}-{number}.{}", folder::ENDING);
         let socket = folder::make()?.join(name);
         // Left by a process that had the same number.
         match fs::remove_file(&socket) {
             Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
             _ => {}
         }
+        let (stop, stopped) = UnixStream::pair()?;
         let listener = UnixListener::bind(&socket)?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let (volume, command, stopped) = (volume.clone(), command.to_owned(), stop.clone());
+        let (volume, command) = (volume.clone(), command.to_owned());
         let thread = thread::Builder::new()
             .name("helium-activity".to_owned())
-            .spawn(move || answer(&listener, &volume, &command, &stopped));
+            .spawn(move || answer(&listener, &stopped, &volume, &command));
         let thread = thread.inspect_err(|_| drop(fs::remove_file(&socket)))?;
         Ok(Self {
             socket,
-            stop,
+            stop: Some(stop),
             thread: Some(thread),
         })
     }
+
+    /// As [`Publisher::start`], on behalf of the program that this process runs, for a library
+    /// that cannot know it: `user` is what it calls itself.
+    pub fn start_for_library(volume: &Volume, user: &str) -> io::Result<Self> {
+        let program = fs::read_to_string("/proc/self/comm").unwrap_or_default();
+        let command = format!("{} ({user})", program.trim_end());
+        Self::start(volume, &command)
+    }
 }
 
-fn answer(listener: &UnixListener, volume: &Volume, command: &str, stop: &AtomicBool) {
+fn answer(listener: &UnixListener, stopped: &UnixStream, volume: &Volume, command: &str) {
     let start = Instant::now();
-    for asker in listener.incoming() {
-        if stop.load(Ordering::Acquire) {
+    loop {
+        let mut waiting = [
+            PollFd::new(listener, PollFlags::IN),
+            PollFd::new(stopped, PollFlags::IN),
+        ];
+        match poll(&mut waiting, None) {
+            Ok(_) => {}
+            Err(Errno::INTR) => continue,
+            Err(why) => {
+                tracing::debug!(%why, "nobody can ask for figures any more");
+                return;
+            }
+        }
+        if !waiting[1].revents().is_empty() {
             return;
         }
         let uptime_ms = start.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
-        let told = asker.and_then(|asker| tell(asker, &Report::of(volume, command, uptime_ms)));
+        let told = listener
+            .accept()
+            .and_then(|(asker, _)| tell(asker, &Report::of(volume, command, uptime_ms)));
         if let Err(why) = told {
             tracing::debug!(%why, "somebody who asked for figures did not get them");
             // What made accepting fail may last.
@@ -77,13 +105,12 @@ fn tell(mut asker: UnixStream, report: &Report) -> io::Result<()> {
 }
 
 impl Drop for Publisher {
+    /// Returns when the thread has ended: its code may be unloaded next.
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
-        // Wakes the thread, which waits for an asker.
-        let woken = UnixStream::connect(&self.socket).is_ok();
+        self.stop.take();
         // Whoever cannot remove it leaves a socket that nobody answers on.
         let _ = fs::remove_file(&self.socket);
-        if let Some(thread) = self.thread.take().filter(|_| woken) {
+        if let Some(thread) = self.thread.take() {
             // If it failed there is nothing left to end.
             let _ = thread.join();
         }

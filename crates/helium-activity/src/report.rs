@@ -47,6 +47,9 @@ impl Report {
             ("capacity_bytes", stats.capacity_bytes),
             ("used_bytes", stats.used_bytes),
             ("live_bytes", stats.live_bytes),
+            ("dead_bytes", stats.dead_bytes),
+            ("buffered_bytes", stats.buffered_bytes),
+            ("items", stats.items),
             ("index_bytes", stats.index_bytes),
             ("version_bytes", stats.version_bytes),
             ("user_bytes", stats.user_bytes),
@@ -153,14 +156,8 @@ fn clean(text: &str) -> String {
 
 /// What tells the files of a volume from any others, however they are named.
 pub(crate) fn files(url: &str) -> Vec<(u64, u64)> {
-    let rest = url
-        .get(..5)
-        .filter(|scheme| scheme.eq_ignore_ascii_case("he://"))
-        .map(|_| &url[5..]);
-    let paths = rest
-        .map(|rest| rest.strip_prefix("./").unwrap_or(rest))
-        .unwrap_or_default();
-    let files = paths.split(',').filter(|path| !path.starts_with('_'));
+    let paths = heliumdb::device::paths(url).unwrap_or_default();
+    let files = paths.into_iter();
     files
         .filter_map(|path| std::fs::metadata(path).ok())
         .map(|found| (found.dev(), found.ino()))

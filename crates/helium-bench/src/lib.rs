@@ -3,10 +3,14 @@
 //! A store is put behind [`Engine`]; [`work`] lists the pieces of work, [`run`] does them
 //! and prints a table. Engines of other projects live in the `bench-compare` workspace, so
 //! that nobody builds them to run the tests. [`wiredtiger`] measures the data source inside the
-//! real WiredTiger beside that one's own tables.
+//! real WiredTiger beside that one's own tables. [`figures`] has what is not a rate of a store's
+//! usual work: memory, cold reads, reopening, checkpoints, backup.
 
 pub mod engine;
+pub mod figures;
 pub mod helium;
+pub mod latency;
+pub mod process;
 pub mod run;
 pub mod wiredtiger;
 pub mod work;

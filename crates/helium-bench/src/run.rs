@@ -7,7 +7,9 @@ use clap::Parser;
 
 use crate::{
     Engine,
-    work::{ALL, Data, measure},
+    figures::median,
+    latency::Latencies,
+    work::{ALL, Data, Work, latencies, measure},
 };
 
 /// How much to measure.
@@ -25,6 +27,9 @@ pub struct Options {
     /// Runs, of which the median is shown.
     #[arg(long, default_value_t = 3)]
     pub runs: usize,
+    /// Also how long single calls take, of a second pass.
+    #[arg(long)]
+    pub latencies: bool,
     /// Only engines with this in their names.
     #[arg(long)]
     pub engine: Option<String>,
@@ -45,6 +50,11 @@ pub fn run(options: &Options, engines: &[Factory]) -> Result<()> {
         .collect();
     let data = Data::new(options.items, options.value_bytes);
     let mut rates = vec![vec![Vec::new(); engines.len()]; ALL.len()];
+    let mut times = Vec::new();
+    for _ in ALL {
+        let of_row: Result<Vec<_>> = engines.iter().map(|_| Latencies::new()).collect();
+        times.push(of_row?);
+    }
     for run in 0..options.runs {
         for (column, (name, create)) in engines.iter().enumerate() {
             eprintln!("run {} of {}: {name}", run + 1, options.runs);
@@ -56,24 +66,41 @@ pub fn run(options: &Options, engines: &[Factory]) -> Result<()> {
             for (row, (_, work, threads)) in ALL.iter().enumerate() {
                 let time = Duration::from_secs_f64(options.seconds);
                 rates[row][column].push(measure(&*engine, &data, *work, *threads, time)?);
+                if options.latencies && *work != Work::Load {
+                    let of_run = latencies(&*engine, &data, *work, *threads, time)?;
+                    times[row][column].add(&of_run)?;
+                }
             }
         }
     }
     print(&engines, rates);
+    if options.latencies {
+        print_latencies(&engines, &times);
+    }
     Ok(())
 }
 
-fn print(engines: &[&Factory], rates: Vec<Vec<Vec<f64>>>) {
-    print!("{:38}", "operations per second (medians)");
-    engines.iter().for_each(|(name, _)| print!("{name:>14}"));
-    println!();
-    for ((title, ..), row) in ALL.iter().zip(rates) {
-        print!("{title:38}");
-        for mut runs in row {
-            runs.sort_by(f64::total_cmp);
-            print!("{:>14}", human(runs[runs.len() / 2]));
+/// Those of all runs together.
+fn print_latencies(engines: &[&Factory], times: &[Vec<Latencies>]) {
+    println!("\n| time of one call | | {} |", Latencies::COLUMNS);
+    println!("|---|---|---|---|---|---|---|");
+    for ((title, ..), row) in ALL.iter().zip(times) {
+        for ((name, _), latencies) in engines.iter().zip(row).filter(|(_, all)| !all.is_empty()) {
+            println!("| {title} | {name} | {} |", latencies.row());
         }
-        println!();
+    }
+}
+
+fn print(engines: &[&Factory], rates: Vec<Vec<Vec<f64>>>) {
+    let names: Vec<_> = engines.iter().map(|(name, _)| *name).collect();
+    println!(
+        "| operations per second (medians) | {} |",
+        names.join(" | ")
+    );
+    println!("|---|{}", "---|".repeat(names.len()));
+    for ((title, ..), row) in ALL.iter().zip(rates) {
+        let medians: Vec<_> = row.into_iter().map(|runs| human(median(runs))).collect();
+        println!("| {title} | {} |", medians.join(" | "));
     }
 }
 

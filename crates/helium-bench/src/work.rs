@@ -1,4 +1,6 @@
 //! The pieces of work: how many threads do what, and how often.
+//!
+//! Keys are computed and not kept: looking one up would cost a cache miss that is not the store's.
 
 use std::{
     sync::Barrier,
@@ -6,9 +8,9 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use rand::{Rng, SeedableRng, rngs::SmallRng, seq::SliceRandom};
+use rand::{Rng, SeedableRng, rngs::SmallRng};
 
-use crate::Engine;
+use crate::{Engine, figures::key, latency::Latencies};
 
 /// Items written in one call while loading.
 const LOAD_BATCH_ITEMS: usize = 100;
@@ -17,7 +19,7 @@ pub const SCAN_ITEMS: usize = 100;
 
 /// The data: random 16-byte keys, and values of one length.
 pub struct Data {
-    keys: Vec<[u8; 16]>,
+    items: usize,
     value: Vec<u8>,
 }
 
@@ -26,14 +28,19 @@ impl Data {
     pub fn new(items: usize, value_bytes: usize) -> Self {
         let mut random = SmallRng::seed_from_u64(1);
         Self {
-            keys: (0..items).map(|_| random.random()).collect(),
+            items,
             value: (0..value_bytes).map(|_| random.random()).collect(),
         }
     }
 
-    /// All keys.
-    pub fn keys(&self) -> &[[u8; 16]] {
-        &self.keys
+    /// How many items there are.
+    pub fn items(&self) -> usize {
+        self.items
+    }
+
+    /// The key of an item. In the order of their numbers they are in random order.
+    pub fn key(&self, number: usize) -> [u8; 16] {
+        key(number as u64)
     }
 
     /// The value of all items.
@@ -42,8 +49,8 @@ impl Data {
     }
 
     /// A key chosen by chance.
-    pub fn key(&self, random: &mut SmallRng) -> &[u8] {
-        &self.keys[random.random_range(0..self.keys.len())]
+    pub fn any_key(&self, random: &mut SmallRng) -> [u8; 16] {
+        self.key(random.random_range(0..self.items))
     }
 }
 
@@ -88,40 +95,58 @@ pub fn measure(
     if work == Work::Load {
         return load(engine, data);
     }
+    let rates = by_threads(threads, |thread| repeat(engine, data, work, thread, time))?;
+    Ok(rates.iter().sum())
+}
+
+/// Does the work for about `time`, and says how long each call took.
+pub fn latencies(
+    engine: &dyn Engine,
+    data: &Data,
+    work: Work,
+    threads: usize,
+    time: Duration,
+) -> Result<Latencies> {
+    let mut all = Latencies::new()?;
+    for one in by_threads(threads, |thread| timed(engine, data, work, thread, time))? {
+        all.add(&one)?;
+    }
+    Ok(all)
+}
+
+/// What each of some threads, which begin together, makes of its number.
+fn by_threads<T: Send>(threads: usize, work: impl Fn(u64) -> Result<T> + Sync) -> Result<Vec<T>> {
     let barrier = Barrier::new(threads);
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
+        let workers: Vec<_> = (0..threads as u64)
             .map(|thread| {
-                let barrier = &barrier;
+                let (barrier, work) = (&barrier, &work);
                 scope.spawn(move || {
                     barrier.wait();
-                    repeat(engine, data, work, thread as u64, time)
+                    work(thread)
                 })
             })
             .collect();
-        let mut rate = 0.0;
-        for worker in workers {
-            rate += worker
-                .join()
-                .map_err(|_| anyhow::anyhow!("a worker panicked"))??;
-        }
-        Ok(rate)
+        let done = workers.into_iter().map(|worker| {
+            let done = worker.join();
+            done.map_err(|_| anyhow::anyhow!("a worker panicked"))?
+        });
+        done.collect()
     })
 }
 
 fn load(engine: &dyn Engine, data: &Data) -> Result<f64> {
-    let mut order: Vec<_> = data.keys.iter().collect();
-    order.shuffle(&mut SmallRng::seed_from_u64(2));
     let mut batch = Vec::with_capacity(LOAD_BATCH_ITEMS);
     let mut spent = Duration::ZERO;
-    for keys in order.chunks(LOAD_BATCH_ITEMS) {
+    for first in (0..data.items).step_by(LOAD_BATCH_ITEMS) {
         batch.clear();
-        batch.extend(keys.iter().map(|key| (key.to_vec(), data.value.clone())));
+        let numbers = first..(first + LOAD_BATCH_ITEMS).min(data.items);
+        batch.extend(numbers.map(|number| (data.key(number).to_vec(), data.value.clone())));
         let started = Instant::now();
         engine.load(&batch)?;
         spent += started.elapsed();
     }
-    Ok(data.keys.len() as f64 / spent.as_secs_f64())
+    Ok(data.items as f64 / spent.as_secs_f64())
 }
 
 fn repeat(engine: &dyn Engine, data: &Data, work: Work, seed: u64, time: Duration) -> Result<f64> {
@@ -138,6 +163,23 @@ fn repeat(engine: &dyn Engine, data: &Data, work: Work, seed: u64, time: Duratio
     Ok(done as f64 / started.elapsed().as_secs_f64())
 }
 
+fn timed(
+    engine: &dyn Engine,
+    data: &Data,
+    work: Work,
+    seed: u64,
+    time: Duration,
+) -> Result<Latencies> {
+    let mut random = SmallRng::seed_from_u64(seed + 1003);
+    let mut value = Vec::new();
+    let mut latencies = Latencies::new()?;
+    let started = Instant::now();
+    while started.elapsed() < time {
+        latencies.time(|| once(engine, data, work, &mut random, &mut value))?;
+    }
+    Ok(latencies)
+}
+
 fn once(
     engine: &dyn Engine,
     data: &Data,
@@ -145,14 +187,20 @@ fn once(
     random: &mut SmallRng,
     value: &mut Vec<u8>,
 ) -> Result<usize> {
-    let key = data.key(random);
+    let key = &data.any_key(random);
     match work {
-        Work::Get => ensure!(engine.get(key, value)?, "a key that was loaded is missing"),
+        Work::Get => check(engine.get(key, value)?, value, data)?,
         Work::Scan => return engine.scan(key, SCAN_ITEMS),
-        Work::Mixed if random.random() => ensure!(engine.get(key, value)?, "a key is missing"),
+        Work::Mixed if random.random() => check(engine.get(key, value)?, value, data)?,
         Work::Update | Work::Mixed => engine.update(key, &data.value)?,
         Work::Durable => engine.update_durably(key, &data.value)?,
         Work::Load => {}
     }
     Ok(1)
+}
+
+fn check(is_found: bool, value: &[u8], data: &Data) -> Result<()> {
+    ensure!(is_found, "a key that was loaded is missing");
+    ensure!(value.len() == data.value.len(), "a wrong value");
+    Ok(())
 }

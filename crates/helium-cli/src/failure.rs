@@ -87,6 +87,12 @@ impl Failure {
         self
     }
 
+    /// With the volume's name in the place of VOLUME in its advice.
+    pub fn naming(mut self, volume: &str) -> Self {
+        self.advice = self.advice.map(|advice| advice.replace("VOLUME", volume));
+        self
+    }
+
     /// With what was being done in front.
     pub fn context(mut self, what: impl fmt::Display) -> Self {
         self.message = format!("{what}: {}", self.message);
@@ -140,6 +146,16 @@ impl From<heliumdb::Error> for Failure {
     }
 }
 
+impl From<clap::Error> for Failure {
+    /// Its text without what is meant for people who sit at a terminal: the first paragraph.
+    fn from(why: clap::Error) -> Self {
+        let text = why.render().to_string();
+        let text = text.split("\n\n").next().unwrap_or(&text);
+        let text = text.strip_prefix("error: ").unwrap_or(text).trim_end();
+        Self::new(Code::Usage, text).advise("`helium COMMAND --help` says what it takes.")
+    }
+}
+
 fn code_of(kind: ErrorKind, system: Option<io::ErrorKind>) -> Code {
     use ErrorKind as K;
     match kind {
@@ -151,6 +167,7 @@ fn code_of(kind: ErrorKind, system: Option<io::ErrorKind>) -> Code {
         K::ReadOnly => Code::NotAllowed,
         K::Damaged | K::DeviceMismatch => Code::Damaged,
         K::VolumeFull => Code::Full,
+        K::Cancelled => Code::Interrupted,
         K::NotAVolume | K::UnsupportedFormat => Code::WrongFormat,
         _ => system.map_or(Code::Failed, code_of_system),
     }

@@ -28,7 +28,13 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(why) => return report(&why, false),
     };
-    let args = args::Args::parse_from(arguments);
+    let json = arguments.iter().any(|argument| argument == "--json");
+    let args = match args::Args::try_parse_from(arguments) {
+        Ok(args) => args,
+        // Help and version are errors to it as well.
+        Err(why) if why.use_stderr() && json => return report(&Failure::from(why), true),
+        Err(why) => why.exit(),
+    };
     let output = Output { json: args.json };
     let done = interrupt::listen().and_then(|()| commands::run(args.command, output));
     match done {

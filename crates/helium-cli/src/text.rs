@@ -123,6 +123,12 @@ pub fn count(number: u64) -> String {
     HumanCount(number).to_string()
 }
 
+/// So many of what is called `one`.
+pub fn things(number: u64, one: &str) -> String {
+    let end = if number == 1 { "" } else { "s" };
+    format!("{} {one}{end}", count(number))
+}
+
 /// A number of bytes out of `64M`, `1GiB` or `4096`: units are powers of 1,024.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());

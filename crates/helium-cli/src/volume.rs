@@ -2,10 +2,14 @@
 
 use helium_activity::Publisher;
 use heliumdb::{Datastore, ErrorKind, Volume, VolumeOptions};
-use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+use std::{
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt,
+};
 
 use crate::{
     failure::{Code, Failure, Result},
+    interrupt,
     progress::Progress,
     text,
 };
@@ -59,7 +63,9 @@ pub fn with_options<R>(
         let _progress = Progress::waiting("opening the volume");
         Volume::open(&url(volume), options).map_err(|why| explain(volume, options, why))?
     };
-    let worked = work(&open);
+    // Opening may have taken long.
+    let worked = interrupt::check().and_then(|()| work(&open));
+    let worked = worked.map_err(|why| why.naming(volume));
     let closed = {
         let _progress = Progress::waiting("closing the volume");
         open.close()
@@ -71,7 +77,7 @@ pub fn with_options<R>(
 
 fn explain(volume: &str, options: &VolumeOptions, why: heliumdb::Error) -> Failure {
     let kind = why.kind();
-    let failure = Failure::from(why);
+    let failure = Failure::from(why).naming(volume);
     if failure.code() == Code::NotFound {
         return failure.advise(match options.create {
             true => "The folder that it would be in is not there.".to_owned(),
@@ -82,9 +88,12 @@ fn explain(volume: &str, options: &VolumeOptions, why: heliumdb::Error) -> Failu
         ErrorKind::NotAVolume => failure.advise(format!(
             "If nothing on it is needed any more, `helium create --overwrite {volume}` makes a volume of it. If it was a volume, `helium salvage {volume} NEW` finds what is left of it."
         )),
-        ErrorKind::VolumeInUse => {
-            failure.advise("One process at a time writes to a volume; several may read it.")
-        }
+        ErrorKind::VolumeInUse => failure.advise(match helium_activity::find(Some(&url(volume))) {
+            Ok(found) if !found.is_empty() => format!(
+                "One process at a time writes to a volume; several may read it. `helium top {volume}` shows what goes on."
+            ),
+            _ => "One process at a time writes to a volume; several may read it.".to_owned(),
+        }),
         _ => failure,
     }
 }
@@ -102,8 +111,43 @@ pub fn datastore(volume: &Volume, name: &OsStr) -> Result<Datastore> {
             return why.into();
         }
         let failure = Failure::from(why);
-        failure.advise(there_are(volume))
+        failure.advise(match meant(volume, name) {
+            Some(meant) => format!("Did you mean {meant}? {}", there_are(volume)),
+            None => there_are(volume),
+        })
     })
+}
+
+/// The datastores of these names, or all if none is named.
+pub fn chosen(volume: &Volume, names: &[OsString]) -> Result<Vec<Datastore>> {
+    if names.is_empty() {
+        let all = volume.datastores();
+        let open = |id| volume.datastore_by_id(id).map_err(Failure::from);
+        return all.iter().map(|info| open(info.id)).collect();
+    }
+    names.iter().map(|name| datastore(volume, name)).collect()
+}
+
+/// Names that are less alike than this (of 1) were not meant.
+const ALIKE: f64 = 0.7;
+
+/// The datastore whose name is most like `name`.
+fn meant(volume: &Volume, name: &OsStr) -> Option<String> {
+    let wanted = text::shown(name.as_bytes()).to_lowercase();
+    let names = volume.datastores().into_iter();
+    let alike = names.map(|info| {
+        let known = text::shown(&info.name);
+        let likeness = strsim::normalized_damerau_levenshtein(&wanted, &known.to_lowercase());
+        (likeness.max(prefix_likeness(&wanted, &known)), known)
+    });
+    let best = alike.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (best.0 >= ALIKE).then_some(best.1)
+}
+
+/// A name that was begun was probably meant.
+fn prefix_likeness(wanted: &str, known: &str) -> f64 {
+    let is_start = wanted.len() >= 3 && known.to_lowercase().starts_with(wanted);
+    if is_start { ALIKE } else { 0.0 }
 }
 
 /// Datastores that the advice lists at most.

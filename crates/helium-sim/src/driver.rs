@@ -7,8 +7,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use heliumdb::{
-    Change, Datastore, Durability, Error, ErrorKind, Horizon, Isolation, Mode, Position,
-    Transaction, Volume, open_all_devices,
+    Change, Datastore, DatastoreOptions, Durability, Error, ErrorKind, Horizon, Isolation, Mode,
+    Position, Transaction, View, Volume, open_all_devices,
 };
 use rand::{Rng, rngs::SmallRng, seq::IndexedRandom};
 
@@ -25,8 +25,12 @@ use crate::{
 /// The number of a datastore, over all volumes.
 pub type Place = usize;
 
-/// Datastores of each volume.
+/// Datastores of each volume: an ordered one and an unordered one.
 const STORES: usize = 2;
+
+fn is_unordered(place: Place) -> bool {
+    place % STORES == 1
+}
 
 /// What a step did, for those who count.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,7 +70,7 @@ pub struct Driver {
 pub fn dump(stores: &[Datastore]) -> Result<Vec<State>, Error> {
     let mut all = vec![State::new(); stores.len() / STORES];
     for (place, store) in stores.iter().enumerate() {
-        for item in store.iter() {
+        for item in store.items() {
             let (key, value) = item?;
             all[place / STORES].insert((place, key), value.into());
         }
@@ -99,7 +103,9 @@ impl Driver {
         let volumes = open(machine, &options)?;
         for volume in &volumes {
             for store in 0..STORES {
-                volume.create_datastore(format!("store{store}").as_bytes(), b"")?;
+                let mut how = DatastoreOptions::default();
+                (how.create, how.unordered) = (true, is_unordered(store));
+                volume.open_datastore(format!("store{store}").as_bytes(), &how)?;
             }
         }
         Ok(Self {
@@ -332,7 +338,7 @@ impl Driver {
         let wanted = self.model.read(place, None, &key);
         agree("a get", store.get(&key).map(|v| v.map(Arc::from)), wanted)?;
         let position = position(&mut self.rng, &key);
-        let wanted = self.model.seek(place, None, position);
+        let wanted = self.sought(place, None, position);
         let found = store.nearest(position);
         agree(
             "a nearest",
@@ -408,11 +414,24 @@ impl Driver {
         slot.view.operation();
         let (place, key) = (self.place(), self.key());
         let position = position(&mut self.rng, &key);
-        let wanted = self.model.seek(place, Some(&slot.view), position);
+        let wanted = self.sought(place, Some(&slot.view), position);
         let (mut found_key, mut value) = (Vec::new(), Vec::new());
         let found = self.stores[place].seek(&slot.view, position, &mut found_key, &mut value);
         let found = found.map(|found| found.then(|| (found_key, Arc::from(value))));
         agree("a seek", found, wanted)
+    }
+
+    /// What a seek has to find.
+    fn sought(
+        &self,
+        place: Place,
+        view: Option<&dyn View>,
+        position: Position<'_>,
+    ) -> Result<Option<(Vec<u8>, Arc<[u8]>)>, ErrorKind> {
+        if is_unordered(place) {
+            return Err(ErrorKind::Unsupported);
+        }
+        self.model.seek(place, view, position)
     }
 
     fn write(&mut self, slot: &mut Slot) -> Result<(), Error> {

@@ -12,6 +12,7 @@ use crate::{
     volume::{
         Descriptor,
         load::{self, Loader},
+        tree::tree_id,
     },
 };
 
@@ -140,13 +141,25 @@ impl Volume {
     ) -> Result<()> {
         let store = self.datastore_by_id(info.id)?;
         let descriptor = Descriptor {
-            tree: info.id.0,
+            tree: tree_id(info.id.0, info.unordered),
             name: info.name,
             attributes: info.attributes,
             compress: info.compress,
         };
         let restored = target.restore_datastore(info.id, &descriptor, next_id)?;
         let mut loader = Loader::new(&restored)?;
+        if descriptor.is_unordered() {
+            for item in store.items_with(Some(view)) {
+                let (key, value) = item?;
+                loader.put(&key, &value)?;
+                if report.items.is_multiple_of(STEP_ITEMS) {
+                    step(report)?;
+                }
+                report.items += 1;
+                report.bytes += (key.len() + value.len()) as u64;
+            }
+            return loader.finish();
+        }
         let mut ahead = ReadAhead::default();
         let (mut key, mut value, mut last) = (Vec::new(), Vec::new(), Vec::new());
         let mut position = Position::First;

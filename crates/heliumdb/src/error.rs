@@ -117,6 +117,12 @@ impl Error {
         self
     }
 
+    /// The same failure with what can be done about it behind the sentence.
+    pub(crate) fn advice(mut self, what: impl fmt::Display) -> Self {
+        self.message = format!("{}; {what}", self.message).into_boxed_str();
+        self
+    }
+
     /// What kind of failure it was.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -34,7 +34,7 @@ pub use transaction::{
 };
 pub use version::{Change, Horizon, Isolation, Mode, TxnId, TxnSnapshot, View};
 pub use volume::{
-    Damage, Datastore, DatastoreId, DatastoreInfo, DatastoreOptions, DatastoreStats, Item, Metric,
-    MetricKind, Position, Range, ReadAhead, Stats, VerifyReport, Volume, VolumeId, VolumeOptions,
-    open_all, open_all_devices,
+    Damage, Datastore, DatastoreId, DatastoreInfo, DatastoreOptions, DatastoreStats, Item, Items,
+    Metric, MetricKind, Position, Range, ReadAhead, Stats, VerifyReport, Volume, VolumeId,
+    VolumeOptions, open_all, open_all_devices,
 };

@@ -8,7 +8,10 @@ use std::{
     cell::RefCell,
     collections::BTreeSet,
     ffi::{CStr, CString},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use parking_lot::Mutex;
@@ -40,6 +43,8 @@ pub struct DatastoreHandle {
     pub store: store::Datastore,
     pub seat: Seat,
     pub read_only: bool,
+    /// Whether it is known to compress values.
+    compresses: AtomicBool,
     /// Open transactions and iterators, which end with the handle; `None` once it has ended.
     children: Mutex<Option<BTreeSet<usize>>>,
     /// The names that `he_stats` has handed out pointers to.
@@ -52,6 +57,7 @@ impl DatastoreHandle {
             store,
             seat,
             read_only,
+            compresses: AtomicBool::new(false),
             children: Mutex::new(Some(BTreeSet::new())),
             names: Mutex::default(),
         }
@@ -63,6 +69,18 @@ impl DatastoreHandle {
         } else {
             Ok(())
         }
+    }
+
+    /// Compresses values from now on, where that makes them shorter.
+    pub fn compress(&self) -> Result<()> {
+        self.check_writable()?;
+        if self.compresses.load(Relaxed) {
+            return Ok(());
+        }
+        let volume = &self.seat.volume.store;
+        volume.compress(&self.store).map_err(while_writing)?;
+        self.compresses.store(true, Relaxed);
+        Ok(())
     }
 
     pub fn put(&self, key: &[u8], value: &[u8], mode: Mode) -> Result<()> {

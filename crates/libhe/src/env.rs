@@ -40,6 +40,12 @@ impl Env {
         if let Some(bytes) = asked(self.read_cache_bytes) {
             options.read_cache_bytes = bytes;
         }
+        if let Some(seconds) = asked(self.auto_commit_period_s) {
+            options.auto_commit_period_ms = match seconds {
+                u64::MAX => u64::MAX,
+                seconds => seconds.saturating_mul(1000).min(PERIOD_MS_MAX),
+            };
+        }
         if let Some(seconds) = asked(self.auto_clean_period_s) {
             options.auto_clean_period_ms = seconds.saturating_mul(1000).min(PERIOD_MS_MAX);
         }
@@ -81,6 +87,7 @@ mod tests {
             retry_count: garbage,
             retry_delay_us: garbage,
             auto_clean_period_s: garbage,
+            auto_commit_period_s: garbage,
             ..Env::default()
         }
         .apply(&mut options);
@@ -89,5 +96,19 @@ mod tests {
         assert_eq!(u64::from(options.retry_count), RETRY_COUNT_MAX);
         assert_eq!(options.retry_delay_us, RETRY_DELAY_US_MAX);
         assert_eq!(options.auto_clean_period_ms, PERIOD_MS_MAX);
+        assert_eq!(options.auto_commit_period_ms, PERIOD_MS_MAX);
+    }
+
+    #[test]
+    fn the_highest_commit_period_is_never() {
+        let mut options = VolumeOptions::default();
+        for (seconds, ms) in [(3, 3_000), (u64::MAX, u64::MAX)] {
+            let env = Env {
+                auto_commit_period_s: seconds,
+                ..Env::default()
+            };
+            env.apply(&mut options);
+            assert_eq!(options.auto_commit_period_ms, ms);
+        }
     }
 }

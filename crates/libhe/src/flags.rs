@@ -13,11 +13,12 @@ impl Flags {
     pub const VOLUME_TRUNCATE: Self = Self(8);
     pub const VOLUME_NOTRIM: Self = Self(16);
     pub const NOSORT: Self = Self(32);
+    pub const SCAN: Self = Self(64);
     pub const CLEAN: Self = Self(128);
     pub const COMPRESS: Self = Self(256);
     pub const READONLY: Self = Self(512);
     pub const ERR_EXISTS: Self = Self(1024);
-    /// Those here, and SCAN: an index that cannot be trusted is rebuilt unasked.
+    /// Those here.
     const ALL: u32 = 2047;
 
     /// The flags of a caller; `None` if there are bits that mean nothing.

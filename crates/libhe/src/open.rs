@@ -71,6 +71,7 @@ fn open_volume(url: &str, flags: Flags, env: &Env) -> Result<store::Volume> {
         truncate: flags.has(Flags::VOLUME_TRUNCATE),
         read_only: false,
         no_trim: flags.has(Flags::VOLUME_NOTRIM),
+        scan: flags.has(Flags::SCAN),
     };
     let opened = match store::Volume::open(url, opening, env) {
         Err(why) if flags.has(Flags::READONLY) && is_access_refused(&why) => {

@@ -5,8 +5,11 @@
 
 use std::{ops::Bound, path::PathBuf, thread};
 
+use helium_activity::Publisher;
 use heliumdb::{DatastoreId, DatastoreOptions, Readable, Txn, TxnOptions, VolumeOptions};
 pub use heliumdb::{Error, ErrorKind, Item, Mode, Position, Result, Stats};
+
+use parking_lot::Mutex;
 
 use crate::env::Env;
 
@@ -29,6 +32,7 @@ pub struct Opening {
     pub truncate: bool,
     pub read_only: bool,
     pub no_trim: bool,
+    pub scan: bool,
 }
 
 /// What a datastore is for as long as it has items.
@@ -38,25 +42,12 @@ pub struct Properties {
     pub compressed: bool,
 }
 
-/// What a datastore of this library has for attributes before its properties.
-const MARK: &[u8] = b"he.h 1 ";
-
 impl Properties {
-    /// As they are kept with the datastore.
-    fn encode(self) -> Vec<u8> {
-        let flag = |is_set: bool| if is_set { b'1' } else { b'0' };
-        [MARK, &[flag(self.unordered), flag(self.compressed)]].concat()
-    }
-
-    /// Datastores that other interfaces made have none.
-    fn decode(attributes: &[u8]) -> Self {
-        match attributes.strip_prefix(MARK) {
-            Some([unordered, compressed, ..]) => Self {
-                unordered: *unordered == b'1',
-                compressed: *compressed == b'1',
-            },
-            _ => Self::default(),
-        }
+    fn options(self) -> DatastoreOptions {
+        let mut options = DatastoreOptions::default();
+        options.unordered = self.unordered;
+        options.compress = self.compressed;
+        options
     }
 }
 
@@ -74,6 +65,8 @@ pub fn destroy(url: &str) -> Result<()> {
 pub struct Volume {
     volume: heliumdb::Volume,
     read_only: bool,
+    /// Tells others what goes on in it, until it is closed.
+    publisher: Mutex<Option<Publisher>>,
 }
 
 impl Volume {
@@ -85,13 +78,21 @@ impl Volume {
         options.exclusive = true;
         options.least_bytes = crate::limits::VOLUME_BYTES_MIN;
         options.no_trim = opening.no_trim;
+        options.scan = opening.scan;
         env.apply(&mut options);
         let volume = heliumdb::Volume::open(url, &options)?;
         let read_only = opening.read_only;
-        Ok(Self { volume, read_only })
+        // Nobody else can look if this fails; that is no reason not to work.
+        let publisher = Publisher::start_for_library(&volume, "libhe").ok();
+        Ok(Self {
+            volume,
+            read_only,
+            publisher: Mutex::new(publisher),
+        })
     }
 
     pub fn close(&self) -> Result<()> {
+        self.publisher.lock().take();
         self.volume.close()
     }
 
@@ -106,21 +107,17 @@ impl Volume {
     }
 
     pub fn create_datastore(&self, name: &[u8], properties: Properties) -> Result<Datastore> {
-        let mut options = DatastoreOptions::default();
+        let mut options = properties.options();
         options.create = true;
         options.error_if_exists = true;
-        options.attributes = properties.encode();
-        options.compress = properties.compressed;
         Datastore::new(self.volume.open_datastore(name, &options)?)
     }
 
     /// Empties a datastore, which then has these properties.
     pub fn truncate_as(&self, datastore: &Datastore, properties: Properties) -> Result<Datastore> {
-        self.truncate(datastore)?;
         let store = datastore.store.clone();
-        // CRASH: between the two it is empty and has the properties that it had.
-        self.volume
-            .set_attributes(store.id(), &properties.encode())?;
+        let options = properties.options();
+        when_settled(|| self.volume.truncate_datastore_as(store.id(), &options))?;
         Datastore::new(store)
     }
 
@@ -131,6 +128,11 @@ impl Volume {
 
     pub fn truncate(&self, datastore: &Datastore) -> Result<()> {
         when_settled(|| self.volume.truncate_datastore(datastore.store.id()))
+    }
+
+    /// Has values compressed from now on.
+    pub fn compress(&self, datastore: &Datastore) -> Result<()> {
+        self.volume.set_compress(datastore.store.id(), true)
     }
 
     pub fn remove(&self, datastore: u32) -> Result<()> {
@@ -216,7 +218,11 @@ pub struct Datastore {
 
 impl Datastore {
     fn new(store: heliumdb::Datastore) -> Result<Self> {
-        let properties = Properties::decode(&store.info()?.attributes);
+        let info = store.info()?;
+        let properties = Properties {
+            unordered: info.unordered,
+            compressed: info.compress,
+        };
         Ok(Self { store, properties })
     }
 

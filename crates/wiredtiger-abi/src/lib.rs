@@ -6,10 +6,13 @@
 //! ([`v3_2`]), and [`running_version`] finds out which release is really
 //! running before any of these tables is touched.
 //!
+//! [`recno`] is how WiredTiger packs the keys of column stores.
+//!
 //! Nothing here links against WiredTiger. The layouts are checked twice: by
 //! constant assertions when this crate is compiled, and by a test that asks the
 //! C compiler about the header that is installed.
 
+pub mod recno;
 mod running;
 pub mod v3_2;
 

@@ -10,11 +10,13 @@ mod cursor;
 mod error;
 mod host;
 mod metadata;
+mod migration;
 mod nudge;
-mod recno;
 mod source;
 #[cfg(test)]
 mod tests;
 mod transactions;
+
+use wiredtiger_abi::recno;
 
 pub use boundary::{wiredtiger_extension_init, wiredtiger_extension_terminate};

@@ -63,10 +63,8 @@ impl Entry {
 /// The entry for a datastore that was made with `options`.
 pub fn entry_text(identity: Identity, options: &CreateOptions) -> String {
     let mut text = format!(
-        "helium_version=(major={MAJOR},minor={MINOR}),volume_id={},datastore_id={},\
-         key_format={},value_format={},helium_o_compress={}",
-        Hex(&identity.volume.0),
-        identity.datastore.0,
+        "{},key_format={},value_format={},helium_o_compress={}",
+        identity_text(identity),
         word(&options.key_format),
         word(&options.value_format),
         options.compress,
@@ -81,6 +79,19 @@ pub fn entry_text(identity: Identity, options: &CreateOptions) -> String {
         }
     }
     text
+}
+
+/// The entry `text` of the C connector with what is missing in it: it can still read it.
+pub fn with_identity(identity: Identity, text: &str) -> String {
+    format!("{},{text}", identity_text(identity))
+}
+
+fn identity_text(identity: Identity) -> String {
+    format!(
+        "helium_version=(major={MAJOR},minor={MINOR}),volume_id={},datastore_id={}",
+        Hex(&identity.volume.0),
+        identity.datastore.0
+    )
 }
 
 /// `text` as a configuration value: in quotes if it needs them.
@@ -213,6 +224,14 @@ mod tests {
         let entry = Entry::read(text).expect("readable");
         assert_eq!(entry.identity, None);
         assert_eq!(entry.value_format, "8t");
+        // Nor does it lose anything when it gets them.
+        let text = with_identity(IDENTITY, text);
+        assert!(text.contains(",wiredtiger_helium_version=(major=1,minor=0),"));
+        let identity = Some(IDENTITY);
+        assert_eq!(
+            Entry::read(&text).expect("readable"),
+            Entry { identity, ..entry }
+        );
     }
 
     #[test]

@@ -7,21 +7,26 @@ use std::path::{Path, PathBuf};
 pub const FILE_NAME: &str = "libwiredtiger_helium.so";
 
 /// Where the extension is: beside the running program, as the build left it.
-///
-/// Cargo puts the extension into `deps` whenever it builds tests that need it, and links it
-/// one folder up only when it is built for itself, so the newer of the two is the right one.
-/// `HELIUM_EXTENSION` overrides both.
+/// `HELIUM_EXTENSION` overrides that.
 pub fn extension_path() -> Result<PathBuf, String> {
-    if let Some(path) = std::env::var_os("HELIUM_EXTENSION") {
-        return Ok(path.into());
+    match std::env::var_os("HELIUM_EXTENSION") {
+        Some(path) => Ok(path.into()),
+        None => built(FILE_NAME, "wiredtiger-helium"),
     }
+}
+
+/// Where the build left a shared library of the project's.
+///
+/// Cargo puts it into `deps` whenever it builds tests that need it, and links it one folder up
+/// only when it is built for itself, so the newer of the two is the right one.
+pub fn built(file_name: &str, package: &str) -> Result<PathBuf, String> {
     let program = std::env::current_exe()
         .map_err(|why| format!("cannot tell which program is running: {why}"))?;
     let folder = program.parent().unwrap_or(Path::new("."));
     let places = [
-        folder.join(FILE_NAME),
-        folder.join("deps").join(FILE_NAME),
-        folder.join("..").join(FILE_NAME),
+        folder.join(file_name),
+        folder.join("deps").join(file_name),
+        folder.join("..").join(file_name),
     ];
     let built = places.iter().filter_map(|path| {
         let time = path
@@ -32,7 +37,7 @@ pub fn extension_path() -> Result<PathBuf, String> {
     });
     let (_, newest) = built.max().ok_or_else(|| {
         format!(
-            "{FILE_NAME} is not beside {}; build it with: cargo build -p wiredtiger-helium",
+            "{file_name} is not beside {}; build it with: cargo build -p {package}",
             program.display()
         )
     })?;

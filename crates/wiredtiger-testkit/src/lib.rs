@@ -23,6 +23,7 @@
 //!
 //! [`helium`] finds the project's extension and writes its configuration.
 
+pub mod c_connector;
 mod connection;
 mod cursor;
 mod error;

@@ -1,12 +1,13 @@
 //! Measures reads of a volume of its own: from the write cache, from the read cache, from the
-//! page cache, and, as root, from the device (the page cache is dropped before).
+//! page cache, and from the device (the volume is dropped from the page cache before).
 //!
 //! Rates are given by the clock and by the time the thread ran, which a busy machine changes less.
 
-use std::{fs, time::Instant};
+use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Parser;
+use helium_bench::process::{device_bytes, evict, ran_ns};
 use heliumdb::{Datastore, Position, Volume, VolumeOptions};
 use rand::{Rng, SeedableRng, rngs::SmallRng, seq::SliceRandom};
 
@@ -46,54 +47,66 @@ fn main() -> Result<()> {
         store.put(key, &value)?;
     }
     volume.flush()?;
-    println!("from the write cache");
-    walks(&store, options.items)?;
-    gets(&volume, &store, &keys, options.gets)?;
+    println!(
+        "{} items with {} bytes, written in random order",
+        options.items, options.value_bytes
+    );
+    println!();
+    println!(
+        "| from | what | million items a second | of the time it ran | device reads of an item | bytes from the disk |"
+    );
+    println!("|---|---|---|---|---|---|");
+    let from = "write cache";
+    walks(&store, from, options.items)?;
+    gets(&volume, &store, from, &keys, options.gets)?;
     drop((store, volume));
 
     how.write_cache_bytes = 0;
     let volume = Volume::open(&url, &how)?;
     let store = volume.datastore(b"items")?;
-    println!("from the page cache");
-    walks(&store, options.items)?;
-    for title in ["the page cache", "the read cache"] {
-        println!("from {title}");
+    walks(&store, "page cache", options.items)?;
+    for from in ["page cache, into the read cache", "read cache"] {
         let mut all = keys.clone();
         all.shuffle(&mut random);
-        gets(&volume, &store, &all, all.len())?;
+        gets(&volume, &store, from, &all, all.len())?;
     }
-    walks(&store, options.items)?;
+    walks(&store, "read cache", options.items)?;
     drop((store, volume));
 
     how.read_cache_bytes = 0;
     let volume = Volume::open(&url, &how)?;
     let store = volume.datastore(b"items")?;
-    if drop_page_cache().is_err() {
-        println!("not root: reads from the device are left out");
-        return Ok(());
-    }
-    println!("from the device");
-    gets(&volume, &store, &keys, options.gets.min(20_000))?;
+    evict(folder.path())?;
+    let from = "device";
+    gets(&volume, &store, from, &keys, options.gets.min(20_000))?;
     for is_forward in [true, false] {
-        drop_page_cache()?;
-        walk(&volume, &store, is_forward, options.items.min(100_000))?;
+        evict(folder.path())?;
+        walk(
+            &volume,
+            &store,
+            from,
+            is_forward,
+            options.items.min(100_000),
+        )?;
     }
     Ok(())
 }
 
-fn drop_page_cache() -> Result<()> {
-    fs::write("/proc/sys/vm/drop_caches", "1").context("drop the page cache")
-}
-
-fn walks(store: &Datastore, items: usize) -> Result<()> {
+fn walks(store: &Datastore, from: &str, items: usize) -> Result<()> {
     for is_forward in [true, false] {
-        walk(&store.volume(), store, is_forward, items)?;
+        walk(&store.volume(), store, from, is_forward, items)?;
     }
     Ok(())
 }
 
-fn walk(volume: &Volume, store: &Datastore, is_forward: bool, items: usize) -> Result<()> {
-    let title = if is_forward {
+fn walk(
+    volume: &Volume,
+    store: &Datastore,
+    title: &str,
+    is_forward: bool,
+    items: usize,
+) -> Result<()> {
+    let what = if is_forward {
         "walk forward"
     } else {
         "walk backward"
@@ -103,7 +116,7 @@ fn walk(volume: &Volume, store: &Datastore, is_forward: bool, items: usize) -> R
     } else {
         Position::Last
     };
-    timed(title, volume, || {
+    timed((title, what), volume, || {
         let mut seen = 0;
         store.visit(from, &mut |_, value| {
             seen += 1;
@@ -115,11 +128,17 @@ fn walk(volume: &Volume, store: &Datastore, is_forward: bool, items: usize) -> R
     })
 }
 
-fn gets(volume: &Volume, store: &Datastore, keys: &[[u8; 16]], gets: usize) -> Result<()> {
+fn gets(
+    volume: &Volume,
+    store: &Datastore,
+    title: &str,
+    keys: &[[u8; 16]],
+    gets: usize,
+) -> Result<()> {
     let mut random = SmallRng::seed_from_u64(2);
     let mut value = Vec::new();
     let is_all = gets == keys.len();
-    timed("gets", volume, || {
+    timed((title, "random get"), volume, || {
         for i in 0..gets {
             let i = if is_all {
                 i
@@ -133,33 +152,21 @@ fn gets(volume: &Volume, store: &Datastore, keys: &[[u8; 16]], gets: usize) -> R
 }
 
 /// Does some work on so many items, and says how fast.
-fn timed(title: &str, volume: &Volume, work: impl FnOnce() -> Result<usize>) -> Result<()> {
-    let (reads, bytes) = (volume.stats().device_reads, read_bytes());
+fn timed(
+    (from, what): (&str, &str),
+    volume: &Volume,
+    work: impl FnOnce() -> Result<usize>,
+) -> Result<()> {
+    let (reads, bytes) = (volume.stats().device_reads, device_bytes());
     let (started, ran) = (Instant::now(), ran_ns());
     let items = work()? as f64;
     let (elapsed, ran) = (started.elapsed().as_secs_f64(), (ran_ns() - ran) as f64);
     println!(
-        "  {title:14} {:8.3} M/s by the clock, {:8.3} M/s of time it ran; per item {:.3} device reads, {:.0} bytes",
+        "| {from} | {what} | {:.3} | {:.3} | {:.3} | {:.0} |",
         items / elapsed / 1e6,
         items / ran * 1e3,
         (volume.stats().device_reads - reads) as f64 / items,
-        (read_bytes() - bytes) as f64 / items,
+        (device_bytes() - bytes) as f64 / items,
     );
     Ok(())
-}
-
-/// Nanoseconds that this thread has run.
-fn ran_ns() -> u64 {
-    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let first = text.split_whitespace().next();
-    first.and_then(|ns| ns.parse().ok()).unwrap_or(0)
-}
-
-/// Bytes that the process had the kernel fetch from devices.
-fn read_bytes() -> u64 {
-    let text = fs::read_to_string("/proc/self/io").unwrap_or_default();
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("read_bytes: "));
-    line.and_then(|bytes| bytes.parse().ok()).unwrap_or(0)
 }

@@ -100,6 +100,15 @@ impl Database {
         Ok(session.cursor(self.kind.uri(table), "")?)
     }
 
+    /// Name of the first or the second table, or of the object of ours that is behind it.
+    pub fn source(&self, table: usize) -> String {
+        let uri = self.kind.uri(table);
+        match self.kind {
+            Kind::Native => uri.to_owned(),
+            Kind::Helium => uri.replace("table:", "helium:"),
+        }
+    }
+
     /// Closes it.
     pub fn close(self) -> Result<()> {
         Ok(self.connection.close()?)

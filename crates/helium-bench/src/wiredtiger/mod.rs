@@ -6,6 +6,7 @@
 
 mod database;
 mod rows;
+pub mod scans;
 
 use std::{path::PathBuf, time::Duration};
 

@@ -6,11 +6,14 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, ensure};
-use rand::{SeedableRng, rngs::SmallRng, seq::SliceRandom};
+use rand::{SeedableRng, rngs::SmallRng};
 use wiredtiger_testkit::{Cursor, Outcome, Session};
 
 use super::database::{Database, Durability};
-use crate::work::{Data, SCAN_ITEMS};
+use crate::{
+    process::ran_ns,
+    work::{Data, SCAN_ITEMS},
+};
 
 /// Items written by one transaction while loading.
 const LOAD_TRANSACTION_ITEMS: usize = 100;
@@ -43,26 +46,16 @@ impl Clock {
     fn start() -> Result<Self> {
         Ok(Self {
             started: Instant::now(),
-            cpu: cpu_nanos()?,
+            cpu: ran_ns(),
         })
     }
 
     fn rate(&self, done: usize) -> Result<Rate> {
         Ok(Rate {
             per_second: done as f64 / self.started.elapsed().as_secs_f64(),
-            cpu_nanos: (cpu_nanos()? - self.cpu) as f64 / done as f64,
+            cpu_nanos: (ran_ns() - self.cpu) as f64 / done as f64,
         })
     }
-}
-
-/// What this thread has run so far.
-fn cpu_nanos() -> Result<u64> {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat")?;
-    let nanos = stat
-        .split_whitespace()
-        .next()
-        .context("schedstat is empty")?;
-    Ok(nanos.parse()?)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -200,8 +193,8 @@ impl Row {
         let clock = Clock::start()?;
         while clock.started.elapsed() < time {
             for _ in 0..calls {
-                let key = data.key(&mut random);
-                done += self.once(&session, &cursors, key, data.value())?;
+                let key = data.any_key(&mut random);
+                done += self.once(&session, &cursors, &key, data.value())?;
             }
         }
         clock.rate(done)
@@ -253,7 +246,7 @@ impl Row {
     }
 }
 
-fn put(cursor: &Cursor<'_>, key: &[u8], value: &[u8]) -> wiredtiger_testkit::Result<()> {
+pub(super) fn put(cursor: &Cursor<'_>, key: &[u8], value: &[u8]) -> wiredtiger_testkit::Result<()> {
     cursor.set_key(key)?;
     cursor.set_value(value)?;
     cursor.insert()
@@ -279,19 +272,17 @@ fn scan(cursor: &Cursor<'_>, from: &[u8]) -> Result<usize> {
 }
 
 fn load(database: &Database, data: &Data) -> Result<Rate> {
-    let mut order: Vec<_> = data.keys().iter().collect();
-    order.shuffle(&mut SmallRng::seed_from_u64(2));
     let session = database.session()?;
     let cursor = database.cursor(&session, 0)?;
     let clock = Clock::start()?;
-    for keys in order.chunks(LOAD_TRANSACTION_ITEMS) {
+    for first in (0..data.items()).step_by(LOAD_TRANSACTION_ITEMS) {
         session.begin("")?;
-        for key in keys {
-            put(&cursor, key.as_slice(), data.value())?;
+        for number in first..(first + LOAD_TRANSACTION_ITEMS).min(data.items()) {
+            put(&cursor, &data.key(number), data.value())?;
         }
         session.commit()?;
     }
-    clock.rate(order.len())
+    clock.rate(data.items())
 }
 
 fn whole(
@@ -307,6 +298,6 @@ fn whole(
         look(&cursor)?;
         items += 1;
     }
-    ensure!(items == data.keys().len(), "a scan found {items} items");
+    ensure!(items == data.items(), "a scan found {items} items");
     clock.rate(items)
 }

@@ -18,7 +18,7 @@ use crate::{
     failure::{self, Code, Failure, Result},
     interrupt,
     output::Output,
-    text::parse_size,
+    text::{self, parse_size},
     volume::{self, Access},
 };
 use run::Setting;
@@ -131,6 +131,7 @@ impl Bench {
             .into_iter()
             .map(|work| setting.run(work))
             .collect();
+        let threads = setting.threads;
         drop(setting);
         open.remove_datastore(datastore.id())?;
         interrupt::check()?;
@@ -138,13 +139,28 @@ impl Bench {
         report::print(self, &measured, output)?;
         match &self.plot {
             None => Ok(()),
-            Some(path) => plot::draw(&measured, path).map_err(|why| {
+            Some(path) => plot::draw(&self.title(threads), &measured, path).map_err(|why| {
                 Failure::new(
                     Code::Failed,
                     format!("cannot draw {}: {why}", path.display()),
                 )
             }),
         }
+    }
+
+    /// What is written and read.
+    fn subject(&self) -> String {
+        format!("16-byte keys, {} values", text::size(self.value_bytes))
+    }
+
+    fn title(&self, threads: u64) -> String {
+        format!(
+            "helium {} bench: {}, {} x {} operations",
+            env!("CARGO_PKG_VERSION"),
+            self.subject(),
+            text::things(threads, "thread"),
+            text::count(self.operations)
+        )
     }
 
     /// The pieces of work in their order. The mixes share one load.

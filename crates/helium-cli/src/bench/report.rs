@@ -23,8 +23,8 @@ pub fn print(bench: &Bench, measured: &[Measured], output: Output) -> Result<()>
     let json: Value = measured.iter().map(to_json).collect();
     output.print(&json, || {
         format!(
-            "16-byte keys, {} values, writes buffered and made durable at the end of each piece of work\n\n{}",
-            text::size(bench.value_bytes),
+            "{}, writes buffered and made durable at the end of each piece of work\n\n{}",
+            bench.subject(),
             to_text(measured)
         )
     })
@@ -75,7 +75,7 @@ fn to_text(measured: &[Measured]) -> String {
 }
 
 /// Nanoseconds, with three digits and a unit.
-fn time(ns: u64) -> String {
+pub fn time(ns: u64) -> String {
     let (number, unit) = match ns {
         0..1_000 => return format!("{ns} ns"),
         1_000..1_000_000 => (ns as f64 / 1e3, "us"),

@@ -3,7 +3,7 @@
 use heliumdb::BackupFrom;
 use serde_json::json;
 
-use super::copying::{self, Copying};
+use super::copying::{self, Steps};
 use crate::{
     failure::Result,
     output::Output,
@@ -26,16 +26,16 @@ impl Backup {
         volume::with(&self.volume, Access::Read, |open| {
             let _publisher = volume::publish(open, "helium backup");
             copying::into_new(&self.target, |target| {
-                let mut copying = Copying::default();
-                let copied = open.backup(BackupFrom::Newest, target, &mut |step| copying.at(step));
-                drop(copying);
+                let mut steps = Steps::default();
+                let copied = open.backup(BackupFrom::Newest, target, &mut |step| steps.at(step));
+                drop(steps);
                 let report = copied.map_err(|why| copying::explain(why, &self.target))?;
                 let json = json!({"datastores": report.datastores, "items": report.items, "bytes": report.bytes});
                 output.print(&json, || {
                     format!(
-                        "{} items of {} datastores, {}",
-                        text::count(report.items),
-                        text::count(report.datastores),
+                        "{} of {}, {}",
+                        text::things(report.items, "item"),
+                        text::things(report.datastores, "datastore"),
                         text::size(report.bytes)
                     )
                 })

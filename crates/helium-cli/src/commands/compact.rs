@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::{
     failure::Result,
     interrupt,
-    output::Output,
+    output::{Output, figures},
     progress::Progress,
     text,
     volume::{self, Access},
@@ -29,12 +29,16 @@ impl Compact {
             let before = open.stats().used_bytes;
             let mut used = before;
             {
-                let _progress = Progress::waiting("compacting");
+                let progress = Progress::waiting("compacting");
                 for _ in 0..ROUNDS_MAX {
-                    interrupt::check()?;
-                    open.clean_now()?;
-                    // What was moved is free once a checkpoint knows the new places.
-                    open.checkpoint_now()?;
+                    while open.clean_some()? {
+                        interrupt::check()?;
+                        progress.say(format!(
+                            "compacting: {} moved",
+                            text::size(open.stats().cleaner_bytes)
+                        ));
+                    }
+                    open.free_now()?;
                     let now = open.stats().used_bytes;
                     if now >= used {
                         break;
@@ -46,15 +50,16 @@ impl Compact {
             let json = json!({
                 "used_bytes_before": before,
                 "used_bytes": after.used_bytes,
+                "live_bytes": after.live_bytes,
                 "moved_bytes": after.cleaner_bytes,
             });
             output.print(&json, || {
-                format!(
-                    "{} used, {} before; {} moved",
-                    text::size(after.used_bytes),
-                    text::size(before),
-                    text::size(after.cleaner_bytes)
-                )
+                figures(&[
+                    ("used before", text::size(before)),
+                    ("used now", text::size(after.used_bytes)),
+                    ("live", text::size(after.live_bytes)),
+                    ("moved", text::size(after.cleaner_bytes)),
+                ])
             })
         })
     }

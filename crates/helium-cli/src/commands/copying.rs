@@ -1,4 +1,5 @@
-//! What `helium salvage` and `helium backup` have in common: a new volume, and progress.
+//! What `helium salvage`, `helium backup` and `helium verify` have in common: a new volume, and
+//! progress of work that the store does.
 
 use heliumdb::{Error, ErrorKind, Phase, Progress as Step, Volume};
 
@@ -22,13 +23,13 @@ pub fn into_new<R>(name: &str, work: impl FnOnce(&Volume) -> Result<R>) -> Resul
     })
 }
 
-/// Shows the steps of copying, and stops them when asked.
+/// Shows the steps of long work, and stops them when asked.
 #[derive(Default)]
-pub struct Copying {
+pub struct Steps {
     shown: Option<(Phase, Progress)>,
 }
 
-impl Copying {
+impl Steps {
     /// It has come so far; whether to go on.
     pub fn at(&mut self, step: &Step) -> bool {
         let known = self

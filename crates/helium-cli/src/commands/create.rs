@@ -1,13 +1,17 @@
 //! `helium create`.
 
-use std::{ffi::OsString, os::unix::ffi::OsStrExt};
+use std::{
+    ffi::{OsStr, OsString},
+    fs::OpenOptions,
+    os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
+};
 
-use heliumdb::ErrorKind;
+use heliumdb::{DatastoreOptions, ErrorKind, Volume};
 use serde_json::json;
 
 use super::Consent;
 use crate::{
-    failure::{Code, Failure, Result},
+    failure::{self, Code, Failure, Result},
     output::Output,
     text,
     volume::{self, Access},
@@ -20,6 +24,18 @@ pub struct Create {
     volume: String,
     /// Datastores to make in it
     datastores: Vec<OsString>,
+    /// Compress the values of these datastores where that makes them shorter
+    #[arg(long, requires = "datastores")]
+    compress: bool,
+    /// Keep no order in these datastores: less memory for long keys, and scans of everything only
+    #[arg(long, requires = "datastores")]
+    unordered: bool,
+    /// Attributes to keep with these datastores: any text, which helium itself does not look at
+    #[arg(long, value_name = "TEXT", requires = "datastores")]
+    attributes: Option<OsString>,
+    /// Make each new file of the volume this large, for good; without it, files grow
+    #[arg(long, value_parser = text::parse_size)]
+    size: Option<u64>,
     /// Make a new volume of it, whatever it holds
     #[arg(long)]
     overwrite: bool,
@@ -38,17 +54,12 @@ impl Create {
         } else if self.datastores.is_empty() {
             self.refuse_existing()?;
         }
+        if let Some(bytes) = self.size {
+            allot(&self.volume, bytes)?;
+        }
         volume::with_options(&self.volume, &options, |open| {
             for name in &self.datastores {
-                open.create_datastore(name.as_bytes(), b"").map_err(|why| {
-                    let exists = why.kind() == ErrorKind::DatastoreExists;
-                    let failure = Failure::from(why);
-                    match exists {
-                        true => failure
-                            .advise("`helium truncate` empties it, `helium drop` removes it."),
-                        false => failure,
-                    }
-                })?;
+                self.make(open, name)?;
             }
             let names: Vec<_> = self
                 .datastores
@@ -58,6 +69,26 @@ impl Create {
             let result =
                 json!({"volume": open.url(), "id": open.id().to_string(), "datastores": names});
             output.print(&result, String::new)
+        })
+    }
+
+    fn make(&self, open: &Volume, name: &OsStr) -> Result<()> {
+        let mut options = DatastoreOptions::default();
+        options.create = true;
+        options.error_if_exists = true;
+        options.compress = self.compress;
+        options.unordered = self.unordered;
+        if let Some(attributes) = &self.attributes {
+            options.attributes = attributes.as_bytes().to_vec();
+        }
+        let made = open.open_datastore(name.as_bytes(), &options);
+        made.map(drop).map_err(|why| {
+            let exists = why.kind() == ErrorKind::DatastoreExists;
+            let failure = Failure::from(why);
+            match exists {
+                true => failure.advise("`helium truncate` empties it, `helium drop` removes it."),
+                false => failure,
+            }
         })
     }
 
@@ -75,4 +106,32 @@ impl Create {
             Err(_) => Ok(()),
         }
     }
+}
+
+/// Makes the files that are new, or empty, this large.
+fn allot(volume: &str, bytes: u64) -> Result<()> {
+    for path in heliumdb::device::paths(&volume::url(volume))? {
+        if path.as_os_str().as_bytes().starts_with(b"_") {
+            // Memory: its name says how large it is.
+            continue;
+        }
+        let complain = |why| failure::system(format_args!("cannot make {}", path.display()), why);
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(complain)?;
+        let found = file.metadata().map_err(complain)?;
+        if found.len() > 0 || !found.is_file() {
+            return Err(Failure::new(
+                Code::Exists,
+                format!("{} has a size already", path.display()),
+            )
+            .advise("--size is for files that are not there yet, or are empty."));
+        }
+        file.set_len(bytes).map_err(complain)?;
+    }
+    Ok(())
 }

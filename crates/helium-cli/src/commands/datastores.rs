@@ -59,12 +59,7 @@ impl Several {
     ) -> Result<()> {
         volume::with(&self.volume, Access::Write, |open| {
             // All are found before anything is done to one.
-            let found: Result<Vec<_>> = self
-                .datastores
-                .iter()
-                .map(|name| volume::datastore(open, name))
-                .collect();
-            let found = found?;
+            let found = volume::chosen(open, &self.datastores)?;
             let items: u64 = found.iter().map(Datastore::len).sum();
             let names: Vec<_> = self
                 .datastores
@@ -72,9 +67,9 @@ impl Several {
                 .map(|name| text::shown(name.as_bytes()))
                 .collect();
             self.consent.ask(&format!(
-                "{question} {} with {} items?",
+                "{question} {} with {}?",
                 names.join(", "),
-                text::count(items)
+                text::things(items, "item")
             ))?;
             for datastore in &found {
                 work(open, datastore)?;

@@ -7,11 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use heliumdb::{Datastore, Volume};
+use heliumdb::Datastore;
 use serde_json::json;
 
 use crate::{
-    failure::{self, Result},
+    failure::{self, Code, Failure, Result},
     formats::{Format, Sink},
     interrupt,
     output::Output,
@@ -38,9 +38,16 @@ pub struct Dump {
 impl Dump {
     /// Writes the datastores, in order of their names and keys.
     pub fn run(self, output: Output) -> Result<()> {
+        if output.json && self.output.is_none() && self.format != Format::Jsonl {
+            let failure = Failure::new(
+                Code::Usage,
+                "--json goes with another format only if the dump goes to a file",
+            );
+            return Err(failure.advise("Leave one of them out, or name a file: --output FILE."));
+        }
         volume::with(&self.volume, Access::Read, |open| {
             let _publisher = volume::publish(open, "helium dump");
-            let chosen = self.chosen(open)?;
+            let chosen = volume::chosen(open, &self.datastores)?;
             let several =
                 chosen.len() != 1 || self.datastores.is_empty() && self.format == Format::Jsonl;
             let Some(path) = &self.output else {
@@ -56,26 +63,12 @@ impl Dump {
                 json!({"file": path.to_string_lossy(), "datastores": chosen.len(), "items": items});
             output.print(&json, || {
                 format!(
-                    "{} items of {} datastores",
-                    text::count(items),
-                    text::count(chosen.len() as u64)
+                    "{} of {}",
+                    text::things(items, "item"),
+                    text::things(chosen.len() as u64, "datastore")
                 )
             })
         })
-    }
-
-    fn chosen(&self, open: &Volume) -> Result<Vec<Datastore>> {
-        if self.datastores.is_empty() {
-            let all = open.datastores();
-            return all
-                .iter()
-                .map(|info| Ok(open.datastore_by_id(info.id)?))
-                .collect();
-        }
-        self.datastores
-            .iter()
-            .map(|name| volume::datastore(open, name))
-            .collect()
     }
 }
 
@@ -107,9 +100,8 @@ fn dump(datastores: &[Datastore], mut sink: Box<dyn Sink + '_>) -> Result<u64> {
     let progress = Progress::items("dumping", total);
     let mut items = 0;
     for datastore in datastores {
-        let info = datastore.info()?;
-        sink.datastore(&info.name, &info.attributes)?;
-        for item in datastore.iter() {
+        sink.datastore(&datastore.info()?.into())?;
+        for item in datastore.items() {
             let (key, value) = item?;
             sink.item(&key, &value)?;
             items += 1;

@@ -13,12 +13,12 @@ use std::{
     },
 };
 
-use heliumdb::{Datastore, ErrorKind, Volume};
+use heliumdb::{Datastore, DatastoreOptions, Volume};
 use serde_json::json;
 
 use crate::{
     failure::{self, Code, Failure, Result},
-    formats::{Columns, Entry, Format, Source},
+    formats::{Columns, Entry, Format, Head, Source},
     interrupt::{self, Interruptible},
     output::Output,
     progress::Progress,
@@ -139,9 +139,6 @@ impl<'a> Loading<'a> {
     }
 
     fn run(&mut self, tell: &dyn Fn(u64)) -> Result<()> {
-        if let Some(name) = &self.args.datastore {
-            self.current = Some(self.make(name.as_bytes(), b"")?);
-        }
         loop {
             tell(self.items);
             interrupt::check()?;
@@ -149,7 +146,7 @@ impl<'a> Loading<'a> {
             // A wait for input that Ctrl-C ended is no bad input.
             interrupt::check()?;
             match entry? {
-                None => return Ok(()),
+                None => return self.begin_asked(),
                 Some(entry) => self.take(entry)?,
             }
         }
@@ -157,9 +154,15 @@ impl<'a> Loading<'a> {
 
     fn take(&mut self, entry: Entry) -> Result<()> {
         match entry {
-            Entry::Datastore { .. } if self.args.datastore.is_some() => Ok(()),
-            Entry::Datastore { name, attributes } => {
-                self.current = Some(self.make(&name, &attributes)?);
+            Entry::Datastore(head) => {
+                let Some(asked) = &self.args.datastore else {
+                    self.current = Some(self.make(&head)?);
+                    return Ok(());
+                };
+                if self.current.is_none() {
+                    let name = asked.as_bytes().to_vec();
+                    self.current = Some(self.make(&Head { name, ..head })?);
+                }
                 Ok(())
             }
             Entry::Item {
@@ -167,8 +170,9 @@ impl<'a> Loading<'a> {
                 key,
                 value,
             } => {
+                self.begin_asked()?;
                 let datastore = match datastore {
-                    Some(name) if self.args.datastore.is_none() => self.make(&name, b"")?,
+                    Some(name) if self.args.datastore.is_none() => self.make(&plain(name))?,
                     _ => self.current.clone().ok_or_else(|| self.homeless())?,
                 };
                 let put = match self.args.insert {
@@ -184,6 +188,14 @@ impl<'a> Loading<'a> {
         }
     }
 
+    /// Begins with the datastore that the arguments name, if they do and nothing was said of it.
+    fn begin_asked(&mut self) -> Result<()> {
+        if let (Some(name), None) = (&self.args.datastore, &self.current) {
+            self.current = Some(self.make(&plain(name.as_bytes().to_vec()))?);
+        }
+        Ok(())
+    }
+
     fn homeless(&self) -> Failure {
         Failure::new(
             Code::Usage,
@@ -196,21 +208,21 @@ impl<'a> Loading<'a> {
     }
 
     /// The datastore of that name, made if it is not there.
-    fn make(&mut self, name: &[u8], attributes: &[u8]) -> Result<Datastore> {
-        if let Some(known) = self.datastores.get(name) {
+    fn make(&mut self, head: &Head) -> Result<Datastore> {
+        if let Some(known) = self.datastores.get(&head.name) {
             return Ok(known.clone());
         }
-        let found = match self.open.datastore(name) {
-            Err(why) if why.kind() == ErrorKind::DatastoreNotFound => {
-                self.open.create_datastore(name, attributes)
-            }
-            found => found,
-        };
+        let mut options = DatastoreOptions::default();
+        options.create = true;
+        options.attributes.clone_from(&head.attributes);
+        options.compress = head.compress;
+        options.unordered = head.unordered;
+        let found = self.open.open_datastore(&head.name, &options);
         let found = found.map_err(|why| {
-            let name = OsString::from_vec(name.to_vec());
+            let name = OsString::from_vec(head.name.clone());
             Failure::from(why).context(format_args!("datastore {}", name.display()))
         })?;
-        self.datastores.insert(name.to_vec(), found.clone());
+        self.datastores.insert(head.name.clone(), found.clone());
         Ok(found)
     }
 
@@ -231,10 +243,18 @@ impl<'a> Loading<'a> {
         let json = json!({"items": self.items, "datastores": self.datastores.len()});
         output.print(&json, || {
             format!(
-                "{} items into {} datastores",
-                text::count(self.items),
-                self.datastores.len()
+                "{} into {}",
+                text::things(self.items, "item"),
+                text::things(self.datastores.len() as u64, "datastore")
             )
         })
+    }
+}
+
+/// Of a datastore of which nothing is known but its name.
+fn plain(name: Vec<u8>) -> Head {
+    Head {
+        name,
+        ..Head::default()
     }
 }

@@ -31,18 +31,22 @@ impl Ls {
             let json: Value = all
                 .iter()
                 .zip(&items)
-                .map(|(info, items)| {
-                    json!({
-                        "name": text::to_json(&info.name),
-                        "id": info.id.0,
-                        "items": items,
-                        "attributes": text::to_json(&info.attributes),
-                    })
-                })
+                .map(|(info, items)| to_json(info, *items))
                 .collect();
             output.print(&json, || listed(&all, &items))
         })
     }
+}
+
+fn to_json(info: &DatastoreInfo, items: u64) -> Value {
+    json!({
+        "name": text::to_json(&info.name),
+        "id": info.id.0,
+        "items": items,
+        "compress": info.compress,
+        "unordered": info.unordered,
+        "attributes": text::to_json(&info.attributes),
+    })
 }
 
 fn listed(all: &[DatastoreInfo], items: &[u64]) -> String {
@@ -53,6 +57,7 @@ fn listed(all: &[DatastoreInfo], items: &[u64]) -> String {
         Column::Left("NAME"),
         Column::Right("ITEMS"),
         Column::Right("ID"),
+        Column::Left("KIND"),
         Column::Left("ATTRIBUTES"),
     ];
     let rows = all.iter().zip(items).map(|(info, items)| {
@@ -60,6 +65,7 @@ fn listed(all: &[DatastoreInfo], items: &[u64]) -> String {
             text::shown(&info.name),
             text::count(*items),
             info.id.0.to_string(),
+            kind(info).to_owned(),
             text::shown(&info.attributes),
         ]
     });
@@ -87,19 +93,15 @@ impl Stat {
 
 fn of_volume(open: &Volume, output: Output) -> Result<()> {
     let stats = open.stats();
-    let datastores = open.datastores();
-    let mut items = 0;
-    for info in &datastores {
-        items += open.datastore_by_id(info.id)?.len();
-    }
     let json = json!({
         "volume": open.url(),
         "id": open.id().to_string(),
-        "datastores": datastores.len(),
-        "items": items,
+        "datastores": stats.datastores,
+        "items": stats.items,
         "capacity_bytes": stats.capacity_bytes,
         "used_bytes": stats.used_bytes,
         "live_bytes": stats.live_bytes,
+        "dead_bytes": stats.dead_bytes,
         "index_bytes": stats.index_bytes,
         "checkpoint_bytes": stats.checkpoint_bytes,
         "recovered_items": stats.recovered_items,
@@ -109,8 +111,8 @@ fn of_volume(open: &Volume, output: Output) -> Result<()> {
         figures(&[
             ("volume", open.url().to_owned()),
             ("id", open.id().to_string()),
-            ("datastores", text::count(datastores.len() as u64)),
-            ("items", text::count(items)),
+            ("datastores", text::count(stats.datastores)),
+            ("items", text::count(stats.items)),
             ("capacity", text::size(stats.capacity_bytes)),
             (
                 "used",
@@ -139,21 +141,25 @@ fn share(part: u64, whole: u64, of: &str) -> String {
     }
 }
 
+fn kind(info: &DatastoreInfo) -> &'static str {
+    match (info.unordered, info.compress) {
+        (false, false) => "ordered",
+        (false, true) => "ordered, compressed",
+        (true, false) => "unordered",
+        (true, true) => "unordered, compressed",
+    }
+}
+
 fn of_datastore(open: &Volume, name: &OsString, output: Output) -> Result<()> {
     let datastore = volume::datastore(open, name)?;
     let info = datastore.info()?;
     let items = datastore.len();
-    let json = json!({
-        "name": text::to_json(&info.name),
-        "id": info.id.0,
-        "items": items,
-        "attributes": text::to_json(&info.attributes),
-    });
-    output.print(&json, || {
+    output.print(&to_json(&info, items), || {
         figures(&[
             ("datastore", text::shown(&info.name)),
             ("id", info.id.0.to_string()),
             ("items", text::count(items)),
+            ("kind", kind(&info).to_owned()),
             ("attributes", text::shown(&info.attributes)),
         ])
     })

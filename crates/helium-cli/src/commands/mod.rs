@@ -44,7 +44,7 @@ pub fn run(command: Command, output: Output) -> Result<()> {
         Command::Bench(bench) => bench.run(output),
         Command::Top(top) => top.run(output),
         Command::Completions(completions) => completions.run(output),
-        Command::Man(man) => man.run(),
+        Command::Man(man) => man.run(output),
     }
 }
 

@@ -3,7 +3,7 @@
 use heliumdb::{Salvage as Source, SalvageReport, Unresolved};
 use serde_json::{Value, json};
 
-use super::copying::{self, Copying};
+use super::copying::{self, Steps};
 use crate::{
     failure::Result,
     output::{Column, Output, figures, table},
@@ -46,9 +46,9 @@ impl Salvage {
             source = source.decider(&volume::url(decider))?;
         }
         copying::into_new(&self.target, |target| {
-            let mut copying = Copying::default();
-            let copied = source.run(target, &mut |step| copying.at(step));
-            drop(copying);
+            let mut steps = Steps::default();
+            let copied = source.run(target, &mut |step| steps.at(step));
+            drop(steps);
             let report = copied.map_err(|why| copying::explain(why, &self.target))?;
             output.print(&to_json(&report), || to_text(&report))
         })

@@ -2,11 +2,11 @@
 
 use std::{ffi::OsString, io::Write, ops::Bound};
 
-use heliumdb::Datastore;
+use heliumdb::{Datastore, ErrorKind};
 use serde_json::{Map, Value};
 
 use crate::{
-    failure::{self, Result},
+    failure::{self, Failure, Result},
     interrupt,
     output::{self, Output},
     text::{self, Encoding},
@@ -73,8 +73,11 @@ impl Scan {
     }
 
     fn print(&self, datastore: &Datastore, bounds: Bounds, output: Output) -> Result<()> {
+        let is_all = bounds == (Bound::Unbounded, Bound::Unbounded) && !self.reverse;
         let range = datastore.range(bounds);
         let items: Box<dyn Iterator<Item = _>> = match self.reverse {
+            // Of a datastore without order this is all that can be had.
+            false if is_all => Box::new(datastore.items()),
             true => Box::new(range.rev()),
             false => Box::new(range),
         };
@@ -85,7 +88,7 @@ impl Scan {
         let mut out = output.writer();
         for item in items.take(limit) {
             interrupt::check()?;
-            let (key, value) = item?;
+            let (key, value) = item.map_err(explain)?;
             let line = match output.json {
                 true => self.json(&key, &value),
                 false => self.text(&key, &value, cut),
@@ -119,6 +122,17 @@ impl Scan {
             }
             _ => format!("{key}\t{}", self.encoding.show(value)),
         }
+    }
+}
+
+fn explain(why: heliumdb::Error) -> Failure {
+    let is_unordered = why.kind() == ErrorKind::Unsupported;
+    let failure = Failure::from(why);
+    match is_unordered {
+        true => failure.advise(
+            "Without --from, --to, --prefix and --reverse all items are printed, in no order.",
+        ),
+        false => failure,
     }
 }
 

@@ -4,6 +4,7 @@ use std::{fs, io::Write, path::PathBuf};
 
 use clap::CommandFactory;
 use clap_complete::Shell;
+use serde_json::json;
 
 use crate::{
     args::Args,
@@ -24,6 +25,11 @@ impl Completions {
     pub fn run(self, output: Output) -> Result<()> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Args::command(), "helium", &mut script);
+        if output.json {
+            let script = String::from_utf8_lossy(&script);
+            let shell = self.shell.to_string();
+            return output.print(&json!({"shell": shell, "script": script}), String::new);
+        }
         let mut out = output.writer();
         out.write_all(&script).map_err(failure::output)?;
         output::finish(out)
@@ -39,7 +45,7 @@ pub struct Man {
 
 impl Man {
     /// Writes helium.1 and a page for each command.
-    pub fn run(self) -> Result<()> {
+    pub fn run(self, output: Output) -> Result<()> {
         let complain = |why| {
             failure::system(
                 format_args!("cannot write to {}", self.folder.display()),
@@ -48,6 +54,8 @@ impl Man {
         };
         fs::create_dir_all(&self.folder)
             .and_then(|()| clap_mangen::generate_to(Args::command(), &self.folder))
-            .map_err(complain)
+            .map_err(complain)?;
+        let folder = self.folder.to_string_lossy();
+        output.print(&json!({"folder": folder}), String::new)
     }
 }

@@ -2,17 +2,19 @@
 
 use std::ffi::OsString;
 
-use heliumdb::{Datastore, Volume};
+use heliumdb::{Damage, DatastoreId, VerifyReport, Volume};
 use serde_json::{Value, json};
 
+use super::copying::Steps;
 use crate::{
     failure::{Code, Failure, Result},
-    interrupt,
     output::{Column, Output, table},
-    progress::Progress,
     text,
     volume::{self, Access},
 };
+
+/// Longest part of a key that is shown to people.
+const KEY_BYTES_SHOWN: usize = 40;
 
 /// Arguments of `helium verify`.
 #[derive(Debug, clap::Args)]
@@ -23,117 +25,95 @@ pub struct Verify {
     datastores: Vec<OsString>,
 }
 
-/// What became of one datastore.
-struct Checked {
-    name: Vec<u8>,
-    items: u64,
-    bytes: u64,
-    damage: Option<String>,
-}
-
 impl Verify {
-    /// Reads every item: its order, place, checksum and owner. Damage in one datastore does not
-    /// keep the others from being checked.
+    /// Reads every item: its place, checksum and owner. Damage of one item does not keep the
+    /// others from being checked.
     pub fn run(self, output: Output) -> Result<()> {
         volume::with(&self.volume, Access::Read, |open| {
             let _publisher = volume::publish(open, "helium verify");
-            let mut checked = Vec::new();
-            for datastore in self.chosen(open)? {
-                checked.push(check(&datastore)?);
-            }
-            report(&checked, output)?;
-            match checked.iter().filter(|one| one.damage.is_some()).count() {
-                0 => Ok(()),
-                damaged => Err(Failure::new(
-                    Code::Damaged,
-                    format!("{}: {damaged} of {} datastores are damaged", self.volume, checked.len()),
-                )
-                .advise("What can be read can still be dumped or copied; restore the rest from a backup.")),
-            }
+            let mut steps = Steps::default();
+            let checked = if self.datastores.is_empty() {
+                open.verify(&mut |step| steps.at(step))
+            } else {
+                let chosen = volume::chosen(open, &self.datastores)?;
+                let ids: Vec<DatastoreId> = chosen.iter().map(|one| one.id()).collect();
+                open.verify_datastores(&ids, &mut |step| steps.at(step))
+            };
+            drop(steps);
+            let report = checked.map_err(Failure::from)?;
+            self.report(open, &report, output)
         })
     }
 
-    fn chosen(&self, open: &Volume) -> Result<Vec<Datastore>> {
-        if self.datastores.is_empty() {
-            let all = open.datastores();
-            return all
-                .iter()
-                .map(|info| Ok(open.datastore_by_id(info.id)?))
-                .collect();
-        }
-        self.datastores
+    fn report(&self, open: &Volume, report: &VerifyReport, output: Output) -> Result<()> {
+        let damage = open.damage();
+        let listed: Value = damage
             .iter()
-            .map(|name| volume::datastore(open, name))
-            .collect()
+            .map(|one| {
+                json!({
+                    "datastore": one.datastore.map(|id| text::to_json(&name(open, id))),
+                    "key": text::to_json(&one.key),
+                    "error": one.error.to_string(),
+                })
+            })
+            .collect();
+        let json = json!({
+            "items": report.items,
+            "records": report.records,
+            "bytes": report.bytes,
+            "damaged": report.damaged,
+            "damage": listed,
+        });
+        output.print(&json, || to_text(open, report, &damage))?;
+        match report.damaged {
+            0 => Ok(()),
+            damaged => Err(Failure::new(
+                Code::Damaged,
+                format!("{}: {} damaged", self.volume, text::things(damaged, "item")),
+            )
+            .advise(
+                "The other items can still be read and dumped; restore these from a backup, or \
+                 `helium salvage VOLUME NEW` copies what is left.",
+            )),
+        }
     }
 }
 
-fn check(datastore: &Datastore) -> Result<Checked> {
-    let name = datastore.info()?.name;
-    let progress = Progress::items(&format!("checking {}", text::shown(&name)), datastore.len());
-    let mut items = 0;
-    let found = datastore.verify(&mut |done| {
-        progress.at(done);
-        items = done;
-        if interrupt::asked() {
-            // Nothing was changed: there is nothing to put in order.
-            std::process::exit(Code::Interrupted as i32);
+fn to_text(open: &Volume, report: &VerifyReport, damage: &[Damage]) -> String {
+    let sound = format!(
+        "{} and {} of the volume's own, {}: {}",
+        text::things(report.items, "item"),
+        text::things(report.records, "record"),
+        text::size(report.bytes),
+        match report.damaged {
+            0 => "all sound".to_owned(),
+            damaged => format!("sound; {} damaged", text::things(damaged, "item")),
         }
+    );
+    if damage.is_empty() {
+        return sound;
+    }
+    let columns = [
+        Column::Left("DATASTORE"),
+        Column::Left("KEY"),
+        Column::Left("DAMAGE"),
+    ];
+    let rows = damage.iter().map(|one| {
+        let datastore = one.datastore.map(|id| text::shown(&name(open, id)));
+        let key = one.key.get(..KEY_BYTES_SHOWN).map_or_else(
+            || text::shown(&one.key),
+            |start| format!("{}...", text::shown(start)),
+        );
+        vec![
+            datastore.unwrap_or_else(|| "(the volume's own)".to_owned()),
+            key,
+            one.error.to_string(),
+        ]
     });
-    Ok(match found {
-        Ok(report) => Checked {
-            name,
-            items: report.items,
-            bytes: report.bytes,
-            damage: None,
-        },
-        Err(why) => {
-            let why = Failure::from(why);
-            if why.code() != Code::Damaged {
-                return Err(why);
-            }
-            Checked {
-                name,
-                items,
-                bytes: 0,
-                damage: Some(why.to_string()),
-            }
-        }
-    })
+    format!("{}\n{sound}", table(&columns, rows))
 }
 
-fn report(checked: &[Checked], output: Output) -> Result<()> {
-    let json: Value = checked
-        .iter()
-        .map(|one| {
-            json!({
-                "datastore": text::to_json(&one.name),
-                "items": one.items,
-                "bytes": one.bytes,
-                "damage": one.damage,
-            })
-        })
-        .collect();
-    output.print(&json, || {
-        let columns = [
-            Column::Left("DATASTORE"),
-            Column::Right("ITEMS"),
-            Column::Right("SIZE"),
-            Column::Left("STATE"),
-        ];
-        let rows = checked.iter().map(|one| {
-            let state = one.damage.as_deref().unwrap_or("sound");
-            vec![
-                text::shown(&one.name),
-                text::count(one.items),
-                text::size(one.bytes),
-                state.to_owned(),
-            ]
-        });
-        if checked.is_empty() {
-            "no datastores".to_owned()
-        } else {
-            table(&columns, rows)
-        }
-    })
+fn name(open: &Volume, id: DatastoreId) -> Vec<u8> {
+    let info = open.datastore_by_id(id).and_then(|found| found.info());
+    info.map_or_else(|_| id.0.to_string().into_bytes(), |info| info.name)
 }

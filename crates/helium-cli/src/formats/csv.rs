@@ -7,7 +7,7 @@ use std::io::{self, BufRead, Write};
 
 use ::csv::{ByteRecord, ErrorKind, ReaderBuilder};
 
-use super::{Columns, Entry, Sink, Source, bad_line};
+use super::{Columns, Entry, Head, Sink, Source, bad_line};
 use crate::{
     failure::{self, Code, Failure, Result},
     text,
@@ -143,7 +143,7 @@ impl<W: Write> Writer<W> {
 }
 
 impl<W: Write> Sink for Writer<W> {
-    fn datastore(&mut self, _: &[u8], _: &[u8]) -> Result<()> {
+    fn datastore(&mut self, _: &Head) -> Result<()> {
         if std::mem::replace(&mut self.started, true) {
             return Ok(());
         }

@@ -1,14 +1,14 @@
 //! JSON Lines: one object per item, and one per datastore where there is something to say of it.
 //!
 //! `{"key":K,"value":V}` is an item, `{"datastore":D,"key":K,"value":V}` says which datastore it is
-//! in, and `{"datastore":D,"attributes":A}` is a datastore. Each of them is a string, or
-//! `{"base64":"..."}` where it is not UTF-8.
+//! in, and `{"datastore":D,"attributes":A,"compress":true,"unordered":true}` is a datastore, of which all
+//! but the first may be left out. Each of D, A, K and V is a string, or `{"base64":"..."}` where it is not UTF-8.
 
 use std::io::{BufRead, Write};
 
 use serde_json::{Map, Value};
 
-use super::{Entry, Sink, Source, bad_line, lines::Lines};
+use super::{Entry, Head, Sink, Source, bad_line, lines::Lines};
 use crate::{
     failure::{self, Result},
     text,
@@ -56,9 +56,21 @@ fn entry(line: &[u8]) -> Result<Entry, String> {
     })?;
     let mut datastore = None;
     let mut attributes = None;
+    let mut compress = None;
+    let mut unordered = None;
     let mut key = None;
     let mut value = None;
     for (name, field) in &fields {
+        let flag = match name.as_str() {
+            "compress" => Some(&mut compress),
+            "unordered" => Some(&mut unordered),
+            _ => None,
+        };
+        if let Some(flag) = flag {
+            let value = field.as_bool();
+            *flag = Some(value.ok_or_else(|| format!("{name:?} is neither true nor false"))?);
+            continue;
+        }
         let slot = match name.as_str() {
             "datastore" => &mut datastore,
             "attributes" => &mut attributes,
@@ -68,16 +80,19 @@ fn entry(line: &[u8]) -> Result<Entry, String> {
         };
         *slot = Some(text::from_json(field).map_err(|why| format!("{name:?} is {why}"))?);
     }
-    match (datastore, attributes, key, value) {
-        (datastore, None, Some(key), Some(value)) => Ok(Entry::Item {
+    let says_more = attributes.is_some() || compress.is_some() || unordered.is_some();
+    match (datastore, says_more, key, value) {
+        (datastore, false, Some(key), Some(value)) => Ok(Entry::Item {
             datastore,
             key,
             value,
         }),
-        (Some(name), attributes, None, None) => Ok(Entry::Datastore {
+        (Some(name), _, None, None) => Ok(Entry::Datastore(Head {
             name,
             attributes: attributes.unwrap_or_default(),
-        }),
+            compress: compress.unwrap_or(false),
+            unordered: unordered.unwrap_or(false),
+        })),
         (_, _, Some(_), None) => Err("has a key and no \"value\"".to_owned()),
         (_, _, None, Some(_)) => Err("has a value and no \"key\"".to_owned()),
         _ => Err("has no \"key\" and \"value\"".to_owned()),
@@ -111,15 +126,22 @@ impl<W: Write> Writer<W> {
 }
 
 impl<W: Write> Sink for Writer<W> {
-    fn datastore(&mut self, name: &[u8], attributes: &[u8]) -> Result<()> {
-        self.datastore = name.to_vec();
-        if !self.several && attributes.is_empty() {
+    fn datastore(&mut self, head: &Head) -> Result<()> {
+        self.datastore.clone_from(&head.name);
+        let is_plain = head.attributes.is_empty() && !head.compress && !head.unordered;
+        if !self.several && is_plain {
             return Ok(());
         }
         let mut fields = Map::new();
-        fields.insert("datastore".into(), text::to_json(name));
-        if !attributes.is_empty() {
-            fields.insert("attributes".into(), text::to_json(attributes));
+        fields.insert("datastore".into(), text::to_json(&head.name));
+        if !head.attributes.is_empty() {
+            fields.insert("attributes".into(), text::to_json(&head.attributes));
+        }
+        if head.compress {
+            fields.insert("compress".into(), true.into());
+        }
+        if head.unordered {
+            fields.insert("unordered".into(), true.into());
         }
         self.line(fields)
     }

@@ -10,8 +10,11 @@ mod lines;
 #[cfg(test)]
 mod tests;
 mod wiredtiger;
+mod wiredtiger_config;
 
 use std::io::{BufRead, Write};
+
+use heliumdb::DatastoreInfo;
 
 use crate::failure::{Code, Failure, Result};
 
@@ -32,12 +35,7 @@ pub enum Format {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// A datastore, which the items behind it are in unless they name another one.
-    Datastore {
-        /// Its name.
-        name: Vec<u8>,
-        /// Its owner's attributes.
-        attributes: Vec<u8>,
-    },
+    Datastore(Head),
     /// An item.
     Item {
         /// The datastore it names, if it names one.
@@ -47,6 +45,30 @@ pub enum Entry {
         /// Its value.
         value: Vec<u8>,
     },
+}
+
+/// What a datastore is, apart from its items.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// Its name.
+    pub name: Vec<u8>,
+    /// Its owner's attributes.
+    pub attributes: Vec<u8>,
+    /// Whether it was made to compress values.
+    pub compress: bool,
+    /// Whether it was made to keep no order.
+    pub unordered: bool,
+}
+
+impl From<DatastoreInfo> for Head {
+    fn from(info: DatastoreInfo) -> Self {
+        Self {
+            name: info.name,
+            attributes: info.attributes,
+            compress: info.compress,
+            unordered: info.unordered,
+        }
+    }
 }
 
 /// Where entries come from.
@@ -60,7 +82,7 @@ pub trait Source {
 /// Where entries go.
 pub trait Sink {
     /// From here on items are in this one. The first call is for the first datastore.
-    fn datastore(&mut self, name: &[u8], attributes: &[u8]) -> Result<()>;
+    fn datastore(&mut self, head: &Head) -> Result<()>;
     /// An item.
     fn item(&mut self, key: &[u8], value: &[u8]) -> Result<()>;
     /// Nothing comes any more.

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Columns, Entry, Format};
+use super::{Columns, Entry, Format, Head};
 use crate::failure::Code;
 
 const ALL: [Format; 4] = [
@@ -19,7 +19,11 @@ fn write(format: Format, items: &Items) -> Vec<u8> {
     let mut sink = format
         .sink(Box::new(&mut out), false)
         .expect("one datastore");
-    sink.datastore(b"d", b"").expect("memory");
+    let head = Head {
+        name: b"d".to_vec(),
+        ..Head::default()
+    };
+    sink.datastore(&head).expect("memory");
     for (key, value) in items {
         sink.item(key, value).expect("memory");
     }
@@ -82,19 +86,21 @@ fn a_dump_of_several_datastores_keeps_names_and_attributes() {
         .sink(Box::new(&mut out), true)
         .expect("JSON Lines");
     let entries = [
-        Entry::Datastore {
+        Entry::Datastore(Head {
             name: b"a".to_vec(),
             attributes: b"\xff".to_vec(),
-        },
+            compress: true,
+            unordered: true,
+        }),
         Entry::Item {
             datastore: Some(b"a".to_vec()),
             key: vec![],
             value: vec![0],
         },
-        Entry::Datastore {
+        Entry::Datastore(Head {
             name: b"\xfe".to_vec(),
-            attributes: vec![],
-        },
+            ..Head::default()
+        }),
         Entry::Item {
             datastore: Some(b"\xfe".to_vec()),
             key: b"k".to_vec(),
@@ -103,7 +109,7 @@ fn a_dump_of_several_datastores_keeps_names_and_attributes() {
     ];
     for entry in &entries {
         match entry {
-            Entry::Datastore { name, attributes } => sink.datastore(name, attributes),
+            Entry::Datastore(head) => sink.datastore(head),
             Entry::Item { key, value, .. } => sink.item(key, value),
         }
         .expect("memory");
@@ -202,8 +208,8 @@ fn what_is_wrong_is_said_with_its_line() {
         ),
         (
             Format::Wiredtiger,
-            &wt.replace("=u", "=r"),
-            "line 5: the table's keys are record numbers",
+            &format!("{}-1\nb\n", wt.replace("=u", "=r")),
+            "line 7: \"-1\" is no record number",
         ),
     ] {
         let why = read(format, text.as_bytes()).expect_err(text);

@@ -1,13 +1,18 @@
 //! What WiredTiger's own `wt dump` writes and `wt load` reads, printable or hexadecimal.
 //!
 //! A head (version, format, then pairs of a URI and its configuration), the line `Data`, and one
-//! line each for key and value, as raw bytes.
+//! line each for key and value: as raw bytes, but record numbers as decimal digits.
+//!
+//! Invariant: a table's formats come back. The datastore keeps them in the attributes that the
+//! data source gives its own, and record numbers in WiredTiger's packing, as it does.
 
 use std::io::{BufRead, Write};
 
-use super::{Entry, Sink, Source, bad_line, lines::Lines};
+use wiredtiger_abi::recno;
+
+use super::{Entry, Head, Sink, Source, bad_line, lines::Lines, wiredtiger_config::Formats};
 use crate::{
-    failure::{self, Result},
+    failure::{self, Code, Failure, Result},
     text,
 };
 
@@ -21,8 +26,17 @@ const HEAD_LINES_MAX: usize = 10_000;
 pub(super) struct Reader<R> {
     lines: Lines<R>,
     hex: bool,
-    datastore: Option<Vec<u8>>,
+    table: Table,
+    /// What is said of the table, until it was handed out.
+    head: Option<Head>,
     line: u64,
+}
+
+/// What a head has said of its table so far.
+#[derive(Default)]
+struct Table {
+    name: Option<Vec<u8>>,
+    formats: Option<Formats>,
 }
 
 impl<R: BufRead> Reader<R> {
@@ -30,14 +44,16 @@ impl<R: BufRead> Reader<R> {
         let mut reader = Self {
             lines: Lines::new(input),
             hex: false,
-            datastore: None,
+            table: Table::default(),
+            head: None,
             line: 1,
         };
-        reader.head()?;
+        reader.read_head()?;
+        reader.head = reader.table.head();
         Ok(reader)
     }
 
-    fn head(&mut self) -> Result<()> {
+    fn read_head(&mut self) -> Result<()> {
         if !self.head_line()?.starts_with(MAGIC) {
             return Err(bad_line(1, "does not start with WiredTiger Dump"));
         }
@@ -64,20 +80,18 @@ impl<R: BufRead> Reader<R> {
         Err(self.bad("the head does not end"))
     }
 
-    /// Takes a URI, or its configuration.
+    /// Takes a URI and its configuration: those of the table are the first, and those of its parts,
+    /// which have formats of their own, follow.
     fn head_entry(&mut self, line: &[u8]) -> Result<()> {
+        let config = self.head_line()?;
         let uri = |kind: &[u8]| line.strip_prefix(kind).map(<[u8]>::to_vec);
         if let Some(name) = uri(b"table:").or(uri(b"file:")).or(uri(b"lsm:"))
-            && self.datastore.is_none()
+            && self.table.name.is_none()
         {
             // `wt` writes names as they are; ours may have to be escaped.
-            self.datastore = Some(unescape(&name).unwrap_or(name));
-        }
-        let format = |text: &[u8]| line.split(|byte| *byte == b',').any(|part| part == text);
-        if format(b"key_format=r") {
-            return Err(self
-                .bad("the table's keys are record numbers, which are not bytes")
-                .advise("Dump a table with another key_format; or load this one into WiredTiger, with type=helium."));
+            self.table.name = Some(unescape(&name).unwrap_or(name));
+            let config = std::str::from_utf8(&config).map_err(|why| self.bad(why))?;
+            self.table.formats = Some(Formats::of_config(config));
         }
         Ok(())
     }
@@ -96,6 +110,24 @@ impl<R: BufRead> Reader<R> {
         bad_line(self.lines.number(), why)
     }
 
+    fn key(&mut self) -> Result<Option<Vec<u8>>> {
+        let formats = self.table.formats.as_ref();
+        if !formats.is_some_and(Formats::has_record_numbers) {
+            return self.field();
+        }
+        let Some(line) = self.lines.next()? else {
+            return Ok(None);
+        };
+        let digits = std::str::from_utf8(line).unwrap_or_default();
+        let Ok(number) = digits.parse() else {
+            let line = text::shown(line);
+            return Err(self.bad(format_args!("{line:?} is no record number")));
+        };
+        let mut key = Vec::new();
+        recno::pack(number, &mut key);
+        Ok(Some(key))
+    }
+
     fn field(&mut self) -> Result<Option<Vec<u8>>> {
         let hex = self.hex;
         let Some(line) = self.lines.next()? else {
@@ -112,13 +144,10 @@ impl<R: BufRead> Reader<R> {
 
 impl<R: BufRead> Source for Reader<R> {
     fn next(&mut self) -> Result<Option<Entry>> {
-        if let Some(name) = self.datastore.take() {
-            return Ok(Some(Entry::Datastore {
-                name,
-                attributes: Vec::new(),
-            }));
+        if let Some(head) = self.head.take() {
+            return Ok(Some(Entry::Datastore(head)));
         }
-        let Some(key) = self.field()? else {
+        let Some(key) = self.key()? else {
             return Ok(None);
         };
         self.line = self.lines.number();
@@ -137,9 +166,21 @@ impl<R: BufRead> Source for Reader<R> {
     }
 }
 
+impl Table {
+    fn head(&mut self) -> Option<Head> {
+        let formats = self.formats.as_ref();
+        Some(Head {
+            name: self.name.take()?,
+            attributes: formats.map(Formats::to_attributes).unwrap_or_default(),
+            ..Head::default()
+        })
+    }
+}
+
 pub(super) struct Writer<W> {
     output: W,
     hex: bool,
+    formats: Formats,
     line: Vec<u8>,
 }
 
@@ -148,6 +189,7 @@ impl<W: Write> Writer<W> {
         Self {
             output,
             hex,
+            formats: Formats::default(),
             line: Vec::new(),
         }
     }
@@ -165,14 +207,16 @@ impl<W: Write> Writer<W> {
 }
 
 impl<W: Write> Sink for Writer<W> {
-    fn datastore(&mut self, name: &[u8], _: &[u8]) -> Result<()> {
+    fn datastore(&mut self, head: &Head) -> Result<()> {
         let mut table = Vec::new();
         // A URI is one line of text.
-        escape(name, &mut table);
+        escape(&head.name, &mut table);
+        self.formats = Formats::of_attributes(&head.attributes);
         let format = if self.hex { "hex" } else { "print" };
         let head = format!(
-            "{VERSION}\nFormat={format}\nHeader\ntable:{}\nkey_format=u,value_format=u\nData\n",
-            String::from_utf8_lossy(&table)
+            "{VERSION}\nFormat={format}\nHeader\ntable:{}\n{}\nData\n",
+            String::from_utf8_lossy(&table),
+            self.formats.to_config()
         );
         self.output
             .write_all(head.as_bytes())
@@ -180,7 +224,18 @@ impl<W: Write> Sink for Writer<W> {
     }
 
     fn item(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.field(key)?;
+        if !self.formats.has_record_numbers() {
+            self.field(key)?;
+        } else if let Some(number) = recno::unpack(key) {
+            writeln!(self.output, "{number}").map_err(failure::output)?;
+        } else {
+            let key = text::shown(key);
+            return Err(Failure::new(
+                Code::Failed,
+                format!("the keys should be record numbers, and {key} is none"),
+            )
+            .advise("Another format takes any keys: --format jsonl."));
+        }
         self.field(value)
     }
 

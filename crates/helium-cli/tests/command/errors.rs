@@ -2,9 +2,8 @@
 
 use std::{
     fs::{self, OpenOptions},
-    io::Write,
     os::unix::{fs::FileExt, fs::PermissionsExt, process::CommandExt},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use crate::harness::{HELIUM, Place, has, run, wait_until};
@@ -67,6 +66,68 @@ fn wrong_arguments_are_named() {
 }
 
 #[test]
+fn wrong_arguments_are_json_too() {
+    let place = Place::with_volume();
+    for arguments in [&["get", "v", "d", "--json"][..], &["--json", "nonsense"]] {
+        let ran = place.helium(arguments);
+        let json: serde_json::Value = serde_json::from_str(&ran.err).expect("JSON");
+        assert_eq!(
+            (ran.code, json["error"]["code"].as_u64()),
+            (Some(2), Some(2))
+        );
+        assert_eq!(json["error"]["kind"], "Usage");
+    }
+    place
+        .helium(["dump", "v", "d", "--format", "csv", "--json"])
+        .fails(2, &["--output FILE"]);
+}
+
+#[test]
+fn an_unknown_datastore_is_guessed() {
+    let place = Place::new();
+    place.helium(["create", "v", "colors", "fruit"]).ok();
+    for (name, meant) in [
+        ("color", "colors"),
+        ("friut", "fruit"),
+        ("COLORS", "colors"),
+    ] {
+        let ran = place.helium(["scan", "v", name]);
+        ran.fails(
+            3,
+            &[
+                &format!("Did you mean {meant}?"),
+                "The volume has: colors, fruit.",
+            ],
+        );
+    }
+    let ran = place.helium(["scan", "v", "nothing"]);
+    assert!(!ran.err.contains("mean"), "{}", ran.err);
+}
+
+#[test]
+fn output_that_cannot_be_written_is_said() {
+    let place = Place::with_volume();
+    place.helium(["put", "v", "d", "k", "v"]).ok();
+    for arguments in [
+        &["dump", "v"][..],
+        &["scan", "v", "d"],
+        &["ls", "v"],
+        &["stat", "v", "--json"],
+    ] {
+        let full = OpenOptions::new().write(true).open("/dev/full");
+        let mut command = place.command();
+        command.args(arguments).stdout(full.expect("a device"));
+        let output = command.output().expect("start");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(8), "{arguments:?}: {said}");
+        assert!(said.contains("cannot write the output"), "{said}");
+    }
+    place
+        .helium(["dump", "v", "-o", "/dev/full"])
+        .fails(8, &["No space left"]);
+}
+
+#[test]
 fn no_permission_is_said() {
     let place = Place::with_volume();
     let mut command = place.command();
@@ -84,19 +145,7 @@ fn no_permission_is_said() {
 #[test]
 fn a_volume_in_use_says_by_whom() {
     let place = Place::with_volume();
-    let mut child = place
-        .command()
-        .args(["load", "v", "-d", "made"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("start");
-    child
-        .stdin
-        .as_mut()
-        .expect("piped")
-        .write_all(b"{\"key\":\"k\",\"value\":\"v\"}\n")
-        .expect("it reads");
+    let mut child = place.loading(b"{\"key\":\"k\",\"value\":\"v\"}\n", |_| ());
     // A look at the volume before it is locked would itself be in the way.
     let open_files = format!("/proc/{}/fd", child.id());
     let is_open = || {
@@ -168,9 +217,57 @@ fn damage_is_found_and_named() {
         .open(place.path("v"))
         .expect("the volume");
     file.write_all_at(b"X", at as u64).expect("the volume");
+    place.helium(["verify", "v"]).fails(
+        7,
+        &["v is damaged at offset", "Restore", "helium salvage v NEW"],
+    );
+}
+
+/// What is damaged behind a checkpoint's back does not keep the volume from opening.
+#[test]
+fn damaged_items_are_listed_one_by_one() {
+    let place = Place::with_volume();
+    place.helium(["create", "v", "other"]).ok();
+    let filler = "f".repeat(1000);
+    let lines: String = (0..8000)
+        .map(|n| format!("{{\"key\":\"{n:04}\",\"value\":\"value of {n:04} {filler}\"}}\n"))
+        .collect();
     place
-        .helium(["verify", "v"])
-        .fails(7, &["v is damaged at offset", "Restore"]);
+        .helium_with(["load", "v", "-d", "d"], lines.as_bytes())
+        .ok();
+    place.helium(["put", "v", "other", "k", "v"]).ok();
+    place.helium(["compact", "v"]).ok();
+    let bytes = fs::read(place.path("v")).expect("the volume");
+    let file = OpenOptions::new().write(true).open(place.path("v"));
+    let file = file.expect("the volume");
+    for number in [5, 77] {
+        let wanted = format!("value of {number:04}");
+        let places = bytes.windows(wanted.len()).enumerate();
+        for (at, _) in places.filter(|(_, window)| *window == wanted.as_bytes()) {
+            file.write_all_at(b"X", at as u64).expect("the volume");
+        }
+    }
+    let ran = place.helium(["verify", "v", "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&ran.out).expect("JSON");
+    assert_eq!(
+        (&json["damaged"], &json["items"]),
+        (&2.into(), &7999.into())
+    );
+    let keys: Vec<_> = (0..2).map(|n| json["damage"][n]["key"].clone()).collect();
+    assert_eq!(keys, ["0005", "0077"]);
+    assert_eq!(json["damage"][0]["datastore"], "d");
+    ran.fails(7, &["v: 2 items damaged", "helium salvage v NEW"]);
+    let ran = place.helium(["verify", "v", "d"]);
+    let text = String::from_utf8_lossy(&ran.out).into_owned();
+    assert!(
+        text.contains("0077") && text.contains("v is damaged at offset"),
+        "{text}"
+    );
+    place.helium(["verify", "v", "other"]).ok();
+    place
+        .helium(["get", "v", "d", "0005"])
+        .fails(7, &["v is damaged at offset"]);
+    place.helium(["get", "v", "d", "0006"]).ok();
 }
 
 #[test]

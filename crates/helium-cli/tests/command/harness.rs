@@ -80,6 +80,24 @@ impl Place {
     }
 }
 
+impl Place {
+    /// A load of the volume `v` into `d` that has got `input` and waits for more. Its output goes to
+    /// pipes unless `change` says otherwise.
+    pub fn loading(&self, input: &[u8], change: impl FnOnce(&mut Command)) -> Child {
+        let mut command = self.command();
+        command
+            .args(["load", "v", "-d", "d", "-f", "jsonl"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        change(&mut command);
+        let mut child = command.spawn().expect("start");
+        let stdin = child.stdin.as_mut().expect("piped");
+        stdin.write_all(input).expect("it reads");
+        child
+    }
+}
+
 /// Runs `command` on `input` to its end.
 pub fn run(mut command: Command, input: &[u8]) -> Ran {
     let mut child = command

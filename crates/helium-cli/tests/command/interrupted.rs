@@ -1,7 +1,6 @@
 //! Whatever ends the command, the volume is sound, and holds a prefix of what was loaded.
 
 use std::{
-    io::Write,
     process::{Child, Command, Stdio},
     thread,
     time::Duration,
@@ -27,19 +26,8 @@ fn sound_items(place: &Place) -> u64 {
 
 /// A load that has taken `items` and waits for more.
 fn loading(place: &Place, items: u64) -> Child {
-    let mut child = place
-        .command()
-        .args(["load", "v", "-d", "d", "-f", "jsonl"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("start");
-    let stdin = child.stdin.as_mut().expect("piped");
-    for number in 0..items {
-        stdin.write_all(item(number).as_bytes()).expect("it reads");
-    }
-    child
+    let input: String = (0..items).map(item).collect();
+    place.loading(input.as_bytes(), |_| ())
 }
 
 fn signal(child: &Child, signal: Signal) {
@@ -187,4 +175,56 @@ fn a_dump_that_is_cut_short_leaves_the_file_as_it_was() {
         place.write("dump", "old");
     }
     eprintln!("{cut} dumps were cut short");
+}
+
+/// Whenever Ctrl-C comes, whatever it was doing: it ends soon, and the volume is as it was.
+#[test]
+fn every_long_command_can_be_stopped() {
+    let place = Place::with_volume();
+    let items: String = (0..50_000).map(item).collect();
+    place
+        .helium_with(["load", "v", "-d", "d"], items.as_bytes())
+        .ok();
+    let dump = place.helium(["dump", "v"]).ok();
+    let mut stopped = Vec::new();
+    for command in ["verify", "compact", "scan", "backup", "salvage", "top"] {
+        for pause in [1, 20] {
+            let _ = std::fs::remove_file(place.path("copy"));
+            let mut arguments = vec![command, "v"];
+            match command {
+                "scan" => arguments.push("d"),
+                "backup" | "salvage" => arguments.push("copy"),
+                _ => {}
+            }
+            let mut child = place
+                .command()
+                .args(&arguments)
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("start");
+            wait_until(
+                || listens(&child) || matches!(child.try_wait(), Ok(Some(_))),
+                || "it does not listen".to_owned(),
+            );
+            thread::sleep(Duration::from_millis(pause));
+            signal(&child, Signal::INT);
+            let code = wait(&mut child);
+            let output = child.wait_with_output().expect("its output");
+            let said = String::from_utf8_lossy(&output.stderr);
+            // There is nothing to look at for top.
+            let ended = if command == "top" { Some(3) } else { Some(0) };
+            assert!(
+                code == Some(130) || code == ended,
+                "{command}: {code:?} {said}"
+            );
+            if code == Some(130) {
+                assert!(said.contains("stopped"), "{command}: {said}");
+                stopped.push(command);
+            }
+        }
+        place.helium(["verify", "v"]).ok();
+        assert_eq!(place.helium(["dump", "v"]).ok(), dump, "{command}");
+    }
+    eprintln!("stopped: {stopped:?}");
 }

@@ -91,6 +91,74 @@ fn csv_of_others_loads() {
     assert_eq!(place.helium(["get", "v", "d", "pear"]).ok(), b"C:\\new");
 }
 
+/// Keys of WiredTiger's column stores, and formats of its tables, come back.
+#[test]
+fn tables_with_record_numbers_go_both_ways() {
+    if !has("wt") {
+        return;
+    }
+    let place = Place::with_volume();
+    std::fs::create_dir(place.path("db")).expect("the test's own folder");
+    let wt = |arguments: &[&str]| {
+        let mut command = Command::new("wt");
+        command
+            .args(["-h", "db"])
+            .args(arguments)
+            .current_dir(place.path(""));
+        run(command, b"")
+    };
+    let head = "WiredTiger Dump (WiredTiger Version 3.2.1)\nFormat=print\nHeader\ntable:rows\nkey_format=r,value_format=S\nData\n";
+    let numbers = [1, 2, 63, 64, 8255, 8256, 70_000, 1_u64 << 40];
+    let items: String = numbers
+        .iter()
+        .map(|number| format!("{number}\nvalue \\\\ \\0a of {number}\\00\n"))
+        .collect();
+    place.write("rows", format!("{head}{items}"));
+    assert_eq!(wt(&["load", "-f", "rows"]).code, Some(0));
+    for (format, switch) in [("wiredtiger", None), ("wiredtiger-hex", Some("-x"))] {
+        let mut dump = vec!["dump"];
+        dump.extend(switch);
+        dump.push("table:rows");
+        let theirs = wt(&dump).ok();
+        place.write("theirs", &theirs);
+        place.helium(["load", "v", "theirs", "-d", format]).ok();
+        let listed = place.helium(["scan", "v", format, "-k"]).text();
+        assert_eq!(listed.lines().count(), numbers.len());
+        place
+            .helium(["dump", "v", format, "-f", format, "-o", "ours"])
+            .ok();
+        // The same, but for the head, which says more there.
+        let ours = std::fs::read(place.path("ours")).expect("the dump");
+        let data = |dump: &[u8]| {
+            let text = String::from_utf8(dump.to_vec()).expect("text");
+            text.split_once("\nData\n").expect("a head").1.to_owned()
+        };
+        assert_eq!(data(&ours), data(&theirs));
+        assert_eq!(wt(&["drop", "table:rows"]).code, Some(0));
+        assert_eq!(wt(&["load", "-f", "ours", "-r", "rows"]).code, Some(0));
+        assert_eq!(data(&wt(&dump).ok()), data(&theirs));
+        // And through our own format, with the formats.
+        place.helium(["dump", "v", format, "-o", "lines"]).ok();
+        place.helium(["drop", "v", format]).ok();
+        place
+            .helium(["load", "v", "lines", "-f", "jsonl", "-d", format])
+            .ok();
+        let again = place.helium(["dump", "v", format, "-f", format]).ok();
+        assert_eq!(again, ours);
+    }
+    place.write("bad", format!("{head}one\nvalue\n"));
+    place
+        .helium(["load", "v", "bad"])
+        .fails(9, &["bad: line 7", "is no record number"]);
+    place
+        .helium(["create", "v", "rows"])
+        .fails(4, &["'rows' exists"]);
+    place.helium(["put", "v", "rows", "key", "value"]).ok();
+    place
+        .helium(["dump", "v", "rows", "-f", "wiredtiger"])
+        .fails(1, &["key is none", "--format jsonl"]);
+}
+
 #[test]
 fn wiredtiger_reads_our_dumps_and_we_read_its() {
     if !has("wt") {

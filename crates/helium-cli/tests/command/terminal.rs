@@ -1,7 +1,6 @@
 //! What people see in a terminal and scripts do not.
 
 use std::{
-    io::Write,
     process::Stdio,
     thread,
     time::{Duration, Instant},
@@ -15,20 +14,9 @@ const ITEM: &[u8] = b"{\"key\":\"k\",\"value\":\"v\"}\n";
 fn long_work_shows_progress_in_a_terminal() {
     let place = Place::with_volume();
     let terminal = Terminal::new();
-    let mut child = place
-        .command()
-        .args(["load", "v", "-d", "d"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(terminal.end())
-        .spawn()
-        .expect("start");
-    child
-        .stdin
-        .as_mut()
-        .expect("piped")
-        .write_all(ITEM)
-        .expect("it reads");
+    let mut child = place.loading(ITEM, |load| {
+        load.stderr(terminal.end());
+    });
     terminal.wait_for("loading items: ");
     terminal.wait_for("/s");
     drop(child.stdin.take());
@@ -42,20 +30,7 @@ fn long_work_shows_progress_in_a_terminal() {
 #[test]
 fn no_progress_without_a_terminal_nor_in_the_first_second() {
     let place = Place::with_volume();
-    let mut child = place
-        .command()
-        .args(["load", "v", "-d", "d"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("start");
-    child
-        .stdin
-        .as_mut()
-        .expect("piped")
-        .write_all(ITEM)
-        .expect("it reads");
+    let child = place.loading(ITEM, |_| ());
     thread::sleep(Duration::from_millis(1500));
     let output = child.wait_with_output().expect("its output");
     assert_eq!(output.stderr, b"");
@@ -97,7 +72,7 @@ fn what_cannot_be_undone_is_asked_in_a_terminal() {
     };
     let (code, shown) = ask(&["drop", "v", "d"], "n\n");
     assert_eq!(code, Some(1));
-    assert!(shown.contains("Remove d with 1 items?"), "{shown}");
+    assert!(shown.contains("Remove d with 1 item?"), "{shown}");
     assert_eq!(place.helium(["get", "v", "d", "k"]).ok(), b"v");
     assert_eq!(ask(&["create", "--overwrite", "v"], "\n").0, Some(1));
     assert_eq!(ask(&["truncate", "v", "d"], "y\n").0, Some(0));

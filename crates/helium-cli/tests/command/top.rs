@@ -1,28 +1,15 @@
 //! `helium top` shows a volume that another process has open, in a terminal and to programs.
 
-use std::{
-    io::Write,
-    process::{Child, Stdio},
-};
+use std::process::Child;
 
 use crate::harness::{Place, Terminal, run, wait, wait_until};
 
 /// A load that waits for more, and tells of itself.
 fn loading(place: &Place) -> Child {
     place.helium(["create", "v", "colors"]).ok();
-    let mut child = place
-        .command()
-        .env("XDG_RUNTIME_DIR", place.path(""))
-        .args(["load", "v", "-d", "colors"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("start");
-    let stdin = child.stdin.as_mut().expect("piped");
-    stdin
-        .write_all(b"{\"key\":\"k\",\"value\":\"v\"}\n")
-        .expect("it reads");
+    let child = place.loading(b"{\"key\":\"k\",\"value\":\"v\"}\n", |load| {
+        load.env("XDG_RUNTIME_DIR", place.path(""));
+    });
     let folder = place.path("helium");
     let told = || std::fs::read_dir(&folder).is_ok_and(|sockets| sockets.count() == 1);
     wait_until(told, || "it tells nothing".to_owned());

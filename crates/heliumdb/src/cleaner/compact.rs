@@ -23,10 +23,15 @@ const JUMPS_PCT: usize = 10;
 impl Shared {
     /// Cleans whatever gives room, and frees it behind a checkpoint.
     pub(crate) fn clean_all(&self) -> Result<()> {
-        self.check_writable()?;
-        while self.clean_step(Need::Short)? {}
+        while self.clean_some()? {}
         self.request_checkpoint();
         Ok(())
+    }
+
+    /// A step of cleaning whatever gives room; false if there is nothing.
+    pub(crate) fn clean_some(&self) -> Result<bool> {
+        self.check_writable()?;
+        self.clean_step(Need::Short)
     }
 
     /// Moves the items of `tree` next to each other, in key order; returns how many were moved.

@@ -121,7 +121,7 @@ impl Shared {
                 return;
             }
             let guard = epoch::pin();
-            match Word(tree.index.get(header.key(bytes), &guard)).slot() {
+            match Word(tree.get(header.key(bytes), &guard)).slot() {
                 Slot::Empty if header.seq >= needed_from => gathered.push(header, bytes, at),
                 Slot::Empty | Slot::At(_) => {}
                 // Not sure to stay: it may be one of those in the chain.
@@ -152,7 +152,7 @@ impl Shared {
             let at = Location::new(owner, header.len());
             let word = trees
                 .get(&header.tree)
-                .map_or(0, |tree| tree.index.get(header.key(&bytes), &guard));
+                .map_or(0, |tree| tree.get(header.key(&bytes), &guard));
             if chain::movable(Word(word), at, self.unsettled.oldest(), &guard).is_some() {
                 gathered.push(&header, &bytes[..header.len()], at);
             }

@@ -20,7 +20,10 @@ mod room;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -52,6 +55,7 @@ pub(crate) struct Cleaner {
     round: Mutex<Progress>,
     asked: Mutex<Asked>,
     pace: Pace,
+    rounds: AtomicU64,
 }
 
 /// Checkpoints that were asked for because nothing else made room.
@@ -88,6 +92,11 @@ struct Round {
 }
 
 impl Cleaner {
+    /// Rounds that have ended since the volume was opened.
+    pub(crate) fn rounds(&self) -> u64 {
+        self.rounds.load(Relaxed)
+    }
+
     /// How long ago the last round ended.
     fn rested(&self) -> Duration {
         let ended = self.round.lock().ended;
@@ -222,5 +231,6 @@ impl Shared {
         }
         progress.ended = Some(Instant::now());
         progress.spare = round.gathered.emptied();
+        self.cleaner.rounds.fetch_add(1, Relaxed);
     }
 }

@@ -149,7 +149,7 @@ impl Shared {
         let Some(tree) = tree else {
             return Movable::Dead;
         };
-        tree.index.update(gathered.key(item), guard, |word| {
+        tree.update(gathered.key(item), guard, |word| {
             let movable = match Word(word).slot() {
                 Slot::Empty if item.header.has(TOMBSTONE) => Movable::Above(u64::MAX),
                 Slot::Chain(_) if item.header.has(TOMBSTONE) => Movable::Unsure,
@@ -179,7 +179,7 @@ impl Shared {
                 continue;
             }
             let is_there = find(trees, &mut tree, item).is_some_and(|tree| {
-                tree.index.update(gathered.key(item), &guard, |word| {
+                tree.update(gathered.key(item), &guard, |word| {
                     match chain::relocate(Word(word), item.from, to, &guard) {
                         Some(new) => (new.0, true),
                         None => (word, false),

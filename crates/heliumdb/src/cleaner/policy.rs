@@ -63,8 +63,13 @@ impl Shared {
     }
 
     fn is_short(&self) -> bool {
+        self.open_room() < short_bytes(&self.log.room())
+    }
+
+    /// Room for users, growth of files counted.
+    fn open_room(&self) -> u64 {
         let room = self.log.room();
-        room.open_bytes.saturating_add(room.growth_bytes) < short_bytes(&room)
+        room.open_bytes.saturating_add(room.growth_bytes)
     }
 
     /// Asks for a checkpoint if it gives enough room for what it costs, or if nothing else does.
@@ -80,7 +85,7 @@ impl Shared {
         let is_wanted = need == Need::Short || need == Need::Tombstones;
         // As long as there is room, or some of it is coming, writers go on, and give the cleaner more to do
         // below the start of the checkpoint that there is.
-        let is_out = self.log.room().open_bytes < room && self.log.leaving() == 0;
+        let is_out = self.open_room() < room && self.log.leaving() == 0;
         let is_last_resort =
             is_wanted && is_out && !cleaned && candidates.iter().any(|c| is_held(c, room));
         if waiting > 0 && waiting * room >= worth

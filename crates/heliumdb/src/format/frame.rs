@@ -9,7 +9,7 @@ use super::{
 use crate::{
     VolumeId,
     limits::{ITEM_ALIGN, MOVES_PER_BATCH_MAX, SPILL_SKIPS_MAX, VOLUMES_PER_TRANSACTION_MAX},
-    log::GlobalTxn,
+    log::{GlobalTxn, Spilled},
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -19,6 +19,11 @@ const MAGIC: u32 = u32::from_le_bytes(*b"HeFr");
 pub(crate) const FIRST: u8 = 1;
 /// The batch's last frame.
 pub(crate) const LAST: u8 = 2;
+
+/// Bytes before spilled items.
+const SPILL_BYTES: usize = 16;
+/// Bytes before the items of a commit that names spilled ones, and before its stretches.
+const SPILLED_BYTES: usize = 48;
 
 /// What a frame holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -220,34 +225,67 @@ pub(crate) fn decode_resolve(payload: &[u8]) -> Option<(GlobalTxn, bool)> {
     sound.then(|| (decode_global(payload), payload[24] == 1))
 }
 
-/// What stands before spilled items, and before those of the commit that names them: the id, and
-/// the stretches of sequence numbers (from, below) that do not count.
-pub(crate) fn encode_spill(id: u64, skipped: &[(u64, u64)]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(16 + 16 * skipped.len());
-    out.extend_from_slice(&id.to_le_bytes());
-    out.extend_from_slice(&(skipped.len() as u64).to_le_bytes());
-    for (from, below) in skipped {
+/// What stands before spilled items: the id, and the batch's number among those of the id.
+pub(crate) fn encode_spill(id: u64, number: u64) -> Vec<u8> {
+    [id.to_le_bytes(), number.to_le_bytes()].concat()
+}
+
+/// Decodes what stands before spilled items: with its length.
+pub(crate) fn decode_spill(payload: &[u8]) -> Option<(u64, u64, usize)> {
+    let whole = payload.len() >= SPILL_BYTES;
+    whole.then(|| (get_u64(payload, 0), get_u64(payload, 8), SPILL_BYTES))
+}
+
+/// What stands before the items of a commit that names spilled ones.
+pub(crate) fn encode_spilled(spilled: &Spilled) -> Vec<u8> {
+    let mut out = Vec::with_capacity(SPILLED_BYTES + 16 * spilled.skipped.len());
+    let stretches = spilled.skipped.len() as u64;
+    let Spilled {
+        id,
+        batches,
+        first,
+        last,
+        ..
+    } = *spilled;
+    for number in [id, stretches, batches, first, last, 0] {
+        out.extend_from_slice(&number.to_le_bytes());
+    }
+    for (from, below) in &spilled.skipped {
         out.extend_from_slice(&from.to_le_bytes());
         out.extend_from_slice(&below.to_le_bytes());
     }
     out
 }
 
-/// An id, stretches of sequence numbers, and the length of both.
-pub(crate) type SpillPrefix = (u64, Vec<(u64, u64)>, usize);
-
-/// Decodes what stands before spilled items.
-pub(crate) fn decode_spill(payload: &[u8]) -> Option<SpillPrefix> {
+/// Decodes what stands before the items of a commit that names spilled ones: with its length.
+pub(crate) fn decode_spilled(payload: &[u8]) -> Option<(Spilled, usize)> {
     let n = get_u64(payload, 8);
-    if payload.len() < 16 || n > SPILL_SKIPS_MAX as u64 {
+    if payload.len() < SPILLED_BYTES || n > SPILL_SKIPS_MAX as u64 {
         return None;
     }
-    let len = 16 + 16 * n as usize;
-    if payload.len() < len {
+    let len = SPILLED_BYTES + 16 * n as usize;
+    if payload.len() < len || get_u64(payload, 40) != 0 {
         return None;
     }
-    let skipped = (1..=n as usize)
-        .map(|i| (get_u64(payload, 16 * i), get_u64(payload, 16 * i + 8)))
-        .collect();
-    Some((get_u64(payload, 0), skipped, len))
+    let stretch = |at| (get_u64(payload, at), get_u64(payload, at + 8));
+    let spilled = Spilled {
+        id: get_u64(payload, 0),
+        batches: get_u64(payload, 16),
+        first: get_u64(payload, 24),
+        last: get_u64(payload, 32),
+        skipped: (SPILLED_BYTES..len).step_by(16).map(stretch).collect(),
+    };
+    Some((spilled, len))
+}
+
+/// Length of what stands before a frame's items, or of all that a record says; `None` if it cannot be.
+pub(crate) fn prefix_len(kind: Kind, payload: &[u8]) -> Option<usize> {
+    match kind {
+        Kind::Commit | Kind::Checkpoint => Some(0),
+        Kind::Prepare => Some(decode_prepare(payload)?.2),
+        Kind::Move => Some(decode_move(payload)?.2),
+        Kind::Spill => Some(decode_spill(payload)?.2),
+        Kind::CommitSpilled => Some(decode_spilled(payload)?.1),
+        Kind::Cancel | Kind::Resolve | Kind::Seal => Some(payload.len()),
+    }
 }

@@ -8,11 +8,15 @@ use super::{
 use crate::{
     VolumeId,
     limits::{BLOCK_BYTES, DEVICES_MAX, ITEM_ALIGN, SEGMENT_BYTES, VOLUME_BYTES_MAX},
+    log::Start,
 };
 
 const MAGIC: [u8; 8] = *b"heliumdb";
 const SEED: u64 = 0x6865_6c69_756d_6462;
+const SECRET_AT: usize = 112;
 const DEVICES_AT: usize = 128;
+/// What the first frame from a checkpoint's start on has to follow.
+const START_AT: usize = DEVICES_AT + 24 * DEVICES_MAX;
 const CHECKSUM_AT: usize = BLOCK_BYTES - 8;
 /// Cancel records may be in the log: recovery looks for them before it delivers anything.
 pub(crate) const MAY_HOLD_CANCELS: u32 = 1;
@@ -41,7 +45,7 @@ pub(crate) struct Checkpoint {
     /// Bytes of that item, header included.
     pub bytes: u32,
     /// Everything in the log below this position is in the checkpoint.
-    pub start: u64,
+    pub start: Start,
     /// Everything below this position, the checkpoint too, was durable when this was written.
     pub durable: u64,
 }
@@ -57,6 +61,8 @@ pub(crate) struct Superblock {
     pub epoch: u64,
     pub members: Vec<Member>,
     pub checkpoint: Option<Checkpoint>,
+    /// What the keys of unordered datastores are hashed with; given once, like the id.
+    pub secret: [u8; 16],
 }
 
 impl Superblock {
@@ -90,9 +96,12 @@ impl Superblock {
             put(to, 60, &checkpoint.bytes.to_le_bytes());
             put(to, 80, &checkpoint.number.to_le_bytes());
             put(to, 88, &checkpoint.address.to_le_bytes());
-            put(to, 96, &checkpoint.start.to_le_bytes());
+            put(to, 96, &checkpoint.start.at.to_le_bytes());
             put(to, 104, &checkpoint.durable.to_le_bytes());
+            put(to, START_AT, &checkpoint.start.chain.to_le_bytes());
+            put(to, START_AT + 8, &checkpoint.start.epoch.to_le_bytes());
         }
+        put(to, SECRET_AT, &self.secret);
         let sum = hash_seeded(&to[..CHECKSUM_AT], SEED ^ self.block() as u64);
         put(to, CHECKSUM_AT, &sum.to_le_bytes());
         out
@@ -143,9 +152,14 @@ impl Superblock {
                 number: get_u64(bytes, 80),
                 address: get_u64(bytes, 88),
                 bytes: get_u32(bytes, 60),
-                start: get_u64(bytes, 96),
+                start: Start {
+                    at: get_u64(bytes, 96),
+                    chain: get_u64(bytes, START_AT),
+                    epoch: get_u64(bytes, START_AT + 8),
+                },
                 durable: get_u64(bytes, 104),
             }),
+            secret: get(bytes, SECRET_AT),
         };
         let small = superblock
             .members

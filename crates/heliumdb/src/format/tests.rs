@@ -71,7 +71,7 @@ proptest! {
     #[test]
     fn superblocks_round_trip_and_notice_any_flipped_bit(
         count in 1usize..=64, flags: u32, generation: u64, epoch: u64, grows: u64, bit: usize,
-        checkpoint: Option<[u32; 4]>,
+        checkpoint: Option<[u32; 4]>, secret: [u8; 16],
     ) {
         let superblock = Superblock {
             flags, generation, volume: VolumeId([9; 16]), device: count as u32 - 1, segment_bytes: 8 << 20, epoch,
@@ -82,9 +82,10 @@ proptest! {
                 number: u64::from(number) + 1,
                 address: u64::from(address) * 16,
                 bytes: address % 1000,
-                start: start.into(),
+                start: crate::log::Start { at: start.into(), chain: 7, epoch: address.into() },
                 durable: durable.into(),
             }),
+            secret,
         };
         let mut bytes = superblock.encode();
         let block = superblock.block();
@@ -119,6 +120,7 @@ fn a_later_version_is_told_from_damage() {
             grows: true,
         }],
         checkpoint: None,
+        secret: [0; 16],
     };
     let mut bytes = superblock.encode();
     bytes[8] = 2;

@@ -137,6 +137,16 @@ impl<'g> Block<'g> {
         }
     }
 
+    /// Asks the processor for the word and the tail in a slot.
+    #[inline]
+    pub(super) fn prefetch_slot(self, slot: usize) {
+        self.prefetch_line(self.words_at() + size_of::<u64>() * slot);
+        let stride = self.header().stride;
+        if stride < WIDE_OFFSETS {
+            self.prefetch_line(self.tails_at() + stride as usize * slot);
+        }
+    }
+
     #[inline]
     fn prefetch_line(self, offset: usize) {
         #[cfg(all(target_arch = "x86_64", not(miri)))]

@@ -45,6 +45,25 @@ impl Tree {
         keep: impl Fn(u64) -> bool,
         mut report: impl FnMut(&[u8], Option<&[u8]>),
     ) {
+        self.for_each_leaf(|block| {
+            if block.take_change(&keep) {
+                report(block.low(), block.high());
+            }
+        });
+    }
+
+    /// Bytes that all leaves would take more if they kept whole keys.
+    pub(crate) fn prefix_bytes(&self) -> u64 {
+        let mut bytes = 0;
+        self.for_each_leaf(|block| {
+            let others = block.len().saturating_sub(1);
+            bytes += (block.prefix().len() * others) as u64;
+        });
+        bytes
+    }
+
+    /// Shows all leaves, in order.
+    fn for_each_leaf(&self, mut show: impl FnMut(Block<'_>)) {
         let mut from = Vec::new();
         loop {
             let guard = pin();
@@ -52,9 +71,7 @@ impl Tree {
             let mut left = LEAVES_PER_GUARD;
             loop {
                 let block = place.block;
-                if block.take_change(&keep) {
-                    report(block.low(), block.high());
-                }
+                show(block);
                 let (Some(high), Some(next)) = (block.high(), block.next()) else {
                     return;
                 };

@@ -31,9 +31,12 @@ mod search;
 mod split;
 #[cfg(test)]
 mod tests;
+mod unordered;
+mod warm;
 
 pub(crate) use iter::{Bound, Direction, Iter};
 pub(crate) use load::{Part, PartBuilder};
+pub(crate) use unordered::{IndexKey, Secret, UNORDERED, is_unordered};
 
 use counters::Counters;
 use crossbeam_epoch::Guard;

@@ -119,6 +119,12 @@ impl Core {
         Ok(())
     }
 
+    /// Frees all that can be freed now.
+    pub(super) fn free_now(self: &Arc<Self>) -> Result<()> {
+        while self.free_dead()? {}
+        Ok(())
+    }
+
     fn free_dead(self: &Arc<Self>) -> Result<bool> {
         let holds = self.holds.lock();
         if *holds > 0 {

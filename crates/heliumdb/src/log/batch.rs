@@ -69,8 +69,8 @@ impl Batch {
                 global,
                 participants,
             } => frame::encode_prepare(*global, participants),
-            BatchKind::Spill { id } => frame::encode_spill(*id, &[]),
-            BatchKind::CommitSpilled { id, skipped } => frame::encode_spill(*id, skipped),
+            BatchKind::Spill { id, number } => frame::encode_spill(*id, *number),
+            BatchKind::CommitSpilled(spilled) => frame::encode_spilled(spilled),
             BatchKind::Move { placed, from } => {
                 let units = from.iter().map(|at| at.address() / ITEM_ALIGN as u64);
                 frame::encode_move(*placed, units)

@@ -79,7 +79,7 @@ impl Written {
             BatchKind::Commit
             | BatchKind::Prepare { .. }
             | BatchKind::Spill { .. }
-            | BatchKind::CommitSpilled { .. } => &self.user,
+            | BatchKind::CommitSpilled(_) => &self.user,
         };
         counter.fetch_add(batch.bytes.len() as u64, Relaxed);
     }

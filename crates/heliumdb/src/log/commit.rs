@@ -67,10 +67,18 @@ impl Active {
 #[derive(Default)]
 pub(super) struct Flush {
     active: VecDeque<Active>,
-    /// Wholly written segments still in memory, oldest first: id and sequence.
-    cached: VecDeque<(u64, u64)>,
     /// Bit per device written since its last sync.
     dirty: u64,
+}
+
+/// Segments whose bytes are in memory. Together they are no more than the write cache has room
+/// for, unless so many are not wholly written.
+#[derive(Default)]
+pub(super) struct Resident {
+    /// Those not wholly written.
+    filling: usize,
+    /// The others, oldest first: id and sequence.
+    written: VecDeque<(u64, u64)>,
 }
 
 /// Who leads, and who waits.
@@ -229,22 +237,34 @@ impl Core {
 
     /// Forgets segments that are on the device, and lets go of the oldest ones' memory.
     fn retire_written(&self, flush: &mut Flush) {
-        let mut filling = 0;
+        let mut resident = self.resident.lock();
         for active in &mut flush.active {
-            if !active.is_written() {
-                filling += 1;
-            } else if active.buffer.take().is_some() {
-                flush
-                    .cached
-                    .push_back((active.header.segment, active.header.sequence));
+            if active.is_written() && active.buffer.take().is_some() {
+                resident.filling -= 1;
+                let header = &active.header;
+                resident
+                    .written
+                    .push_back((header.segment, header.sequence));
             }
         }
         // What is left of the others is only the copy of a header.
         flush
             .active
             .retain(|a| a.buffer.is_some() || a.stage != Stage::Copied);
-        while filling + flush.cached.len() > self.cache_segments {
-            let Some((id, sequence)) = flush.cached.pop_front() else {
+        self.let_go(&mut resident);
+    }
+
+    /// A segment more is in memory: the oldest that are written leave room for it. Now, and not
+    /// when the flusher has time: what it waits for may take long.
+    pub(super) fn one_more_resident(&self) {
+        let mut resident = self.resident.lock();
+        resident.filling += 1;
+        self.let_go(&mut resident);
+    }
+
+    fn let_go(&self, resident: &mut Resident) {
+        while resident.filling + resident.written.len() > self.cache_segments {
+            let Some((id, sequence)) = resident.written.pop_front() else {
                 return;
             };
             if let Some(segment) = self

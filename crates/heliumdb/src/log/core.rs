@@ -5,7 +5,7 @@
 use super::{
     Lsn,
     cleaning::Written,
-    commit::{Flush, Group},
+    commit::{Flush, Group, Resident},
     ledger::Ledger,
     pool::Pool,
     segments::Appender,
@@ -21,6 +21,7 @@ use crate::{
         SEGMENT_HEADER_BYTES, SEGMENTS_AT, Salt, frame, segment::SegmentHeader,
         superblock::Superblock,
     },
+    index::Secret,
     limits::{self, BLOCK_BYTES},
 };
 use parking_lot::{Condvar, Mutex};
@@ -38,6 +39,7 @@ pub(crate) struct Core {
     pub(super) segment_bytes: u64,
     pub(super) volume: VolumeId,
     pub(super) salt: Salt,
+    secret: Secret,
     pub(super) read_only: bool,
     pub(super) background: bool,
     /// Bit per device that is told of what is free.
@@ -59,6 +61,8 @@ pub(crate) struct Core {
     growing: Mutex<()>,
     pub(super) appender: Mutex<Appender>,
     pub(super) flush: Mutex<Flush>,
+    /// Taken last.
+    pub(super) resident: Mutex<Resident>,
     pub(super) pool: Arc<Pool>,
     pub(super) cache: Option<Cache>,
     /// Bytes of values that were to be compressed: as given, and as kept.
@@ -105,7 +109,7 @@ impl Core {
         options: &VolumeOptions,
     ) -> Self {
         let segment_bytes = superblock.segment_bytes;
-        let checkpointed = superblock.checkpoint.map_or(u64::MAX, |c| c.start);
+        let checkpointed = superblock.checkpoint.map_or(u64::MAX, |c| c.start.at);
         let grows = superblock.members.iter().any(|m| m.grows);
         let largest = if grows {
             limits::VOLUME_BYTES_MAX / segment_bytes
@@ -123,6 +127,7 @@ impl Core {
             segment_bytes,
             volume: superblock.volume,
             salt: Salt::of(superblock.volume),
+            secret: Secret(superblock.secret),
             read_only: options.read_only,
             background: options.background_thread && !options.read_only,
             trims: AtomicU64::new(if options.no_trim { 0 } else { u64::MAX }),
@@ -138,6 +143,7 @@ impl Core {
             growing: Mutex::default(),
             appender: Mutex::new(Appender::new(1)),
             flush: Mutex::default(),
+            resident: Mutex::default(),
             pool: Arc::default(),
             cache: Cache::new(budgets.read_cache_bytes),
             given_bytes: AtomicU64::new(0),
@@ -214,6 +220,11 @@ impl Core {
     pub(crate) fn keep_for_checkpoint(&self, bytes: u64) {
         // Some of it is lost at the ends of segments and of batches.
         self.checkpoint_bytes.store(bytes + bytes / 8, Relaxed);
+    }
+
+    /// What the keys of unordered trees are hashed with.
+    pub(crate) fn secret(&self) -> Secret {
+        self.secret
     }
 
     pub(crate) fn volume_id(&self) -> VolumeId {

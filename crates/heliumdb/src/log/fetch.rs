@@ -4,7 +4,7 @@
 //! Invariant: nothing that was fetched is handed out unchecked; it only takes the place of a
 //! device read in [`Core::with_value`], which checks it.
 
-use super::{Purpose, core::Core, reader::Resident};
+use super::{Purpose, core::Core, reader::Resident, streak::Streak};
 use crate::{location::Location, memory::prefetch};
 use crossbeam_epoch::Guard;
 use std::cell::Cell;
@@ -15,6 +15,9 @@ const PREFETCH_BYTES: usize = 1024;
 const GAP_BYTES: u64 = 4096;
 /// Longest read made of several.
 const RUN_BYTES_MAX: usize = 256 << 10;
+/// What the device is asked for ahead of a walk is asked for in pieces that the kernel does not
+/// cut short.
+const HINT_BYTES: u64 = 128 << 10;
 /// Memory for what is read; what does not fit is read when its turn comes.
 const BYTES_MAX: usize = 1 << 20;
 
@@ -26,6 +29,7 @@ pub(crate) struct Fetch {
     wanted: Vec<Wanted>,
     runs: Vec<Run>,
     bytes: Vec<u8>,
+    streak: Streak,
 }
 
 /// An item that is on a device only.
@@ -159,11 +163,13 @@ impl Core {
 
     fn fetch_from_devices(&self, fetch: &mut Fetch) {
         fetch.plan();
+        self.read_ahead(fetch);
         let Fetch {
             read,
             wanted,
             runs,
             bytes,
+            ..
         } = fetch;
         let is_alone = runs.len() == 1;
         for run in &mut *runs {
@@ -185,6 +191,29 @@ impl Core {
                 let at = run.at + (wanted.offset - run.offset) as usize;
                 read[wanted.item] = Some((at, wanted.len));
             }
+        }
+    }
+    /// Where the items lie next to each other, and next to those before: asks for what is next.
+    fn read_ahead(&self, fetch: &mut Fetch) {
+        let (Some(first), Some(last)) = (fetch.runs.first(), fetch.runs.last()) else {
+            return;
+        };
+        let now = first.offset..last.offset + last.len as u64;
+        let read: u64 = fetch.runs.iter().map(|run| run.len as u64).sum();
+        let is_dense = first.device == last.device && now.end - now.start <= 2 * read;
+        if !is_dense {
+            return;
+        }
+        let device = first.device;
+        let Some(next) = fetch.streak.goes_on(device, now, GAP_BYTES) else {
+            return;
+        };
+        let end = next.end.min(self.devices[device].len());
+        let mut at = next.start;
+        while at < end {
+            let len = HINT_BYTES.min(end - at);
+            self.devices[device].will_need(at, len as usize);
+            at += len;
         }
     }
 }

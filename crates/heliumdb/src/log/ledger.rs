@@ -1,7 +1,7 @@
 //! What must stay because something else needs it: which segments are in use, which of
 //! them hold records that speak of bytes in others, and which places make up a long value.
 
-use super::{BatchKind, GlobalTxn, LogState};
+use super::{BatchKind, GlobalTxn, LogState, Spilled};
 use crate::location::Location;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -39,7 +39,7 @@ impl Ledger {
             BatchKind::Prepare { global, .. } => {
                 self.prepared.insert(*global, batch);
             }
-            BatchKind::Spill { id } => {
+            BatchKind::Spill { id, .. } => {
                 let all = self.spilled.entry(*id).or_default();
                 all.extend(
                     sequences
@@ -50,7 +50,7 @@ impl Ledger {
                 );
             }
             // What was spilled counts only as long as its commit is there.
-            BatchKind::CommitSpilled { id, .. } => {
+            BatchKind::CommitSpilled(Spilled { id, .. }) => {
                 sequences.extend(self.spilled.remove(id).unwrap_or_default());
                 sequences.sort_unstable();
             }

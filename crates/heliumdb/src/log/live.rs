@@ -1,11 +1,19 @@
 //! What recovery finds alive, counted while it goes on.
 //!
 //! Invariant: the sum of what was added and not removed is what the index refers to. The log
-//! takes it over once ([`Core::set_live`]); before that it frees nothing.
+//! takes it over once ([`Core::set_live`]); before that it frees nothing. Threads count for
+//! themselves; what one adds, another may remove.
 
 use super::core::Core;
 use crate::location::Location;
-use std::{collections::HashSet, sync::atomic::Ordering::*};
+use parking_lot::Mutex;
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::*},
+    },
+};
 
 /// A segment is a whole number of granules, whatever its size.
 const GRANULE_BITS: u32 = 20;
@@ -14,26 +22,41 @@ const GRANULE_BITS: u32 = 20;
 #[derive(Default)]
 pub(crate) struct Live {
     granules: Vec<i64>,
-    /// Addresses of live items whose values are in pieces.
-    long: HashSet<u64>,
+    long: Arc<Long>,
+}
+
+/// Addresses of live items whose values are in pieces: few volumes have any.
+#[derive(Default)]
+struct Long {
+    any: AtomicBool,
+    addresses: Mutex<HashSet<u64>>,
 }
 
 impl Live {
+    /// Counts for another thread, to be merged in the end.
+    pub(crate) fn beside(&self) -> Self {
+        Self {
+            granules: Vec::new(),
+            long: Arc::clone(&self.long),
+        }
+    }
+
     pub(crate) fn add(&mut self, at: Location, is_long: bool) {
         *self.granule(at) += at.class_bytes() as i64;
         if is_long {
-            self.long.insert(at.address());
+            self.long.addresses.lock().insert(at.address());
+            self.long.any.store(true, Release);
         }
     }
 
     pub(crate) fn remove(&mut self, at: Location) {
         *self.granule(at) -= at.class_bytes() as i64;
-        if !self.long.is_empty() {
-            self.long.remove(&at.address());
+        if self.long.any.load(Acquire) {
+            self.long.addresses.lock().remove(&at.address());
         }
     }
 
-    /// Adds what another one counted.
+    /// Adds what one [`beside`](Self::beside) it counted.
     pub(crate) fn merge(&mut self, other: &Self) {
         if self.granules.len() < other.granules.len() {
             self.granules.resize(other.granules.len(), 0);
@@ -41,7 +64,11 @@ impl Live {
         for (own, more) in self.granules.iter_mut().zip(&other.granules) {
             *own += more;
         }
-        self.long.extend(&other.long);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn granules(&self) -> &[i64] {
+        &self.granules
     }
 
     fn granule(&mut self, at: Location) -> &mut i64 {
@@ -63,7 +90,9 @@ impl Core {
             }
         }
         let mut ledger = self.ledger.lock();
-        ledger.chunks.retain(|item, _| live.long.contains(item));
+        let long = live.long.addresses.lock();
+        ledger.chunks.retain(|item, _| long.contains(item));
+        drop(long);
         for place in ledger.chunks.values().flatten() {
             if let Some(segment) = self.table.get(place.address() / self.segment_bytes) {
                 segment.live.fetch_add(place.class_bytes() as i64, AcqRel);

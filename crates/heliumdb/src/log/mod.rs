@@ -19,11 +19,13 @@ mod open;
 mod place;
 mod pointer;
 mod pool;
+mod raw;
 mod reader;
 mod recovery;
 mod segments;
 mod space;
 mod state;
+mod streak;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -40,12 +42,13 @@ pub(crate) use live::Live;
 pub(crate) use reader::{Expected, Purpose, Value, append_value};
 pub(crate) use segments::epoch_chain;
 pub(crate) use space::Reservation;
-pub(crate) use state::{LogState, SegmentState};
+pub(crate) use state::{LogState, SegmentState, Start};
 
 use crate::{
     Result, VolumeId,
     cache::{Cache, CacheStats},
     format::{frame, superblock::Checkpoint},
+    index::Secret,
     location::Location,
 };
 use parking_lot::Mutex;
@@ -66,6 +69,19 @@ pub(crate) struct GlobalTxn {
     pub number: u64,
 }
 
+/// What a transaction had spilled when it committed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Spilled {
+    pub id: u64,
+    /// How many batches.
+    pub batches: u64,
+    /// Ids of the first and of the last of them.
+    pub first: u64,
+    pub last: u64,
+    /// Sequence numbers (from, below) whose items do not count.
+    pub skipped: Vec<(u64, u64)>,
+}
+
 /// What a batch is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum BatchKind {
@@ -78,11 +94,10 @@ pub(crate) enum BatchKind {
         global: GlobalTxn,
         participants: Vec<VolumeId>,
     },
-    /// Counts when a commit names its id.
-    Spill { id: u64 },
-    /// As [`BatchKind::Commit`], and what was spilled under the id counts from now on, without the
-    /// items whose sequence numbers are in `skipped` (from, below).
-    CommitSpilled { id: u64, skipped: Vec<(u64, u64)> },
+    /// Counts when a commit names its id. Those of one id are numbered from 0.
+    Spill { id: u64, number: u64 },
+    /// As [`BatchKind::Commit`], and what was spilled counts from now on.
+    CommitSpilled(Spilled),
     /// Items that the cleaner found at other places. Each counts if its key's item is still
     /// there when the batch is replayed.
     Move {
@@ -130,6 +145,8 @@ pub(crate) struct ReplayItem<'a> {
 /// delivered, in log order. What of it is alive in the end the sink tells the log by
 /// [`Core::set_live`], once open returned: until then nothing is freed.
 pub(crate) trait Replay {
+    /// Before anything else: what the keys of unordered trees are hashed with.
+    fn open(&mut self, _secret: Secret) {}
     /// The log is read from its start. With `moved`, items may come more than once and in any
     /// order: per key the highest sequence number counts, that of a tombstone too.
     fn whole_log(&mut self, moved: bool);
@@ -140,12 +157,15 @@ pub(crate) trait Replay {
     fn load(&mut self, _core: &Core, _checkpoint: &Checkpoint) -> Result<Option<LogState>> {
         Ok(None)
     }
-    /// Before anything is delivered: the batches that were cancelled, of those that can still be.
-    fn begin(&mut self, _cancelled: &HashSet<u64>) {}
+    /// Before anything is delivered: how many threads may work on it, and the batches that were
+    /// cancelled, of those that can still be.
+    fn begin(&mut self, _threads: usize, _cancelled: &HashSet<u64>) {}
     fn item(&mut self, batch: &ReplayBatch, item: &ReplayItem<'_>) -> Result<()>;
     fn batch_end(&mut self, batch: &ReplayBatch) -> Result<()>;
     fn cancel(&mut self, batch_id: u64) -> Result<()>;
     fn resolve(&mut self, global: GlobalTxn, committed: bool) -> Result<()>;
+    /// Everything was delivered.
+    fn end(&mut self) {}
 }
 
 /// What is on a set of devices.
@@ -161,6 +181,8 @@ pub(crate) struct LogStats {
     pub capacity_bytes: u64,
     pub used_bytes: u64,
     pub live_bytes: u64,
+    pub dead_bytes: u64,
+    pub buffered_bytes: u64,
     pub frames: u64,
     pub syncs: u64,
     pub discarded_bytes: u64,
@@ -239,6 +261,11 @@ impl Log {
         Hold::new(&self.core)
     }
 
+    /// Frees all that can be freed now.
+    pub(crate) fn free_now(&self) -> Result<()> {
+        self.core.free_now()
+    }
+
     /// One step of background work; true if something was done.
     pub(crate) fn background_step(&self) -> Result<bool> {
         self.core.background_step()
@@ -271,11 +298,12 @@ impl Core {
         let members: u64 = self.superblock.lock().members.iter().map(|m| m.bytes).sum();
         let traffic = self.traffic.sums();
         let ledger = self.ledger.lock();
-        let live = ledger
-            .in_use
-            .values()
-            .filter_map(|id| self.table.get(*id))
-            .map(|s| s.live.load(Acquire).max(0) as u64);
+        let (mut live_bytes, mut dead_bytes) = (0, 0);
+        for segment in ledger.in_use.values().filter_map(|id| self.table.get(*id)) {
+            let live = segment.live.load(Acquire).max(0) as u64;
+            live_bytes += live;
+            dead_bytes += segment.filled.load(Acquire).saturating_sub(live);
+        }
         let grows = self.superblock.lock().members.iter().any(|m| m.grows);
         LogStats {
             capacity_bytes: if grows && self.limit_bytes != u64::MAX {
@@ -284,7 +312,9 @@ impl Core {
                 members
             },
             used_bytes: ledger.in_use.len() as u64 * self.segment_bytes,
-            live_bytes: live.sum(),
+            live_bytes,
+            dead_bytes,
+            buffered_bytes: self.end().saturating_sub(self.durable()),
             frames: self.frames.load(Relaxed),
             syncs: self.syncs.load(Relaxed),
             discarded_bytes: self.discarded_bytes.load(Relaxed),

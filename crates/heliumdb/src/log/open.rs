@@ -48,11 +48,12 @@ impl Log {
     ) -> Result<Arc<Log>> {
         let devices = in_order(devices)?;
         let superblock = load(&devices)?.ok_or_else(|| not_ours(&devices, "blank"))?;
-        if !options.read_only {
-            catch_up(&devices, &superblock)?;
-        }
-        let core = Core::new(devices, superblock, options);
+        let core = Core::new(devices, superblock.clone(), options);
         recovery::recover(&core, sink)?;
+        // Only now: what is refused is left as it was.
+        if !options.read_only {
+            catch_up(&core.devices, &superblock)?;
+        }
         Self::start(core)
     }
 
@@ -397,6 +398,7 @@ fn plan(devices: &[Box<dyn Device>], options: &VolumeOptions) -> Result<Superblo
         epoch: 1,
         members,
         checkpoint: None,
+        secret: random()?,
     })
 }
 

@@ -57,7 +57,7 @@ impl Core {
                     BatchKind::Commit => Kind::Commit,
                     BatchKind::Prepare { .. } => Kind::Prepare,
                     BatchKind::Spill { .. } => Kind::Spill,
-                    BatchKind::CommitSpilled { .. } => Kind::CommitSpilled,
+                    BatchKind::CommitSpilled(_) => Kind::CommitSpilled,
                     BatchKind::Move { .. } => Kind::Move,
                     BatchKind::Checkpoint => Kind::Checkpoint,
                 },

@@ -130,6 +130,7 @@ impl Core {
             SEGMENT_HEADER_BYTES,
         );
         segment.set_buffer(Some(writer.share()));
+        self.one_more_resident();
         let header = SegmentHeader {
             state: State::InUse,
             generation,
@@ -198,6 +199,7 @@ impl Core {
         if let Some(segment) = self.table.get(id) {
             segment.set_buffer(Some(writer.share()));
         }
+        self.one_more_resident();
         let header = SegmentHeader {
             written: true,
             ..last.header

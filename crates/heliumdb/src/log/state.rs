@@ -4,7 +4,7 @@
 //! earlier position on, again where it knows of it, is the state of now. Segments are named by
 //! sequence, so that what is said of an earlier use is dropped.
 
-use super::{GlobalTxn, Lsn, core::Core};
+use super::{GlobalTxn, Lsn, core::Core, segments::Appender};
 use crate::{Result, format::superblock::Checkpoint, location::Location};
 use std::sync::atomic::Ordering::*;
 
@@ -35,27 +35,63 @@ pub(crate) struct SegmentState {
     pub(crate) outcomes: bool,
 }
 
+/// A place where a batch ends, from which the log can be read without what is before it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Start {
+    pub(crate) at: Lsn,
+    /// Hash of the frame header before; 0 at the start of a segment, whose header says it.
+    pub(crate) chain: u64,
+    /// No frame before has a higher epoch.
+    pub(crate) epoch: u64,
+}
+
+impl Start {
+    /// Below this nothing of the log is needed; 0 if that is known for whole segments only.
+    pub(super) fn unneeded_below(&self) -> Lsn {
+        if self.chain == 0 { 0 } else { self.at }
+    }
+}
+
 impl Core {
     /// The log's end, where a batch ends: [`Core::end`] may be read within one.
-    pub(crate) fn end_of_batch(&self) -> Lsn {
-        let appender = self.appender.lock();
-        self.position(&appender)
+    pub(crate) fn end_of_batch(&self) -> Start {
+        self.start_at(&self.appender.lock())
+    }
+
+    fn start_at(&self, appender: &Appender) -> Start {
+        let resting = appender.resting.and_then(|resting| resting.last);
+        let chain = match (&appender.current, resting) {
+            (Some(_), _) => appender.chain,
+            (None, Some(last)) => last.chain,
+            (None, None) => 0,
+        };
+        Start {
+            at: self.position(appender),
+            chain,
+            epoch: self.epoch.load(Relaxed),
+        }
     }
 
     /// Where replay on top of a checkpoint that begins now has to start: at the log's end, or where
     /// something lies that was spilled and is not committed, because its commit only names it.
     /// From here on segments are kept as that checkpoint will need them.
-    pub(crate) fn begin_checkpoint(&self) -> Lsn {
+    pub(crate) fn begin_checkpoint(&self) -> Start {
         let start = {
             let appender = self.appender.lock();
             let spilled = self.ledger.lock().oldest_spill();
-            let spilled = spilled.map_or(u64::MAX, |sequence| sequence * self.segment_bytes);
-            self.position(&appender).min(spilled)
+            let end = self.start_at(&appender);
+            match spilled.map(|sequence| sequence * self.segment_bytes) {
+                Some(at) if at < end.at => Start {
+                    at,
+                    ..Start::default()
+                },
+                _ => end,
+            }
         };
         // Without a checkpoint so far, nothing was kept for one.
         let _ = self
             .checkpointed
-            .compare_exchange(u64::MAX, start, AcqRel, Acquire);
+            .compare_exchange(u64::MAX, start.at, AcqRel, Acquire);
         start
     }
 
@@ -89,7 +125,7 @@ impl Core {
         // CRASH: the one before or this one; nothing of either has been freed yet.
         self.update_superblock(|next| next.checkpoint = Some(checkpoint))?;
         self.update_superblock(|_| {})?;
-        self.checkpointed.store(checkpoint.start, Release);
+        self.checkpointed.store(checkpoint.start.at, Release);
         self.nudge();
         Ok(())
     }

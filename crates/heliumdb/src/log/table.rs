@@ -105,6 +105,8 @@ impl Segment {
         };
         let old = self.buffer.swap(new, AcqRel, &guard);
         super::pointer::retire(old, &guard);
+        // It is large: it is not to wait until this thread has more to retire.
+        guard.flush();
     }
 
     pub(super) fn add_item(&self, seq: u64, tombstone: bool, overtakes: bool, class_bytes: u64) {

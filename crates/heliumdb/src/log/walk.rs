@@ -59,6 +59,13 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Goes on at an offset: what follows there has to follow this frame header.
+    pub(super) fn resume(&mut self, at: usize, chain: u64, epoch: u64) {
+        self.at = at.min(self.image.len());
+        self.chain = chain;
+        self.epoch = epoch;
+    }
+
     /// The position of `at`.
     pub(super) fn lsn(&self) -> u64 {
         self.segment.sequence * self.image.len() as u64 + self.at as u64
@@ -92,11 +99,14 @@ impl<'a> Walk<'a> {
             return broken("a frame that is longer than its segment");
         };
         let address = self.segment.segment * self.image.len() as u64 + start as u64;
-        let prefix_len = match check_payload(&header, payload, self.salt, address) {
-            Some(prefix_len) => prefix_len,
-            // Replay needs none of it: that a page was destroyed costs the checkpoint, not the log.
-            None if self.is_spare(&header, payload.len()) => payload.len(),
-            None => return broken("a frame whose contents do not match their checksums"),
+        // Replay needs none of it: that a page was destroyed costs the checkpoint, not the log.
+        let prefix_len = if self.is_spare(&header, payload.len()) {
+            payload.len()
+        } else {
+            match check_payload(&header, payload, self.salt, address) {
+                Some(prefix_len) => prefix_len,
+                None => return broken("a frame whose contents do not match their checksums"),
+            }
         };
         self.chain = hash;
         self.epoch = header.epoch;
@@ -126,13 +136,7 @@ impl<'a> Walk<'a> {
 
 /// Checks a frame's contents; returns the length of what stands before its items.
 fn check_payload(header: &FrameHeader, payload: &[u8], salt: Salt, address: u64) -> Option<usize> {
-    let prefix_len = match header.kind {
-        Kind::Commit | Kind::Checkpoint => 0,
-        Kind::Prepare => frame::decode_prepare(payload)?.2,
-        Kind::Spill | Kind::CommitSpilled => frame::decode_spill(payload)?.2,
-        Kind::Move => frame::decode_move(payload)?.2,
-        Kind::Cancel | Kind::Resolve | Kind::Seal => payload.len(),
-    };
+    let prefix_len = frame::prefix_len(header.kind, payload)?;
     let mut sum = frame::prefix_hash(&payload[..prefix_len]);
     let mut at = prefix_len;
     for _ in 0..header.item_count {

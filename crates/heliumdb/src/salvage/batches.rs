@@ -11,6 +11,7 @@ use super::{
     Decided, Rules, Unresolved,
     newest::Newest,
     spills::Spills,
+    trouble::Trouble,
     walk::{Found, Piece},
 };
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
         item::{CHUNK, TOMBSTONE},
     },
     location::Location,
-    log::GlobalTxn,
+    log::{GlobalTxn, Spilled},
     volume::{CATALOG_TREE, Descriptor},
 };
 
@@ -92,10 +93,10 @@ impl Order {
 enum Standing {
     Committed,
     Prepared(GlobalTxn),
-    /// Counts if a commit names the id.
-    Spilled(u64),
-    /// Committed, with what was spilled under the id, but for these stretches of sequences.
-    Naming(u64, Vec<(u64, u64)>),
+    /// Counts if a commit names the id. With its number.
+    Spilled(u64, u64),
+    /// Committed, with what was spilled.
+    Naming(Spilled),
 }
 
 impl Standing {
@@ -104,11 +105,11 @@ impl Standing {
         match kind {
             Kind::Commit => Some(Self::Committed),
             Kind::Prepare => Some(Self::Prepared(frame::decode_prepare(prefix?)?.0)),
-            Kind::Spill => Some(Self::Spilled(frame::decode_spill(prefix?)?.0)),
-            Kind::CommitSpilled => {
-                let (id, skipped, _) = frame::decode_spill(prefix?)?;
-                Some(Self::Naming(id, skipped))
+            Kind::Spill => {
+                let (id, number, _) = frame::decode_spill(prefix?)?;
+                Some(Self::Spilled(id, number))
             }
+            Kind::CommitSpilled => Some(Self::Naming(frame::decode_spilled(prefix?)?.0)),
             Kind::Move | Kind::Cancel | Kind::Resolve | Kind::Seal | Kind::Checkpoint => None,
         }
     }
@@ -144,6 +145,7 @@ pub(super) struct Batches<'a> {
     pending: Option<Pending>,
     /// What was spilled and is not committed yet.
     spills: Spills,
+    trouble: Trouble,
     /// Sequence of the segment that is walked through.
     sequence: u64,
     /// Hash of the frame header before, if nothing is missing since.
@@ -176,6 +178,7 @@ impl<'a> Batches<'a> {
             cancelled: HashSet::new(),
             pending: None,
             spills: Spills::default(),
+            trouble: Trouble::default(),
             sequence: 0,
             chain: None,
             at_start: true,
@@ -191,12 +194,19 @@ impl<'a> Batches<'a> {
         let joins = if next == sequence {
             let lost = self.chain.is_some() && self.chain != chain && !starts_epoch;
             self.counts.gaps += u64::from(lost);
+            if lost {
+                self.trouble.add(sequence);
+            }
             self.chain == chain
         } else {
             self.complete && self.order.freed(next, sequence)
         };
         if !joins {
             self.interrupt();
+        }
+        if !self.complete {
+            // Its end is missing, or this one's start.
+            self.trouble.add(self.sequence);
         }
         self.chain = chain;
         self.sequence = sequence;
@@ -214,6 +224,7 @@ impl<'a> Batches<'a> {
                 self.counts.frames += 1;
                 if self.chain != Some(header.chain) {
                     self.counts.gaps += u64::from(self.chain.is_some());
+                    self.trouble.add(self.sequence);
                     self.interrupt();
                     self.at_start = false;
                 }
@@ -226,8 +237,11 @@ impl<'a> Batches<'a> {
                 prefix,
                 items,
             } => {
-                self.counts.damaged_frames += 1;
-                if self.chain != Some(header.chain) {
+                // Of a checkpoint's frames nothing is needed.
+                let needed = header.kind != Kind::Checkpoint;
+                self.counts.damaged_frames += u64::from(needed);
+                if needed || self.chain != Some(header.chain) {
+                    self.trouble.add(self.sequence);
                     self.interrupt();
                 }
                 self.damaged(&header, prefix, &items);
@@ -237,6 +251,7 @@ impl<'a> Batches<'a> {
             Piece::Gap { bytes, items } => {
                 self.counts.gaps += 1;
                 self.counts.gap_bytes += bytes;
+                self.trouble.add(self.sequence);
                 self.interrupt();
                 self.chain = None;
                 if self.rules.doubtful {
@@ -338,9 +353,9 @@ impl<'a> Batches<'a> {
         }
         self.counts.dropped_items += batch.items.len() as u64;
         match batch.standing {
-            Standing::Spilled(id) => self.spills.break_up(id),
-            Standing::Naming(id, _) => {
-                let spilled = self.spills.take(id);
+            Standing::Spilled(id, _) => self.spills.break_up(id),
+            Standing::Naming(commit) => {
+                let spilled = self.spills.take(commit.id);
                 self.counts.dropped_items += spilled.items.len() as u64;
             }
             Standing::Committed | Standing::Prepared(_) => {}
@@ -367,12 +382,13 @@ impl<'a> Batches<'a> {
             self.cancelled.insert(batch.id);
         }
         match batch.standing {
-            Standing::Naming(id, skipped) => {
-                let spilled = self.spills.take(id);
+            Standing::Naming(commit) => {
+                let spilled = self.spills.take(commit.id);
                 if is_cancelled {
                     return;
                 }
-                if spilled.is_broken && !self.rules.partial {
+                let is_whole = spilled.is_whole(&commit, self.order, &self.trouble);
+                if !is_whole && !self.rules.partial {
                     // A part of the transaction is missing.
                     self.broken.insert(batch.id);
                     let dropped = spilled.items.len() + batch.items.len();
@@ -380,7 +396,7 @@ impl<'a> Batches<'a> {
                     return;
                 }
                 let counts = |item: &Item| {
-                    let mut skipped = skipped.iter();
+                    let mut skipped = commit.skipped.iter();
                     !skipped.any(|(from, below)| (*from..*below).contains(&item.sequence))
                 };
                 let spilled = spilled.items.into_iter().filter(counts);
@@ -388,7 +404,9 @@ impl<'a> Batches<'a> {
             }
             _ if is_cancelled => return,
             Standing::Prepared(global) if !self.committed(global) => return,
-            Standing::Spilled(id) => return self.spills.add(id, batch.items),
+            Standing::Spilled(id, number) => {
+                return self.spills.add(id, number, batch.id, batch.items);
+            }
             Standing::Committed | Standing::Prepared(_) => {}
         }
         batch

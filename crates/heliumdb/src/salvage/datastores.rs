@@ -11,7 +11,7 @@ use super::{newest::Newest, scan::Scanned, source::Source};
 use crate::{
     limits::NAME_BYTES_MAX,
     location::Location,
-    volume::{CATALOG_TREE, Descriptor, USER_IDS_START, catalog_keys},
+    volume::{CATALOG_TREE, Descriptor, USER_IDS_START, catalog_keys, tree::tree_number},
 };
 
 /// A datastore of the source.
@@ -39,7 +39,7 @@ pub(super) fn plan(source: &Source, scanned: &Scanned) -> (Vec<Plan>, u32) {
     let mut next_id = catalog.next_id.max(USER_IDS_START);
     for (&id, descriptor) in &catalog.records {
         named.insert(descriptor.tree);
-        next_id = next_id.max(id + 1).max(descriptor.tree + 1);
+        next_id = next_id.max(id + 1).max(tree_number(descriptor.tree) + 1);
         let mut descriptor = descriptor.clone();
         let renamed = !taken.insert(descriptor.name.clone());
         if renamed {
@@ -53,21 +53,22 @@ pub(super) fn plan(source: &Source, scanned: &Scanned) -> (Vec<Plan>, u32) {
         });
     }
     let lost = scanned.newest.trees().filter(|tree| {
-        *tree >= USER_IDS_START
+        tree_number(*tree) >= USER_IDS_START
             && !named.contains(tree)
             && !catalog.retired.contains(tree)
             && scanned.newest.has_items(*tree)
     });
     let lost: Vec<u32> = lost.collect();
-    if let Some(highest) = lost.iter().max() {
+    if let Some(highest) = lost.iter().map(|tree| tree_number(*tree)).max() {
         next_id = next_id.max(highest + 1);
     }
     for tree in lost {
-        let id = if catalog.records.contains_key(&tree) {
+        let number = tree_number(tree);
+        let id = if catalog.records.contains_key(&number) {
             next_id += 1;
             next_id - 1
         } else {
-            tree
+            number
         };
         tracing::warn!(tree, id, "the catalog's record of a datastore is lost");
         plans.push(Plan {
@@ -75,7 +76,7 @@ pub(super) fn plan(source: &Source, scanned: &Scanned) -> (Vec<Plan>, u32) {
             tree,
             descriptor: Descriptor {
                 tree,
-                name: made_up(b"salvaged", tree, &mut taken),
+                name: made_up(b"salvaged", number, &mut taken),
                 attributes: Vec::new(),
                 compress: false,
             },

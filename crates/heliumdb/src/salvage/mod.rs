@@ -17,6 +17,7 @@ mod newest;
 mod scan;
 mod source;
 mod spills;
+mod trouble;
 mod walk;
 
 use std::collections::HashSet;
@@ -181,8 +182,7 @@ impl Salvage {
     }
 
     /// Takes items of batches (and so of transactions) that are not whole any more (default
-    /// false). (A transaction that outgrew its memory is several batches. If one of them left no
-    /// trace, what is left of the transaction passes for all of it.)
+    /// false). (A transaction that outgrew its memory is several batches.)
     pub fn partial_batches(mut self, partial: bool) -> Self {
         self.rules.partial = partial;
         self

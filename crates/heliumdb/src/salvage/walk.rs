@@ -136,7 +136,7 @@ impl<'a> Walk<'a> {
                 items,
             };
         }
-        let prefix = prefix_len(header.kind, payload).and_then(|len| payload.get(..len));
+        let prefix = frame::prefix_len(header.kind, payload).and_then(|len| payload.get(..len));
         let from = prefix.map_or(0, <[u8]>::len);
         Piece::Damaged {
             header,
@@ -152,7 +152,7 @@ impl<'a> Walk<'a> {
         start: usize,
         payload: &'a [u8],
     ) -> Option<(&'a [u8], Vec<Found<'a>>)> {
-        let prefix = payload.get(..prefix_len(header.kind, payload)?)?;
+        let prefix = payload.get(..frame::prefix_len(header.kind, payload)?)?;
         let mut sum = frame::prefix_hash(prefix);
         let mut at = prefix.len();
         let mut items = Vec::new();
@@ -208,16 +208,5 @@ impl<'a> Walk<'a> {
             }
         }
         items
-    }
-}
-
-/// Length of what stands before a frame's items; `None` if it cannot be.
-fn prefix_len(kind: Kind, payload: &[u8]) -> Option<usize> {
-    match kind {
-        Kind::Commit | Kind::Checkpoint => Some(0),
-        Kind::Prepare => Some(frame::decode_prepare(payload)?.2),
-        Kind::Move => Some(frame::decode_move(payload)?.2),
-        Kind::Spill | Kind::CommitSpilled => Some(frame::decode_spill(payload)?.2),
-        Kind::Cancel | Kind::Resolve | Kind::Seal => Some(payload.len()),
     }
 }

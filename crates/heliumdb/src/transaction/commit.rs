@@ -116,7 +116,7 @@ pub(super) fn append(
         };
         part.encode(batch);
         more(batch);
-        if batch.len() == 0 && !matches!(batch.kind(), BatchKind::CommitSpilled { .. }) {
+        if batch.len() == 0 && !matches!(batch.kind(), BatchKind::CommitSpilled(_)) {
             return Ok(None);
         }
         let appended = part.append(batch);

@@ -185,7 +185,7 @@ impl Part {
             volume: &self.volume,
             in_place_from: self.in_place_from,
         };
-        let linked = self.trees[tree].index.update(key, &guard, |word| {
+        let linked = self.trees[tree].update(key, &guard, |word| {
             match slot.link(Word(word), writer, change, mode, &guard) {
                 Ok((word, linked)) => (word.0, Ok(linked)),
                 Err(why) => (word, Err(why)),
@@ -296,7 +296,7 @@ impl Part {
         let guard = epoch::pin();
         for write in &self.writes {
             let key = &self.keys[write.key.clone()];
-            let word = Word(self.trees[write.tree].index.get(key, &guard));
+            let word = Word(self.trees[write.tree].get(key, &guard));
             if chain::is_overruled(word, &write.held, &guard) {
                 return Err(Error::new(
                     ErrorKind::Conflict,
@@ -359,14 +359,14 @@ impl Part {
             let tree = &self.trees[write.tree];
             let version = write.held.version();
             if version.overtakes {
-                let key = &self.keys[write.key.clone()];
+                let key = tree.index_key(&self.keys[write.key.clone()]);
                 let certainty = &self.volume.certainty;
-                certainty.overtakes(tree.id, key, version.sequence, taken_back_by);
+                certainty.overtakes(tree.id, &key, version.sequence, taken_back_by);
             }
             let more = write.held.version().commit_alone(&guard);
             let more = more.unwrap_or_else(|| {
                 let key = &self.keys[write.key.clone()];
-                tree.index.update(key, &guard, |word| {
+                tree.update(key, &guard, |word| {
                     (word, chain::commit_among(Word(word), &write.held, &guard))
                 })
             });
@@ -433,10 +433,11 @@ impl Part {
             let bytes = version.payload_bytes();
             if version.overtakes {
                 let certainty = &self.volume.certainty;
-                certainty.forget_overtaker(tree.id, key, version.sequence);
+                let key = tree.index_key(key);
+                certainty.forget_overtaker(tree.id, &key, version.sequence);
             }
             self.value_bytes = self.value_bytes.saturating_sub(bytes);
-            let more = tree.index.update(key, &guard, |word| {
+            let more = tree.update(key, &guard, |word| {
                 let before = chain::read_committed(Word(word), &guard).is_present();
                 let word = chain::unlink(Word(word), &write.held, &guard, &mut swept);
                 let after = chain::read_committed(word, &guard).is_present();

@@ -10,7 +10,7 @@ use super::part::Part;
 use crate::{
     error::{Error, ErrorKind, Result},
     limits::SPILL_SKIPS_MAX,
-    log::{Batch, BatchKind, Log},
+    log::{Batch, BatchKind, Log, Spilled},
     version::{Payload, Said},
 };
 
@@ -22,6 +22,10 @@ const BATCH_BYTES: usize = 8 << 20;
 pub(super) struct Spill {
     /// The id, once anything was.
     pub(super) id: Option<u64>,
+    /// How many batches, and ids of the first and of the last of them.
+    batches: u64,
+    first: u64,
+    last: u64,
     /// How often.
     pub(super) count: usize,
     /// Sequence numbers, from and below, whose items were taken back.
@@ -31,6 +35,15 @@ pub(super) struct Spill {
 }
 
 impl Spill {
+    /// A batch was appended.
+    fn count_batch(&mut self, batch: u64) {
+        if self.batches == 0 {
+            self.first = batch;
+        }
+        self.last = batch;
+        self.batches += 1;
+    }
+
     /// Only so many writes are left.
     pub(super) fn keep(&mut self, writes: usize) {
         self.done = self.done.min(writes);
@@ -40,10 +53,13 @@ impl Spill {
     pub(super) fn commit_kind(&self) -> BatchKind {
         match self.id {
             None => BatchKind::Commit,
-            Some(id) => BatchKind::CommitSpilled {
+            Some(id) => BatchKind::CommitSpilled(Spilled {
                 id,
+                batches: self.batches,
+                first: self.first,
+                last: self.last,
                 skipped: self.skipped.clone(),
-            },
+            }),
         }
     }
 
@@ -81,11 +97,12 @@ impl Part {
             Some(id) => id,
             None => *self.spill.id.insert(self.volume.next_sequence()),
         };
-        let mut batch = Batch::new(BatchKind::Spill { id });
+        let mut batch = Batch::new(BatchKind::Commit);
         let mut next = self.spill.done;
         while next < self.writes.len() {
             let first = next;
-            batch.clear(BatchKind::Spill { id });
+            let number = self.spill.batches;
+            batch.clear(BatchKind::Spill { id, number });
             while next < self.writes.len() && batch.bytes() < BATCH_BYTES {
                 self.push_spilled(next, &mut batch);
                 next += 1;
@@ -94,8 +111,10 @@ impl Part {
                 self.enter_gate();
                 // CRASH: nothing in it counts without the commit that names `id`.
                 let appended = self.append(&mut batch);
-                let noted =
-                    appended.map(|appended| self.note_spilled(first..next, &appended.locations));
+                let noted = appended.map(|appended| {
+                    self.spill.count_batch(appended.batch_id);
+                    self.note_spilled(first..next, &appended.locations);
+                });
                 self.leave_gate();
                 noted?;
             }

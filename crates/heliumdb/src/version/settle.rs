@@ -258,7 +258,7 @@ impl Unsettled {
         guard: &Guard,
     ) -> Option<TxnId> {
         let mut swept = Swept::default();
-        tree.index.update(key, guard, |word| {
+        tree.update(key, guard, |word| {
             (prune::settle(Word(word), readers, guard, &mut swept).0, ())
         });
         self.sweep(&swept, log);

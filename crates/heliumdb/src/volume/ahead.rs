@@ -171,6 +171,7 @@ impl Datastore {
     ) -> Result<bool> {
         self.shared.check_open()?;
         self.with_tree(|tree| {
+            tree.check_ordered()?;
             let own = view.own();
             let now = When {
                 tree: tree.id,

@@ -14,15 +14,16 @@ use super::{
     Datastore, DatastoreId, DatastoreInfo, Shared,
     datastore::State,
     shared::INTERNAL_TREES_END,
-    tree::{Closing, Tree},
+    tree::{Closing, Tree, tree_id},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
+    index::UNORDERED,
     limits::{ATTRIBUTES_BYTES_MAX, DATASTORES_MAX, NAME_BYTES_MAX},
 };
 
 pub(crate) mod descriptor;
-pub(crate) use descriptor::Descriptor;
+pub(crate) use descriptor::{Descriptor, Kind};
 
 /// Key of the record that holds the next id.
 const NEXT_ID_KEY: &[u8] = b"";
@@ -107,6 +108,14 @@ impl Catalog {
         trees.map(|tree| tree.index.memory_bytes()).sum()
     }
 
+    /// How many datastores there are, and the items in them.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        let known = self.known.read();
+        let trees = known.by_id.values().map(|entry| entry.state.tree.load());
+        let items = trees.map(|tree| tree.as_ref().map_or(0, |tree| tree.live.get()));
+        (known.by_name.len() as u64, items.sum())
+    }
+
     /// The trees that hold the items of now, the catalog's own among them.
     pub(super) fn trees(&self) -> Vec<Arc<Tree>> {
         let known = self.known.read();
@@ -178,6 +187,7 @@ impl Entry {
             name: self.descriptor.name.clone(),
             attributes: self.descriptor.attributes.clone(),
             compress: self.descriptor.compress,
+            unordered: self.descriptor.is_unordered(),
         }
     }
 }
@@ -187,7 +197,7 @@ impl Shared {
         self: &Arc<Self>,
         name: &[u8],
         attributes: &[u8],
-        compress: bool,
+        kind: Kind,
     ) -> Result<Datastore> {
         check_name(name)?;
         check_attributes(attributes)?;
@@ -206,16 +216,17 @@ impl Shared {
             }
             known.next_id
         };
+        let next_id = id_after(id)?;
         let descriptor = Descriptor {
-            tree: id,
+            tree: tree_id(id, kind.unordered),
             name: name.to_vec(),
             attributes: attributes.to_vec(),
-            compress,
+            compress: kind.compress,
         };
-        self.write_catalog(id, Some(&descriptor), Some(id + 1), None)?;
-        let tree = Tree::new(id, self.log.clone());
+        self.write_catalog(id, Some(&descriptor), Some(next_id), None)?;
+        let tree = Tree::new(descriptor.tree, self.log.clone());
         let mut known = catalog.known.write();
-        known.next_id = id + 1;
+        known.next_id = next_id;
         let state = known.add(id, descriptor, tree);
         Ok(Datastore::new(self.clone(), state))
     }
@@ -262,6 +273,20 @@ impl Shared {
         Ok(())
     }
 
+    pub(super) fn set_compress(&self, id: DatastoreId, compress: bool) -> Result<()> {
+        let _change = self.catalog.change.lock();
+        let mut descriptor = self.catalog.descriptor(id)?;
+        if descriptor.compress == compress {
+            return Ok(());
+        }
+        let tree = self.tree_of(id)?;
+        descriptor.compress = compress;
+        self.write_catalog(id.0, Some(&descriptor), None, None)?;
+        tree.set_compress(compress);
+        self.catalog.set(id, descriptor);
+        Ok(())
+    }
+
     pub(super) fn remove_datastore(&self, id: DatastoreId) -> Result<()> {
         let _change = self.catalog.change.lock();
         let descriptor = self.catalog.descriptor(id)?;
@@ -277,16 +302,29 @@ impl Shared {
         Ok(())
     }
 
-    pub(super) fn truncate_datastore(&self, id: DatastoreId) -> Result<()> {
+    /// Empties a datastore, which stays as it is where `kind` and `attributes` do not say otherwise.
+    pub(super) fn truncate_datastore(
+        &self,
+        id: DatastoreId,
+        kind: Option<Kind>,
+        attributes: Option<&[u8]>,
+    ) -> Result<()> {
+        attributes.map_or(Ok(()), check_attributes)?;
         let _change = self.catalog.change.lock();
         let mut descriptor = self.catalog.descriptor(id)?;
         let tree = self.tree_of(id)?;
         let closing = tree.close()?;
-        let new_id = self.catalog.known.read().next_id;
-        descriptor.tree = new_id;
-        self.write_catalog(id.0, Some(&descriptor), Some(new_id + 1), Some(tree.id))?;
-        self.catalog.known.write().next_id = new_id + 1;
-        let new = Tree::new(new_id, self.log.clone());
+        let number = self.catalog.known.read().next_id;
+        let next_id = id_after(number)?;
+        let kind = kind.unwrap_or(descriptor.kind());
+        descriptor.tree = tree_id(number, kind.unordered);
+        descriptor.compress = kind.compress;
+        if let Some(attributes) = attributes {
+            descriptor.attributes = attributes.to_vec();
+        }
+        self.write_catalog(id.0, Some(&descriptor), Some(next_id), Some(tree.id))?;
+        self.catalog.known.write().next_id = next_id;
+        let new = Tree::new(descriptor.tree, self.log.clone());
         new.set_compress(descriptor.compress);
         self.catalog.set(id, descriptor);
         self.install(id, new, closing);
@@ -339,13 +377,13 @@ impl Shared {
                 format!("a datastore with id {id} exists already"),
             ));
         }
-        let next_id = next_id.max(id + 1).max(catalog.known.read().next_id);
+        let next_id = next_id.max(id_after(id)?).max(catalog.known.read().next_id);
         let descriptor = Descriptor {
-            tree: id,
+            tree: tree_id(id, descriptor.is_unordered()),
             ..descriptor.clone()
         };
         self.write_catalog(id, Some(&descriptor), Some(next_id), None)?;
-        let tree = Tree::new(id, self.log.clone());
+        let tree = Tree::new(descriptor.tree, self.log.clone());
         let mut known = catalog.known.write();
         known.next_id = next_id;
         let state = known.add(id, descriptor, tree);
@@ -376,6 +414,19 @@ impl Shared {
         }
         self.write_internal(&self.catalog.tree, &items)
     }
+}
+
+/// The id to give after `id`.
+fn id_after(id: u32) -> Result<u32> {
+    if id >= UNORDERED - 1 {
+        return Err(Error::new(
+            ErrorKind::TooManyDatastores,
+            format!(
+                "datastores were made and emptied {id} times, which is the most that a volume can count: copy it to a new one"
+            ),
+        ));
+    }
+    Ok(id + 1)
 }
 
 fn check_name(name: &[u8]) -> Result<()> {

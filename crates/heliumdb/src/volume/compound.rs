@@ -27,7 +27,7 @@ impl Datastore {
         self.shared.check_open()?;
         self.with_tree(|tree| {
             let guard = epoch::pin();
-            let word = Word(tree.index.get(key, &guard));
+            let word = Word(tree.get(key, &guard));
             Ok(look(eyes, word, &guard)?.is_present())
         })
     }
@@ -52,7 +52,7 @@ impl Datastore {
             // Places first, so that their memory is asked for before the first value is copied.
             let words: Vec<Word> = order
                 .iter()
-                .map(|&i| Word(tree.index.get(keys[i].as_ref(), &guard)))
+                .map(|&i| Word(tree.get(keys[i].as_ref(), &guard)))
                 .collect();
             for (&i, &word) in order.iter().zip(&words) {
                 let mut value = Vec::new();
@@ -146,7 +146,7 @@ impl Datastore {
     ) -> Result<Option<Location>> {
         loop {
             let guard = epoch::pin();
-            let word = Word(tree.index.get(key, &guard));
+            let word = Word(tree.get(key, &guard));
             let Seen::At(location) = look(None, word, &guard)? else {
                 return Ok(None);
             };
@@ -154,7 +154,7 @@ impl Datastore {
             if self.shared.log.read(location, tree.id, key, value)? {
                 return Ok(Some(location));
             }
-            if word.0 == tree.index.get(key, &guard) {
+            if word.0 == tree.get(key, &guard) {
                 return Err(self.misplaced(key));
             }
         }

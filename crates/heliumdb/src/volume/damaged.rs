@@ -5,11 +5,18 @@
 
 use crossbeam_epoch as epoch;
 
-use super::{Datastore, VerifyReport, datastore::look, direct::Expect, tree::Tree};
+use super::{
+    Datastore, VerifyReport,
+    datastore::look,
+    direct::Expect,
+    items::{key_of_damaged, read_slot_at},
+    tree::Tree,
+};
 use crate::{
     error::{Error, ErrorKind, Result},
     index::{Bound, Direction},
     location::{Location, Word},
+    log::Purpose,
     version::chain::Seen,
 };
 
@@ -26,7 +33,8 @@ struct Found {
 impl Datastore {
     /// Reads every item past the read cache. `tell` is shown those whose bytes are damaged, with what
     /// is wrong, and they are removed; durable when it returns. Any other error ends it. The report
-    /// counts what is readable.
+    /// counts what is readable, and as damaged what could not be removed: items of an unordered
+    /// datastore whose key is lost with them.
     pub fn remove_damaged(&self, tell: &mut dyn FnMut(&[u8], &Error)) -> Result<VerifyReport> {
         self.shared.check_writable()?;
         let tree = self.tree()?;
@@ -67,22 +75,20 @@ impl Datastore {
             };
             if let Seen::At(at) = look(None, Word(word), &guard)? {
                 value.clear();
-                let read = self.shared.log.read(at, tree.id, key, &mut value);
-                let read = read.and_then(|is_here| match is_here {
-                    true => Ok(()),
-                    false => Err(self.misplaced(key)),
-                });
-                match read {
-                    Ok(()) => {
+                let how = (Purpose::Check, None);
+                let read = read_slot_at(tree, key, at, how, &mut value, &guard);
+                match read.and_then(|found| found.ok_or_else(|| self.misplaced(key))) {
+                    Ok(key) => {
                         report.items += 1;
                         report.bytes += (key.len() + value.len()) as u64;
                     }
                     // A place that is not the key's any more may hold anything; its removal sees that.
-                    Err(why) if why.kind() == ErrorKind::Damaged => damaged.push(Found {
-                        key: key.to_vec(),
-                        at,
-                        why,
-                    }),
+                    Err(why) if why.kind() == ErrorKind::Damaged => {
+                        match key_of_damaged(tree, key, at, &guard)? {
+                            Some(key) => damaged.push(Found { key, at, why }),
+                            None => report.damaged += 1,
+                        }
+                    }
                     Err(why) => return Err(why),
                 }
             }

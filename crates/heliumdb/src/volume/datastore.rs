@@ -37,7 +37,7 @@ pub(super) fn look<'g>(eyes: Eyes<'_>, word: Word, guard: &'g Guard) -> Result<S
     }
 }
 
-/// A named set of ordered items; clones share it.
+/// A named set of items, in order of their keys unless made [unordered](super::DatastoreOptions::unordered); clones share it.
 #[derive(Clone)]
 pub struct Datastore {
     pub(super) shared: Arc<Shared>,
@@ -202,7 +202,7 @@ impl Datastore {
         self.shared.check_open()?;
         self.with_tree(|tree| {
             let guard = epoch::pin();
-            let word = Word(tree.index.get(key, &guard));
+            let word = Word(tree.get(key, &guard));
             self.read_slot(tree, (key, word), value, &guard, eyes, Purpose::Point)
         })
     }
@@ -234,7 +234,7 @@ impl Datastore {
                     }
                 }
             }
-            word = Word(tree.index.get(key, guard));
+            word = Word(tree.get(key, guard));
         }
         Err(self.misplaced(key))
     }
@@ -264,6 +264,7 @@ impl Datastore {
     ) -> Result<bool> {
         self.shared.check_open()?;
         self.with_tree(|tree| {
+            tree.check_ordered()?;
             let guard = epoch::pin();
             let (bound, direction) = start(position);
             let mut slots = tree.index.iter(bound, direction, &guard);
@@ -313,9 +314,13 @@ impl Datastore {
     }
 
     /// Moves the items next to each other, in key order, where they are scattered: scans of what is
-    /// not in memory get sequential. Returns how many were moved. Readers and writers go on.
+    /// not in memory get sequential. Returns how many were moved: none of an unordered datastore, which
+    /// has no such scans. Readers and writers go on.
     pub fn compact(&self) -> Result<u64> {
         let tree = self.tree()?;
+        if tree.is_unordered() {
+            return Ok(0);
+        }
         self.shared.compact(&tree)
     }
 
@@ -349,6 +354,7 @@ impl Datastore {
     ) -> Result<bool> {
         self.shared.check_open()?;
         self.with_tree(|tree| {
+            tree.check_ordered()?;
             let guard = epoch::pin();
             let mut slots = tree.index.iter(bound, direction, &guard);
             let mut step = Step::new(self, tree, &guard, eyes);
@@ -377,6 +383,7 @@ impl Datastore {
     ) -> Result<()> {
         self.shared.check_open()?;
         self.with_tree(|tree| {
+            tree.check_ordered()?;
             let guard = epoch::pin();
             let (bound, direction) = start(position);
             let mut slots = tree.index.iter(bound, direction, &guard);

@@ -1,6 +1,6 @@
 //! How a datastore is opened, and how it is kept if it is made now.
 
-use super::{Datastore, Volume};
+use super::{Datastore, DatastoreId, Kind, Volume};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Options of [`Volume::open_datastore`].
@@ -17,11 +17,33 @@ pub struct DatastoreOptions {
     pub read_only: bool,
     /// The owner's attributes, if it is made now.
     pub attributes: Vec<u8>,
-    /// Compress values where that makes them shorter, for good, if it is made now.
+    /// Compress values where that makes them shorter, if it is made or emptied now: for as long as
+    /// it is not emptied again.
     pub compress: bool,
+    /// Keep no order, and no keys in memory, if it is made or emptied now: for as long as it is not
+    /// emptied again. The index then takes the same few bytes for an item however long its key
+    /// is. What needs an order is `Unsupported`; [`Datastore::items`] walks through all items.
+    pub unordered: bool,
+}
+
+impl DatastoreOptions {
+    fn kind(&self) -> Kind {
+        Kind {
+            compress: self.compress,
+            unordered: self.unordered,
+        }
+    }
 }
 
 impl Volume {
+    /// As [`Volume::truncate_datastore`]; from then on it is kept as `options` say, whose attributes
+    /// it gets too.
+    pub fn truncate_datastore_as(&self, id: DatastoreId, options: &DatastoreOptions) -> Result<()> {
+        let attributes = Some(options.attributes.as_slice());
+        self.shared()
+            .truncate_datastore(id, Some(options.kind()), attributes)
+    }
+
     /// Opens a datastore, or makes it, as `options` say.
     pub fn open_datastore(&self, name: &[u8], options: &DatastoreOptions) -> Result<Datastore> {
         if options.read_only && options.truncate {
@@ -42,14 +64,14 @@ impl Volume {
             }
             Ok(store) => {
                 if options.truncate {
-                    self.truncate_datastore(store.id())?;
+                    let shared = self.shared();
+                    shared.truncate_datastore(store.id(), Some(options.kind()), None)?;
                 }
                 store
             }
             Err(why) if why.kind() == ErrorKind::DatastoreNotFound && options.create => {
-                let made =
-                    self.shared()
-                        .create_datastore(name, &options.attributes, options.compress);
+                let shared = self.shared();
+                let made = shared.create_datastore(name, &options.attributes, options.kind());
                 match made {
                     // Somebody else was faster.
                     Err(why)

@@ -85,7 +85,7 @@ impl Shared {
             more: 0,
             founded: false,
         };
-        let done = tree.index.update(key, &guard, |word| {
+        let done = tree.update(key, &guard, |word| {
             match self.link(&mut write, Word(word), &guard) {
                 Ok(Some(word)) => (word.0, Ok(true)),
                 Ok(None) => (word, Ok(false)),
@@ -143,7 +143,8 @@ impl Shared {
         let (head, _) = chain::link(word, new, left, guard);
         self.unsettled.add_bytes(VERSION_BYTES as isize);
         if overtakes {
-            self.certainty.overtakes(tree.id, key, sequence, 0);
+            let key = tree.index_key(key);
+            self.certainty.overtakes(tree.id, &key, sequence, 0);
             tree.set_overruled();
         }
         Ok(Some(head))
@@ -198,7 +199,7 @@ impl Shared {
     fn set_internal(&self, tree: &Tree, key: &[u8], location: Option<Location>) {
         let guard = epoch::pin();
         let new = location.map_or(Word::EMPTY, Word::at);
-        let old = tree.index.update(key, &guard, |old| (new.0, old));
+        let old = tree.update(key, &guard, |old| (new.0, old));
         if let Slot::At(old) = Word(old).slot() {
             self.log.mark_dead(old);
         }

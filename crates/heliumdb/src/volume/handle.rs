@@ -3,7 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    Damage, Datastore, DatastoreId, Descriptor, Shared, VolumeId, VolumeOptions, maintenance, open,
+    Damage, Datastore, DatastoreId, Descriptor, Kind, Shared, VolumeId, VolumeOptions, maintenance,
+    open,
 };
 use crate::{
     device::Device,
@@ -31,6 +32,8 @@ pub struct DatastoreInfo {
     pub attributes: Vec<u8>,
     /// Whether it was made to compress values.
     pub compress: bool,
+    /// Whether it was made to keep no order: see [`DatastoreOptions::unordered`](super::DatastoreOptions::unordered).
+    pub unordered: bool,
 }
 
 impl Volume {
@@ -66,7 +69,8 @@ impl Volume {
 
     /// Makes a datastore; durable when it returns. Its owner may keep `attributes` with it.
     pub fn create_datastore(&self, name: &[u8], attributes: &[u8]) -> Result<Datastore> {
-        self.shared.create_datastore(name, attributes, false)
+        self.shared
+            .create_datastore(name, attributes, Kind::default())
     }
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {
@@ -120,6 +124,12 @@ impl Volume {
         self.shared.set_attributes(id, attributes)
     }
 
+    /// Says whether values that are written to a datastore from now on are compressed where that makes
+    /// them shorter; durable when it returns. Those that are there stay as they are.
+    pub fn set_compress(&self, id: DatastoreId, compress: bool) -> Result<()> {
+        self.shared.set_compress(id, compress)
+    }
+
     /// Removes a datastore and its items; durable when it returns. `Busy` as for rename.
     pub fn remove_datastore(&self, id: DatastoreId) -> Result<()> {
         self.shared.remove_datastore(id)
@@ -127,7 +137,7 @@ impl Volume {
 
     /// Removes all items of a datastore at once; durable when it returns. `Busy` as for rename.
     pub fn truncate_datastore(&self, id: DatastoreId) -> Result<()> {
-        self.shared.truncate_datastore(id)
+        self.shared.truncate_datastore(id, None, None)
     }
 
     /// Begins a transaction at snapshot isolation, durable at its commit. The volume then keeps
@@ -230,6 +240,19 @@ impl Volume {
     /// checkpoint, which is asked for.
     pub fn clean_now(&self) -> Result<()> {
         self.shared.clean_all()
+    }
+
+    /// One small step of [`Volume::clean_now`], for whoever wants to be able to stop; false once
+    /// nothing gives room.
+    pub fn clean_some(&self) -> Result<bool> {
+        self.shared.clean_some()
+    }
+
+    /// Takes the checkpoint that [`Volume::clean_now`] asks for, and frees what it left empty: the
+    /// figures show the room when it returns, unless a backup under way still reads there.
+    pub fn free_now(&self) -> Result<()> {
+        self.shared.checkpoint_now()?;
+        self.shared.log.free_now()
     }
 
     /// What verifying and scrubbing found to be damaged since the volume was opened (the first

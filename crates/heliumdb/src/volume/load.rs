@@ -76,7 +76,7 @@ impl<'a> Loader<'a> {
         let mut new_items = 0;
         for (key, location) in self.keys.drain(..).zip(appended.locations) {
             let new = Word::at(location);
-            let old = self.tree.index.update(&key, &guard, |old| (new.0, old));
+            let old = self.tree.update(&key, &guard, |old| (new.0, old));
             match Word(old).slot() {
                 Slot::At(old) => shared.log.mark_dead(old),
                 Slot::Empty | Slot::Chain(_) => new_items += 1,

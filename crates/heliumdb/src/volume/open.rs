@@ -149,7 +149,7 @@ impl Opened {
 
 fn replay(devices: Vec<Box<dyn Device>>, options: &VolumeOptions) -> Result<Replayed> {
     let _span = tracing::info_span!("recovery").entered();
-    let mut recovery = Recovery::default();
+    let mut recovery = Recovery::new(options);
     let log = Log::open_or_create(devices, options, &mut recovery)?;
     Ok(Replayed { log, recovery })
 }

@@ -56,6 +56,9 @@ pub struct VolumeOptions {
     /// stands for 256 MiB, or a quarter of the volume if that is less, but no less than twice the
     /// size of the last checkpoint. `u64::MAX` turns them off, those at a close too.
     pub checkpoint_log_bytes: Option<u64>,
+    /// Make no use of the checkpoint at the open: read all of the log, as if there were none. What is
+    /// found is the same; it takes longer.
+    pub scan: bool,
     /// Refuse the volume if this process has it open already; otherwise it is shared.
     pub exclusive: bool,
     /// The id that a new volume gets; a random one by default.
@@ -117,6 +120,7 @@ impl Default for VolumeOptions {
             retry_delay_us: 20_000,
             no_trim: false,
             checkpoint_log_bytes: None,
+            scan: false,
             exclusive: false,
             volume_id: None,
             background_thread: true,

@@ -14,33 +14,39 @@ use std::{
 use crossbeam_epoch as epoch;
 
 use super::{
-    VolumeId,
+    VolumeId, VolumeOptions,
     catalog::Catalog,
     checkpoint::{self, Checkpoints, Loaded, Tentative},
     numbers::Numbers,
+    replay::{Judges, Place, Queue},
     shared::{CATALOG_TREE, DECISIONS_TREE, Recovered},
     tree::Tree,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
     format::superblock::Checkpoint,
-    index::{Bound, Direction, Tree as Index},
+    index::{Bound, Direction, Secret, Tree as Index},
     location::{Location, Slot, Word},
-    log::{BatchKind, Core, GlobalTxn, Live, Log, LogState, Replay, ReplayBatch, ReplayItem},
+    log::{
+        BatchKind, Core, GlobalTxn, Live, Log, LogState, Replay, ReplayBatch, ReplayItem, Spilled,
+    },
 };
 
 /// Takes the replay of one volume's log.
 #[derive(Default)]
 pub(super) struct Recovery {
+    /// Everything here goes by what the indexes have for keys.
+    secret: Secret,
+    /// A checkpoint is not to be used.
+    scan: bool,
     trees: HashMap<u32, Index>,
-    /// Tree and key of items that overtook others, with their sequence numbers.
-    overtakers: HashMap<(u32, Vec<u8>), u64>,
+    /// Items that are not in the trees yet.
+    queue: Queue,
+    judges: Judges,
     prepared: HashMap<GlobalTxn, Prepared>,
     /// What was spilled under an id and is not committed yet.
     spilled: HashMap<u64, Vec<SpilledItem>>,
-    /// The highest number of each key, where items may be in the log in any order.
-    numbers: Option<Numbers>,
-    /// What the trees refer to.
+    /// What the checkpoint's trees refer to; [`Queue`] counts what changes.
     live: Live,
     highest_sequence: u64,
     items: u64,
@@ -79,13 +85,22 @@ pub(super) struct Replayed {
 }
 
 impl Replay for Recovery {
+    fn open(&mut self, secret: Secret) {
+        self.secret = secret;
+    }
+
     fn load(&mut self, core: &Core, checkpoint: &Checkpoint) -> Result<Option<LogState>> {
+        if self.scan {
+            tracing::info!(volume = %core.volume_id(), "all of the log is read, as was asked for");
+            return Ok(None);
+        }
         match checkpoint::load(core, checkpoint, core.helpers()) {
             Ok(loaded) => Ok(Some(self.take_in(loaded))),
             Err(why) => {
                 tracing::warn!(
                     volume = %core.volume_id(),
-                    "the volume's checkpoint {} cannot be used, so that all of its log is read: {why}",
+                    "the volume's checkpoint {} cannot be used, so that all of its log is read, which takes longer, and \
+                     loses nothing: {why}; verify says whether more is damaged, and the next checkpoint takes its place",
                     checkpoint.number
                 );
                 Ok(None)
@@ -93,7 +108,8 @@ impl Replay for Recovery {
         }
     }
 
-    fn begin(&mut self, cancelled: &HashSet<u64>) {
+    fn begin(&mut self, threads: usize, cancelled: &HashSet<u64>) {
+        self.queue = Queue::new(threads, &self.live);
         let mut tentative = std::mem::take(&mut self.tentative);
         tentative.retain(|version| version.batch == 0 || !cancelled.contains(&version.batch));
         // The newest of a key last.
@@ -104,7 +120,7 @@ impl Replay for Recovery {
     }
 
     fn whole_log(&mut self, moved: bool) {
-        self.numbers = moved.then(Numbers::default);
+        self.judges.numbers = moved.then(Numbers::default);
     }
 
     fn number_used(&mut self, seq: u64) {
@@ -116,13 +132,15 @@ impl Replay for Recovery {
     fn item(&mut self, batch: &ReplayBatch, item: &ReplayItem<'_>) -> Result<()> {
         self.items += 1;
         self.highest_sequence = self.highest_sequence.max(item.seq);
+        let key = self.secret.index_key(item.tree, item.key);
+        let item = &ReplayItem { key: &key, ..*item };
         match &batch.kind {
             BatchKind::Commit => self.commit(&Place::of(item), item.overtakes),
-            BatchKind::CommitSpilled { id, skipped } => {
-                self.commit_spilled(*id, skipped);
+            BatchKind::CommitSpilled(spilled) => {
+                self.commit_spilled(spilled);
                 self.commit(&Place::of(item), item.overtakes);
             }
-            BatchKind::Spill { id } => {
+            BatchKind::Spill { id, .. } => {
                 // An id that was met is not given again.
                 self.highest_sequence = self.highest_sequence.max(*id);
                 let spilled = self.spilled.entry(*id).or_default();
@@ -149,9 +167,9 @@ impl Replay for Recovery {
     }
 
     fn batch_end(&mut self, batch: &ReplayBatch) -> Result<()> {
-        if let BatchKind::CommitSpilled { id, skipped } = &batch.kind {
+        if let BatchKind::CommitSpilled(spilled) = &batch.kind {
             // It may have no items of its own.
-            self.commit_spilled(*id, skipped);
+            self.commit_spilled(spilled);
         }
         Ok(())
     }
@@ -163,6 +181,10 @@ impl Replay for Recovery {
     fn resolve(&mut self, global: GlobalTxn, committed: bool) -> Result<()> {
         self.settle(global, committed);
         Ok(())
+    }
+
+    fn end(&mut self) {
+        self.apply_queued();
     }
 }
 
@@ -188,18 +210,8 @@ impl PreparedItem {
     }
 }
 
-/// What an item says: where its key's value is from now on, or that it is gone.
-struct Place<'a> {
-    tree: u32,
-    sequence: u64,
-    key: &'a [u8],
-    /// `None` is a tombstone.
-    location: Option<Location>,
-    indirect: bool,
-}
-
 impl<'a> Place<'a> {
-    fn of(item: &ReplayItem<'a>) -> Self {
+    pub(super) fn of(item: &ReplayItem<'a>) -> Self {
         Self {
             tree: item.tree,
             sequence: item.seq,
@@ -211,6 +223,13 @@ impl<'a> Place<'a> {
 }
 
 impl Recovery {
+    pub(super) fn new(options: &VolumeOptions) -> Self {
+        Self {
+            scan: options.scan,
+            ..Self::default()
+        }
+    }
+
     /// Starts from a checkpoint.
     fn take_in(&mut self, loaded: Loaded) -> LogState {
         self.trees = loaded.trees;
@@ -218,7 +237,7 @@ impl Recovery {
         self.checkpoint = Some(loaded.newest);
         self.highest_sequence = loaded.next_sequence.saturating_sub(1);
         for (tree, key, sequence) in loaded.overtakers {
-            self.overtake(tree, &key, sequence);
+            self.judges.overtakers.add(tree, &key, sequence);
         }
         // A decision counts like any item, as long as its batch does.
         let decisions = loaded.decisions.into_iter().map(|decision| Tentative {
@@ -272,15 +291,18 @@ impl Recovery {
     }
 
     fn commit(&mut self, place: &Place<'_>, overtakes: bool) {
-        self.apply(place);
-        if overtakes {
-            self.overtake(place.tree, place.key, place.sequence);
+        if self.queue.push(place, overtakes) {
+            self.apply_queued();
         }
     }
 
-    /// Applies what was spilled under `id`, before the items of the commit that names it.
-    fn commit_spilled(&mut self, id: u64, skipped: &[(u64, u64)]) {
-        for SpilledItem { item, overtakes } in self.spilled.remove(&id).into_iter().flatten() {
+    fn apply_queued(&mut self) {
+        self.queue.apply(&mut self.trees, &mut self.judges);
+    }
+
+    /// Applies what was spilled, before the items of the commit that names it.
+    fn commit_spilled(&mut self, Spilled { id, skipped, .. }: &Spilled) {
+        for SpilledItem { item, overtakes } in self.spilled.remove(id).into_iter().flatten() {
             let counts = |(from, below): &(u64, u64)| !(*from..*below).contains(&item.sequence);
             if skipped.iter().all(counts) {
                 self.commit(&item.place(), overtakes);
@@ -288,72 +310,25 @@ impl Recovery {
         }
     }
 
-    fn apply(&mut self, place: &Place<'_>) {
-        let numbers = self.numbers.as_mut();
-        let superseded = numbers.is_some_and(|n| !n.admits(place.tree, place.key, place.sequence));
-        if superseded || self.is_overtaken(place.tree, place.key, place.sequence) {
-            return;
-        }
-        let new = place.location.map_or(Word::EMPTY, Word::at);
-        let index = self.trees.entry(place.tree).or_insert_with(Index::new);
-        let old = index.update(place.key, &epoch::pin(), |old| (new.0, old));
-        if let Slot::At(old) = Word(old).slot() {
-            self.live.remove(old);
-        }
-        // Afterwards: it may be the same place again.
-        if let Some(location) = place.location {
-            self.live.add(location, place.indirect);
-        }
-    }
-
     /// A moved item counts if its key's item is where it was moved from. Where that is not known,
     /// because the whole log is read, it counts by its number like any other.
     fn apply_move(&mut self, item: &ReplayItem<'_>) {
-        if self.numbers.is_some() {
-            return self.apply(&Place::of(item));
+        let place = Place::of(item);
+        if self.judges.numbers.is_some() {
+            return self.commit(&place, false);
         }
-        if item.tombstone {
-            // What it removed is gone already.
-            return;
+        // What a tombstone removed is gone already.
+        if let Some(from) = item.from.filter(|_| !item.tombstone)
+            && self.queue.push_moved(&place, from)
+        {
+            self.apply_queued();
         }
-        let from = item.from.map_or(Word::EMPTY, Word::at);
-        let moved = self.trees.get(&item.tree).is_some_and(|index| {
-            index.update(item.key, &epoch::pin(), |old| {
-                if old != 0 && Word(old).slot() == from.slot() {
-                    (Word::at(item.location).0, true)
-                } else {
-                    (old, false)
-                }
-            })
-        });
-        if let Some(from) = item.from.filter(|_| moved) {
-            self.live.remove(from);
-            self.live.add(item.location, item.indirect);
-        }
-    }
-
-    fn is_overtaken(&mut self, tree: u32, key: &[u8], sequence: u64) -> bool {
-        if self.overtakers.is_empty() {
-            return false;
-        }
-        match self.overtakers.get_mut(&(tree, key.to_vec())) {
-            Some(highest) if *highest > sequence => true,
-            Some(highest) => {
-                *highest = sequence;
-                false
-            }
-            None => false,
-        }
-    }
-
-    fn overtake(&mut self, tree: u32, key: &[u8], sequence: u64) {
-        let highest = self.overtakers.entry((tree, key.to_vec())).or_default();
-        *highest = sequence.max(*highest);
     }
 
     /// Watches a key from now on, though nothing with a number has been applied to it yet.
     fn watch(&mut self, tree: u32, key: &[u8]) {
-        self.overtakers.entry((tree, key.to_vec())).or_default();
+        self.apply_queued();
+        self.judges.overtakers.add(tree, key, 0);
     }
 
     /// Applies a prepared batch, or drops it.
@@ -362,8 +337,10 @@ impl Recovery {
             return;
         };
         for item in prepared.items.iter().filter(|_| committed) {
-            self.apply(&item.place());
+            self.commit(&item.place(), false);
         }
+        // Whoever asks next wants to see it.
+        self.apply_queued();
     }
 
     /// Batches whose decider has to be asked.
@@ -405,11 +382,17 @@ impl Recovery {
     pub(super) fn finish(mut self, log: &Arc<Log>) -> Result<Recovered> {
         let catalog_tree = self.take(CATALOG_TREE, log);
         let decisions = self.take(DECISIONS_TREE, log);
-        let records = read_all(&catalog_tree, log)?;
+        let records = read_all(&catalog_tree, log).map_err(|why| match why.kind() {
+            ErrorKind::Damaged => why.advice("salvage copies what is left to another volume"),
+            _ => why,
+        })?;
         let catalog = Catalog::load(catalog_tree, records.into_iter().map(Ok), |id| {
             self.take(id, log)
         })?;
         self.drop_orphans();
+        for counted in self.queue.counted() {
+            self.live.merge(counted);
+        }
         log.set_live(&self.live);
         Ok(Recovered {
             catalog,

@@ -17,6 +17,10 @@ pub struct Stats {
     pub used_bytes: u64,
     /// Bytes of live items.
     pub live_bytes: u64,
+    /// Bytes of dead items that still take space.
+    pub dead_bytes: u64,
+    /// Bytes of log that are not durable yet.
+    pub buffered_bytes: u64,
     /// Bytes of index memory.
     pub index_bytes: u64,
     /// Bytes of unsettled versions.
@@ -33,6 +37,8 @@ pub struct Stats {
     pub discarded_bytes: u64,
     /// Datastores.
     pub datastores: u64,
+    /// Items in them, as the newest committed state has them.
+    pub items: u64,
     /// Reads of items from devices since the volume was opened; recovery's not counted.
     pub device_reads: u64,
     /// Bytes of those.
@@ -45,6 +51,8 @@ pub struct Stats {
     pub user_bytes: u64,
     /// Bytes of items that the cleaner has moved since the volume was opened.
     pub cleaner_bytes: u64,
+    /// Rounds of cleaning since the volume was opened.
+    pub cleaner_rounds: u64,
     /// Bytes of checkpoints logged since the volume was opened.
     pub checkpoint_written_bytes: u64,
     /// Reads of single items that found them in the read cache.
@@ -121,6 +129,13 @@ impl Datastore {
             })
         })
     }
+
+    /// Bytes that the index would take more if it did not leave out what neighbouring keys start
+    /// with. Looks at all of it.
+    #[doc(hidden)]
+    pub fn index_prefix_bytes(&self) -> Result<u64> {
+        self.with_tree(|tree| Ok(tree.index.prefix_bytes()))
+    }
 }
 
 impl Volume {
@@ -132,10 +147,13 @@ impl Volume {
             let scrub = shared.scrub.lock();
             (scrub.items, scrub.bytes, scrub.rounds)
         };
+        let (datastores, items) = shared.catalog.counts();
         Stats {
             capacity_bytes: log.capacity_bytes,
             used_bytes: log.used_bytes,
             live_bytes: log.live_bytes,
+            dead_bytes: log.dead_bytes,
+            buffered_bytes: log.buffered_bytes,
             index_bytes: shared.catalog.index_bytes(),
             version_bytes: self.version_bytes(),
             frames: log.frames,
@@ -143,13 +161,15 @@ impl Volume {
             recovered_items: shared.recovered_items,
             checkpoint_bytes: shared.checkpoint_bytes(),
             discarded_bytes: log.discarded_bytes,
-            datastores: self.datastores().len() as u64,
+            datastores,
+            items,
             device_reads: log.device_reads,
             device_read_bytes: log.device_read_bytes,
             device_writes: log.device_writes,
             written_bytes: log.written_bytes,
             user_bytes: log.user_bytes,
             cleaner_bytes: log.moved_bytes,
+            cleaner_rounds: shared.cleaner.rounds(),
             checkpoint_written_bytes: log.checkpointed_bytes,
             read_cache_hits: log.cache.hits,
             read_cache_misses: log.cache.misses,
@@ -190,6 +210,13 @@ impl Stats {
             ),
             ("used_bytes", "Segments in use", Gauge, self.used_bytes),
             ("live_bytes", "Live items", Gauge, self.live_bytes),
+            ("dead_bytes", "Dead items", Gauge, self.dead_bytes),
+            (
+                "buffered_bytes",
+                "Log that is not durable yet",
+                Gauge,
+                self.buffered_bytes,
+            ),
             (
                 "index_bytes",
                 "Memory of the index",
@@ -203,6 +230,7 @@ impl Stats {
                 self.version_bytes,
             ),
             ("datastores", "Datastores", Gauge, self.datastores),
+            ("items", "Items in datastores", Gauge, self.items),
             ("frames", "Frames appended to the log", Counter, self.frames),
             ("syncs", "Syncs of devices", Counter, self.syncs),
             (
@@ -240,6 +268,12 @@ impl Stats {
                 "Bytes of items moved by the cleaner",
                 Counter,
                 self.cleaner_bytes,
+            ),
+            (
+                "cleaner_rounds",
+                "Rounds of cleaning",
+                Counter,
+                self.cleaner_rounds,
             ),
             (
                 "checkpoint_written_bytes",

@@ -1,20 +1,22 @@
 //! One generation of a datastore's items: an index and who is using it.
 //!
 //! Truncating a datastore gives it a new tree with a new id. Invariant: a tree whose items
-//! are dead on the log (`retired`) has no unresolved versions, and none can come.
+//! are dead on the log (`retired`) has no unresolved versions, and none can come. The index has for
+//! keys what [`Tree::index_key`] makes of them; who has a key goes through [`Tree::get`] and
+//! [`Tree::update`], who walks sees what is in the index.
 
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use crossbeam_epoch as epoch;
+use crossbeam_epoch::{self as epoch, Guard};
 use crossbeam_utils::CachePadded;
 
 use super::count::LiveCount;
 use crate::{
     error::{Error, ErrorKind, Result},
-    index::Tree as Index,
+    index::{IndexKey, Secret, Tree as Index, UNORDERED, is_unordered},
     location::Word,
     log::Log,
     version::chain,
@@ -24,6 +26,20 @@ use crate::{
 const WRITERS_BITS: u32 = 24;
 const ONE_CHANGE: u64 = 1 << WRITERS_BITS;
 
+/// The id of the tree with the number `number`, which no two trees of a volume share.
+pub(crate) const fn tree_id(number: u32, unordered: bool) -> u32 {
+    if unordered {
+        number | UNORDERED
+    } else {
+        number
+    }
+}
+
+/// The number of a tree: its id without what says how it is kept.
+pub(crate) const fn tree_number(id: u32) -> u32 {
+    id & !UNORDERED
+}
+
 /// The items that the log keeps under one tree id.
 pub(crate) struct Tree {
     pub(crate) id: u32,
@@ -31,6 +47,7 @@ pub(crate) struct Tree {
     /// Its items, as the newest committed state has them.
     pub(crate) live: LiveCount,
     log: Arc<Log>,
+    secret: Secret,
     /// Transactions that have unresolved versions here, and above [`WRITERS_BITS`] how often
     /// something was resolved: one word, so that a transaction that leaves counts as both.
     writers: CachePadded<AtomicU64>,
@@ -55,6 +72,7 @@ impl Tree {
             id,
             live: LiveCount::of(index.len()),
             index,
+            secret: log.secret(),
             log,
             writers: CachePadded::default(),
             closing: AtomicBool::new(false),
@@ -62,6 +80,49 @@ impl Tree {
             overruled: AtomicBool::new(false),
             compress: AtomicBool::new(false),
         })
+    }
+
+    pub(super) fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Refuses what needs an order, if there is none.
+    pub(super) fn check_ordered(&self) -> Result<()> {
+        if !self.is_unordered() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "an unordered datastore knows no neighbours of a key: walk through its items, or make it ordered",
+        ))
+    }
+
+    /// What the index has for `key`.
+    #[inline]
+    pub(crate) fn index_key<'a>(&self, key: &'a [u8]) -> IndexKey<'a> {
+        self.secret.index_key(self.id, key)
+    }
+
+    /// Whether the index knows hashes only, and no order of the keys.
+    pub(crate) fn is_unordered(&self) -> bool {
+        is_unordered(self.id)
+    }
+
+    /// As [`Index::get`].
+    #[inline]
+    pub(crate) fn get(&self, key: &[u8], guard: &Guard) -> u64 {
+        self.index.get(&self.index_key(key), guard)
+    }
+
+    /// As [`Index::update`].
+    #[inline]
+    pub(crate) fn update<R>(
+        &self,
+        key: &[u8],
+        guard: &Guard,
+        f: impl FnOnce(u64) -> (u64, R),
+    ) -> R {
+        self.index.update(&self.index_key(key), guard, f)
     }
 
     /// Lets a transaction in; [`Tree::leave`] ends that.

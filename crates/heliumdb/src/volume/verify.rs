@@ -8,14 +8,16 @@ use super::{
     Datastore, DatastoreId, Shared, Volume,
     damage::Damage,
     datastore::{READ_ATTEMPTS, misplaced},
+    items::{key_of_damaged, read_slot_at},
     tree::Tree,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
     index::{Bound, Direction},
     location::{Location, Word},
+    log::Purpose,
     progress::{Phase, Progress, Reporter},
-    version::chain,
+    version::chain::{self, Seen},
 };
 
 /// Items that are read under one epoch guard.
@@ -138,7 +140,7 @@ impl Check {
             chain::locations(word, guard, |location| places.push(location));
             let failed = places
                 .into_iter()
-                .find_map(|place| self.place(key, place, value, report).err());
+                .find_map(|place| self.place(key, place, value, report, guard).err());
             let Some(why) = failed else { return Ok(()) };
             let now = Word(self.tree.index.get(key, guard));
             // A place that nothing refers to any more may hold anything.
@@ -156,11 +158,13 @@ impl Check {
         place: Location,
         value: &mut Vec<u8>,
         report: &mut VerifyReport,
+        guard: &Guard,
     ) -> Result<()> {
         value.clear();
-        if !self.shared.log.read(place, self.tree.id, key, value)? {
+        let how = (Purpose::Check, None);
+        let Some(key) = read_slot_at(&self.tree, key, place, how, value, guard)? else {
             return Err(self.misplaced(key));
-        }
+        };
         match self.datastore {
             Some(_) => report.items += 1,
             None => report.records += 1,
@@ -193,7 +197,7 @@ impl Check {
                     report.damaged += 1;
                     self.shared.damages.enter(Damage {
                         datastore: self.datastore,
-                        key: key.to_vec(),
+                        key: self.shown_key(key, Word(word), &guard),
                         error: why,
                     });
                 }
@@ -208,6 +212,19 @@ impl Check {
         }
         Ok(at)
     }
+
+    /// The key of a damaged item, or nothing if it cannot be made out.
+    fn shown_key(&self, slot: &[u8], word: Word, guard: &Guard) -> Vec<u8> {
+        match chain::read_committed(word, guard) {
+            Seen::At(at) => key_of_damaged(&self.tree, slot, at, guard),
+            Seen::Absent | Seen::Bytes(_) if self.tree.is_unordered() => Ok(None),
+            Seen::Absent | Seen::Bytes(_) => Ok(Some(slot.to_vec())),
+        }
+        .ok()
+        .flatten()
+        .unwrap_or_default()
+    }
+
     fn misplaced(&self, key: &[u8]) -> Error {
         let id = self.datastore.map_or(self.tree.id, |id| id.0);
         misplaced(&self.shared, id, key)
@@ -220,14 +237,35 @@ impl Volume {
     /// while others read and write. Damage does not end it: [`VerifyReport::damaged`] counts, and
     /// [`Volume::damage`] lists what was found. `progress` ends it by returning false.
     pub fn verify(&self, progress: &mut dyn FnMut(&Progress) -> bool) -> Result<VerifyReport> {
-        let _span = tracing::info_span!("verify", url = self.url()).entered();
-        let mut reporter = Reporter::new(progress);
-        let mut report = VerifyReport::default();
         let mut checks = Vec::from(Check::of_records(self.shared()));
         for info in self.datastores() {
             // It may have been removed meanwhile.
             checks.extend(Check::of_datastore(self.shared(), info.id)?);
         }
+        self.verify_all_of(checks, progress)
+    }
+
+    /// As [`Volume::verify`], of some datastores only.
+    pub fn verify_datastores(
+        &self,
+        ids: &[DatastoreId],
+        progress: &mut dyn FnMut(&Progress) -> bool,
+    ) -> Result<VerifyReport> {
+        let mut checks = Vec::new();
+        for id in ids {
+            checks.extend(Check::of_datastore(self.shared(), *id)?);
+        }
+        self.verify_all_of(checks, progress)
+    }
+
+    fn verify_all_of(
+        &self,
+        checks: Vec<Check>,
+        progress: &mut dyn FnMut(&Progress) -> bool,
+    ) -> Result<VerifyReport> {
+        let _span = tracing::info_span!("verify", url = self.url()).entered();
+        let mut reporter = Reporter::new(progress);
+        let mut report = VerifyReport::default();
         let total = checks.iter().map(Check::len).sum();
         for check in checks {
             let mut last: Option<Vec<u8>> = None;

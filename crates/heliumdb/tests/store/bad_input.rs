@@ -1,10 +1,16 @@
 //! Devices that are not what they should be: refused, with what was found and what to do.
 
+use std::sync::{Arc, Mutex};
+
 use helium_sim::{DiskId, Image, Machine, sim_options};
 use heliumdb::{ErrorKind, Volume, VolumeOptions};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use tracing::{
+    field::{Field, Visit},
+    span,
+};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use crate::common::MIB;
+use crate::common::{MIB, destroy_checkpoint};
 
 const BLOCK: usize = 4096;
 
@@ -142,6 +148,121 @@ fn what_is_not_the_volume_is_refused_with_what_to_do() {
                 );
             }
         }
+    }
+}
+
+/// What a device says of itself is right, but it is not from now.
+#[test]
+fn a_device_from_an_earlier_time_is_refused_and_left_alone() {
+    let machine = Machine::new(0, &[32 * MIB; 3]);
+    let ids: Vec<DiskId> = (0..3).map(DiskId).collect();
+    let volume = Volume::open_devices(machine.devices(&ids), &sim_options()).unwrap();
+    let store = volume.create_datastore(b"store", b"").unwrap();
+    store.put(b"k", b"v").unwrap();
+    volume.flush().unwrap();
+    let before = machine.images();
+    for number in 0..40u8 {
+        store.put(&[number], &vec![number; 200_000]).unwrap();
+    }
+    volume.close().unwrap();
+    for disk in 0..3 {
+        let mut disks = machine.images();
+        disks[disk] = before[disk].clone();
+        let refused = open(disks, &sim_options()).expect_err("something is missing");
+        assert_eq!(refused.kind(), ErrorKind::Damaged, "{refused}");
+        for word in ["damaged at offset", "all from the same time", "salvage"] {
+            assert!(refused.to_string().contains(word), "{refused}");
+        }
+    }
+}
+
+/// Bytes of a later format, wherever they are met.
+#[test]
+fn parts_of_a_newer_format_are_refused() {
+    let mut options = sim_options();
+    // So that all of the log is looked at.
+    options.checkpoint_log_bytes = Some(u64::MAX);
+    let machine = Machine::new(0, &[64 * MIB]);
+    let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
+    let store = volume.create_datastore(b"store", b"").unwrap();
+    store.put(b"k", b"v").unwrap();
+    volume.close().unwrap();
+    let salt = xxh3_64(&volume.id().0);
+    let cases = [
+        ("a segment header", MIB, BLOCK - 8, salt),
+        ("a log frame", MIB + 2 * BLOCK as u64, 72, salt),
+    ];
+    for (what, at, hashed, seed) in cases {
+        let mut disks = machine.images();
+        let mut bytes = vec![0; hashed + 8];
+        disks[0].read(&mut bytes, at);
+        bytes[4] = 9;
+        let hash = xxh3_64_with_seed(&bytes[..hashed], seed);
+        bytes[hashed..].copy_from_slice(&hash.to_le_bytes());
+        disks[0].write(&bytes, at);
+        let refused = open(disks, &options).expect_err(what);
+        assert_eq!(refused.kind(), ErrorKind::UnsupportedFormat, "{refused}");
+        for word in [what, "version 9", "use a newer one"] {
+            assert!(refused.to_string().contains(word), "{refused}");
+        }
+    }
+}
+
+/// Keeps what is said by way of `tracing`.
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<String>>);
+
+impl Visit for Heard {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        let mut heard = self.0.lock().unwrap();
+        heard.push_str(&format!("{}={value:?} ", field.name()));
+    }
+}
+
+impl tracing::Subscriber for Heard {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        event.record(&mut self.clone());
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[test]
+fn a_damaged_checkpoint_is_told_of() {
+    let machine = Machine::new(0, &[64 * MIB]);
+    let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &sim_options()).unwrap();
+    let store = volume.create_datastore(b"store", b"").unwrap();
+    store.put(b"k", b"v").unwrap();
+    volume.close().unwrap();
+    let mut images = machine.images();
+    assert!(destroy_checkpoint(&mut images[0]));
+    let heard = Heard::default();
+    let opened =
+        tracing::subscriber::with_default(heard.clone(), || open(images, &sim_options()).unwrap());
+    let store = opened.datastore(b"store").unwrap();
+    assert_eq!(store.get(b"k").unwrap(), Some(b"v".to_vec()));
+    let said = heard.0.lock().unwrap();
+    for word in [
+        "checkpoint 1 cannot be used",
+        "disk0",
+        "loses nothing",
+        "verify",
+    ] {
+        assert!(said.contains(word), "{said}");
     }
 }
 

@@ -4,7 +4,7 @@ use helium_sim::{Image, Keeper, Machine};
 use heliumdb::{Datastore, ErrorKind, Isolation, Volume};
 
 use crate::common::{
-    Session, after_kill, after_power_loss, changed, machine, open, open_one, store,
+    MIB, Session, after_kill, after_power_loss, both_kinds, changed, machine, open, open_one, store,
 };
 
 fn put(store: &Datastore, numbers: std::ops::Range<u32>, value: &str) {
@@ -87,46 +87,48 @@ fn bytes_written(machine: &Machine, work: impl FnOnce()) -> usize {
 #[test]
 fn a_commit_taken_back_after_a_checkpoint_is_absent() {
     for cancels in [false, true] {
-        let (machine, volume, store) = store();
-        let keeper = Keeper::new();
-        store.put(b"k", b"old").unwrap();
-        let mut session = Session::begin(&keeper, Isolation::Snapshot);
-        session.put(&store, "k", "new").unwrap();
-        session.put(&store, "other", "new").unwrap();
-        session.commit_unpublished().unwrap();
-        volume.checkpoint(&*keeper).unwrap();
-        if cancels {
-            session.cancel().unwrap();
+        for (machine, volume, store) in both_kinds() {
+            let keeper = Keeper::new();
+            store.put(b"k", b"old").unwrap();
+            let mut session = Session::begin(&keeper, Isolation::Snapshot);
+            session.put(&store, "k", "new").unwrap();
+            session.put(&store, "other", "new").unwrap();
+            session.commit_unpublished().unwrap();
+            volume.checkpoint(&*keeper).unwrap();
+            if cancels {
+                session.cancel().unwrap();
+            }
+            let (again, found) = reopen(&after_power_loss(&machine, 3));
+            let wanted: (&[u8], _) = match cancels {
+                true => (b"old", None),
+                false => (b"new", Some(b"new".to_vec())),
+            };
+            assert_eq!(found.get(b"k").unwrap().as_deref(), Some(wanted.0));
+            assert_eq!(found.get(b"other").unwrap(), wanted.1);
+            assert!(
+                again.stats().recovered_items == 0,
+                "the checkpoint was used"
+            );
         }
-        let (again, found) = reopen(&after_power_loss(&machine, 3));
-        let wanted: (&[u8], _) = match cancels {
-            true => (b"old", None),
-            false => (b"new", Some(b"new".to_vec())),
-        };
-        assert_eq!(found.get(b"k").unwrap().as_deref(), Some(wanted.0));
-        assert_eq!(found.get(b"other").unwrap(), wanted.1);
-        assert!(
-            again.stats().recovered_items == 0,
-            "the checkpoint was used"
-        );
     }
 }
 
 #[test]
 fn what_was_overtaken_before_a_checkpoint_stays_overtaken() {
-    let (machine, volume, store) = store();
-    let keeper = Keeper::new();
-    let mut slow = Session::begin(&keeper, Isolation::ReadCommitted);
-    slow.put(&store, "k", "slow").unwrap();
-    let mut fast = Session::begin(&keeper, Isolation::ReadCommitted);
-    fast.put(&store, "k", "fast").unwrap();
-    fast.commit().unwrap();
-    volume.checkpoint(&*keeper).unwrap();
-    slow.commit().unwrap();
-    volume.settle(&*keeper);
-    assert_eq!(store.get(b"k").unwrap(), Some(b"fast".to_vec()));
-    let (_, found) = reopen(&after_power_loss(&machine, 4));
-    assert_eq!(found.get(b"k").unwrap(), Some(b"fast".to_vec()));
+    for (machine, volume, store) in both_kinds() {
+        let keeper = Keeper::new();
+        let mut slow = Session::begin(&keeper, Isolation::ReadCommitted);
+        slow.put(&store, "k", "slow").unwrap();
+        let mut fast = Session::begin(&keeper, Isolation::ReadCommitted);
+        fast.put(&store, "k", "fast").unwrap();
+        fast.commit().unwrap();
+        volume.checkpoint(&*keeper).unwrap();
+        slow.commit().unwrap();
+        volume.settle(&*keeper);
+        assert_eq!(store.get(b"k").unwrap(), Some(b"fast".to_vec()));
+        let (_, found) = reopen(&after_power_loss(&machine, 4));
+        assert_eq!(found.get(b"k").unwrap(), Some(b"fast".to_vec()));
+    }
 }
 
 #[test]
@@ -201,6 +203,93 @@ fn a_damaged_checkpoint_is_not_used_and_nothing_is_lost() {
         }
     }
     assert!(fell_back > 10, "{fell_back}");
+}
+
+/// Position of the newest checkpoint's start.
+fn start_of(image: &Image) -> u64 {
+    let number = |block: u64, at: u64| {
+        let mut bytes = [0; 8];
+        image.read(&mut bytes, block * 4096 + at);
+        u64::from_le_bytes(bytes)
+    };
+    // Where docs/format.md has the generation and the start.
+    let newest = if number(0, 16) > number(1, 16) { 0 } else { 1 };
+    number(newest, 96)
+}
+
+/// What lies below the start is in the checkpoint: the log is not read from there, not even in the
+/// segment that the start is in.
+#[test]
+fn damage_below_the_start_costs_only_what_is_damaged() {
+    for cancels in [false, true] {
+        let (machine, volume, store) = store();
+        put(&store, 0..300, "one");
+        if cancels {
+            // Then the log is read twice.
+            let keeper = Keeper::new();
+            let mut session = Session::begin(&keeper, Isolation::Snapshot);
+            session.put(&store, "cancelled", "new").unwrap();
+            session.commit_unpublished().unwrap();
+            session.cancel().unwrap();
+        }
+        volume.checkpoint_now().unwrap();
+        put(&store, 300..310, "two");
+        volume.flush().unwrap();
+        let wanted = items(&store);
+        let images = machine.images();
+        let start = start_of(&images[0]);
+        assert!(start % MIB > 20_000, "the test is about a segment's middle");
+        let segment = MIB;
+        let mut bytes = vec![0; (start % MIB) as usize];
+        images[0].read(&mut bytes, segment);
+        let place = |number: u32| {
+            let key = key(number);
+            let at = bytes.windows(9).position(|window| window == key).unwrap();
+            segment + at as u64
+        };
+        // Flips a bit of the item's value, or of its frame's header.
+        for (number, back) in [(0, -9), (150, -9), (299, -9), (3, 60), (151, 60)] {
+            let at = place(number) as i64 - back;
+            let mut byte = [0];
+            images[0].read(&mut byte, at as u64);
+            let damaged = changed(&images, 0, at as u64, &[byte[0] ^ 4]);
+            let (volume, store) = reopen(&Machine::with_images(0, damaged));
+            assert_eq!(volume.stats().recovered_items, 10, "from the checkpoint");
+            for (found_key, value) in &wanted {
+                match store.get(found_key) {
+                    Ok(found) => assert!(found.as_ref() == Some(value)),
+                    Err(why) => {
+                        assert_eq!(why.kind(), ErrorKind::Damaged, "{why}");
+                        assert!(back < 0 && *found_key == key(number), "{why}");
+                    }
+                }
+            }
+            assert_eq!(store.get(&key(number)).is_err(), back < 0);
+            // It goes on as if nothing was: the next open replays what comes now.
+            store.put(b"more", b"three").unwrap();
+            volume.close().unwrap();
+        }
+        // Nothing of all that is left but the segment's header.
+        let zeros = vec![0; (start % MIB) as usize - 8192];
+        let damaged = changed(&images, 0, segment + 8192, &zeros);
+        let store = open_one(&Machine::with_images(0, damaged)).map(|v| v.datastore(b"store"));
+        match store {
+            // The catalog's own record was there.
+            Err(why) => assert_eq!(why.kind(), ErrorKind::Damaged, "{why}"),
+            Ok(_) => panic!("the catalog was destroyed"),
+        }
+        // From the start on each frame is needed.
+        for at in [start, start + 40] {
+            let damaged = changed(&images, 0, segment + at % MIB, &[0xee]);
+            let why = open_one(&Machine::with_images(0, damaged)).unwrap_err();
+            assert_eq!(why.kind(), ErrorKind::Damaged, "{why}");
+            assert!(why.to_string().contains("salvage"), "{why}");
+        }
+    }
+}
+
+fn key(number: u32) -> Vec<u8> {
+    format!("key{number:06}").into_bytes()
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use helium_sim::{DiskId, DriverOptions, Image, Keeper, Machine, Txn, sim_options};
 use heliumdb::{
-    Change, Datastore, Durability, Isolation, Mode, Result, Transaction, Volume, open_all_devices,
+    Change, Datastore, DatastoreOptions, Durability, Isolation, Mode, Result, Transaction, Volume,
+    open_all_devices,
 };
 
 pub(crate) const MIB: u64 = 1 << 20;
@@ -35,6 +36,15 @@ pub(crate) fn store() -> (Machine, Volume, Datastore) {
     let volume = open_one(&machine).expect("open a blank disk");
     let store = volume.create_datastore(b"store", b"").expect("create");
     (machine, volume, store)
+}
+
+/// The same with an ordered, and with an unordered datastore.
+pub(crate) fn both_kinds() -> [(Machine, Volume, Datastore); 2] {
+    let (machine, volume, unordered) = store();
+    let mut how = DatastoreOptions::default();
+    (how.truncate, how.unordered) = (true, true);
+    volume.open_datastore(b"store", &how).expect("truncate");
+    [store(), (machine, volume, unordered)]
 }
 
 /// The machine after the power went, with nothing unsynced left.

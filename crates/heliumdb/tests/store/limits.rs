@@ -167,6 +167,12 @@ fn volume_bytes() {
         open(&[VOLUME_BYTES_MIN / 2, VOLUME_BYTES_MIN / 2 - 1]),
         ErrorKind::VolumeTooSmall,
     );
+    // What stands before the segments, and one of the larger segments.
+    open(&[VOLUME_BYTES_MIN, 9 * MIB]).unwrap();
+    refused(
+        open(&[VOLUME_BYTES_MIN, 9 * MIB - 1]),
+        ErrorKind::VolumeTooSmall,
+    );
     open(&[16 * MIB; DEVICES_MAX]).unwrap();
     refused(
         open(&[16 * MIB; DEVICES_MAX + 1]),

@@ -33,3 +33,4 @@ mod options;
 mod salvage;
 mod settle;
 mod several_volumes;
+mod unordered;

@@ -185,3 +185,60 @@ fn figures_are_there_as_metrics() {
     assert!(text.contains("# TYPE helium_syncs counter"), "{text}");
     assert!(text.contains("helium_syncs_total{"), "{text}");
 }
+
+/// Every number that only paces something: whatever is asked for, the volume opens and works.
+#[test]
+fn numbers_that_pace_the_background_are_taken_as_they_come() {
+    for number in [0, 1, 100, 101, u64::from(u32::MAX), u64::MAX] {
+        let small = u32::try_from(number).unwrap_or(u32::MAX);
+        let mut options = sim_options();
+        options.clean_util_pct = small;
+        options.clean_dirty_pct = small;
+        options.retry_count = small;
+        options.retry_delay_us = number;
+        options.auto_clean_period_ms = number;
+        options.scrub_bytes_per_second = number;
+        options.checkpoint_log_bytes = Some(number);
+        let machine = machine(0, 1);
+        let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
+        let has = volume.options();
+        assert_eq!(has.clean_util_pct, small.clamp(1, 100));
+        assert_eq!(has.clean_dirty_pct, small.clamp(1, 100));
+        assert_eq!(has.retry_count, small.min(RETRIES_MAX));
+        assert_eq!(has.retry_delay_us, number.min(RETRY_DELAY_US_MAX));
+        let store = volume.create_datastore(b"store", b"").unwrap();
+        for round in 0..20u32 {
+            store.put(&round.to_be_bytes(), &[1; 50_000]).unwrap();
+            store.put(b"over and over", &[2; 50_000]).unwrap();
+            volume.background_step().unwrap();
+        }
+        volume.close().unwrap();
+        let volume = open_one(&machine).unwrap();
+        assert_eq!(volume.datastore(b"store").unwrap().len(), 21);
+    }
+}
+
+/// `truncate` of a volume: all of it is gone, and it has another id; refused while it is open.
+#[test]
+fn a_truncated_volume_is_another_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("he://{}", folder.path().join("volume").display());
+    let mut options = VolumeOptions::default();
+    let volume = Volume::open(&url, &options).unwrap();
+    let id = volume.id();
+    volume.create_datastore(b"store", b"").unwrap();
+    options.truncate = true;
+    options.exclusive = true;
+    let refused = Volume::open(&url, &options).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::VolumeInUse);
+    volume.close().unwrap();
+    drop(volume);
+    let volume = Volume::open(&url, &options).unwrap();
+    assert!(volume.datastores().is_empty());
+    assert_ne!(volume.id(), id);
+    drop(volume);
+    options.truncate = true;
+    options.read_only = true;
+    let refused = Volume::open(&url, &options).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ReadOnly);
+}

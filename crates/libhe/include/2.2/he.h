@@ -64,6 +64,9 @@ extern "C" {
 /* What has another form here than in other versions has a symbol of its own. */
 #define he_open he_open_v2_2
 #define he_stats he_stats_v2_2
+#define he_update he_update_v2_2
+#define he_insert he_insert_v2_2
+#define he_replace he_replace_v2_2
 #define he_version he_version_v2_2
 
 /* A handle of a datastore. One that was closed gives HE_ERR_ARGUMENTS. */

@@ -201,9 +201,9 @@ unsafe fn stats_to<S: Stats>(he: HeT, stats: *mut S) -> c_int {
         }
         let found = datastore_of(find(he)?)?;
         let datastore = found.datastore()?;
-        let (name, figures) = (datastore.name()?, stats::figures(datastore)?);
+        let (name, figures) = (datastore.name()?, stats::figures(datastore));
         // SAFETY: as the caller says. The name stays where it is until the handle is closed.
-        unsafe { pointers::write(stats, S::of(name.as_ptr(), &figures)) };
+        unsafe { pointers::write(stats, S::of(name.as_ptr(), figures)) };
         Ok(())
     })
 }

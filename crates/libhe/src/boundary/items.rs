@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     guard::{answer, find},
-    layouts::{HeItem, HeT, MergeFn},
+    layouts::{HeItem, HeItem22, HeT, MergeFn},
     pointers::{self, ValueBuffer},
 };
 use crate::{
@@ -17,6 +17,9 @@ use crate::{
     handle::Object,
     store::Mode,
 };
+
+/// `HE_I_COMPRESS` of version 2.2.
+const ITEM_COMPRESS: u32 = 1;
 
 /// Sets the value of a key.
 ///
@@ -49,6 +52,58 @@ pub unsafe extern "C" fn he_insert(he: HeT, item: *const HeItem) -> c_int {
 pub unsafe extern "C" fn he_replace(he: HeT, item: *const HeItem) -> c_int {
     // SAFETY: as the caller says.
     unsafe { put(he, item, Mode::Present) }
+}
+
+/// [`he_update`] for programs of version 2.2, whose items say whether to compress them.
+///
+/// # Safety
+///
+/// As for [`he_update`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn he_update_v2_2(he: HeT, item: *const HeItem22) -> c_int {
+    // SAFETY: as the caller says.
+    unsafe { put_with_flags(he, item, Mode::Any) }
+}
+
+/// [`he_insert`] for programs of version 2.2.
+///
+/// # Safety
+///
+/// As for [`he_update`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn he_insert_v2_2(he: HeT, item: *const HeItem22) -> c_int {
+    // SAFETY: as the caller says.
+    unsafe { put_with_flags(he, item, Mode::Absent) }
+}
+
+/// [`he_replace`] for programs of version 2.2.
+///
+/// # Safety
+///
+/// As for [`he_update`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn he_replace_v2_2(he: HeT, item: *const HeItem22) -> c_int {
+    // SAFETY: as the caller says.
+    unsafe { put_with_flags(he, item, Mode::Present) }
+}
+
+/// # Safety
+///
+/// As for [`he_update`].
+unsafe fn put_with_flags(he: HeT, address: *const HeItem22, mode: Mode) -> c_int {
+    let compressing = answer(|| {
+        // SAFETY: as the caller says.
+        let item = unsafe { pointers::read(address) }?;
+        match &*find(he)? {
+            Object::Datastore(datastore) if item.flags & ITEM_COMPRESS != 0 => datastore.compress(),
+            _ => Ok(()),
+        }
+    });
+    match compressing {
+        // SAFETY: as the caller says; an item starts with what every version has.
+        0 => unsafe { put(he, address.cast(), mode) },
+        code => code,
+    }
 }
 
 /// # Safety

@@ -2,14 +2,17 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-use crate::{env::Env, stats::Figures};
+use crate::{
+    env::Env,
+    stats::{Figures3, Figures28},
+};
 
 /// A handle of a datastore or transaction.
 pub type HeT = *mut c_void;
 /// A handle of an iterator.
 pub type HeIterT = *mut c_void;
 
-/// `struct he_item`; that of version 2.2 has a word of flags behind it.
+/// `struct he_item`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct HeItem {
@@ -21,6 +24,16 @@ pub struct HeItem {
     pub key_len: usize,
     /// Bytes of the value.
     pub val_len: usize,
+}
+
+/// `struct he_item` of version 2.2.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct HeItem22 {
+    /// What every version has.
+    pub common: HeItem,
+    /// `HE_I_COMPRESS`, or nothing.
+    pub flags: u32,
 }
 
 /// `struct he_env` of version 2.2.
@@ -65,7 +78,7 @@ pub struct HeEnv3 {
     pub common: HeEnv28,
     /// Accepted.
     pub gc_fanout: u64,
-    /// Values shorter than this are not compressed.
+    /// Accepted.
     pub compress_threshold: u64,
 }
 
@@ -75,7 +88,7 @@ pub struct HeEnv3 {
 pub struct HeStats22 {
     /// The datastore's name.
     pub name: *const c_char,
-    /// Dead items that still take space.
+    /// Dead items that still take space, in all datastores.
     pub deleted_items: u64,
     /// Always zero.
     pub locked_items: u64,
@@ -93,26 +106,8 @@ pub struct HeStats22 {
 pub struct HeStats28 {
     /// The datastore's name.
     pub name: *const c_char,
-    /// Items.
-    pub valid_items: u64,
-    /// Dead items that still take space.
-    pub deleted_items: u64,
-    /// Bytes that all datastores of the volume use.
-    pub utilized: u64,
-    /// Bytes of the volume.
-    pub capacity: u64,
-    /// Bytes that wait to be written.
-    pub buffered_writes: u64,
-    /// Bytes kept of what was read.
-    pub buffered_reads: u64,
-    /// Bytes written to the devices.
-    pub device_writes: u64,
-    /// Bytes read from the devices.
-    pub device_reads: u64,
-    /// Commits that nobody asked for.
-    pub auto_commits: u64,
-    /// Rounds of cleaning.
-    pub auto_cleans: u64,
+    /// The figures.
+    pub figures: Figures28,
 }
 
 /// `struct he_stats` of versions 3.x.
@@ -121,14 +116,8 @@ pub struct HeStats28 {
 pub struct HeStats3 {
     /// What version 2.8 has.
     pub common: HeStats28,
-    /// Bytes written and not yet durable.
-    pub dirty_writes: u64,
-    /// Bytes that cleaning has moved.
-    pub clean_bytes: u64,
-    /// Reads that needed no device.
-    pub cache_hits: u64,
-    /// Reads that did.
-    pub cache_misses: u64,
+    /// More figures.
+    pub figures: Figures3,
 }
 
 /// Called with each name by `he_enumerate`; anything but zero ends it.
@@ -178,11 +167,11 @@ impl From<HeEnv3> for Env {
 /// A structure that the figures of a datastore are told in.
 pub trait Stats {
     /// The structure for a name and figures.
-    fn of(name: *const c_char, figures: &Figures) -> Self;
+    fn of(name: *const c_char, figures: (Figures28, Figures3)) -> Self;
 }
 
 impl Stats for HeStats22 {
-    fn of(name: *const c_char, figures: &Figures) -> Self {
+    fn of(name: *const c_char, (figures, _): (Figures28, Figures3)) -> Self {
         Self {
             name,
             deleted_items: figures.deleted_items,
@@ -195,31 +184,16 @@ impl Stats for HeStats22 {
 }
 
 impl Stats for HeStats28 {
-    fn of(name: *const c_char, figures: &Figures) -> Self {
-        Self {
-            name,
-            valid_items: figures.valid_items,
-            deleted_items: figures.deleted_items,
-            utilized: figures.utilized,
-            capacity: figures.capacity,
-            buffered_writes: figures.buffered_writes,
-            buffered_reads: figures.buffered_reads,
-            device_writes: figures.device_writes,
-            device_reads: figures.device_reads,
-            auto_commits: figures.auto_commits,
-            auto_cleans: figures.auto_cleans,
-        }
+    fn of(name: *const c_char, (figures, _): (Figures28, Figures3)) -> Self {
+        Self { name, figures }
     }
 }
 
 impl Stats for HeStats3 {
-    fn of(name: *const c_char, figures: &Figures) -> Self {
+    fn of(name: *const c_char, figures: (Figures28, Figures3)) -> Self {
         Self {
             common: HeStats28::of(name, figures),
-            dirty_writes: figures.dirty_writes,
-            clean_bytes: figures.clean_bytes,
-            cache_hits: figures.cache_hits,
-            cache_misses: figures.cache_misses,
+            figures: figures.1,
         }
     }
 }

@@ -25,6 +25,36 @@ main(int argc, char **argv)
 	item.flags = HE_I_COMPRESS;
 	WORKS(he_update(he, &item));
 	WORKS(reads(he, "k", "compressible"));
+	/* items that ask for it are compressed */
+	uint64_t before;
+	char *long_value = malloc(sizeof(val_buffer));
+	CHECK(long_value != NULL);
+	memset(long_value, 'z', sizeof(val_buffer) - 1);
+	long_value[sizeof(val_buffer) - 1] = '\0';
+	WORKS(he_stats(he, &stats));
+	before = stats.size;
+	for (int i = 0; i < 100; ++i) {
+		char key[16];
+		snprintf(key, sizeof(key), "z%d", i);
+		item = item_of(key, long_value);
+		item.flags = HE_I_COMPRESS;
+		WORKS(i % 2 ? he_insert(he, &item) : he_update(he, &item));
+		WORKS(reads(he, key, long_value));
+	}
+	WORKS(he_stats(he, &stats));
+	CHECK(stats.size < before + 100 * sizeof(val_buffer) / 4);
+	item = item_of("z0", "short");
+	item.flags = HE_I_COMPRESS;
+	WORKS(he_replace(he, &item));
+	WORKS(reads(he, "z0", "short"));
+	FAILS(he_replace(NULL, &item), HE_ERR_ARGUMENTS);
+	FAILS(he_insert(he, NULL), HE_ERR_ARGUMENTS);
+	for (int i = 0; i < 100; ++i) {
+		char key[16];
+		snprintf(key, sizeof(key), "z%d", i);
+		WORKS(gone(he, key));
+	}
+	free(long_value);
 	WORKS(he_stats(he, &stats));
 	CHECK(stats.valid_items == 1 && stats.locked_items == 0 && stats.size > 0 && stats.size <= stats.capacity);
 

@@ -1,6 +1,7 @@
 /* Version 2.8. */
 #include <stddef.h>
 
+#include "figures.h"
 #include "semantics.h"
 #include "transactions.h"
 
@@ -46,5 +47,6 @@ main(int argc, char **argv)
 	CHECK(strcmp(he_version(NULL, NULL, NULL), "2.8.2") == 0);
 	all_semantics(argv[1]);
 	transactions(argv[1]);
+	figures(argv[1]);
 	return (0);
 }

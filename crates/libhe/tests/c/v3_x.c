@@ -1,4 +1,5 @@
 /* Versions 3.x: read-only handles, merge, iterators, both forms of he_transaction. */
+#include "figures.h"
 #include "semantics.h"
 #include "transactions.h"
 
@@ -244,6 +245,31 @@ volumes(const char *folder)
 	/* it stays without order, whatever later opens say */
 	CHECK((he = he_open(url_in(folder, "volume"), "unordered", 0, NULL)) != NULL);
 	FAILS(he_next(he, &item, 0, 10), HE_ERR_UNSUPPORTED);
+	WORKS(he_close(he));
+	/* nor does it matter whether the log is scanned */
+	CHECK((he = he_open(url_in(folder, "volume"), "unordered", HE_O_SCAN, NULL)) != NULL);
+	WORKS(reads(he, "k", "v"));
+	FAILS(he_next(he, &item, 0, 10), HE_ERR_UNSUPPORTED);
+	WORKS(he_close(he));
+	/* until it is truncated by an open that wants it otherwise, and back */
+	CHECK((he = he_open(url_in(folder, "volume"), "unordered", HE_O_TRUNCATE, NULL)) != NULL);
+	FAILS(he_next(he, &item, 0, 10), HE_ERR_ITEM_NOT_FOUND);
+	WORKS(put(he, he_insert, "k", "v"));
+	WORKS(he_next(he, &item, 0, 10));
+	WORKS(he_close(he));
+	CHECK((he = he_open(url_in(folder, "volume"), "unordered", HE_O_TRUNCATE | HE_O_NOSORT, NULL)) != NULL);
+	FAILS(he_next(he, &item, 0, 10), HE_ERR_UNSUPPORTED);
+	WORKS(he_remove(he));
+	/* all flags of a volume at once, and one that is none */
+	NO_HANDLE(he_open(url_in(folder, "volume"), "cleaned", FRESH | 2048, NULL), HE_ERR_ARGUMENTS);
+	CHECK((he = he_open(url_in(folder, "volume"), "cleaned",
+	           FRESH | HE_O_VOLUME_NOTRIM | HE_O_SCAN | HE_O_CLEAN, NULL)) != NULL);
+	WORKS(put(he, he_insert, "k", "v"));
+	/* with a handle open they change nothing */
+	he_t other = he_open(url_in(folder, "volume"), "cleaned", HE_O_VOLUME_NOTRIM | HE_O_SCAN | HE_O_CLEAN, NULL);
+	CHECK(other != NULL);
+	WORKS(reads(other, "k", "v"));
+	WORKS(he_close(other));
 	WORKS(he_remove(he));
 	/* one with compression */
 	CHECK((he = he_open(url_in(folder, "volume"), "compressed", FRESH | HE_O_COMPRESS, NULL)) != NULL);
@@ -266,6 +292,7 @@ main(int argc, char **argv)
 	CHECK(major == 3 && minor == 8 && patch == 2);
 	all_semantics(argv[1]);
 	transactions(argv[1]);
+	figures(argv[1]);
 	merging(argv[1]);
 	iterators(argv[1]);
 	read_only(argv[1]);

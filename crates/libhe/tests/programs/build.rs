@@ -39,13 +39,15 @@ pub fn compiler(version: &str) -> Command {
     compiler
 }
 
-/// Links with the shared library, which the program then finds where it is now.
+/// Links with the shared library, which the program then finds where it is now, whatever other
+/// places cargo has in the environment of tests.
 pub fn link_shared(compiler: &mut Command) {
     let library = library("libhe.so");
     let folder = library.parent().unwrap();
     compiler
         .arg(format!("-L{}", folder.display()))
         .arg("-lhe")
+        .arg("-Wl,--disable-new-dtags")
         .arg(format!("-Wl,-rpath,{}", folder.display()));
 }
 

@@ -4,49 +4,21 @@
 //! checkout, changed only where WiredTiger 3.2.1's extension interface is another than that of
 //! its time, and skips where it, or WiredTiger, is not there.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::PathBuf};
 
 use tempfile::TempDir;
-use wiredtiger_testkit::{Code, Connection, Cursor, Library, Outcome, Session};
-
-use crate::build::{done, link_shared, root};
-
-/// What WiredTiger 3.2.1 forces: old text, and new.
-const CHANGES: [(&str, &str); 5] = [
-    // The table of methods has got new ones in between.
-    (
-        "\t\thelium_session_create,\t\t/* session.create */",
-        "\t\t.create = helium_session_create,",
-    ),
-    (
-        "\t\thelium_session_truncate,\t/* session.truncate */",
-        "\t\t.truncate = helium_session_truncate,",
-    ),
-    // The configuration comes without `config=` around it.
-    (
-        "wtext->config_get(wtext, NULL, config, \"config\", &v)) != 0)",
-        "0) != 0)",
-    ),
-    (
-        "wtext->config_parser_open(\n\t    wtext, NULL, v.str, v.len, &config_parser)) != 0)\n\t\tEMSG_ERR(wtext, NULL, ret,\n\t\t    \"WT_EXTENSION_API.config_parser_open: config: %s\"",
-        "wtext->config_parser_open_arg(\n\t    wtext, NULL, config, &config_parser)) != 0)\n\t\tEMSG_ERR(wtext, NULL, ret,\n\t\t    \"WT_EXTENSION_API.config_parser_open: config: %s\"",
-    ),
-    (
-        "\"session.create\", \"helium:\"",
-        "\"WT_SESSION.create\", \"helium:\"",
-    ),
-];
+use wiredtiger_testkit::{Code, Connection, Cursor, Outcome, Session, c_connector};
 
 #[test]
 fn the_original_connector_runs_on_the_library() {
-    let Some(source) = source() else {
-        return;
+    let folder = tempfile::tempdir().unwrap();
+    let arena = match c_connector::compile(folder.path()) {
+        Ok(extension) => Arena::new(folder, extension),
+        Err(why) => {
+            eprintln!("skipped: {why}");
+            return;
+        }
     };
-    let arena = Arena::new(&source);
     {
         let connection = arena.open();
         let session = connection.session().unwrap();
@@ -191,9 +163,7 @@ struct Arena {
 }
 
 impl Arena {
-    fn new(source: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let extension = compile(source, folder.path());
+    fn new(folder: TempDir, extension: PathBuf) -> Self {
         let device = fs::File::create(folder.path().join("dev1")).unwrap();
         device.set_len(1 << 30).unwrap();
         fs::create_dir(folder.path().join("home")).unwrap();
@@ -209,40 +179,4 @@ impl Arena {
         );
         Connection::open(&self.folder.path().join("home"), &config).unwrap()
     }
-}
-
-/// The connector's source, with the changes that have to be.
-fn source() -> Option<String> {
-    let path = root().join("../../../shared/seed/helium.c");
-    let Ok(mut source) = fs::read_to_string(&path) else {
-        eprintln!("skipped: {} is not there", path.display());
-        return None;
-    };
-    if let Err(why) = Library::load() {
-        eprintln!("skipped: {why}");
-        return None;
-    }
-    for (old, new) in CHANGES {
-        assert_eq!(source.matches(old).count(), 1, "{old}");
-        source = source.replace(old, new);
-    }
-    Some(source)
-}
-
-fn compile(source: &str, folder: &Path) -> PathBuf {
-    let file = folder.join("helium.c");
-    let extension = folder.join("libhelium_connector.so");
-    fs::write(&file, source).unwrap();
-    // Warnings are its own business.
-    let mut compiler = Command::new("cc");
-    compiler
-        .args(["-g", "-O1", "-w", "-fPIC", "-shared", "-pthread"])
-        .arg("-I")
-        .arg(root().join("include/2.2"))
-        .arg(&file)
-        .arg("-o")
-        .arg(&extension);
-    link_shared(&mut compiler);
-    done(&mut compiler);
-    extension
 }

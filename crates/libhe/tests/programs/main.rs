@@ -9,6 +9,7 @@
     reason = "a test says what it expects by unwrapping"
 )]
 
+mod activity;
 mod build;
 mod concurrent;
 mod connector;

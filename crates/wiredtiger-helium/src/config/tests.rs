@@ -86,7 +86,8 @@ fn a_full_configuration_is_read() {
          dev1=[helium_devices=[\"he://./a\",\"he://./b\",c],helium_o_volume_truncate=1,\
          helium_read_cache=3MB,helium_env_write_cache_size=4MB,helium_volume_limit=1GB,\
          helium_version_budget=5MB],\
-         dev2=(helium_devices=\"he://.//abs/d,/abs/e\")",
+         dev2=(helium_devices=\"he://.//abs/d,/abs/e\",helium_o_volume_scan,\
+         helium_auto_commit_period=3,helium_scrub_rate=2MB)",
     )
     .expect("well-formed");
     assert_eq!(options.verbosity, Verbosity::Operations);
@@ -105,6 +106,9 @@ fn a_full_configuration_is_read() {
     assert_eq!(first.options.write_cache_bytes, 4 << 20);
     assert_eq!(first.options.limit_bytes, Some(1 << 30));
     assert_eq!(first.options.version_budget_bytes, 5 << 20);
+    assert!(!first.options.scan && second.options.scan);
+    assert_eq!(second.options.auto_commit_period_ms, 3000);
+    assert_eq!(second.options.scrub_bytes_per_second, 2 << 20);
 }
 
 #[test]
@@ -127,12 +131,37 @@ fn both_names_of_a_cache_mean_the_same() {
 }
 
 #[test]
+fn the_highest_commit_period_is_none() {
+    for (key, text, wanted) in [
+        (
+            "helium_auto_commit_period",
+            "18446744073709551615",
+            u64::MAX,
+        ),
+        (
+            "helium_env_auto_commit_period",
+            "18446744073709551614",
+            u64::MAX,
+        ),
+        ("helium_auto_commit_period", "1", 1000),
+    ] {
+        let config = format!("d=[helium_devices=\"he://./a\",{key}={text}]");
+        let mut volumes = connection(&config).expect("well-formed").volumes;
+        let options = volumes.remove(0).options;
+        assert_eq!(options.auto_commit_period_ms, wanted, "{key}={text}");
+    }
+}
+
+#[test]
 fn complaints_name_the_key_and_the_volume() {
     let whole = |inner: &str| format!("dev7=[helium_devices=\"he://./a\",{inner}]");
     for inner in [
         "helium_nonsense=4",
         "helium_read_cache=many",
         "helium_o_volume_truncate=7",
+        "helium_o_volume_scan=7",
+        "helium_auto_commit_period=soon",
+        "helium_scrub_rate=fast",
         "helium_volume_limit=-1",
     ] {
         let message = refused(&whole(inner));

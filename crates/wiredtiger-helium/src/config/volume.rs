@@ -57,6 +57,7 @@ impl Setting<'_> {
             "helium_o_volume_truncate" => options.truncate = self.boolean()?,
             "helium_o_volume_notrim" => options.no_trim = self.boolean()?,
             "helium_o_volume_clean" => config.clean = self.boolean()?,
+            "helium_o_volume_scan" => options.scan = self.boolean()?,
             "helium_read_only" => options.read_only = self.boolean()?,
             "helium_env_read_cache_size" | "helium_env_read_cache" | "helium_read_cache" => {
                 options.read_cache_bytes = self.bytes()?;
@@ -64,6 +65,11 @@ impl Setting<'_> {
             "helium_env_write_cache_size" | "helium_env_write_cache" | "helium_write_cache" => {
                 options.write_cache_bytes = self.bytes()?;
             }
+            "helium_env_auto_commit_period" | "helium_auto_commit_period" => {
+                // The highest number turns it off, there as here.
+                options.auto_commit_period_ms = self.number("seconds")?.saturating_mul(1000);
+            }
+            "helium_scrub_rate" => options.scrub_bytes_per_second = self.bytes()?,
             "helium_env_auto_clean_period" | "helium_auto_clean_period" => {
                 options.auto_clean_period_ms = self.number("seconds")?.saturating_mul(1000);
             }

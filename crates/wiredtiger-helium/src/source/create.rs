@@ -85,6 +85,11 @@ impl<H: Host> Source<H> {
         };
         let info = datastore.info()?;
         let Some(attributes) = Attributes::read(&info.attributes) else {
+            if datastore.is_empty() {
+                // The C connector was killed while it made it.
+                volume.remove_datastore(info.id)?;
+                return Ok(None);
+            }
             return Ok(Some(datastore));
         };
         match attributes.state {
@@ -116,8 +121,14 @@ impl<H: Host> Source<H> {
             volume: mounted.volume.id(),
             datastore: datastore.id(),
         };
-        let entry = self.entry(session, &name.uri())?;
-        Ok(entry.is_some_and(|entry| entry.identity == Some(identity)))
+        let Some(entry) = self.entry(session, &name.uri())? else {
+            return Ok(false);
+        };
+        if entry.identity.is_some() {
+            return Ok(entry.identity == Some(identity));
+        }
+        let inherited = self.inherited(mounted, name)?;
+        Ok(inherited.is_some_and(|inherited| inherited.id() == datastore.id()))
     }
 
     /// Takes over a datastore that no metadata entry leads to, if that is what the caller

@@ -34,6 +34,7 @@ impl<H: Host> Source<H> {
             );
             return self.host.remove_metadata(session, uri);
         };
+        self.inherit(session, mounted, &name, &entry, &datastore)?;
         let info = datastore.info()?;
         let attributes = match Attributes::read(&info.attributes) {
             Some(attributes) => attributes,

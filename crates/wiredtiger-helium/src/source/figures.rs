@@ -37,6 +37,9 @@ fn line(name: &str, stats: &Stats) -> String {
         ("compress_given_bytes", stats.compress_given_bytes),
         ("compress_stored_bytes", stats.compress_stored_bytes),
         ("syncs", stats.syncs),
+        ("auto_commits", stats.auto_commits),
+        ("scrubbed_bytes", stats.scrubbed_bytes),
+        ("damaged_items", stats.damaged_items),
     ];
     let reads = stats.read_cache_hits + stats.read_cache_misses;
     let hit_pct = stats.read_cache_hits * 100 / reads.max(1);

@@ -106,7 +106,10 @@ impl<H: Host> Source<H> {
         let found = match entry.identity {
             Some(identity) if identity.volume != volume.id() => return Ok(None),
             Some(identity) => volume.datastore_by_id(identity.datastore),
-            None => volume.datastore(&name.datastore()),
+            None => match self.inherited(mounted, name)? {
+                Some(datastore) => Ok(datastore),
+                None => return Ok(None),
+            },
         };
         let datastore = match found {
             Err(error) if error.kind() == ErrorKind::DatastoreNotFound => return Ok(None),

@@ -75,6 +75,7 @@ impl<H: Host> Source<H> {
         let mut result = Ok(());
         for mounted in &self.volumes {
             self.tell_figures(None, mounted);
+            mounted.publisher.lock().take();
             let closed = mounted
                 .volume
                 .close()

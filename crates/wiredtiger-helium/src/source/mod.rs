@@ -11,8 +11,9 @@ mod create;
 mod drop;
 mod figures;
 mod find;
+mod inherit;
 mod maintain;
-mod names;
+pub(crate) mod names;
 mod object;
 mod rename;
 mod salvage;
@@ -27,9 +28,11 @@ use crate::{
     cursor::Cursor,
     error::{Code, Error, Result},
     host::Host,
+    migration::{self, Place},
     nudge::Pulse,
     transactions::{Outcome, SessionState, SessionView, Transactions},
 };
+use helium_activity::Publisher;
 use heliumdb::{ErrorKind, Transaction, TxnId, Volume};
 use parking_lot::Mutex;
 use std::{
@@ -46,6 +49,8 @@ struct Mounted {
     volume: Volume,
     /// Nothing is written to it.
     is_read_only: bool,
+    /// Tells others what goes on in it, until it is closed.
+    publisher: Mutex<Option<Publisher>>,
     /// Bytes logged when a checkpoint of it was last taken here.
     checkpointed: AtomicU64,
 }
@@ -54,6 +59,8 @@ impl Mounted {
     fn new(config: &VolumeConfig, volume: Volume) -> Self {
         Self {
             name: config.name.clone(),
+            // Nobody else can look if this fails; that is no reason not to work.
+            publisher: Mutex::new(Publisher::start_for_library(&volume, "WiredTiger").ok()),
             volume,
             is_read_only: config.options.read_only,
             checkpointed: AtomicU64::new(0),
@@ -118,6 +125,7 @@ impl<H: Host> Source<H> {
                 )
             });
         }
+        source.migrate()?;
         for (config, mounted) in configs.zip(&source.volumes) {
             if config.clean && !mounted.is_read_only {
                 let cleaned = mounted.volume.clean_now();
@@ -125,6 +133,20 @@ impl<H: Host> Source<H> {
             }
         }
         Ok(source)
+    }
+
+    /// Takes over what the C connector left on the volumes.
+    fn migrate(&self) -> Result<()> {
+        let places: Vec<_> = self
+            .volumes
+            .iter()
+            .map(|mounted| Place {
+                name: &mounted.name,
+                volume: &mounted.volume,
+                is_read_only: mounted.is_read_only,
+            })
+            .collect();
+        migration::migrate(&places, &mut |text| self.host.message(None, text))
     }
 
     /// Opens a cursor on the object `uri`.

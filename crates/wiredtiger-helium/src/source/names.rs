@@ -8,10 +8,15 @@
 use crate::error::{Error, Result};
 
 const SCHEME: &str = "helium:";
-const PREFIX: &str = "WiredTiger.";
+/// How names of datastores start.
+pub const PREFIX: &str = "WiredTiger.";
 const ESCAPE: char = '~';
-const RESERVED_ENDING: &str = ".cache";
-const RESERVED: [&str; 2] = ["WiredTigerTxn", "WiredTigerInit"];
+/// How the name of an object's cache ends, at the C connector.
+pub const CACHE_ENDING: &str = ".cache";
+/// Its store of transactions' outcomes.
+pub const OUTCOMES_STORE: &str = "WiredTiger.WiredTigerTxn";
+/// The store that it opens a volume with, always empty.
+pub const INIT_STORE: &str = "WiredTiger.WiredTigerInit";
 
 /// The two parts of a `helium:volume/object` URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +79,8 @@ impl<'a> Name<'a> {
 
 fn is_reserved(object: &str) -> bool {
     let plain = object.trim_end_matches(ESCAPE);
-    plain.ends_with(RESERVED_ENDING) || RESERVED.contains(&plain)
+    let is_store = |store: &str| store.strip_prefix(PREFIX) == Some(plain);
+    plain.ends_with(CACHE_ENDING) || [OUTCOMES_STORE, INIT_STORE].into_iter().any(is_store)
 }
 
 #[cfg(test)]

@@ -26,10 +26,6 @@ impl<H: Host> Source<H> {
         }
         let mounted = self.mounted(&name)?;
         let _schema = self.schema.lock();
-        let text = self
-            .host
-            .metadata(session, uri)?
-            .ok_or_else(|| Error::from(Code::NoEntry))?;
         let entry = self
             .entry(session, uri)?
             .ok_or_else(|| Error::from(Code::NoEntry))?;
@@ -55,6 +51,7 @@ impl<H: Host> Source<H> {
                 ),
             ));
         }
+        let text = self.inherit(session, mounted, &name, &entry, &datastore)?;
         self.rename_datastore(mounted, &name, &new_name, &datastore)?;
         self.unfinished.store(true, Ordering::Relaxed);
         if let Err(error) = self.rename_entry(session, uri, new_uri, &text) {

@@ -17,8 +17,10 @@
 
 mod common;
 
+mod activity;
 mod bank;
 mod bitfields;
+mod c_connector;
 mod checkpoint;
 mod config;
 mod conflicts;

@@ -35,8 +35,12 @@ impl Base {
     }
 
     fn open(&mut self, option: &str) {
+        self.open_as(option, "helium_verbose=1");
+    }
+
+    fn open_as(&mut self, option: &str, options: &str) {
         let volume = volume(1, self.folder.path()).with(option);
-        let extension = helium::extensions_with(&[volume], "helium_verbose=1").unwrap();
+        let extension = helium::extensions_with(&[volume], options).unwrap();
         let config = format!("create,{extension}");
         self.connection = Some(Connection::open(self.folder.path(), &config).unwrap());
     }
@@ -260,6 +264,59 @@ fn figures_are_told_at_checkpoints_and_not_unless_asked() {
             .iter()
             .all(|event| !event.text.contains("statistics"))
     );
+}
+
+#[test]
+fn a_scan_reads_all_of_the_log_and_finds_the_same() {
+    let mut base = Base::new();
+    base.session().create(URI, FORMATS).unwrap();
+    fill(&base, URI, 0..300, "value");
+    let rows = base.rows(URI);
+    for (option, all_is_read) in [
+        ("", false),
+        ("helium_o_volume_scan=true", true),
+        ("", false),
+    ] {
+        base.close();
+        base.open(option);
+        let said = base.said("recovery read ").pop().unwrap();
+        let words = said.split_once("recovery read ").unwrap().1;
+        let read: u64 = words.split(' ').next().unwrap().parse().unwrap();
+        assert_eq!(read >= 300, all_is_read, "{option}: {said}");
+        assert_eq!(base.rows(URI), rows, "{option}");
+    }
+}
+
+/// Does `work` until the volume's figures show more than nothing under `name`.
+fn until_shown(base: &Base, name: &str, mut work: impl FnMut()) {
+    for _ in 0..600 {
+        work();
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        if base.figures("")[name] > 0 {
+            return;
+        }
+    }
+    panic!("{name} stays zero");
+}
+
+#[test]
+fn what_is_committed_by_itself_and_scrubbed_shows_in_the_figures() {
+    let mut base = Base::new();
+    base.session().create(URI, FORMATS).unwrap();
+    fill(&base, URI, 0..300, "value");
+    assert_eq!(base.figures("")["scrubbed_bytes"], 0);
+    base.close();
+    base.open("helium_scrub_rate=10MB");
+    until_shown(&base, "scrubbed_bytes", || {});
+    assert_eq!(base.figures("")["damaged_items"], 0);
+    base.close();
+    let buffered = "helium_verbose=1,helium_durability=\"buffered\"";
+    base.open_as("helium_auto_commit_period=0", buffered);
+    let mut number = 300;
+    until_shown(&base, "auto_commits", || {
+        number += 1;
+        fill(&base, URI, [number], "value");
+    });
 }
 
 /// Flips a bit well behind a mark in the volume's file, wherever it is.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: at most three images are in memory, however long the log is.
 
-use super::super::core::Core;
+use super::super::{Lsn, core::Core};
 use crate::{
     Result,
     device::aligned::AlignedBuffer,
@@ -18,6 +18,7 @@ use std::{
 pub(super) struct Images<'a> {
     core: &'a Core,
     segments: &'a [SegmentHeader],
+    from: Lsn,
     held: AlignedBuffer,
     ahead: Option<Ahead>,
 }
@@ -29,10 +30,12 @@ struct Ahead {
 }
 
 impl<'a> Images<'a> {
-    /// With `ahead` a thread of `scope` reads; without, each image is read when it is wanted.
+    /// What lies below `from` may be anything: it is not read. With `ahead` a thread of `scope`
+    /// reads; without, each image is read when it is wanted.
     pub(super) fn new<'scope>(
         core: &'a Core,
         segments: &'a [SegmentHeader],
+        from: Lsn,
         ahead: Option<&'scope Scope<'scope, '_>>,
     ) -> Self
     where
@@ -41,8 +44,9 @@ impl<'a> Images<'a> {
         Self {
             core,
             segments,
+            from,
             held: AlignedBuffer::new(core.segment_bytes as usize),
-            ahead: ahead.and_then(|scope| Ahead::start(core, segments, scope)),
+            ahead: ahead.and_then(|scope| Ahead::start(core, segments, from, scope)),
         }
     }
 
@@ -59,7 +63,7 @@ impl<'a> Images<'a> {
             // After the last segment nobody is there to take it.
             let _ = ahead.empty.send(used);
         } else {
-            read_image(self.core, segment, &mut self.held)?;
+            read_image(self.core, segment, self.from, &mut self.held)?;
         }
         Ok(&self.held)
     }
@@ -69,6 +73,7 @@ impl Ahead {
     fn start<'scope>(
         core: &'scope Core,
         segments: &'scope [SegmentHeader],
+        from: Lsn,
         scope: &'scope Scope<'scope, '_>,
     ) -> Option<Self> {
         if segments.len() < 2 {
@@ -83,7 +88,7 @@ impl Ahead {
                 let Some(mut image) = spare.take().or_else(|| take.recv().ok()) else {
                     return;
                 };
-                let result = read_image(core, segment, &mut image).map(|()| image);
+                let result = read_image(core, segment, from, &mut image).map(|()| image);
                 // Whoever wanted the images may have met the log's end.
                 if give.send(result).is_err() {
                     return;
@@ -97,23 +102,25 @@ impl Ahead {
     }
 }
 
-/// Reads what a segment holds of the log, from the medium.
+/// Reads what a segment holds of the log from a position on, from the medium.
 pub(super) fn read_image(
     core: &Core,
     segment: &SegmentHeader,
+    from: Lsn,
     image: &mut AlignedBuffer,
 ) -> Result<()> {
     let (device, offset) = core.segment_place(segment.segment);
+    let start = segment.sequence * core.segment_bytes;
     let len = match segment.state {
-        State::Ended => (segment
-            .end
-            .saturating_sub(segment.sequence * core.segment_bytes)
-            as usize)
+        State::Ended => (segment.end.saturating_sub(start) as usize)
             .next_multiple_of(BLOCK_BYTES)
             .min(image.len()),
         State::InUse | State::Free => image.len(),
     };
+    // The whole block: what stands in it before is not looked at.
+    let skip = (from.saturating_sub(start) as usize).min(len) / BLOCK_BYTES * BLOCK_BYTES;
+    let offset = offset + skip as u64;
     core.devices[device]
-        .read_at_uncached(&mut image[..len], offset)
+        .read_at_uncached(&mut image[skip..len], offset)
         .map_err(|e| core.io_error("read log from", device, offset, e))
 }

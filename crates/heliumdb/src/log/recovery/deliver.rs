@@ -66,7 +66,12 @@ impl<'a> Delivery<'a> {
         prefix_len: usize,
         address: u64,
     ) -> Result<()> {
+        let is_whole = header.flags & (FIRST | LAST) == FIRST | LAST;
         let kind = match header.kind {
+            Kind::Commit if is_whole && !self.cancelled.contains(&header.batch_id) => {
+                // Nearly all are: one frame, of which nobody has to remember anything.
+                return self.commit(header.batch_id, payload, address);
+            }
             Kind::Commit => BatchKind::Commit,
             Kind::Prepare => match frame::decode_prepare(payload) {
                 Some((global, participants, _)) => BatchKind::Prepare {
@@ -75,9 +80,12 @@ impl<'a> Delivery<'a> {
                 },
                 None => return Ok(()),
             },
-            Kind::Spill | Kind::CommitSpilled => match frame::decode_spill(payload) {
-                Some((id, _, _)) if header.kind == Kind::Spill => BatchKind::Spill { id },
-                Some((id, skipped, _)) => BatchKind::CommitSpilled { id, skipped },
+            Kind::Spill => match frame::decode_spill(payload) {
+                Some((id, number, _)) => BatchKind::Spill { id, number },
+                None => return Ok(()),
+            },
+            Kind::CommitSpilled => match frame::decode_spilled(payload) {
+                Some((spilled, _)) => BatchKind::CommitSpilled(spilled),
                 None => return Ok(()),
             },
             Kind::Move => match frame::decode_move(payload) {
@@ -99,7 +107,6 @@ impl<'a> Delivery<'a> {
                 return self.record(segment, header, payload);
             }
         };
-        let is_whole = header.flags & (FIRST | LAST) == FIRST | LAST;
         if !is_whole || self.cancelled.contains(&header.batch_id) {
             self.note_numbers(&payload[prefix_len..]);
         }
@@ -133,6 +140,19 @@ impl<'a> Delivery<'a> {
             }
         }
         Ok(())
+    }
+
+    fn commit(&mut self, id: u64, payload: &[u8], address: u64) -> Result<()> {
+        self.pending = None;
+        if !self.delivers() {
+            return Ok(());
+        }
+        let kind = BatchKind::Commit;
+        let batch = ReplayBatch { id, kind };
+        self.items(&batch, address, payload)?;
+        self.sink
+            .as_mut()
+            .map_or(Ok(()), |sink| sink.batch_end(&batch))
     }
 
     /// Tells of the numbers of items that may not be delivered.

@@ -10,13 +10,13 @@ mod headers;
 mod scan;
 
 use super::{
-    Lsn, Replay,
+    Lsn, Replay, Start,
     core::Core,
     segments::{Last, Resting},
     table::FILLING,
 };
 use crate::{
-    Result,
+    ErrorKind, Result,
     format::{
         segment::{SegmentHeader, State},
         superblock::{MAY_HOLD_CANCELS, MAY_HOLD_MOVES},
@@ -27,8 +27,20 @@ use headers::{Headers, read_headers};
 use scan::Scan;
 use std::{collections::HashSet, sync::atomic::Ordering::*};
 
+/// What can be done about a log that is damaged.
+const DAMAGED_ADVICE: &str = "bring back the volume's devices as they were, all from the same time, or salvage copies \
+     what is left to another volume";
+
 /// Replays the log into `sink`, and unless read-only makes its end durable.
 pub(super) fn recover(core: &Core, sink: &mut dyn Replay) -> Result<()> {
+    find(core, sink).map_err(|why| match why.kind() {
+        ErrorKind::Damaged => why.advice(DAMAGED_ADVICE),
+        _ => why,
+    })
+}
+
+fn find(core: &Core, sink: &mut dyn Replay) -> Result<()> {
+    sink.open(core.secret());
     let mut headers = read_headers(core)?;
     let checkpoint = core.checkpoint();
     if let Some(checkpoint) = &checkpoint {
@@ -43,11 +55,11 @@ pub(super) fn recover(core: &Core, sink: &mut dyn Replay) -> Result<()> {
     };
     let from = match &loaded {
         Some((checkpoint, state)) => {
-            skip(core, &mut headers, checkpoint.start);
+            skip(core, &mut headers, checkpoint.start.at);
             core.restore(state);
             checkpoint.start
         }
-        None => 0,
+        None => Start::default(),
     };
     let mut cancelled = HashSet::new();
     if core.superblock.lock().flags & MAY_HOLD_CANCELS != 0 {
@@ -63,9 +75,10 @@ pub(super) fn recover(core: &Core, sink: &mut dyn Replay) -> Result<()> {
     if loaded.is_none() {
         sink.whole_log(core.superblock.lock().flags & MAY_HOLD_MOVES != 0);
     }
-    sink.begin(&cancelled);
-    let delivery = Delivery::new(core, &mut cancelled, Some(sink));
+    sink.begin(core.helpers(), &cancelled);
+    let delivery = Delivery::new(core, &mut cancelled, Some(&mut *sink));
     let tail = Scan::new(core, &headers, from, delivery).run()?;
+    sink.end();
     core.ledger.lock().forget_spills();
     core.written_end.store(tail.end, Release);
     core.end.store(tail.end, Release);
@@ -85,7 +98,7 @@ fn skip(core: &Core, headers: &mut Headers, start: Lsn) {
         scan::enter(core, &header);
         scan::mark_written(core, &header);
     }
-    // Of the one that holds `start` only what is behind it is going to be delivered.
+    // Of the one that holds `start` only what is behind it is read.
     if let Some(header) = headers.in_use.first()
         && header.sequence * core.segment_bytes < start
     {

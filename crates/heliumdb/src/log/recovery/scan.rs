@@ -5,7 +5,7 @@
 
 use super::{
     super::{
-        Lsn,
+        Lsn, Start,
         core::Core,
         segments::{Last, epoch_chain},
         table::SEALED,
@@ -59,8 +59,8 @@ impl Before {
 pub(super) struct Scan<'a> {
     core: &'a Core,
     headers: &'a Headers,
-    /// What is below this position is known already.
-    from: Lsn,
+    /// What is below it is known already.
+    from: Start,
     delivery: Delivery<'a>,
     horizon: Lsn,
 }
@@ -76,7 +76,7 @@ impl<'a> Scan<'a> {
     pub(super) fn new(
         core: &'a Core,
         headers: &'a Headers,
-        from: Lsn,
+        from: Start,
         delivery: Delivery<'a>,
     ) -> Self {
         Self {
@@ -93,7 +93,8 @@ impl<'a> Scan<'a> {
         std::thread::scope(|scope| {
             // A simulation steps everything itself, and has no threads.
             let ahead = core.may_have_threads.then_some(scope);
-            self.segments(Images::new(core, &headers.in_use, ahead))
+            let from = self.from.unneeded_below();
+            self.segments(Images::new(core, &headers.in_use, from, ahead))
         })
     }
 
@@ -108,10 +109,15 @@ impl<'a> Scan<'a> {
                 self.delivery.forget_pending();
             }
             let image = images.next()?;
-            if self.delivery.delivers() && header.sequence * core_bytes >= self.from {
+            if self.delivery.delivers() && header.sequence * core_bytes >= self.from.at {
                 enter(self.core, header);
             }
             let mut walk = Walk::new(image, header, self.core.salt, self.horizon);
+            let at = self.from.unneeded_below();
+            if at / core_bytes == header.sequence {
+                let Start { chain, epoch, .. } = self.from;
+                walk.resume((at % core_bytes) as usize, chain, epoch);
+            }
             let found = self.walk(&mut walk, header)?;
             let now = Before::new(&walk, header);
             match found {
@@ -159,7 +165,7 @@ impl<'a> Scan<'a> {
                     prefix_len,
                 } => {
                     self.horizon = self.horizon.max(header.horizon);
-                    if header.lsn < self.from {
+                    if header.lsn < self.from.at {
                         continue;
                     }
                     let address = segment.segment * self.core.segment_bytes + payload.start as u64;
@@ -201,7 +207,7 @@ impl<'a> Scan<'a> {
         for header in later {
             // Behind an ended segment's end there is nothing that counts.
             image.fill(0);
-            read_image(self.core, header, &mut image)?;
+            read_image(self.core, header, 0, &mut image)?;
             let (horizon, found) = survivors(&image, header, self.core.salt, SEGMENT_HEADER_BYTES);
             self.horizon = self.horizon.max(horizon);
             bytes += found;

@@ -2,6 +2,7 @@
 
 use crate::{
     error::{Error, ErrorKind, Result},
+    index::is_unordered,
     limits::{ATTRIBUTES_BYTES_MAX, NAME_BYTES_MAX},
 };
 
@@ -21,7 +22,26 @@ pub(crate) struct Descriptor {
     pub(crate) compress: bool,
 }
 
+/// How a datastore keeps its items: as it was said when it was made, or emptied last.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Kind {
+    pub(crate) compress: bool,
+    pub(crate) unordered: bool,
+}
+
 impl Descriptor {
+    /// Whether its index has no order, which its tree's id says.
+    pub(crate) fn is_unordered(&self) -> bool {
+        is_unordered(self.tree)
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        Kind {
+            compress: self.compress,
+            unordered: self.is_unordered(),
+        }
+    }
+
     /// Version, tree id, flags, then name and attributes, each behind its length.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();

@@ -29,6 +29,8 @@ use crate::{
 
 /// Pages that one thread reads and builds leaves of at a time.
 const PAGES_PER_PART: usize = 64;
+/// Some of them wait for a device.
+const THREADS_PER_CORE: usize = 2;
 const THREADS_MAX: usize = 8;
 
 /// Why a checkpoint is not used.
@@ -124,8 +126,9 @@ fn load_tree(
     let groups: Vec<&[Page]> = pages.chunks(PAGES_PER_PART).collect();
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<(usize, Part)>> = Mutex::new(Vec::new());
+    let beside = live.beside();
     let work = || -> Result<Live, Fault> {
-        let mut live = Live::default();
+        let mut live = beside.beside();
         let mut buffer = Vec::new();
         loop {
             let i = next.fetch_add(1, Ordering::Relaxed);
@@ -141,6 +144,10 @@ fn load_tree(
                 done.push((i, part));
             }
         }
+    };
+    let threads = match threads {
+        1 => 1,
+        cores => THREADS_PER_CORE * cores,
     };
     let threads = threads.min(groups.len()).min(THREADS_MAX);
     let counted = thread::scope(|scope| {

@@ -20,7 +20,7 @@ use crate::{
     format::superblock::Checkpoint,
     index::{Bound, Direction},
     location::{Location, Slot, Word},
-    log::{Batch, BatchKind, Lsn},
+    log::{Batch, BatchKind, Start},
     version::{TxnId, chain},
     volume::{Shared, shared::CHECKPOINT_TREE, tree::Tree},
 };
@@ -41,7 +41,7 @@ pub(super) fn root_key(number: u64) -> [u8; 12] {
 struct Writer<'a> {
     shared: &'a Shared,
     certain: Certain,
-    start: Lsn,
+    start: Start,
     next_id: u64,
     batch: Batch,
     /// Where each item pushed to the batch and not yet appended is to be noted: tree and page.
@@ -112,7 +112,7 @@ impl Writer<'_> {
         self.append()?;
         // If nothing but this checkpoint was appended since the start, replay may start here.
         let end = log.end_of_batch();
-        if log.written_end() <= self.start {
+        if log.written_end() <= self.start.at {
             self.start = end;
         }
         let manifest = self.manifest().encode();
@@ -126,7 +126,7 @@ impl Writer<'_> {
         let key = root_key(number);
         let root_at = self.append_one(&key, &root)?;
         // CRASH: the superblock names the checkpoint before, all of which is still alive.
-        log.sync_to(log.end_of_batch())?;
+        log.sync_to(log.end_of_batch().at)?;
         log.note_checkpoint(Checkpoint {
             number,
             address: root_at.address(),
@@ -276,7 +276,7 @@ impl Writer<'_> {
             return Some(at);
         }
         let certainty = &self.shared.certainty;
-        let (certain, tentative, start) = (&self.certain, &mut self.tentative, self.start);
+        let (certain, tentative, start) = (&self.certain, &mut self.tentative, self.start.at);
         chain::census(word, guard, |version| {
             let Some(logged) = certainty.cancellable(certain, version.owner) else {
                 return false;

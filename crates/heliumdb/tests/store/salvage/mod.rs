@@ -38,7 +38,7 @@ fn contents(volume: &Volume) -> Datastores {
     let stores = volume.datastores().into_iter();
     let read = |id| -> BTreeMap<Vec<u8>, Vec<u8>> {
         let store = volume.datastore_by_id(id).unwrap();
-        store.iter().map(Result::unwrap).collect()
+        store.items().map(Result::unwrap).collect()
     };
     stores
         .map(|info| (info.id.0, (info.name.clone(), read(info.id))))

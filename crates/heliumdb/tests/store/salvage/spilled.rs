@@ -137,6 +137,37 @@ fn a_spilled_transaction_with_damage_is_left_out_unless_parts_are_asked_for() {
     }
 }
 
+/// The commit says how many there were: one that is gone without a trace is missed as well.
+#[test]
+fn a_spilled_batch_that_left_no_trace_is_missed() {
+    let machine = machine(0, 1);
+    let (images, wanted) = work(&machine, |_| {});
+    let id = |at: u64| {
+        let mut id = [0; 8];
+        images[0].read(&mut id, at);
+        u64::from_le_bytes(id)
+    };
+    let commits = frames(&images[0], COMMIT_SPILLED);
+    let committed = id(commits.last().unwrap().0);
+    let mut spills = frames(&images[0], SPILL);
+    spills.retain(|(at, _)| id(*at) == committed);
+    assert!(spills.len() > 10, "{}", spills.len());
+    for (at, len) in spills {
+        let mut images = images.clone();
+        images[0].write(&vec![0; 80 + len as usize], at - 80);
+        let (report, found) = salvage(&images, |s| s);
+        assert!(report.dropped_items > 100, "{report:?}");
+        assert!(!report.is_lossless());
+        for (_, items) in found.values() {
+            assert_eq!(items.len(), 2, "only what was there before");
+            assert_eq!(items[&b"a0"[..]], b"before");
+        }
+        let (_, found) = salvage(&images, |s| s.partial_batches(true));
+        let (found, wanted) = (count(&found), count(&wanted));
+        assert!(found < wanted && found > wanted / 2, "{found} of {wanted}");
+    }
+}
+
 fn count(stores: &Datastores) -> usize {
     stores.values().map(|(_, items)| items.len()).sum()
 }

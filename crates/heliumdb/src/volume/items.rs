@@ -1,0 +1,241 @@
+//! Walking through all items of a datastore, whether it has an order or not.
+//!
+//! Invariant: an item is handed out under the key that it has in the log, and only if that key leads to
+//! where it was found. Each slot of the index that is there throughout is passed once; no epoch guard
+//! is held from call to call.
+
+use std::collections::VecDeque;
+
+use crossbeam_epoch::{self as epoch, Guard};
+
+use super::{
+    Datastore, Item,
+    datastore::{Eyes, READ_ATTEMPTS, look},
+    tree::Tree,
+};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    format::item::ItemHeader,
+    index::{Bound, Direction},
+    location::{Location, Word},
+    log::{Expected, Fetch, Purpose, append_value},
+    version::chain::Seen,
+};
+
+/// Items that are looked up together.
+const STEP_ITEMS: usize = 64;
+/// Or fewer, if they have so many bytes.
+const STEP_BYTES: usize = 1 << 20;
+
+/// Iterator over all items of a datastore: see [`Datastore::items`].
+pub struct Items<'a> {
+    datastore: Datastore,
+    eyes: Eyes<'a>,
+    /// What the index has for the last key that was read.
+    after: Option<Vec<u8>>,
+    ready: VecDeque<Item>,
+    is_over: bool,
+}
+
+impl Datastore {
+    /// All newest committed items, each once, in the order in which the index has them: by key, or in an
+    /// [unordered](crate::DatastoreOptions::unordered) datastore in none that means anything. What is written meanwhile
+    /// may be among them or not.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let url = format!("he://{}", dir.path().join("volume").display());
+    /// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
+    /// let mut options = heliumdb::DatastoreOptions::default();
+    /// options.create = true;
+    /// options.unordered = true;
+    /// let store = volume.open_datastore(b"sessions", &options)?;
+    /// store.put(b"one", b"1")?;
+    /// store.put(b"two", b"2")?;
+    /// let mut names: Vec<_> = store.items().map(|item| item.unwrap().0).collect();
+    /// names.sort();
+    /// assert_eq!(names, [b"one", b"two"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn items(&self) -> Items<'static> {
+        self.items_with(None)
+    }
+
+    pub(crate) fn items_with<'a>(&self, eyes: Eyes<'a>) -> Items<'a> {
+        Items {
+            datastore: self.clone(),
+            eyes,
+            after: None,
+            ready: VecDeque::new(),
+            is_over: false,
+        }
+    }
+}
+
+impl Items<'_> {
+    fn fill(&mut self) -> Result<()> {
+        let datastore = self.datastore.clone();
+        datastore.shared.check_open()?;
+        datastore.with_tree(|tree| {
+            let guard = epoch::pin();
+            let found = self.look_up(tree, &guard)?;
+            let mut fetch = Fetch::take();
+            let places = found.iter().map(|(_, at)| Some(*at));
+            datastore.shared.log.fetch(places, &mut fetch, &guard);
+            let mut bytes = 0;
+            for (i, (slot, at)) in found.iter().enumerate() {
+                if bytes >= STEP_BYTES {
+                    self.is_over = false;
+                    break;
+                }
+                let mut read = datastore.read_at(tree, slot, *at, fetch.bytes_of(i), &guard)?;
+                if read.is_none() {
+                    read = self.read_again(tree, slot, &guard)?;
+                }
+                if let Some((key, value)) = read {
+                    bytes += key.len() + value.len();
+                    self.ready.push_back((key, value));
+                }
+                self.after = Some(slot.clone());
+            }
+            fetch.keep();
+            Ok(())
+        })
+    }
+
+    /// The next slots with an item, and where it is.
+    fn look_up(&mut self, tree: &Tree, guard: &Guard) -> Result<Vec<(Vec<u8>, Location)>> {
+        let bound = self
+            .after
+            .as_deref()
+            .map_or(Bound::Unbounded, Bound::Excluded);
+        let mut slots = tree.index.iter(bound, Direction::Forward, guard);
+        let mut found = Vec::new();
+        while found.len() < STEP_ITEMS {
+            let Some((slot, word)) = slots.next() else {
+                self.is_over = true;
+                break;
+            };
+            if let Some(at) = place_seen(self.eyes, Word(word), guard)? {
+                found.push((slot.to_vec(), at));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The place was reused since the slot was looked at.
+    #[cold]
+    fn read_again(&self, tree: &Tree, slot: &[u8], guard: &Guard) -> Result<Option<Item>> {
+        for _ in 0..READ_ATTEMPTS {
+            let word = Word(tree.index.get(slot, guard));
+            let Some(at) = place_seen(self.eyes, word, guard)? else {
+                return Ok(None);
+            };
+            let read = self.datastore.read_at(tree, slot, at, None, guard)?;
+            if read.is_some() {
+                return Ok(read);
+            }
+        }
+        Err(self.datastore.misplaced(slot))
+    }
+}
+
+impl Datastore {
+    fn read_at(
+        &self,
+        tree: &Tree,
+        slot: &[u8],
+        at: Location,
+        read: Option<&[u8]>,
+        guard: &Guard,
+    ) -> Result<Option<Item>> {
+        let mut value = Vec::new();
+        let key = read_slot_at(tree, slot, at, (Purpose::Walk, read), &mut value, guard)?;
+        Ok(key.map(|key| (key, value)))
+    }
+}
+
+/// Where the item that `eyes` see in a slot is; `None` if they see none.
+fn place_seen(eyes: Eyes<'_>, word: Word, guard: &Guard) -> Result<Option<Location>> {
+    match look(eyes, word, guard)? {
+        Seen::Absent => Ok(None),
+        Seen::At(at) => Ok(Some(at)),
+        Seen::Bytes(_) => Err(Error::new(
+            ErrorKind::Unsupported,
+            "a walk through all items cannot show what its transaction has not committed yet",
+        )),
+    }
+}
+
+/// Reads the item at `at`, which belongs to the slot `slot` of the index: appends its value, and returns its
+/// key. `None`: another item is there now. `read` are the item's bytes if they were read already.
+pub(super) fn read_slot_at(
+    tree: &Tree,
+    slot: &[u8],
+    at: Location,
+    (purpose, read): (Purpose, Option<&[u8]>),
+    value: &mut Vec<u8>,
+    guard: &Guard,
+) -> Result<Option<Vec<u8>>> {
+    let log = tree.log();
+    if !tree.is_unordered() {
+        let expected = Expected {
+            tree: tree.id,
+            key: slot,
+        };
+        let found = log.with_value(purpose, at, expected, read, value, guard, append_value)?;
+        return Ok(found.map(|()| slot.to_vec()));
+    }
+    let mut raw = Vec::new();
+    let bytes = match read {
+        Some(bytes) => bytes,
+        None if log.read_raw(purpose, at, &mut raw, guard)? => &raw,
+        None => return Ok(None),
+    };
+    let key = match ItemHeader::decode(bytes) {
+        Some(header) => header.key(bytes).to_vec(),
+        // Reading it says what is wrong.
+        None => Vec::new(),
+    };
+    let expected = Expected {
+        tree: tree.id,
+        key: &key,
+    };
+    let bytes = Some(bytes);
+    let found = log.with_value(purpose, at, expected, bytes, value, guard, append_value)?;
+    let is_here = found.is_some() && *tree.index_key(&key) == *slot;
+    Ok(is_here.then_some(key))
+}
+
+/// The key of the item at `at` that belongs to the slot `slot`, if it can be made out though the item
+/// is damaged: a key is right if it leads to the slot.
+pub(super) fn key_of_damaged(
+    tree: &Tree,
+    slot: &[u8],
+    at: Location,
+    guard: &Guard,
+) -> Result<Option<Vec<u8>>> {
+    if !tree.is_unordered() {
+        return Ok(Some(slot.to_vec()));
+    }
+    let mut raw = Vec::new();
+    if !tree.log().read_raw(Purpose::Walk, at, &mut raw, guard)? {
+        return Ok(None);
+    }
+    let key = ItemHeader::decode(&raw).map(|header| header.key(&raw).to_vec());
+    Ok(key.filter(|key| *tree.index_key(key) == *slot))
+}
+
+impl Iterator for Items<'_> {
+    type Item = Result<Item>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.ready.is_empty() && !self.is_over {
+            if let Err(why) = self.fill() {
+                self.is_over = true;
+                return Some(Err(why));
+            }
+        }
+        self.ready.pop_front().map(Ok)
+    }
+}

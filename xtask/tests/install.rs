@@ -1,0 +1,165 @@
+//! What is installed is used from where it was installed: a C program is compiled by pkg-config and
+//! runs, the command runs, WiredTiger loads the data source, and the manuals are good pages.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test says what it expects by unwrapping"
+)]
+
+use std::{
+    ffi::OsStr,
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+#[test]
+fn what_is_installed_works_from_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let prefix = folder.path().join("prefix");
+    done(
+        Command::new(env!("CARGO_BIN_EXE_xtask"))
+            .args(["install", "--debug", "--prefix"])
+            .arg(&prefix),
+    );
+    the_command_runs(&prefix);
+    programs_compile(&prefix, folder.path());
+    if has("wt") {
+        wiredtiger_loads(&prefix, folder.path());
+    }
+    if has("groff") {
+        pages_are_good(&prefix);
+    }
+    let left = files(&prefix).into_iter();
+    let fresh: Vec<_> = left.filter(|file| file.ends_with(".new")).collect();
+    assert!(fresh.is_empty(), "{fresh:?}");
+}
+
+fn the_command_runs(prefix: &Path) {
+    let version = text(Command::new(prefix.join("bin/helium")).arg("--version"));
+    assert!(version.starts_with("helium "), "{version}");
+    let script = prefix.join("share/bash-completion/completions/helium");
+    done(Command::new("bash").arg("-n").arg(script));
+    for file in [
+        "share/zsh/site-functions/_helium",
+        "share/fish/vendor_completions.d/helium.fish",
+    ] {
+        let script = fs::read_to_string(prefix.join(file)).unwrap();
+        assert!(script.contains("truncate"), "{file}");
+    }
+}
+
+/// With the shared library by pkg-config, and with the static one.
+fn programs_compile(prefix: &Path, folder: &Path) {
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/libhe.md");
+    let document = fs::read_to_string(document).unwrap();
+    let (_, rest) = document.split_once("```c\n").unwrap();
+    let (source, _) = rest.split_once("```").unwrap();
+    fs::write(folder.join("fruit.c"), source).unwrap();
+    let of_package = |wanted: &[&str]| {
+        let mut command = Command::new("pkg-config");
+        command.env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
+        let words = text(command.args(wanted).arg("he"));
+        words.split_whitespace().map(str::to_owned).collect()
+    };
+    let shared: Vec<String> = of_package(&["--cflags", "--libs"]);
+    let mut newer: Vec<String> = of_package(&["--define-variable=api=3.x", "--cflags", "--libs"]);
+    newer.push("-Wall".into());
+    let mut fixed: Vec<String> = of_package(&["--cflags"]);
+    fixed.push(prefix.join("lib/libhe.a").display().to_string());
+    let private: Vec<String> = of_package(&["--static", "--libs-only-l"]);
+    fixed.extend(private.into_iter().filter(|word| word != "-lhe"));
+    for (name, words) in [("shared", shared), ("newer", newer), ("fixed", fixed)] {
+        let program = folder.join(name);
+        let mut compiler = Command::new("cc");
+        compiler.arg(folder.join("fruit.c")).arg("-o").arg(&program);
+        done(compiler.args(words));
+        let mut run = Command::new(&program);
+        run.current_dir(folder)
+            .env("LD_LIBRARY_PATH", prefix.join("lib"));
+        assert_eq!(text(&mut run), "apple: red\n", "{name}");
+        fs::remove_file(folder.join("fruit.he")).unwrap();
+    }
+}
+
+fn wiredtiger_loads(prefix: &Path, folder: &Path) {
+    let home = folder.join("home");
+    fs::create_dir(&home).unwrap();
+    let library = prefix.join("lib/libwiredtiger_helium.so");
+    let config = format!(
+        "create,extensions=[{}=[config=[dev1=[helium_devices=[\"he://./{}\"]]]]]",
+        library.display(),
+        folder.join("dev1").display()
+    );
+    let wt = |arguments: &[&str]| {
+        let mut command = Command::new("wt");
+        command.arg("-h").arg(&home).args(["-C", &config]);
+        text(command.args(arguments))
+    };
+    wt(&["create", "-c", "type=helium", "helium:dev1/rows"]);
+    assert!(wt(&["list"]).contains("helium:dev1/rows"));
+}
+
+/// groff has nothing to complain of, and man shows them.
+fn pages_are_good(prefix: &Path) {
+    let man = prefix.join("share/man");
+    let pages = files(&man);
+    for name in ["man1/helium.1", "man1/helium-bench.1", "man3/he_open.3"] {
+        let page = man.join(name).display().to_string();
+        assert!(pages.contains(&page), "{name} is not there: {pages:?}");
+    }
+    for page in &pages {
+        let mut groff = Command::new("groff");
+        groff.args(["-ww", "-man", "-z", "-Tutf8", page]);
+        let said = done(groff.current_dir(&man));
+        let complaints = String::from_utf8_lossy(&said.stderr);
+        assert!(complaints.is_empty(), "{page}: {complaints}");
+    }
+    if has("man") {
+        let mut show = Command::new("man");
+        show.args(["-P", "cat", "-M"]).arg(&man).arg("he_open");
+        let shown = text(show.env("LC_ALL", "C").env("MANPAGER", "cat"));
+        assert!(shown.contains("HE_O_VOLUME_CREATE"), "{shown}");
+    }
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path.display().to_string());
+        }
+    }
+    found
+}
+
+#[track_caller]
+fn done(command: &mut Command) -> Output {
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{command:?} ended with {}:\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
+
+#[track_caller]
+fn text(command: &mut Command) -> String {
+    String::from_utf8(done(command).stdout).unwrap()
+}
+
+fn has(tool: &str) -> bool {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let is_there =
+        std::env::split_paths(&paths).any(|folder| folder.join(OsStr::new(tool)).exists());
+    if !is_there {
+        eprintln!("not all is tested: there is no {tool}");
+    }
+    is_there
+}
