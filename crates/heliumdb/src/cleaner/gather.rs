@@ -1,7 +1,7 @@
-//! Reading segments that are to be cleaned: what in them is live, in memory, in key order.
+//! Reading segments that are to be cleaned: what in them may be live, in memory, in key order.
 //!
-//! Invariant: what is gathered was live when it was looked at; whether it still is, is asked
-//! again when it is moved.
+//! Invariant: nothing that is live is left out but what stays because it has to; what is gathered
+//! may be dead, and is looked up when it is moved.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -14,7 +14,7 @@ use crate::{
     error::Result,
     format::item::{CHUNK, INDIRECT, ITEM_BYTES_MAX, ItemHeader, TOMBSTONE},
     location::{Location, Slot, Word},
-    log::Candidate,
+    log::{Batch, Candidate},
     version::chain,
     volume::{Shared, tree::Tree},
 };
@@ -25,6 +25,8 @@ pub(super) struct Moving {
     pub(super) header: ItemHeader,
     pub(super) from: Location,
     start: usize,
+    /// The first bytes of the key, to compare.
+    prefix: u64,
 }
 
 /// The items of a round.
@@ -36,6 +38,8 @@ pub(super) struct Gathered {
     pub(super) unsure: HashSet<u64>,
     /// Only room that anybody may use is used for them.
     pub(super) in_open_room: bool,
+    /// What they are appended with, one batch after the other.
+    pub(super) batch: Option<Batch>,
 }
 
 impl Gathered {
@@ -63,11 +67,24 @@ impl Gathered {
         }
     }
 
+    /// Empty again, with its memory.
+    pub(super) fn emptied(mut self) -> Self {
+        self.items.clear();
+        self.bytes.clear();
+        self.unsure.clear();
+        self
+    }
+
     pub(super) fn push(&mut self, header: &ItemHeader, bytes: &[u8], from: Location) {
+        let mut prefix = [0; 8];
+        let key = header.key(bytes);
+        let len = key.len().min(8);
+        prefix[..len].copy_from_slice(&key[..len]);
         self.items.push(Moving {
             header: *header,
             from,
             start: self.bytes.len(),
+            prefix: u64::from_be_bytes(prefix),
         });
         self.bytes.extend_from_slice(bytes);
     }
@@ -75,22 +92,22 @@ impl Gathered {
     pub(super) fn sort(&mut self) {
         let mut items = std::mem::take(&mut self.items);
         items.sort_unstable_by(|a, b| {
-            let trees = a.header.tree.cmp(&b.header.tree);
-            trees.then_with(|| self.key(a).cmp(self.key(b)))
+            let first = (a.header.tree, a.prefix).cmp(&(b.header.tree, b.prefix));
+            first.then_with(|| self.key(a).cmp(self.key(b)))
         });
         self.items = items;
     }
 }
 
 impl Shared {
-    /// Adds what is live in `victim`, long values excepted.
+    /// Adds what may be live in `victim`, long values excepted. Whether it is, is asked in key order
+    /// when it is moved: that costs a part of what it would cost here.
     pub(super) fn gather(
         &self,
         victim: &Candidate,
         trees: &HashMap<u32, Arc<Tree>>,
         gathered: &mut Gathered,
     ) -> Result<()> {
-        let oldest = self.unsettled.oldest();
         let needed_from = self.log.oldest_placed(victim.segment);
         self.log.visit_segment(victim, &mut |header, bytes, at| {
             if header.has(CHUNK | INDIRECT) {
@@ -99,15 +116,12 @@ impl Shared {
             let Some(tree) = trees.get(&header.tree) else {
                 return;
             };
-            let guard = epoch::pin();
-            let word = Word(tree.get(header.key(bytes), &guard));
             if !header.has(TOMBSTONE) {
-                if chain::movable(word, at, oldest, &guard).is_some() {
-                    gathered.push(header, bytes, at);
-                }
+                gathered.push(header, bytes, at);
                 return;
             }
-            match word.slot() {
+            let guard = epoch::pin();
+            match Word(tree.get(header.key(bytes), &guard)).slot() {
                 Slot::Empty if header.seq >= needed_from => gathered.push(header, bytes, at),
                 Slot::Empty | Slot::At(_) => {}
                 // Not sure to stay: it may be one of those in the chain.

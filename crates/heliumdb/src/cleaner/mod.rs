@@ -1,8 +1,10 @@
 //! The cleaner: moves what is live out of segments that are mostly dead, so that they can be freed.
 //!
-//! It works in small steps. A round chooses some segments ([`choose`]), reads what is live in
-//! them ([`gather`]), and appends that again in key order, batch by batch ([`moves`]). The log
-//! frees the segments once nothing needs them: behind a durable checkpoint.
+//! It works in small steps. A round chooses some segments ([`choose`]), reads what is in them
+//! ([`gather`]), and appends what of that is live again, in key order, batch by batch ([`moves`]). The
+//! log frees the segments once nothing needs them: those that replay does not read, below the start of
+//! the newest checkpoint, as soon as the moves are durable; others behind the next checkpoint. Writers
+//! are slowed to what that gives ([`pace`]), and wait if there is no room at all ([`room`]).
 //!
 //! Invariant: an item is moved only while the index says that it is where it was found, and only
 //! if nobody can take it back any more; it keeps its number. So whatever a crash leaves, old
@@ -12,6 +14,7 @@ mod choose;
 mod compact;
 mod gather;
 mod moves;
+mod pace;
 mod policy;
 mod room;
 
@@ -32,12 +35,17 @@ use crate::{
     volume::{Shared, tree::Tree},
 };
 use gather::Gathered;
+use pace::Pace;
 pub(crate) use policy::Need;
 
-/// Memory for the items of a round, at most.
+/// Bytes that a round moves, at most, unless a single segment has more.
 const ROUND_BYTES: u64 = 32 << 20;
+/// Bytes of items that a round reads, dead ones too: that is what it has in memory.
+const ROUND_READ: u64 = 48 << 20;
 /// Segments of a round, at most.
 const ROUND_SEGMENTS: usize = 16;
+/// Bytes that are moved in one step. Whoever wants to know whether there will be room waits for it.
+const STEP_BYTES: u64 = 512 << 10;
 /// So many checkpoints are asked for without any progress.
 const LAST_RESORTS: u32 = 3;
 
@@ -46,6 +54,7 @@ const LAST_RESORTS: u32 = 3;
 pub(crate) struct Cleaner {
     round: Mutex<Progress>,
     asked: Mutex<Asked>,
+    pace: Pace,
     rounds: AtomicU64,
 }
 
@@ -65,10 +74,14 @@ struct Progress {
     stuck: BTreeMap<u64, (u64, u64)>,
     /// When the last round ended.
     ended: Option<Instant>,
+    /// The memory of the last round, for the next one.
+    spare: Gathered,
 }
 
 /// Some segments being cleaned.
 struct Round {
+    need: Need,
+    began: Instant,
     trees: HashMap<u32, Arc<Tree>>,
     victims: Vec<Candidate>,
     /// How many of them were read.
@@ -90,9 +103,21 @@ impl Cleaner {
         ended.map_or(Duration::MAX, |ended| ended.elapsed())
     }
 
+    /// Why the round was begun that is under way, if one is.
+    fn resting_need(&self) -> Option<Need> {
+        self.round.lock().round.as_ref().map(|round| round.need)
+    }
+
     /// Whether to ask for a checkpoint once more as a last resort. Each leaves a little that is dead,
     /// its own manifest at least; without an end, a full volume would write nothing else for ever.
     fn may_ask(&self, log: &Core) -> bool {
+        let is_left = self.has_resort(log);
+        self.asked.lock().times += 1;
+        is_left
+    }
+
+    /// Whether a checkpoint may yet be asked for as a last resort.
+    fn has_resort(&self, log: &Core) -> bool {
         let mut asked = self.asked.lock();
         let appended_bytes = log.appended_bytes();
         if appended_bytes - asked.appended_bytes >= log.room().segment_bytes / 2 {
@@ -101,8 +126,7 @@ impl Cleaner {
                 appended_bytes,
             };
         }
-        asked.times += 1;
-        asked.times <= LAST_RESORTS
+        asked.times < LAST_RESORTS
     }
 }
 
@@ -110,11 +134,8 @@ impl Shared {
     /// One step of cleaning, if `need` asks for any; true if something was done.
     pub(crate) fn clean_step(&self, need: Need) -> Result<bool> {
         let mut progress = self.cleaner.round.lock();
-        let Some(mut round) = progress
-            .round
-            .take()
-            .or_else(|| self.begin(&progress, need))
-        else {
+        let under_way = progress.round.take();
+        let Some(mut round) = under_way.or_else(|| self.begin(&mut progress, need)) else {
             return Ok(false);
         };
         match self.step_round(&mut round) {
@@ -124,31 +145,38 @@ impl Shared {
             }
             Ok(false) => {
                 self.forget_tombstones(&round);
-                self.end(&mut progress, &round);
+                let segments = round.victims.len() as u64 * self.log.room().segment_bytes;
+                let moved: u64 = round.victims.iter().map(Candidate::weight).sum();
+                let gained = segments.saturating_sub(moved);
+                self.cleaner.pace.gained(gained, round.began.elapsed());
+                self.end(&mut progress, round);
                 Ok(true)
             }
-            // There was no room for what is live in them: others may have less.
+            // Others took the room meanwhile. Nothing is stuck: the next round fits again.
             Err(why) if why.kind() == ErrorKind::VolumeFull => {
-                self.end(&mut progress, &round);
-                Ok(true)
+                progress.ended = Some(Instant::now());
+                Ok(false)
             }
             Err(why) => {
-                self.end(&mut progress, &round);
+                self.end(&mut progress, round);
                 Err(why)
             }
         }
     }
 
-    fn begin(&self, progress: &Progress, need: Need) -> Option<Round> {
+    fn begin(&self, progress: &mut Progress, need: Need) -> Option<Round> {
+        let gathered = std::mem::take(&mut progress.spare);
         let victims = self.choose_victims(&progress.stuck, need);
         if victims.is_empty() {
             return None;
         }
         Some(Round {
+            need,
+            began: Instant::now(),
             trees: self.trees(),
             victims,
             read: 0,
-            gathered: Gathered::default(),
+            gathered,
             next: 0,
         })
     }
@@ -161,18 +189,18 @@ impl Shared {
             if round.read == round.victims.len() {
                 self.gather_long(&round.victims, &round.trees, &mut round.gathered)?;
                 // Pages of checkpoints are not moved: the next checkpoint writes them elsewhere.
-                let is_in = |at| {
-                    round
-                        .victims
-                        .iter()
-                        .any(|v| v.segment == self.log.segment_of(at))
-                };
-                self.rewrite_checkpoint_pages(is_in);
+                self.rewrite_checkpoint_pages(round.victims.iter().map(|v| v.segment));
                 round.gathered.sort();
             }
             return Ok(true);
         }
-        round.next = self.move_some(&round.trees, &mut round.gathered, round.next)?;
+        let before = self.log.appended_bytes();
+        while round.next < round.gathered.len() {
+            round.next = self.move_some(&round.trees, &mut round.gathered, round.next)?;
+            if self.log.appended_bytes() - before >= STEP_BYTES {
+                break;
+            }
+        }
         Ok(round.next < round.gathered.len())
     }
 
@@ -182,7 +210,7 @@ impl Shared {
             .for_each(|victim| self.log.forget_tombstones(victim));
     }
 
-    fn end(&self, progress: &mut Progress, round: &Round) {
+    fn end(&self, progress: &mut Progress, round: Round) {
         let oldest = self.unsettled.oldest();
         let candidates = self.log.candidates();
         let in_use = |sequence: u64| candidates.iter().find(|c| c.sequence == sequence);
@@ -202,6 +230,7 @@ impl Shared {
             }
         }
         progress.ended = Some(Instant::now());
+        progress.spare = round.gathered.emptied();
         self.cleaner.rounds.fetch_add(1, Relaxed);
     }
 }

@@ -6,7 +6,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crossbeam_epoch as epoch;
+use crossbeam_epoch::{self as epoch, Guard};
 
 use super::gather::{Gathered, Moving};
 use crate::{
@@ -38,9 +38,12 @@ impl Shared {
         next: usize,
     ) -> Result<usize> {
         let mut unsure = Vec::new();
-        let done = self.move_batch(trees, gathered, next, &mut unsure)?;
+        let none = || Batch::new(BatchKind::Checkpoint);
+        let mut batch = gathered.batch.take().unwrap_or_else(none);
+        let done = self.move_batch(trees, gathered, next, &mut batch, &mut unsure);
+        gathered.batch = Some(batch);
         gathered.unsure.extend(unsure);
-        Ok(done)
+        done
     }
 
     fn move_batch(
@@ -48,6 +51,7 @@ impl Shared {
         trees: &HashMap<u32, Arc<Tree>>,
         gathered: &Gathered,
         next: usize,
+        batch: &mut Batch,
         unsure: &mut Vec<u64>,
     ) -> Result<usize> {
         let Some(first) = gathered.item(next) else {
@@ -63,6 +67,8 @@ impl Shared {
         let most_bytes = self.log.move_bytes();
         let mut placed = self.sequence();
         let (mut items, mut bytes, mut next) = (Vec::new(), 0, next);
+        let guard = epoch::pin();
+        let mut tree = None;
         while let Some(item) = gathered.item(next) {
             let alike = !item.header.has(INDIRECT)
                 && (item.header.tree < INTERNAL_TREES_END) == is_internal;
@@ -71,7 +77,7 @@ impl Shared {
                 break;
             }
             next += 1;
-            match self.may_move(trees, gathered, item) {
+            match self.may_move(find(trees, &mut tree, item), gathered, item, &guard) {
                 Movable::Above(lowest) => {
                     placed = placed.min(lowest);
                     bytes += item.header.padded_len();
@@ -81,13 +87,15 @@ impl Shared {
                 Movable::Dead => {}
             }
         }
+        // Nobody is to wait for it while room is being found.
+        drop(guard);
         if !items.is_empty() {
             let from = items.iter().map(|item| item.from).collect();
-            let mut batch = Batch::new(BatchKind::Move { placed, from });
+            batch.clear(BatchKind::Move { placed, from });
             for item in &items {
                 batch.push_logged(&item.header, gathered.bytes(item));
             }
-            self.append_moves(trees, gathered, &items, &mut batch)?;
+            self.append_moves(trees, gathered, &items, batch)?;
         }
         Ok(next)
     }
@@ -102,7 +110,8 @@ impl Shared {
         // The guard keeps the pieces where they are until they are read.
         let guard = epoch::pin();
         let mut placed = self.sequence();
-        let Movable::Above(lowest) = self.may_move(trees, gathered, item) else {
+        let tree = trees.get(&item.header.tree);
+        let Movable::Above(lowest) = self.may_move(tree, gathered, item, &guard) else {
             return Ok(());
         };
         placed = placed.min(lowest);
@@ -131,20 +140,20 @@ impl Shared {
     /// Whether the item may move now.
     fn may_move(
         &self,
-        trees: &HashMap<u32, Arc<Tree>>,
+        tree: Option<&Arc<Tree>>,
         gathered: &Gathered,
         item: &Moving,
+        guard: &Guard,
     ) -> Movable {
-        let guard = epoch::pin();
         let oldest = self.unsettled.oldest();
-        let Some(tree) = trees.get(&item.header.tree) else {
+        let Some(tree) = tree else {
             return Movable::Dead;
         };
-        tree.update(gathered.key(item), &guard, |word| {
+        tree.update(gathered.key(item), guard, |word| {
             let movable = match Word(word).slot() {
                 Slot::Empty if item.header.has(TOMBSTONE) => Movable::Above(u64::MAX),
                 Slot::Chain(_) if item.header.has(TOMBSTONE) => Movable::Unsure,
-                _ => chain::movable(Word(word), item.from, oldest, &guard)
+                _ => chain::movable(Word(word), item.from, oldest, guard)
                     .map_or(Movable::Dead, Movable::Above),
             };
             (word, movable)
@@ -161,14 +170,15 @@ impl Shared {
         let _inside = self.gate.enter();
         let appended = self.log.append_moves(batch, !gathered.in_open_room)?;
         // CRASH: old and new place hold the same item; replay takes the new one if it would find
-        // the old one. The old one's segment is not freed before a checkpoint says so.
+        // the old one. The old one's segment is not freed before this is durable.
+        let guard = epoch::pin();
+        let mut tree = None;
         for (item, &to) in items.iter().zip(&appended.locations) {
             self.log.note_moved(item.from, appended.end);
             if item.header.has(TOMBSTONE) {
                 continue;
             }
-            let guard = epoch::pin();
-            let is_there = trees.get(&item.header.tree).is_some_and(|tree| {
+            let is_there = find(trees, &mut tree, item).is_some_and(|tree| {
                 tree.update(gathered.key(item), &guard, |word| {
                     match chain::relocate(Word(word), item.from, to, &guard) {
                         Some(new) => (new.0, true),
@@ -180,5 +190,22 @@ impl Shared {
             self.log.mark_dead(if is_there { item.from } else { to });
         }
         Ok(())
+    }
+}
+
+/// The item's tree: mostly that of the item before.
+fn find<'a>(
+    trees: &'a HashMap<u32, Arc<Tree>>,
+    last: &mut Option<(u32, &'a Arc<Tree>)>,
+    item: &Moving,
+) -> Option<&'a Arc<Tree>> {
+    let id = item.header.tree;
+    match *last {
+        Some((known, tree)) if known == id => Some(tree),
+        _ => {
+            let tree = trees.get(&id)?;
+            *last = Some((id, tree));
+            Some(tree)
+        }
     }
 }

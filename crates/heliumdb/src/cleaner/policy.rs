@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{error::Result, volume::Shared};
+use super::choose::is_held;
+use crate::{error::Result, log::Room, volume::Shared};
 
 /// Room is short when there is less of it than this part of the volume, or so many segments.
-const SHORT_PART: u64 = 16;
+const SHORT_PART: u64 = 32;
 const SHORT_SEGMENTS: u64 = 4;
 /// Tombstones that something old keeps from going may take this part of what is in use.
 const TOMBSTONES_PCT: u64 = 10;
@@ -28,13 +29,51 @@ pub(crate) enum Need {
     Tombstones,
 }
 
+/// Less room than this is short.
+pub(super) fn short_bytes(room: &Room) -> u64 {
+    (room.segments / SHORT_PART).max(SHORT_SEGMENTS) * room.segment_bytes
+}
+
 impl Shared {
     /// Cleans a little if there is a reason, and asks for the checkpoint that frees what was cleaned.
     pub(crate) fn clean_if_due(&self) -> Result<bool> {
         self.keep_room_for_checkpoint();
-        let need = self.cleaning_need();
+        let need = self.need_of_now();
         let started = Instant::now();
         let cleaned = self.clean_step(need)?;
+        if self.cleaner.resting_need().is_none() {
+            self.ask_for_checkpoint(need, cleaned);
+        }
+        self.set_pace();
+        let is_wanted = need == Need::Short || need == Need::Tombstones;
+        if cleaned && !is_wanted && self.options.background_thread {
+            // Nobody waits for it: leave most of the time to others.
+            std::thread::sleep(started.elapsed().min(PAUSE_MAX));
+        }
+        Ok(cleaned)
+    }
+
+    /// Why to go on with the round that is under way, or to begin one.
+    fn need_of_now(&self) -> Need {
+        match self.cleaner.resting_need() {
+            Some(_) if self.is_short() => Need::Short,
+            Some(need) => need,
+            None => self.cleaning_need(),
+        }
+    }
+
+    fn is_short(&self) -> bool {
+        self.open_room() < short_bytes(&self.log.room())
+    }
+
+    /// Room for users, growth of files counted.
+    fn open_room(&self) -> u64 {
+        let room = self.log.room();
+        room.open_bytes.saturating_add(room.growth_bytes)
+    }
+
+    /// Asks for a checkpoint if it gives enough room for what it costs, or if nothing else does.
+    fn ask_for_checkpoint(&self, need: Need, cleaned: bool) {
         let candidates = self.log.candidates();
         let room = self.log.room().segment_bytes;
         let waiting = candidates
@@ -44,15 +83,16 @@ impl Shared {
         // A checkpoint costs the pages that were changed, at worst all.
         let worth = (2 * self.checkpoint_bytes()).max(WAITING_SEGMENTS * room);
         let is_wanted = need == Need::Short || need == Need::Tombstones;
-        let is_last_resort = || is_wanted && !cleaned && self.cleaner.may_ask(&self.log);
-        if waiting > 0 && (waiting * room >= worth || is_last_resort()) {
+        // As long as there is room, or some of it is coming, writers go on, and give the cleaner more to do
+        // below the start of the checkpoint that there is.
+        let is_out = self.open_room() < room && self.log.leaving() == 0;
+        let is_last_resort =
+            is_wanted && is_out && !cleaned && candidates.iter().any(|c| is_held(c, room));
+        if waiting > 0 && waiting * room >= worth
+            || is_last_resort && self.cleaner.may_ask(&self.log)
+        {
             self.request_checkpoint();
         }
-        if cleaned && !is_wanted && self.options.background_thread {
-            // Nobody waits for it: leave most of the time to others.
-            std::thread::sleep(started.elapsed().min(PAUSE_MAX));
-        }
-        Ok(cleaned)
     }
 
     /// Whether there is a reason to clean.
@@ -64,8 +104,7 @@ impl Shared {
         if tombstones > room.segment_bytes && tombstones * 100 > used * TOMBSTONES_PCT {
             return Need::Tombstones;
         }
-        let short = (room.segments / SHORT_PART).max(SHORT_SEGMENTS) * room.segment_bytes;
-        if room.open_bytes.saturating_add(room.growth_bytes) < short {
+        if self.is_short() {
             return Need::Short;
         }
         let period = Duration::from_millis(self.options.auto_clean_period_ms);

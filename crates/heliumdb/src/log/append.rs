@@ -23,11 +23,11 @@ enum Room {
     Open,
     /// The reserve too, but for what the cleaner needs.
     Reserve,
-    /// All of the reserve, but for what a checkpoint needs.
+    /// All of the reserve.
     Cleaner,
     /// What was promised to this append earlier.
     Promised,
-    /// All of the reserve, for a checkpoint: it makes room.
+    /// The reserve, but for what lets the cleaner go on.
     Checkpoint,
 }
 
@@ -164,8 +164,8 @@ impl Core {
                 let kept = match room {
                     Room::Open => self.reserve_bytes() + space.promised,
                     Room::Reserve => self.cleaner_bytes() + space.promised,
-                    Room::Cleaner => self.kept_for_checkpoint() + space.promised,
-                    Room::Checkpoint => space.promised,
+                    Room::Cleaner => space.promised,
+                    Room::Checkpoint => self.kept_for_cleaner() + space.promised,
                     Room::Promised => 0,
                 };
                 if free >= kept + cost {

@@ -38,6 +38,8 @@ pub(crate) struct Candidate {
     pub tombstone_bytes: u64,
     /// Whatever may yet supersede an item in it has this number or a higher one.
     pub min_placed: u64,
+    /// Replay reads it, or may: what is moved away from it stays until a newer checkpoint is durable.
+    pub is_replayed: bool,
     /// It stays until a newer checkpoint is durable, cleaned or not.
     pub awaits_checkpoint: bool,
 }
@@ -46,6 +48,11 @@ impl Candidate {
     /// Bytes that may have to be moved to get rid of it.
     pub(crate) fn weight(&self) -> u64 {
         self.live_bytes + self.tombstone_bytes
+    }
+
+    /// Bytes of all items that were put into it, dead or not.
+    pub(crate) fn filled(&self) -> u64 {
+        self.live_bytes + self.dead_bytes + self.tombstone_bytes
     }
 
     /// Whether only a checkpoint is missing for it to be freed.
@@ -134,6 +141,7 @@ impl Core {
                     .saturating_sub(live.max(0) as u64),
                 tombstone_bytes: segment.tombstones.load(Acquire),
                 min_placed: segment.min_placed.load(Acquire),
+                is_replayed: self.is_replayed(sequence),
                 awaits_checkpoint: self.awaits_checkpoint(segment, sequence),
             })
             .collect()
@@ -163,6 +171,11 @@ impl Core {
         self.written.user.load(Relaxed) + self.written.moved.load(Relaxed)
     }
 
+    /// Bytes of items appended so far for users.
+    pub(crate) fn user_bytes(&self) -> u64 {
+        self.written.user.load(Relaxed)
+    }
+
     /// Segments that will be free as soon as readers of them are gone.
     pub(crate) fn leaving(&self) -> u64 {
         self.leaving.load(Acquire)
@@ -179,21 +192,28 @@ impl Core {
         at.address() / self.segment_bytes
     }
 
-    /// Room for what the cleaner moves.
-    pub(crate) fn cleaner_room(&self) -> u64 {
-        let kept = self.kept_for_checkpoint();
-        self.checkpoint_room().saturating_sub(kept)
+    /// Room for what the cleaner moves if that gives room at once, and for the rest: that is what
+    /// is left beside what a checkpoint may need.
+    pub(crate) fn cleaner_room(&self) -> (u64, u64) {
+        let all = self.all_room();
+        let beside = all.saturating_sub(self.cleaner_bytes());
+        (beside.max(self.kept_for_cleaner()).min(all), beside)
     }
 
     /// Room for a checkpoint.
     pub(crate) fn checkpoint_room(&self) -> u64 {
+        self.all_room().saturating_sub(self.kept_for_cleaner())
+    }
+
+    fn all_room(&self) -> u64 {
         let space = self.space.lock();
         self.available(&space).saturating_sub(space.promised)
     }
 
     /// Bytes of items that are moved in one batch, which has to fit into one frame.
     pub(crate) fn move_bytes(&self) -> usize {
-        (self.segment_bytes as usize / 16).min(256 << 10)
+        // Whoever appends meanwhile waits for all of it to be copied.
+        64 << 10
     }
 
     /// The sequence that the next segment gets.
@@ -303,19 +323,22 @@ impl Core {
         }
     }
 
-    /// Whether the newest checkpoint still refers to what was in the segment, or needs what its
-    /// tombstones say.
+    /// Whether the segment is needed where it is, as long as replay starts where it does now: for
+    /// items that were moved away from it, or what its tombstones say.
+    ///
+    /// Replay does not read what lies wholly below its start, and all that was moved away from there
+    /// has either moved below the start too, so that the checkpoint has the new place, or replay
+    /// meets the move. It looks for the old place in the index, not on the medium.
     pub(super) fn awaits_checkpoint(&self, segment: &Segment, sequence: u64) -> bool {
-        let checkpointed = self.checkpointed();
-        // Without any checkpoint, the first one may be on its way.
-        let known = if checkpointed == Lsn::MAX {
-            0
-        } else {
-            checkpointed
-        };
-        segment.cleaned_at.load(Acquire) > known
-            || (segment.says_more_than_its_items()
-                && (sequence + 1).saturating_mul(self.segment_bytes) > checkpointed)
+        self.is_replayed(sequence)
+            && (segment.cleaned_at.load(Acquire) > self.checkpointed()
+                || segment.says_more_than_its_items())
+    }
+
+    /// Whether some of the segment lies behind where replay starts. Without any checkpoint all of
+    /// the log is read, and goes by numbers: nothing is needed for where it stood.
+    fn is_replayed(&self, sequence: u64) -> bool {
+        (sequence + 1).saturating_mul(self.segment_bytes) > self.checkpointed()
     }
 }
 

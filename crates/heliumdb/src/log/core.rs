@@ -206,14 +206,14 @@ impl Core {
         (deletes.div_ceil(self.usable()) + 1).max(2) * self.usable() + self.cleaner_bytes()
     }
 
-    /// Room that only the cleaner and what it waits for may use.
+    /// Room that only the cleaner and checkpoints may use.
     pub(super) fn cleaner_bytes(&self) -> u64 {
         limits::CLEANER_SEGMENTS * self.usable() + self.checkpoint_bytes.load(Relaxed)
     }
 
-    /// Room that not even the cleaner may use: what it empties is free only behind a checkpoint.
-    pub(super) fn kept_for_checkpoint(&self) -> u64 {
-        self.usable() + self.checkpoint_bytes.load(Relaxed)
+    /// Room that a checkpoint leaves to the cleaner, who can always make more with it.
+    pub(super) fn kept_for_cleaner(&self) -> u64 {
+        (limits::CLEANER_SEGMENTS - 1) * self.usable()
     }
 
     /// Sets room aside for a checkpoint of so many bytes.

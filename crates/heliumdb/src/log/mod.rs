@@ -34,7 +34,7 @@ mod trim;
 mod walk;
 
 pub(crate) use batch::Batch;
-pub(crate) use cleaning::Candidate;
+pub(crate) use cleaning::{Candidate, Room};
 pub(crate) use core::Core;
 pub(crate) use fetch::Fetch;
 pub(crate) use hold::Hold;

@@ -36,21 +36,25 @@ pub struct VolumeOptions {
     /// default) reads none.
     pub scrub_bytes_per_second: u64,
     /// Segments of which more than this part is live are left alone while nobody needs their room,
-    /// in per cent (default 60).
+    /// in per cent (default 60; from 1 to 100). When room is short, whatever gives room is cleaned.
     pub clean_util_pct: u32,
-    /// Cleaning starts by itself when this part of what is in use is dead, in per cent (default 20).
+    /// Cleaning starts by itself when this part of what is in use is dead, in per cent (default 20;
+    /// from 1 to 100, which is never). When room is short, it starts whatever this says.
     pub clean_dirty_pct: u32,
     /// Pause between two rounds of such cleaning, in milliseconds (default 2,000).
     pub auto_clean_period_ms: u64,
-    /// How often a write that finds the volume full waits for the cleaner (default 500).
+    /// How often a write that finds the volume full waits for room, as long as any is to be expected
+    /// (default 500); with 0 it is refused at once. Before a volume is full, writers are slowed to
+    /// what the cleaner makes room for, each write by 20 milliseconds at most.
     pub retry_count: u32,
-    /// How long it waits each time, in microseconds (default 20,000).
+    /// How long it waits each time, in microseconds, unless a segment comes free before (default
+    /// 20,000).
     pub retry_delay_us: u64,
     /// Do not tell devices which of their space holds nothing any more.
     pub no_trim: bool,
     /// A checkpoint is taken when recovery would have to replay so many bytes of log; `None`
-    /// stands for 256 MiB, or twice the size of the last checkpoint if that is more. `u64::MAX`
-    /// turns them off, those at a close too.
+    /// stands for 256 MiB, or a quarter of the volume if that is less, but no less than twice the
+    /// size of the last checkpoint. `u64::MAX` turns them off, those at a close too.
     pub checkpoint_log_bytes: Option<u64>,
     /// Make no use of the checkpoint at the open: read all of the log, as if there were none. What is
     /// found is the same; it takes longer.

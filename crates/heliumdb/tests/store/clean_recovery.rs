@@ -1,11 +1,13 @@
 //! What was moved, and a crash: places that are used again, checkpoints that are not there, and
 //! checkpoints that have to find room on a volume that has little.
 
-use helium_sim::{DiskId, Machine, seed, sim_options};
-use heliumdb::{Datastore, DatastoreOptions, Volume};
+use helium_sim::{DiskId, Keeper, Machine, seed, sim_options};
+use heliumdb::{Datastore, DatastoreOptions, Isolation, Volume};
 use rand::{Rng, seq::IndexedRandom};
 
-use crate::common::{MIB, after_kill, after_power_loss, destroy_checkpoint, open_one, store};
+use crate::common::{
+    MIB, Session, after_kill, after_power_loss, destroy_checkpoint, open_one, store,
+};
 
 fn key(number: u64) -> Vec<u8> {
     format!("item {number:08}").into_bytes()
@@ -69,42 +71,69 @@ fn what_was_moved_from_behind_a_checkpoint_is_there_after_any_crash() {
     }
 }
 
-/// A copy that was moved stands in a young segment with an old number. What removed it since is
-/// needed as long as the copy is there, though no item with an old number is anywhere else.
+/// In the middle of what stays, so that what is beside it in the log, moved, has moved with it.
+const REMOVED: &str = "stays 03000 not";
+
+/// Items that stay, and among them one that is to be removed; half of each segment dies, so that none is
+/// too full to be cleaned.
+fn what_stays(store: &Datastore) {
+    store.put(REMOVED.as_bytes(), b"x").unwrap();
+    for number in 0..6_000u64 {
+        let stays = format!("stays {number:05}");
+        store.put(stays.as_bytes(), &[1; 1_000]).unwrap();
+        store.put(&key(number % 1_000), &[0; 1_000]).unwrap();
+    }
+}
+
+/// Whatever is beside something dead moves, and its segments are freed.
+fn clean(volume: &Volume, store: &Datastore, rounds: u64, keeper: &Keeper) {
+    for _ in 0..rounds {
+        filler(store, 6);
+        volume.settle(keeper);
+        volume.clean_now().unwrap();
+        volume.checkpoint_now().unwrap();
+        settle(volume);
+    }
+}
+
+fn check_removed(machine: &Machine, volume: Volume) {
+    volume.flush().unwrap();
+    drop(volume);
+    let volume = without_checkpoint(machine);
+    let store = volume.datastore(b"store").unwrap();
+    assert_eq!(store.get(REMOVED.as_bytes()).unwrap(), None);
+    assert_eq!(store.iter().count(), 7_000);
+}
+
+/// A copy that was moved stands in a young segment with an old number, beside others of the kind. What
+/// removed it since is needed as long as the copy is there, though all other segments are younger.
 #[test]
 fn a_removal_stays_as_long_as_a_moved_copy_of_what_it_removed() {
     let (machine, volume, store) = store();
-    store.put(b"removed", b"x").unwrap();
-    // Half of each segment dies, so that none is too full to be cleaned.
-    for number in 0..2_000u32 {
-        let stays = format!("stays {number}");
-        store.put(stays.as_bytes(), &[1; 1_000]).unwrap();
-        store
-            .put(&key(u64::from(number) % 1_000), &[0; 1_000])
-            .unwrap();
-    }
-    // Everything old moves, with what is to be removed, and its segments are freed.
-    for _ in 0..4 {
-        filler(&store, 6);
-        volume.clean_now().unwrap();
-        volume.checkpoint_now().unwrap();
-        settle(&volume);
-    }
-    let moved = volume.stats().cleaner_bytes;
-    assert!(moved > 0);
-    store.delete(b"removed").unwrap();
+    let keeper = Keeper::new();
+    what_stays(&store);
+    clean(&volume, &store, 4, &keeper);
+    assert!(volume.stats().cleaner_bytes > 0);
+    store.delete(REMOVED.as_bytes()).unwrap();
     // What is beside the tombstone dies.
-    for _ in 0..6 {
-        filler(&store, 6);
-        volume.checkpoint_now().unwrap();
-        settle(&volume);
-    }
-    volume.flush().unwrap();
-    drop(volume);
-    let volume = without_checkpoint(&machine);
-    let store = volume.datastore(b"store").unwrap();
-    assert_eq!(store.get(b"removed").unwrap(), None);
-    assert_eq!(store.iter().count(), 3_000);
+    clean(&volume, &store, 6, &keeper);
+    drop(store);
+    check_removed(&machine, volume);
+}
+
+/// The removal has its number, but no place, while what it removes is moved.
+#[test]
+fn a_removal_with_a_number_from_before_the_move_stays_as_well() {
+    let (machine, volume, store) = store();
+    let keeper = Keeper::new();
+    what_stays(&store);
+    let mut session = Session::begin(&keeper, Isolation::Snapshot);
+    session.remove(&store, REMOVED).unwrap();
+    clean(&volume, &store, 4, &keeper);
+    session.commit().unwrap();
+    clean(&volume, &store, 6, &keeper);
+    drop(store);
+    check_removed(&machine, volume);
 }
 
 /// A long value moves with all its pieces, some compressed and some not.

@@ -29,7 +29,7 @@ fn a_full_volume_reads_and_deletes_and_recovers_its_space() {
     // The reserve holds as many synced deletes as are promised, at a block each.
     let reserve = DELETES_WHEN_FULL * 4096;
     assert!(
-        items * 3000 > (40 << 20) && items * 3000 < (64 << 20) - reserve,
+        items * 3000 > (39 << 20) && items * 3000 < (64 << 20) - reserve,
         "{items} items fit"
     );
     for number in (0..items).step_by(501) {

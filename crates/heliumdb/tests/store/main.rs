@@ -15,6 +15,7 @@ mod checkpoint_figures;
 mod checkpoint_races;
 mod clean;
 mod clean_figures;
+mod clean_free;
 mod clean_recovery;
 mod common;
 mod compress;

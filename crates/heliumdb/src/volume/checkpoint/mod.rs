@@ -39,6 +39,8 @@ use directory::Directory;
 
 /// Log between checkpoints unless configured otherwise, in bytes; more where the index is large.
 const LOG_BYTES_DEFAULT: u64 = 256 << 20;
+/// And less where the volume is small: no more than this part of it.
+const VOLUME_PART: u64 = 4;
 
 /// What a volume knows of its newest checkpoint.
 #[derive(Default)]
@@ -50,6 +52,8 @@ pub(crate) struct Checkpoints {
     /// Bytes of index memory when it was taken.
     index_bytes: AtomicU64,
     asked: AtomicBool,
+    /// Segments that are to be rid of the newest one's pages.
+    emptied: Mutex<Vec<u64>>,
     /// How much room there was when there was too little for one; 0 if there was enough.
     refused_at: AtomicU64,
 }
@@ -103,6 +107,12 @@ impl Shared {
     /// Takes a checkpoint, given that no transaction below `below` can be cancelled.
     fn take_checkpoint(&self, below: TxnId) -> Result<()> {
         let mut newest = self.checkpoints.newest.lock();
+        let emptied = std::mem::take(&mut *self.checkpoints.emptied.lock());
+        if !emptied.is_empty() {
+            let within = |at| emptied.contains(&self.log.segment_of(at));
+            let trees = newest.trees.values_mut();
+            trees.for_each(|directory| directory.mark_within(&within));
+        }
         // What the volume's own transactions committed is never taken back.
         let below = if self.is_native() { TxnId::MAX } else { below };
         self.checkpoints.asked.store(false, Ordering::Release);
@@ -163,7 +173,8 @@ impl Shared {
             return Ok(false);
         }
         let room = self.log.checkpoint_room();
-        match self.checkpoint_now() {
+        self.check_writable()?;
+        match self.take_checkpoint(0) {
             Err(why) if why.kind() == ErrorKind::VolumeFull => {
                 tracing::warn!(url = self.url, %why, "there is no room for a checkpoint");
                 let refused_at = &self.checkpoints.refused_at;
@@ -207,7 +218,12 @@ impl Shared {
 
     fn checkpoint_log_bytes(&self) -> u64 {
         let twice = 2 * self.checkpoints.bytes.load(Ordering::Acquire);
-        let default = LOG_BYTES_DEFAULT.max(twice);
+        let room = self.log.room();
+        let size = room
+            .growth_bytes
+            .saturating_add(room.segments * room.segment_bytes);
+        // What replay would read is not cleaned as long as there is anything else.
+        let default = LOG_BYTES_DEFAULT.min(size / VOLUME_PART).max(twice);
         self.options.checkpoint_log_bytes.unwrap_or(default).max(1)
     }
 
@@ -216,11 +232,14 @@ impl Shared {
         self.checkpoints.bytes.load(Ordering::Acquire)
     }
 
-    /// Sees to it that the next checkpoint writes its pages in these places anew, so that nothing of
-    /// a checkpoint is left there. Places of other things do not matter.
-    pub(crate) fn rewrite_checkpoint_pages(&self, within: impl Fn(Location) -> bool) {
-        let mut newest = self.checkpoints.newest.lock();
-        let trees = newest.trees.values_mut();
-        trees.for_each(|directory| directory.mark_within(&within));
+    /// Sees to it that the next checkpoint writes its pages in these segments anew, so that nothing of
+    /// a checkpoint is left there.
+    pub(crate) fn rewrite_checkpoint_pages(&self, segments: impl Iterator<Item = u64>) {
+        self.checkpoints.emptied.lock().extend(segments);
+    }
+
+    /// Whether a checkpoint is being taken, or was asked for.
+    pub(crate) fn is_checkpoint_coming(&self) -> bool {
+        self.checkpoints.asked.load(Ordering::Acquire) || self.checkpoints.newest.is_locked()
     }
 }

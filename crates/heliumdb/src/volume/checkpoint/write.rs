@@ -346,7 +346,11 @@ impl Writer<'_> {
             }
         }
         self.batch.clear(BatchKind::Checkpoint);
-        log.sync_to(appended.end)
+        log.sync_to(appended.end)?;
+        // Nothing is cleaned meanwhile: among moved items, each of which would have to be moved again
+        // to get rid of them, pages that soon die again would cost more than they are worth.
+        self.shared.set_pace();
+        Ok(())
     }
 
     fn append_one(&mut self, key: &[u8], value: &[u8]) -> Result<Location> {
