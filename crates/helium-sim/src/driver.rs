@@ -24,8 +24,8 @@ use crate::{
 
 /// The number of a datastore, over all volumes.
 pub type Place = usize;
-/// Key and value.
-type Item = (Vec<u8>, Arc<[u8]>);
+/// What a look finds: key and value.
+type Found = (Vec<u8>, Arc<[u8]>);
 
 /// Datastores of each volume: an ordered one and an unordered one.
 const STORES: usize = 2;
@@ -429,7 +429,7 @@ impl Driver {
         place: Place,
         view: Option<&dyn View>,
         position: Position<'_>,
-    ) -> Result<Option<Item>, ErrorKind> {
+    ) -> Result<Option<Found>, ErrorKind> {
         if is_unordered(place) {
             return Err(ErrorKind::Unsupported);
         }
