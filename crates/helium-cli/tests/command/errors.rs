@@ -217,10 +217,9 @@ fn damage_is_found_and_named() {
         .open(place.path("v"))
         .expect("the volume");
     file.write_all_at(b"X", at as u64).expect("the volume");
-    place.helium(["verify", "v"]).fails(
-        7,
-        &["v is damaged at offset", "Restore", "helium salvage v NEW"],
-    );
+    place
+        .helium(["verify", "v"])
+        .fails(7, &["v: 1 item damaged", "restore", "helium salvage v NEW"]);
 }
 
 /// What is damaged behind a checkpoint's back does not keep the volume from opening.

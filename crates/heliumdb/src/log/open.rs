@@ -208,6 +208,13 @@ fn check_member(
             "{name} belongs to another volume than the devices named with it: name the devices of one volume"
         )));
     }
+    // A change reaches all devices before the next one starts.
+    if look.generation + 1 < newest.generation {
+        return Err(mismatch(format!(
+            "{name} is from an earlier time than the devices named with it: bring back the volume's devices as they \
+             were, all from the same time, or salvage copies what is left to another volume"
+        )));
+    }
     let ours = look.device as usize;
     if look.members[ours].id != newest.members[ours].id {
         return Err(mismatch(format!(

@@ -59,14 +59,20 @@ pub(crate) fn scan(
         segment_bytes: source.segment_bytes,
     };
     let mut records = Records::default();
+    let headers = segments.iter().filter_map(|s| s.header.as_ref());
+    let mut durable = headers.map(|header| header.horizon).max().unwrap_or(0);
     let mut pass = Pass::new(source, &segments, Phase::Records);
     pass.run(reporter, |event| {
         if let Event::Piece(piece) = event {
+            if let Piece::Frame { header, .. } = &piece {
+                durable = durable.max(header.horizon);
+            }
             records.piece(&piece);
         }
     })?;
     let mut batches = Batches::new(source.volume, rules, &records, decided, &order);
     let mut pass = Pass::new(source, &segments, Phase::Items);
+    pass.durable = Some(durable);
     pass.run(reporter, |event| match event {
         Event::Segment(segment) => {
             let header = segment.header.as_ref();
@@ -199,6 +205,8 @@ struct Pass<'a> {
     segments: &'a [Segment],
     phase: Phase,
     image: AlignedBuffer,
+    /// Up to where the log is known to have been durable, once that was found out.
+    durable: Option<u64>,
 }
 
 impl<'a> Pass<'a> {
@@ -208,6 +216,7 @@ impl<'a> Pass<'a> {
             segments,
             phase,
             image: AlignedBuffer::new(source.segment_bytes as usize),
+            durable: None,
         }
     }
 
@@ -224,6 +233,9 @@ impl<'a> Pass<'a> {
                 segment.sequence,
                 segment.end,
             );
+            if let Some(durable) = self.durable.filter(|_| i + 1 == self.segments.len()) {
+                walk = walk.ends_here(durable);
+            }
             while let Some(piece) = walk.next() {
                 f(Event::Piece(piece));
             }

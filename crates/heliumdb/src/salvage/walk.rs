@@ -57,6 +57,9 @@ pub(super) struct Walk<'a> {
     /// Where the last frame ends, if it is whole and nothing is known to be missing.
     last_end: usize,
     sealed: bool,
+    /// If it is the log's last segment: the position up to which the log is known to have been
+    /// durable.
+    last: Option<u64>,
 }
 
 impl<'a> Walk<'a> {
@@ -76,7 +79,14 @@ impl<'a> Walk<'a> {
             at: SEGMENT_HEADER_BYTES,
             last_end: 0,
             sealed: false,
+            last: None,
         }
+    }
+
+    /// The log ends in this segment, and nothing says that more than up to `durable` was durable.
+    pub(super) fn ends_here(mut self, durable: u64) -> Self {
+        self.last = Some(durable);
+        self
     }
 
     /// Whether the log goes up to where it should, by what was walked through.
@@ -94,7 +104,7 @@ impl<'a> Walk<'a> {
         }
         match self.header_at(self.at) {
             Some((header, hash)) => Some(self.frame(header, hash)),
-            None => Some(self.gap()),
+            None => self.gap(),
         }
     }
 
@@ -171,20 +181,40 @@ impl<'a> Walk<'a> {
         (at == payload.len() && sum == header.payload_hash).then_some((prefix, items))
     }
 
-    /// To the next frame header, or the end.
-    fn gap(&mut self) -> Piece<'a> {
+    /// To the next frame header, or the end. `None`: behind the log's end is what the segment held
+    /// before it was used again.
+    fn gap(&mut self) -> Option<Piece<'a>> {
         let from = self.at;
-        loop {
+        let mut was_used_before = false;
+        let found_more = loop {
             self.at += ITEM_ALIGN;
-            let left = self.end.saturating_sub(self.at);
-            if left < frame::HEADER_BYTES || self.header_at(self.at).is_some() {
-                break;
+            if self.end.saturating_sub(self.at) < frame::HEADER_BYTES {
+                break false;
             }
+            match self.sequence_at(self.at) {
+                Some(sequence) if sequence == self.sequence => break true,
+                Some(sequence) => was_used_before |= sequence < self.sequence,
+                None => {}
+            }
+        };
+        let position = self.sequence * self.image.len() as u64 + from as u64;
+        let ended = self.last.is_some_and(|durable| durable <= position);
+        if ended && was_used_before && !found_more {
+            return None;
         }
         let to = self.at.min(self.end);
-        Piece::Gap {
+        Some(Piece::Gap {
             bytes: (to - from) as u64,
             items: self.items(from, to),
+        })
+    }
+
+    /// Of which use of the segment there is a frame header.
+    fn sequence_at(&self, at: usize) -> Option<u64> {
+        let bytes = self.image.len() as u64;
+        match FrameHeader::decode(self.image.get(at..)?, self.salt) {
+            Look::Good((header, _)) if header.lsn % bytes == at as u64 => Some(header.lsn / bytes),
+            _ => None,
         }
     }
 

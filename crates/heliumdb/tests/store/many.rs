@@ -58,10 +58,10 @@ fn values_of_many_keys_are_those_of_each() {
     assert_eq!((store.len(), other.len()), (ITEMS, ITEMS));
     check(&store);
     check(&other);
-    drop((store, other, volume));
+    drop((batch, store, other, volume));
 
     options.write_cache_bytes = 0;
-    for read_cache_bytes in [0, 64 << 20] {
+    for read_cache_bytes in [0, 256 << 20] {
         options.read_cache_bytes = read_cache_bytes;
         let volume = Volume::open(&url, &options).unwrap();
         let store = volume.datastore(b"store").unwrap();

@@ -25,7 +25,7 @@ fn volumes_tell_of_themselves_while_the_connection_is_open() {
         };
         assert_eq!(report.process, u64::from(std::process::id()));
         assert!(report.command.ends_with("(WiredTiger)"), "{report:?}");
-        assert_eq!(report.datastores[0].name, "colors");
+        assert_eq!(report.datastores[0].name, "WiredTiger.colors");
         assert_eq!(report.figure("items"), 1);
         arena.close();
         assert!(volumes(&arena).is_empty());
