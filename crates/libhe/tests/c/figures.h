@@ -94,19 +94,26 @@ figures(const char *folder)
 	WORKS(he_close(other));
 
 	wait_for_auto_commit(he);
+	WORKS(he_stats(he, &later));
 	WORKS(he_close(he));
 
-	/* cleaned at the open; read from the device, then from memory */
+	/* cleaned at the open, if it was not before; read from the device, then from memory */
 	env.auto_commit_period = (uint64_t)-1;
 	CHECK((he = he_open(url, "figures", HE_O_CLEAN, &env)) != NULL);
 	WORKS(he_stats(he, &stats));
-	CHECK(stats.auto_cleans > 0);
+	for (int i = 0; i < 2400 && later.auto_cleans + stats.auto_cleans == 0; ++i) {
+		struct timespec pause = {0, 50 * 1000 * 1000};
+
+		nanosleep(&pause, NULL);
+		WORKS(he_stats(he, &stats));
+	}
+	CHECK(later.auto_cleans + stats.auto_cleans > 0);
 	for (int i = 0; i < 4; ++i)
 		WORKS(reads(he, "buffered", "value"));
 	WORKS(he_stats(he, &later));
 	CHECK(later.device_reads > 0 && later.buffered_reads > 0);
 #if HE_VERSION_MAJOR == 3
-	CHECK(later.clean_bytes > 0 && later.cache_misses > 0 && later.cache_hits > 0);
+	CHECK(later.cache_misses > 0 && later.cache_hits > 0);
 	WORKS(put(he, he_update, "dirty", "value"));
 	WORKS(he_stats(he, &later));
 	CHECK(later.dirty_writes > 0);
