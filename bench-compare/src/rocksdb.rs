@@ -44,7 +44,7 @@ impl Engine for Rocks {
         for (key, value) in items {
             batch.put(key, value);
         }
-        Ok(self.database.write(&batch)?)
+        Ok(self.database.write(batch)?)
     }
     fn get(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
         value.clear();
