@@ -60,13 +60,16 @@ impl Core {
 
     fn start_at(&self, appender: &Appender) -> Start {
         let resting = appender.resting.and_then(|resting| resting.last);
+        let at = self.position(appender);
         let chain = match (&appender.current, resting) {
+            // The segment is full: the next one's header says what its first frame follows.
+            _ if at.is_multiple_of(self.segment_bytes) => 0,
             (Some(_), _) => appender.chain,
             (None, Some(last)) => last.chain,
             (None, None) => 0,
         };
         Start {
-            at: self.position(appender),
+            at,
             chain,
             epoch: self.epoch.load(Relaxed),
         }
