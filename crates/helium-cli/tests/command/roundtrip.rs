@@ -4,7 +4,7 @@ use std::process::Command;
 
 use proptest::prelude::*;
 
-use crate::harness::{Place, has, run};
+use crate::harness::{Place, Ran, has, run};
 
 const FORMATS: [&str; 4] = ["jsonl", "csv", "wiredtiger", "wiredtiger-hex"];
 
@@ -91,6 +91,16 @@ fn csv_of_others_loads() {
     assert_eq!(place.helium(["get", "v", "d", "pear"]).ok(), b"C:\\new");
 }
 
+/// Runs WiredTiger's own command on the database in the folder `db`.
+fn wt(place: &Place, arguments: &[&str]) -> Ran {
+    let mut command = Command::new("wt");
+    command
+        .args(["-h", "db"])
+        .args(arguments)
+        .current_dir(place.path(""));
+    run(command, b"")
+}
+
 /// Keys of WiredTiger's column stores, and formats of its tables, come back.
 #[test]
 fn tables_with_record_numbers_go_both_ways() {
@@ -99,14 +109,7 @@ fn tables_with_record_numbers_go_both_ways() {
     }
     let place = Place::with_volume();
     std::fs::create_dir(place.path("db")).expect("the test's own folder");
-    let wt = |arguments: &[&str]| {
-        let mut command = Command::new("wt");
-        command
-            .args(["-h", "db"])
-            .args(arguments)
-            .current_dir(place.path(""));
-        run(command, b"")
-    };
+    let wt = |arguments: &[&str]| wt(&place, arguments);
     let head = "WiredTiger Dump (WiredTiger Version 3.2.1)\nFormat=print\nHeader\ntable:rows\nkey_format=r,value_format=S\nData\n";
     let numbers = [1, 2, 63, 64, 8255, 8256, 70_000, 1_u64 << 40];
     let items: String = numbers
@@ -169,14 +172,7 @@ fn wiredtiger_reads_our_dumps_and_we_read_its() {
         place.helium(["put", "v", "d", "-x", key, value]).ok();
     }
     std::fs::create_dir(place.path("db")).expect("the test's own folder");
-    let wt = |arguments: &[&str]| {
-        let mut command = Command::new("wt");
-        command
-            .args(["-h", "db"])
-            .args(arguments)
-            .current_dir(place.path(""));
-        run(command, b"")
-    };
+    let wt = |arguments: &[&str]| wt(&place, arguments);
     for (format, switch) in [("wiredtiger", None), ("wiredtiger-hex", Some("-x"))] {
         place
             .helium(["dump", "v", "d", "-f", format, "-o", "ours"])

@@ -33,11 +33,7 @@ impl Shared {
         candidates.retain(|c| {
             c.weight() > 0 && c.weight() * 100 <= segment_bytes * u64::from(weight_pct_max)
         });
-        // Else what was just moved would be moved again: it takes a little more room than its items.
-        let gives_room = |c: &Candidate| {
-            c.dead_bytes * 20 >= segment_bytes || c.weight() * 4 <= segment_bytes * 3
-        };
-        candidates.retain(|c| need != Need::Short || gives_room(c));
+        candidates.retain(|c| need != Need::Short || gives_room(c, segment_bytes));
         let now = self.log.next_segment_sequence();
         if by_age {
             candidates.sort_by_key(|c| c.min_placed);

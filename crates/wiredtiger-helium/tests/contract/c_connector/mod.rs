@@ -93,25 +93,10 @@ impl Database {
     /// The database as a kill at this moment would leave it: its files, copied.
     pub fn killed(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        copy(&self.folder, folder.path());
+        copy_folder(&self.folder, folder.path());
         Self {
             folder: folder.path().to_owned(),
             _owned: Some(folder),
-        }
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).unwrap() {
-        let (old, new) = {
-            let entry = entry.unwrap();
-            (entry.path(), to.join(entry.file_name()))
-        };
-        if old.is_dir() {
-            std::fs::create_dir(&new).unwrap();
-            copy(&old, &new);
-        } else {
-            std::fs::copy(&old, &new).unwrap();
         }
     }
 }

@@ -167,7 +167,7 @@ impl Arena {
     /// The database as a kill at this moment would leave it, opened: its files, copied.
     pub fn killed(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        copy(&self.folder, folder.path());
+        copy_folder(&self.folder, folder.path());
         // It names the devices of the original.
         let _ = std::fs::remove_file(folder.path().join("home/WiredTiger.basecfg"));
         let arena = Self::at(folder.path(), self.kind, &self.options);
@@ -202,7 +202,8 @@ fn open_config(kind: Kind, folder: &Path, options: &str) -> String {
     config
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies what is in a folder into another one.
+pub fn copy_folder(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let (old, new) = {
             let entry = entry.unwrap();
@@ -210,7 +211,7 @@ fn copy(from: &Path, to: &Path) {
         };
         if old.is_dir() {
             std::fs::create_dir(&new).unwrap();
-            copy(&old, &new);
+            copy_folder(&old, &new);
         } else {
             std::fs::copy(&old, &new).unwrap();
         }

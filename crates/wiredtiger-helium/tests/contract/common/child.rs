@@ -1,13 +1,18 @@
 //! A test that runs in a process of its own: this program again, with one test chosen.
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{self, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// The process to be.
 pub struct Child(Command);
 
 /// Where a child finds what it is to do.
 const VARIABLE: &str = "HELIUM_CHILD";
+const SIGKILL: i32 = 9;
+/// How long a victim may take to get to work, on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 impl Child {
     /// A process that runs only `test`, an ignored test, and gets a folder to work in.
@@ -57,4 +62,46 @@ impl Child {
         );
         text
     }
+}
+
+/// A child that works until it is killed.
+pub struct Victim(process::Child);
+
+impl Victim {
+    pub fn start(child: Child) -> Self {
+        Self(child.start())
+    }
+
+    /// Waits until it has got so far.
+    pub fn wait_until(&mut self, ready: impl Fn() -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !ready() {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                panic!("the child ended by itself, see above: {status}");
+            }
+            assert!(Instant::now() < end, "the child does not get to work");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Kills it with SIGKILL some time from now. It must not have ended by itself.
+    pub fn kill_after(mut self, time: Duration) {
+        std::thread::sleep(time);
+        self.0.kill().unwrap();
+        let status = self.0.wait().unwrap();
+        assert_eq!(
+            status.signal(),
+            Some(SIGKILL),
+            "the child ended by itself, see above: {status}"
+        );
+    }
+}
+
+/// For a victim: its other threads would go on, and the parent would kill it before it noticed.
+pub fn end_with_the_first_panic() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        tell(panic);
+        process::abort();
+    }));
 }

@@ -4,8 +4,8 @@ mod arena;
 mod child;
 mod strings;
 
-pub use arena::{Arena, Kind, volume};
-pub use child::Child;
+pub use arena::{Arena, Kind, copy_folder, volume};
+pub use child::{Child, Victim, end_with_the_first_panic};
 pub use strings::Strings;
 
 pub use wiredtiger_testkit::{Code, Connection, Cursor, Outcome, Session};

@@ -56,12 +56,3 @@ fn checkpoints(arena: &Arena, parent: u32) {
     }
     process::exit(1);
 }
-
-/// The other threads would go on, and the parent would kill us before it noticed.
-fn end_with_the_first_panic() {
-    let tell = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        tell(panic);
-        process::abort();
-    }));
-}

@@ -17,9 +17,7 @@ mod life;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process;
 use std::time::{Duration, Instant};
 
 use crate::common::*;
@@ -31,9 +29,6 @@ const OPTIONS: &str =
     "log=(enabled,file_max=1MB,prealloc=false),transaction_sync=(enabled,method=fsync)";
 /// After so many kills a database is judged, and another one begun.
 const ROUNDS_PER_DATABASE: u64 = 25;
-const SIGKILL: i32 = 9;
-/// How long a child may take to get to work, on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 #[test]
 fn native() {
@@ -147,35 +142,17 @@ impl Moment {
 /// One life, and its end.
 fn live_and_kill(kind: Kind, folder: &Path, moment: Moment, seed: u64) {
     let _ = std::fs::remove_file(life::judged(folder));
-    let mut child = Child::running("crash::life::child", folder)
+    let child = Child::running("crash::life::child", folder)
         .env("HELIUM_CRASH_KIND", kind.name())
-        .env("HELIUM_CRASH_SEED", &seed.to_string())
-        .start();
+        .env("HELIUM_CRASH_SEED", &seed.to_string());
+    let mut victim = Victim::start(child);
     let (Moment::Opening(time) | Moment::Judged(time) | Moment::AtWork(time)) = moment;
     if !matches!(moment, Moment::Opening(_)) {
-        wait(&mut child, || life::judged(folder).exists());
+        victim.wait_until(|| life::judged(folder).exists());
     }
     if matches!(moment, Moment::AtWork(_)) {
         let before = Acknowledgements::of_all(folder);
-        wait(&mut child, || Acknowledgements::of_all(folder) != before);
+        victim.wait_until(|| Acknowledgements::of_all(folder) != before);
     }
-    std::thread::sleep(time);
-    child.kill().unwrap();
-    let status = child.wait().unwrap();
-    assert_eq!(
-        status.signal(),
-        Some(SIGKILL),
-        "the child ended by itself, see above: {status}"
-    );
-}
-
-fn wait(child: &mut process::Child, until: impl Fn() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !until() {
-        if let Some(status) = child.try_wait().unwrap() {
-            panic!("the child ended by itself, see above: {status}");
-        }
-        assert!(Instant::now() < end, "the child does not get to work");
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    victim.kill_after(time);
 }

@@ -50,12 +50,3 @@ fn wait_for_the_end(parent: u32) {
     }
     process::exit(1);
 }
-
-/// The other threads would go on, and the parent would kill us before it noticed.
-fn end_with_the_first_panic() {
-    let tell = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        tell(panic);
-        process::abort();
-    }));
-}

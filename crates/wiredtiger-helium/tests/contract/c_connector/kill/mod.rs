@@ -15,17 +15,13 @@ mod life;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use std::os::unix::process::ExitStatusExt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Database, Which};
 use crate::common::*;
 use deeds::Notes;
 
 const ROUNDS_PER_DATABASE: u64 = 10;
-const SIGKILL: i32 = 9;
-/// How long a child may take to get to work, on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 #[test]
 fn every_acknowledged_commit_comes_over_and_nothing_else() {
@@ -83,23 +79,9 @@ fn round(database: &Database, random: &mut SmallRng, place: &str) -> u64 {
 
 /// Starts a child, and kills it some time after it was ready.
 fn kill(database: &Database, which: Which, ready: impl Fn() -> bool, time: Duration) {
-    let mut child = Child::running("c_connector::kill::life::child", database.folder())
-        .env("HELIUM_CRASH_KIND", life::name(which))
-        .start();
-    let end = Instant::now() + PATIENCE;
-    while !ready() {
-        if let Some(status) = child.try_wait().unwrap() {
-            panic!("the child ended by itself, see above: {status}");
-        }
-        assert!(Instant::now() < end, "the child does not get to work");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    std::thread::sleep(time);
-    child.kill().unwrap();
-    let status = child.wait().unwrap();
-    assert_eq!(
-        status.signal(),
-        Some(SIGKILL),
-        "it ended by itself: {status}"
-    );
+    let child = Child::running("c_connector::kill::life::child", database.folder())
+        .env("HELIUM_CRASH_KIND", life::name(which));
+    let mut victim = Victim::start(child);
+    victim.wait_until(ready);
+    victim.kill_after(time);
 }
