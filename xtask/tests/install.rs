@@ -115,12 +115,25 @@ fn pages_are_good(prefix: &Path) {
         let complaints = String::from_utf8_lossy(&said.stderr);
         assert!(complaints.is_empty(), "{page}: {complaints}");
     }
+    if has("mandoc") {
+        for page in pages.iter().filter(|page| !is_alias(page)) {
+            let mut lint = Command::new("mandoc");
+            let said = lint.args(["-T", "lint", "-W", "warning", page]).output();
+            let said = String::from_utf8(said.unwrap().stdout).unwrap();
+            assert!(said.is_empty(), "{said}");
+        }
+    }
     if has("man") {
         let mut show = Command::new("man");
         show.args(["-P", "cat", "-M"]).arg(&man).arg("he_open");
         let shown = text(show.env("LC_ALL", "C").env("MANPAGER", "cat"));
         assert!(shown.contains("HE_O_VOLUME_CREATE"), "{shown}");
     }
+}
+
+/// Whether a page only names another one.
+fn is_alias(page: &str) -> bool {
+    fs::read_to_string(page).unwrap().starts_with(".so ")
 }
 
 fn files(folder: &Path) -> Vec<String> {

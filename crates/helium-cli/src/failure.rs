@@ -3,7 +3,10 @@
 //! Invariant: every failure that leaves the command has a sentence that says what was wrong and
 //! where, and one of the codes below.
 
-use std::{fmt, io};
+use std::{
+    fmt,
+    io::{self, Write},
+};
 
 use heliumdb::ErrorKind;
 use serde_json::json;
@@ -107,6 +110,15 @@ impl Failure {
     /// Whether it is only that nobody reads the output any more.
     pub fn is_broken_pipe(&self) -> bool {
         self.kind == BROKEN_PIPE
+    }
+
+    /// Says it on standard error.
+    pub fn tell(&self, json: bool) {
+        // Where nobody can hear it, the exit code is all there is.
+        let _ = match json {
+            true => writeln!(io::stderr(), "{}", self.to_json()),
+            false => writeln!(io::stderr(), "helium: {self}"),
+        };
     }
 
     /// For programs.

@@ -8,6 +8,7 @@ mod bench;
 mod commands;
 mod failure;
 mod formats;
+mod fresh;
 mod interrupt;
 mod old;
 mod output;
@@ -33,23 +34,29 @@ fn main() -> ExitCode {
         Ok(args) => args,
         // Help and version are errors to it as well.
         Err(why) if why.use_stderr() && json => return report(&Failure::from(why), true),
+        Err(why) if json && why.kind() == clap::error::ErrorKind::DisplayVersion => {
+            let version = serde_json::json!({"version": env!("CARGO_PKG_VERSION")});
+            return end(Output { json }.print(&version, String::new), true);
+        }
         Err(why) => why.exit(),
     };
     let output = Output { json: args.json };
-    let done = interrupt::listen().and_then(|()| commands::run(args.command, output));
+    end(
+        interrupt::listen(args.json).and_then(|()| commands::run(args.command, output)),
+        args.json,
+    )
+}
+
+fn end(done: failure::Result<()>, json: bool) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read the output has seen enough.
         Err(why) if why.is_broken_pipe() => ExitCode::SUCCESS,
-        Err(why) => report(&why, args.json),
+        Err(why) => report(&why, json),
     }
 }
 
 fn report(why: &Failure, json: bool) -> ExitCode {
-    if json {
-        eprintln!("{}", why.to_json());
-    } else {
-        eprintln!("helium: {why}");
-    }
+    why.tell(json);
     ExitCode::from(why.code() as u8)
 }

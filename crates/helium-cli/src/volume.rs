@@ -9,6 +9,7 @@ use std::{
 
 use crate::{
     failure::{Code, Failure, Result},
+    fresh::Fresh,
     interrupt,
     progress::Progress,
     text,
@@ -59,11 +60,8 @@ pub fn with_options<R>(
     options: &VolumeOptions,
     work: impl FnOnce(&Volume) -> Result<R>,
 ) -> Result<R> {
-    let open = {
-        let _progress = Progress::waiting("opening the volume");
-        Volume::open(&url(volume), options).map_err(|why| explain(volume, options, why))?
-    };
-    // Opening may have taken long.
+    let open = open(volume, options)?;
+    // Someone may have asked just then.
     let worked = interrupt::check().and_then(|()| work(&open));
     let worked = worked.map_err(|why| why.naming(volume));
     let closed = {
@@ -73,6 +71,27 @@ pub fn with_options<R>(
     let result = worked?;
     closed?;
     Ok(result)
+}
+
+fn open(volume: &str, options: &VolumeOptions) -> Result<Volume> {
+    let _progress = Progress::waiting("opening the volume");
+    let fresh = Fresh::of(volume);
+    // Of a volume that is being made a kill could leave a part.
+    let stays = fresh.is_there() && !options.truncate;
+    let _opening = stays.then(interrupt::opening);
+    Volume::open(&url(volume), options).map_err(|why| {
+        fresh.remove_blank();
+        match why.kind() == ErrorKind::VolumeFull && !stays {
+            true => no_room(why),
+            false => explain(volume, options, why),
+        }
+    })
+}
+
+/// A new volume is full: there is nothing in it that could be removed.
+pub fn no_room(why: heliumdb::Error) -> Failure {
+    Failure::new(Code::Full, why.to_string())
+        .advise("Name a place with more room, or free space on that file system.")
 }
 
 fn explain(volume: &str, options: &VolumeOptions, why: heliumdb::Error) -> Failure {

@@ -3,7 +3,7 @@
 use heliumdb::BackupFrom;
 use serde_json::json;
 
-use super::copying::{self, Steps};
+use super::copying::{self, Half, Steps};
 use crate::{
     failure::Result,
     output::Output,
@@ -25,11 +25,12 @@ impl Backup {
     pub fn run(self, output: Output) -> Result<()> {
         volume::with(&self.volume, Access::Read, |open| {
             let _publisher = volume::publish(open, "helium backup");
-            copying::into_new(&self.target, |target| {
+            copying::into_new(&self.volume, &self.target, Half::Goes, |target| {
                 let mut steps = Steps::default();
                 let copied = open.backup(BackupFrom::Newest, target, &mut |step| steps.at(step));
                 drop(steps);
-                let report = copied.map_err(|why| copying::explain(why, &self.target))?;
+                let report =
+                    copied.map_err(|why| copying::explain(why, &self.target, Half::Goes))?;
                 let json = json!({"datastores": report.datastores, "items": report.items, "bytes": report.bytes});
                 output.print(&json, || {
                     format!(

@@ -1,26 +1,70 @@
 //! What `helium salvage`, `helium backup` and `helium verify` have in common: a new volume, and
 //! progress of work that the store does.
 
+use std::path::PathBuf;
+
 use heliumdb::{Error, ErrorKind, Phase, Progress as Step, Volume};
 
 use crate::{
     failure::{Code, Failure, Result},
+    fresh::Fresh,
     interrupt,
     progress::Progress,
     volume::{self, Access},
 };
 
-/// Makes the volume `name`, which must not be there with anything in it, and lets `work` fill it.
-pub fn into_new<R>(name: &str, work: impl FnOnce(&Volume) -> Result<R>) -> Result<R> {
-    volume::with(name, Access::Create, |target| {
+/// What becomes of a new volume when the work that fills it fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    /// It is of use: it stays.
+    Stays,
+    /// It would be taken for a whole one: it goes, if it was not there before.
+    Goes,
+}
+
+/// Makes the volume `name`, which must not be there with anything in it, and lets `work` fill it from
+/// `source`.
+pub fn into_new<R>(
+    source: &str,
+    name: &str,
+    half: Half,
+    work: impl FnOnce(&Volume) -> Result<R>,
+) -> Result<R> {
+    refuse_same(source, name)?;
+    let fresh = Fresh::of(name);
+    let mut is_ours = false;
+    let done = volume::with(name, Access::Create, |target| {
         if !target.datastores().is_empty() {
             return Err(
                 Failure::new(Code::Exists, format!("{name} has datastores in it already"))
                     .advise("Name a volume that is not there yet, or is empty."),
             );
         }
+        is_ours = true;
         work(target)
-    })
+    });
+    if is_ours && half == Half::Goes && done.is_err() {
+        fresh.remove();
+    }
+    done
+}
+
+/// A volume cannot be copied to devices that it is on.
+fn refuse_same(source: &str, target: &str) -> Result<()> {
+    let devices = |volume: &str| -> Result<Vec<PathBuf>> {
+        let paths = heliumdb::device::paths(&volume::url(volume))?.into_iter();
+        let one = |path: PathBuf| path.canonicalize().unwrap_or(path);
+        Ok(paths.map(one).collect())
+    };
+    let (from, to) = (devices(source)?, devices(target)?);
+    match to.iter().find(|path| from.contains(path)) {
+        Some(_) => Err(Failure::new(
+            Code::Usage,
+            format!("{source} cannot be copied to {target}: that is the volume itself"),
+        )
+        .advise("Name a volume that is not there yet.")),
+        None => Ok(()),
+    }
 }
 
 /// Shows the steps of long work, and stops them when asked.
@@ -57,10 +101,15 @@ fn display(step: &Step) -> Progress {
     }
 }
 
-/// A failure on the way; Ctrl-C leaves `target` half full.
-pub fn explain(why: Error, target: &str) -> Failure {
-    if why.kind() == ErrorKind::Cancelled {
-        return interrupt::stopped().advise(format!("{target} holds only a part of the items."));
+/// A failure on the way, which leaves `target` half full if it stays.
+pub fn explain(why: Error, target: &str, half: Half) -> Failure {
+    let part = format!("{target} holds only a part of the items.");
+    match (why.kind(), half) {
+        (ErrorKind::Cancelled, Half::Stays) => interrupt::stopped().advise(part),
+        (ErrorKind::Cancelled, Half::Goes) => interrupt::stopped(),
+        (ErrorKind::VolumeFull, Half::Stays) => volume::no_room(why).also(&part),
+        (ErrorKind::VolumeFull, Half::Goes) => volume::no_room(why),
+        (_, Half::Stays) => Failure::from(why).also(&part),
+        (_, Half::Goes) => why.into(),
     }
-    why.into()
 }

@@ -6,12 +6,13 @@ use std::{
     os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
 };
 
-use heliumdb::{DatastoreOptions, ErrorKind, Volume};
+use heliumdb::{DatastoreOptions, ErrorKind, Volume, VolumeOptions};
 use serde_json::json;
 
 use super::Consent;
 use crate::{
     failure::{self, Code, Failure, Result},
+    fresh::Fresh,
     output::Output,
     text,
     volume::{self, Access},
@@ -54,10 +55,16 @@ impl Create {
         } else if self.datastores.is_empty() {
             self.refuse_existing()?;
         }
+        let fresh = Fresh::of(&self.volume);
         if let Some(bytes) = self.size {
-            allot(&self.volume, bytes)?;
+            allot(&self.volume, bytes).inspect_err(|_| fresh.remove_blank())?;
         }
-        volume::with_options(&self.volume, &options, |open| {
+        let made = self.make_all(&options, output);
+        made.inspect_err(|_| fresh.remove_blank())
+    }
+
+    fn make_all(&self, options: &VolumeOptions, output: Output) -> Result<()> {
+        volume::with_options(&self.volume, options, |open| {
             for name in &self.datastores {
                 self.make(open, name)?;
             }

@@ -232,10 +232,15 @@ impl<'a> Loading<'a> {
             let _progress = Progress::waiting("making it durable");
             open.flush()?;
         }
-        let loaded = format!(
-            "The {} items before it are in the volume, durably; loading again puts them there once more.",
-            text::count(self.items)
-        );
+        let loaded = match self.items {
+            0 => "No item was loaded before it.".to_owned(),
+            1 => "The item before it is in the volume, durably; loading again puts it there once more."
+                .to_owned(),
+            items => format!(
+                "The {} items before it are in the volume, durably; loading again puts them there once more.",
+                text::count(items)
+            ),
+        };
         done.map_err(|why| match why.code() {
             Code::Interrupted => interrupt::stopped().also(&loaded),
             _ => why.context(name).also(&loaded),

@@ -19,6 +19,7 @@ use std::io::{IsTerminal, Write, stderr, stdin};
 use crate::{
     args::Command,
     failure::{self, Code, Failure, Result},
+    interrupt,
     output::Output,
 };
 
@@ -62,11 +63,8 @@ impl Consent {
         if self.yes || !stdin().is_terminal() || !stderr().is_terminal() {
             return Ok(());
         }
-        let mut answer = String::new();
-        write!(stderr(), "{question} [y/N] ")
-            .and_then(|()| stdin().read_line(&mut answer))
-            .map_err(|why| failure::system("cannot ask", why))?;
-        match answer.trim().to_ascii_lowercase().as_str() {
+        write!(stderr(), "{question} [y/N] ").map_err(|why| failure::system("cannot ask", why))?;
+        match interrupt::line()?.trim().to_ascii_lowercase().as_str() {
             "y" | "yes" => Ok(()),
             _ => Err(Failure::new(Code::Failed, "nothing was done")),
         }

@@ -3,7 +3,7 @@
 use heliumdb::{Salvage as Source, SalvageReport, Unresolved};
 use serde_json::{Value, json};
 
-use super::copying::{self, Steps};
+use super::copying::{self, Half, Steps};
 use crate::{
     failure::Result,
     output::{Column, Output, figures, table},
@@ -45,11 +45,11 @@ impl Salvage {
         for decider in &self.decider {
             source = source.decider(&volume::url(decider))?;
         }
-        copying::into_new(&self.target, |target| {
+        copying::into_new(&self.volume, &self.target, Half::Stays, |target| {
             let mut steps = Steps::default();
             let copied = source.run(target, &mut |step| steps.at(step));
             drop(steps);
-            let report = copied.map_err(|why| copying::explain(why, &self.target))?;
+            let report = copied.map_err(|why| copying::explain(why, &self.target, Half::Stays))?;
             output.print(&to_json(&report), || to_text(&report))
         })
     }

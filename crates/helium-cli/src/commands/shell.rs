@@ -1,6 +1,10 @@
 //! `helium completions` and `helium man`.
 
-use std::{fs, io::Write, path::PathBuf};
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
 
 use clap::CommandFactory;
 use clap_complete::Shell;
@@ -53,9 +57,34 @@ impl Man {
             )
         };
         fs::create_dir_all(&self.folder)
-            .and_then(|()| clap_mangen::generate_to(Args::command(), &self.folder))
+            .and_then(|()| pages(&self.folder))
             .map_err(complain)?;
         let folder = self.folder.to_string_lossy();
         output.print(&json!({"folder": folder}), String::new)
     }
+}
+
+/// When what the pages say was changed last: a page that was made again is the same.
+const DATE: &str = "2026-11-23";
+
+/// Writes all pages.
+fn pages(folder: &Path) -> io::Result<()> {
+    let mut command = Args::command();
+    command.build();
+    page(&command, folder)?;
+    command
+        .get_subcommands()
+        .try_for_each(|command| page(command, folder))
+}
+
+fn page(command: &clap::Command, folder: &Path) -> io::Result<()> {
+    let man = clap_mangen::Man::new(command.clone())
+        .date(DATE)
+        .source(concat!("helium ", env!("CARGO_PKG_VERSION")))
+        .manual("Helium");
+    let mut text = Vec::new();
+    man.render(&mut text)?;
+    // A blank line is a break by itself.
+    let text = String::from_utf8_lossy(&text).replace("\n.br\n\n.br\n", "\n.sp\n");
+    fs::write(folder.join(man.get_filename()), text)
 }

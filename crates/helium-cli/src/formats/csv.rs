@@ -2,8 +2,10 @@
 //!
 //! Columns are found by their names. In a column called `base64` each line may say which of its
 //! other fields are in base64: nothing, `key`, `value` or `key value`.
+//!
+//! Invariant: a file that was cut off inside of quotes is not taken for a whole one.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, Read, Write};
 
 use ::csv::{ByteRecord, ErrorKind, ReaderBuilder};
 
@@ -15,9 +17,34 @@ use crate::{
 
 const ENCODED: &str = "base64";
 
+/// What is read behind the end of the input: a record, unless a quote is still open there.
+const BEHIND: &[u8] = b"\nend\n";
+
+/// Input with [`BEHIND`] behind it.
+struct Ended<R> {
+    input: R,
+    /// Bytes of the input that were read.
+    read: u64,
+    behind: &'static [u8],
+}
+
+impl<R: Read> Read for Ended<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.behind.len() == BEHIND.len() {
+            let count = self.input.read(buffer)?;
+            if count > 0 || buffer.is_empty() {
+                self.read += count as u64;
+                return Ok(count);
+            }
+        }
+        self.behind.read(buffer)
+    }
+}
+
 pub(super) struct Reader<R> {
-    input: ::csv::Reader<R>,
+    input: ::csv::Reader<Ended<R>>,
     record: ByteRecord,
+    fields: usize,
     key: usize,
     value: usize,
     encoded: Option<usize>,
@@ -26,7 +53,12 @@ pub(super) struct Reader<R> {
 
 impl<R: BufRead> Reader<R> {
     pub(super) fn new(input: R, columns: &Columns) -> Result<Self> {
-        let mut input = ReaderBuilder::new().from_reader(input);
+        let input = Ended {
+            input,
+            read: 0,
+            behind: BEHIND,
+        };
+        let mut input = ReaderBuilder::new().flexible(true).from_reader(input);
         let header = input.byte_headers().map_err(explain)?.clone();
         let find = |name: &str| header.iter().position(|field| field == name.as_bytes());
         let needed = |name: &str, option: &str| {
@@ -46,10 +78,49 @@ impl<R: BufRead> Reader<R> {
             key: needed(&columns.key_column, "--key-column")?,
             value: needed(&columns.value_column, "--value-column")?,
             encoded: find(ENCODED),
+            fields: header.len(),
             input,
             record: ByteRecord::new(),
             line: 1,
         })
+    }
+
+    /// Reads a record; false at the end.
+    fn record(&mut self) -> Result<bool> {
+        let found = self.input.read_byte_record(&mut self.record);
+        let start = self.record.position().cloned();
+        let (true, Some(start)) = (found.map_err(explain)?, start) else {
+            return Ok(false);
+        };
+        self.line = start.line();
+        let end = self.input.get_ref().read + BEHIND.len() as u64;
+        if self.input.position().byte() >= end {
+            // All that is left is what was put behind the end; or it is inside of quotes.
+            if self.record.len() == 1 && self.record.get(0) == Some(BEHIND.trim_ascii()) {
+                return Ok(false);
+            }
+            return Err(bad_line(
+                self.line,
+                "a double quote is opened, and the input ends before it is closed",
+            )
+            .advise(
+                "The file was cut off, or the quote is too much: inside of quotes it is doubled.",
+            ));
+        }
+        let (fields, expected) = (self.record.len(), self.fields);
+        if fields != expected {
+            return Err(bad_line(
+                self.line,
+                format_args!(
+                    "has {}, and the header has {expected}",
+                    text::things(fields as u64, "field")
+                ),
+            )
+            .advise(
+                "A field with a comma, a quote or a line break in it stands in double quotes.",
+            ));
+        }
+        Ok(true)
     }
 
     fn entry(&self) -> Result<Entry, String> {
@@ -84,14 +155,9 @@ impl<R: BufRead> Reader<R> {
 
 impl<R: BufRead> Source for Reader<R> {
     fn next(&mut self) -> Result<Option<Entry>> {
-        if !self
-            .input
-            .read_byte_record(&mut self.record)
-            .map_err(explain)?
-        {
+        if !self.record()? {
             return Ok(None);
         }
-        self.line = self.record.position().map_or(self.line, |at| at.line());
         self.entry()
             .map(Some)
             .map_err(|why| bad_line(self.line, why))
@@ -105,15 +171,6 @@ impl<R: BufRead> Source for Reader<R> {
 fn explain(why: ::csv::Error) -> Failure {
     match why.into_kind() {
         ErrorKind::Io(why) => failure::system("cannot read", why),
-        ErrorKind::UnequalLengths {
-            pos,
-            expected_len,
-            len,
-        } => bad_line(
-            pos.map_or(0, |at| at.line()),
-            format_args!("has {len} fields, and the header has {expected_len}"),
-        )
-        .advise("A field with a comma, a quote or a line break in it stands in double quotes."),
         other => Failure::new(Code::BadInput, format!("not CSV: {other:?}")),
     }
 }

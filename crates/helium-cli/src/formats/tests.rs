@@ -137,6 +137,32 @@ fn formats_are_guessed() {
     assert_eq!(guess(None, b"key,value"), Format::Csv);
 }
 
+/// However a file of other programs ends and begins.
+#[test]
+fn csv_is_read_to_its_last_record() {
+    for start in ["", "\u{feff}"] {
+        for end in ["", "\n", "\r\n", "\n\n\n", "\r"] {
+            for value in ["b", "\"b\"", "\"b\nend\n\"", "end", ""] {
+                let text = format!("{start}key,value\nx,1\na,{value}{end}");
+                let expected = value.trim_matches('"').as_bytes().to_vec();
+                let items = vec![(b"x".to_vec(), b"1".to_vec()), (b"a".to_vec(), expected)];
+                assert_eq!(read(Format::Csv, text.as_bytes()), Ok(items), "{text:?}");
+            }
+        }
+    }
+    assert_eq!(read(Format::Csv, b"key,value"), Ok(vec![]));
+    // One column may be both.
+    let columns = Columns {
+        key_column: "k".to_owned(),
+        value_column: "k".to_owned(),
+    };
+    let mut source = Format::Csv
+        .source(Box::new(&b"k\nend"[..]), columns)
+        .expect("good");
+    assert!(source.next().expect("good").is_some());
+    assert_eq!(source.next().expect("good"), None);
+}
+
 #[test]
 fn what_is_wrong_is_said_with_its_line() {
     let wt = "WiredTiger Dump (x)\nFormat=print\nHeader\ntable:a\nkey_format=u\nData\n";
@@ -144,7 +170,17 @@ fn what_is_wrong_is_said_with_its_line() {
         (
             Format::Csv,
             "key,value\na,b\nc\n",
-            "line 3: has 1 fields, and the header has 2",
+            "line 3: has 1 field, and the header has 2",
+        ),
+        (
+            Format::Csv,
+            "key,value\n\n\na,b\n\"c\",\"d\ne",
+            "line 5: a double quote is opened",
+        ),
+        (
+            Format::Csv,
+            "key,value\na,\"",
+            "line 2: a double quote is opened",
         ),
         (
             Format::Csv,

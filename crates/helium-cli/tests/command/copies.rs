@@ -35,17 +35,33 @@ fn a_backup_dumps_the_same() {
         .fails(4, &["w has datastores in it already"]);
     place
         .helium(["backup", "v", "v"])
-        .fails(4, &["v has datastores"]);
+        .fails(2, &["that is the volume itself"]);
+    place
+        .helium(["salvage", "v", "./v"])
+        .fails(2, &["that is the volume itself"]);
     place
         .helium(["backup", "gone", "x"])
         .fails(3, &["There is no volume there"]);
     assert!(!place.path("x").exists());
 }
 
+/// Nobody is to take it for a whole one; but what was there before stays.
 #[test]
-fn a_damaged_volume_is_salvaged_but_for_what_is_damaged() {
+fn a_backup_that_fails_leaves_no_half_of_one() {
     let place = filled();
-    let wanted = b"value 2500";
+    damage(&place, b"value 2500");
+    place
+        .helium(["backup", "v", "w"])
+        .fails(7, &["the log is damaged"]);
+    assert!(!place.path("w").exists());
+    place.helium(["create", "w"]).ok();
+    place
+        .helium(["backup", "v", "w"])
+        .fails(7, &["the log is damaged"]);
+    assert!(place.path("w").exists());
+}
+
+fn damage(place: &Place, wanted: &[u8]) {
     let bytes = fs::read(place.path("v")).expect("the volume");
     let at = bytes
         .windows(wanted.len())
@@ -56,6 +72,12 @@ fn a_damaged_volume_is_salvaged_but_for_what_is_damaged() {
         .open(place.path("v"))
         .expect("the volume");
     file.write_all_at(b"X", at as u64).expect("the volume");
+}
+
+#[test]
+fn a_damaged_volume_is_salvaged_but_for_what_is_damaged() {
+    let place = filled();
+    damage(&place, b"value 2500");
     place.helium(["verify", "v"]).fails(7, &["helium salvage"]);
     let json = place
         .helium(["salvage", "v", "w", "--partial", "--json"])

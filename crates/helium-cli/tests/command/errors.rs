@@ -198,6 +198,27 @@ fn what_is_no_volume_is_left_alone() {
 }
 
 #[test]
+fn a_volume_that_was_not_made_leaves_no_files() {
+    let place = Place::new();
+    place
+        .helium(["create", "small", "--size", "1M"])
+        .fails(1, &["small has 1048576 bytes", "64 MiB"]);
+    place
+        .helium(["create", "twice,twice"])
+        .fails(7, &["names one device twice"]);
+    // What was there stays, whatever it holds.
+    place.write("text", "important");
+    place.helium(["create", "text,more", "d"]).fails(10, &[]);
+    assert_eq!(
+        fs::read(place.path("text")).expect("still there"),
+        b"important"
+    );
+    let left = fs::read_dir(place.path("")).expect("the folder");
+    let left: Vec<_> = left.flatten().map(|file| file.file_name()).collect();
+    assert_eq!(left, ["text"]);
+}
+
+#[test]
 fn damage_is_found_and_named() {
     let place = Place::with_volume();
     place.helium(["put", "v", "d", "good", "value"]).ok();
@@ -300,7 +321,8 @@ fn a_full_disk_is_said() {
     let folder = folder.display();
     let script = format!(
         "mount -t tmpfs -o size=100m none {folder} && cd {folder} && \
-         {HELIUM} create v d </dev/null && {HELIUM} load v -d d -f jsonl"
+         {HELIUM} create v d </dev/null && {{ {HELIUM} backup v w </dev/null; test ! -e w || exit 99; \
+         {HELIUM} load v -d d -f jsonl; }}"
     );
     let mut command = Command::new("unshare");
     command.args(["-rm", "sh", "-c", &script]);
@@ -313,7 +335,15 @@ fn a_full_disk_is_said() {
         eprintln!("skipped: {}", ran.err);
         return;
     }
-    ran.fails(8, &["standard input: line ", "Deleting still works"]);
+    ran.fails(
+        8,
+        &[
+            "no room for a new volume",
+            "Name a place with more room",
+            "standard input: line ",
+            "Deleting still works",
+        ],
+    );
 }
 
 #[test]
@@ -323,14 +353,30 @@ fn bad_input_is_named_by_file_and_line() {
     place.helium(["load", "v", "bad.csv", "-d", "d"]).fails(
         9,
         &[
-            "bad.csv: line 4: has 1 fields, and the header has 2",
+            "bad.csv: line 4: has 1 field, and the header has 2",
             "The 2 items before it are in the volume",
         ],
     );
     assert_eq!(place.helium(["scan", "v", "d", "-k"]).text(), "a\nb\n");
     place
         .helium_with(["load", "v", "-d", "d"], b"{\"key\":\"a\"}\n")
-        .fails(9, &["standard input: line 1", "no \"value\""]);
+        .fails(
+            9,
+            &[
+                "standard input: line 1",
+                "no \"value\"",
+                "No item was loaded",
+            ],
+        );
+    // A file that was cut off, with the end of the line or without.
+    for end in ["", "\n", "\nmore,\n"] {
+        place.write("cut.csv", format!("key,value\ncut,1\n\"d\",\"begun{end}"));
+        place
+            .helium(["load", "v", "cut.csv", "-d", "d"])
+            .fails(9, &["cut.csv: line 3: a double quote is opened", "cut off"]);
+    }
+    place.helium(["get", "v", "d", "d"]).fails(3, &[]);
+    place.helium(["rm", "v", "d", "cut"]).ok();
     place
         .helium_with(["load", "v"], b"{\"key\":\"a\",\"value\":\"\"}\n")
         .fails(2, &["line 1", "--datastore NAME"]);
@@ -342,7 +388,7 @@ fn bad_input_is_named_by_file_and_line() {
             ["load", "v", "-d", "d", "--insert"],
             b"{\"key\":\"z\",\"value\":\"\"}\n{\"key\":\"a\",\"value\":\"\"}\n",
         )
-        .fails(4, &["line 2", "The 1 items before"]);
+        .fails(4, &["line 2", "The item before it is in the volume"]);
     let long = "x".repeat(131_073);
     let line = format!("{{\"key\":\"{long}\",\"value\":\"\"}}\n");
     place

@@ -103,6 +103,27 @@ fn ctrl_c_typed_into_a_terminal_ends_a_wait_for_input() {
     assert_eq!(sound_items(&place), 2);
 }
 
+#[test]
+fn ctrl_c_typed_instead_of_an_answer_ends_the_command() {
+    if !has("setsid") {
+        return;
+    }
+    let place = Place::with_volume();
+    let mut terminal = Terminal::new();
+    let mut child = Command::new("setsid")
+        .args(["--ctty", "--wait", HELIUM, "drop", "v", "d"])
+        .current_dir(place.path(""))
+        .stdin(terminal.end())
+        .stdout(terminal.end())
+        .stderr(terminal.end())
+        .spawn()
+        .expect("start");
+    terminal.wait_for("[y/N]");
+    terminal.type_in("\u{3}");
+    assert_eq!(wait(&mut child), Some(130));
+    place.helium(["stat", "v", "d"]).ok();
+}
+
 /// Whether it has a handler for SIGINT, so that the signal does not simply end it.
 fn listens(child: &Child) -> bool {
     let status =
@@ -110,6 +131,46 @@ fn listens(child: &Child) -> bool {
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
     let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     caught.is_some_and(|mask| mask & (1 << 1) != 0)
+}
+
+/// Nobody can ask the store to stop opening: the process ends, and says so.
+#[test]
+fn ctrl_c_ends_an_opening() {
+    let place = Place::with_volume();
+    let mut killed = loading(&place, 100_000);
+    signal(&killed, Signal::KILL);
+    wait(&mut killed);
+    let copy = std::fs::read(place.path("v")).expect("the volume");
+    let mut stopped = 0;
+    for json in [false, true].repeat(20) {
+        // Of what was killed all of the log is read.
+        place.write("v", &copy);
+        let mut child = place
+            .command()
+            .args(["truncate", "v", "d"])
+            .args(json.then_some("--json"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("start");
+        wait_until(|| listens(&child), || "it does not listen".to_owned());
+        signal(&child, Signal::INT);
+        let code = wait(&mut child);
+        let said = child.wait_with_output().expect("its output").stderr;
+        let said = String::from_utf8_lossy(&said);
+        assert!(code == Some(130) || code == Some(0), "{code:?}: {said}");
+        let is_json = serde_json::from_str::<serde_json::Value>(&said).is_ok();
+        assert_eq!(is_json, json && code == Some(130), "{said}");
+        if said.contains("The volume was not open yet") {
+            assert!(sound_items(&place) > 0, "nothing was truncated");
+            stopped += 1;
+        }
+        if stopped > 3 {
+            return;
+        }
+    }
+    panic!("{stopped} openings were stopped");
 }
 
 #[test]

@@ -250,15 +250,23 @@ fn shells_and_manuals_are_served() {
         assert!(script.contains("truncate"), "{shell}");
     }
     place.helium(["man", "pages"]).ok();
+    let title = |page: &str| {
+        let (name, _) = page.split_once('.').expect("a section");
+        format!("\n.TH {name} 1 2026-11-23 \"helium 0")
+    };
     for page in ["helium.1", "helium-load.1", "helium-bench.1"] {
         let text = std::fs::read_to_string(place.path("pages").join(page)).expect(page);
         assert!(
-            text.starts_with(".ie") && text.contains(".SH SYNOPSIS"),
+            text.starts_with(".ie") && text.contains(".SH SYNOPSIS") && text.contains(&title(page)),
             "{page}"
         );
     }
     let version = place.helium(["--version"]).text();
     assert!(version.starts_with("helium "), "{version}");
+    for arguments in [["--version", "--json"], ["--json", "-V"]] {
+        let json = place.helium(arguments).json();
+        assert_eq!(json["version"], env!("CARGO_PKG_VERSION"));
+    }
     let help = place.helium(["--help"]).text();
     assert!(help.contains("130  stopped by Ctrl-C"), "{help}");
 }

@@ -74,6 +74,9 @@ fn what_cannot_be_undone_is_asked_in_a_terminal() {
     assert_eq!(code, Some(1));
     assert!(shown.contains("Remove d with 1 item?"), "{shown}");
     assert_eq!(place.helium(["get", "v", "d", "k"]).ok(), b"v");
+    // An answer that is begun and not given is none either.
+    assert_eq!(ask(&["drop", "v", "d"], "\u{4}").0, Some(1));
+    assert_eq!(place.helium(["get", "v", "d", "k"]).ok(), b"v");
     assert_eq!(ask(&["create", "--overwrite", "v"], "\n").0, Some(1));
     assert_eq!(ask(&["truncate", "v", "d"], "y\n").0, Some(0));
     assert_eq!(place.helium(["scan", "v", "d"]).ok(), b"");

@@ -88,7 +88,7 @@ struct he_env {
 
 struct he_stats {
 	const char *name; /* good until the handle is closed */
-	uint64_t deleted_items;
+	uint64_t deleted_items; /* about: dead bytes, as items of the size of those that live */
 	uint64_t locked_items;
 	uint64_t valid_items;
 	uint64_t capacity; /* bytes */

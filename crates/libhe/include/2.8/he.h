@@ -86,7 +86,7 @@ struct he_env {
 struct he_stats {
 	const char *name;         /* good until the handle is closed */
 	uint64_t valid_items;     /* count */
-	uint64_t deleted_items;   /* count, still taking space */
+	uint64_t deleted_items;   /* about: dead bytes, as items of the size of those that live */
 	uint64_t utilized;        /* bytes, of all datastores */
 	uint64_t capacity;        /* bytes, of the volume */
 	uint64_t buffered_writes; /* bytes */
