@@ -10,6 +10,7 @@ static const char *url;
 static int rounds;
 static he_t shared[4];
 static he_iter_t iters[4];
+static he_t transactions[4];
 static int merged;
 
 /* Any answer is good that is one of these: a crash or another code is not. */
@@ -52,7 +53,7 @@ work(void *arg)
 		item.val = val;
 		item.val_len = 20;
 		memset(val, 'v', sizeof(val));
-		switch (rand_r(&seed) % 12) {
+		switch (rand_r(&seed) % 15) {
 		case 0:
 		case 1:
 			sound(he_update(he, &item));
@@ -111,6 +112,36 @@ work(void *arg)
 			__atomic_add_fetch(&merged, 1, __ATOMIC_RELAXED);
 			break;
 		}
+		case 11: {
+			/* one transaction, which several threads write to and end */
+			he_t old = __atomic_exchange_n(&transactions[at], he_transaction(he), __ATOMIC_ACQ_REL);
+			sound(he_update(__atomic_load_n(&transactions[at], __ATOMIC_ACQUIRE), &item));
+			sound(rand_r(&seed) % 2 ? he_commit(old) : he_close(old));
+			break;
+		}
+		case 12: {
+			/* handles of another kind, whoever closes them meanwhile */
+			he_iter_t iter = __atomic_load_n(&iters[at], __ATOMIC_ACQUIRE);
+			he_t transaction = __atomic_load_n(&transactions[at], __ATOMIC_ACQUIRE);
+			struct he_stats stats;
+			FAILS(he_update(iter, &item), HE_ERR_ARGUMENTS);
+			FAILS(he_commit(iter), HE_ERR_ARGUMENTS);
+			FAILS(he_close(iter), HE_ERR_ARGUMENTS);
+			FAILS(he_stats(iter, &stats), HE_ERR_ARGUMENTS);
+			FAILS(he_rename(transaction, "x"), HE_ERR_ARGUMENTS);
+			FAILS(he_remove(transaction), HE_ERR_ARGUMENTS);
+			NO_HANDLE(he_transaction(transaction), HE_ERR_ARGUMENTS);
+			NO_HANDLE((void *)he_iter_next(transaction), HE_ERR_ARGUMENTS);
+			NO_HANDLE((void *)he_iter_next(he), HE_ERR_ARGUMENTS);
+			he_iter_close(he);
+			break;
+		}
+		case 13:
+			/* none, and what never was one */
+			FAILS(he_update(NULL, &item), HE_ERR_ARGUMENTS);
+			FAILS(he_close((he_t)((size_t)rand_r(&seed) & ~(size_t)1)), HE_ERR_ARGUMENTS);
+			FAILS(he_commit(&item), HE_ERR_ARGUMENTS);
+			break;
 		default:
 			sound(he_delete_lookup(he, &item, 0, 3));
 			break;
@@ -135,6 +166,7 @@ main(int argc, char **argv)
 		CHECK(pthread_join(threads[i], NULL) == 0);
 	for (int i = 0; i < 4; ++i) {
 		he_iter_close(iters[i]);
+		(void)he_close(transactions[i]);
 		(void)he_close(shared[i]);
 	}
 	/* No merge was lost. */

@@ -154,6 +154,13 @@ read_only(const char *folder)
 	CHECK(he_is_read_only(he) && !he_is_read_only(NULL));
 	CHECK((second = he_open(url, "frozen", HE_O_READONLY, NULL)) != NULL);
 	NO_HANDLE(he_open(url, "frozen", 0, NULL), HE_ERR_READ_ONLY_DATASTORE);
+	/* of several reasons the first in the order of checks is told */
+	NO_HANDLE(he_open(url, "frozen", HE_O_ERR_EXISTS | HE_O_TRUNCATE | HE_O_VOLUME_TRUNCATE | HE_O_CREATE, NULL),
+	    HE_ERR_DATASTORE_EXISTS);
+	NO_HANDLE(he_open(url, "frozen", HE_O_TRUNCATE | HE_O_VOLUME_TRUNCATE | HE_O_CREATE, NULL),
+	    HE_ERR_DATASTORE_IN_USE);
+	NO_HANDLE(he_open(url, "frozen", HE_O_VOLUME_TRUNCATE | HE_O_CREATE, NULL), HE_ERR_VOLUME_IN_USE);
+	NO_HANDLE(he_open(url_in(folder, "blank2"), "frozen", HE_O_READONLY | HE_O_TRUNCATE, NULL), HE_ERR_ARGUMENTS);
 	WORKS(reads(he, "k", "v"));
 	WORKS(goes(he, he_next, "", "k", "v"));
 	FAILS(put(he, he_update, "k", "x"), HE_ERR_READ_ONLY_DATASTORE);

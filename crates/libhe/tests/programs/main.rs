@@ -15,6 +15,7 @@ mod concurrent;
 mod connector;
 mod linking;
 mod long_keys;
+mod refusals;
 
 use build::{done, folder, program};
 use std::process::Command;

@@ -1,0 +1,82 @@
+//! What the system, the devices and the limits refuse, seen from C; and damage, done here.
+
+use std::{fs, os::unix::fs::FileExt, path::Path, process::Command};
+
+use heliumdb::{Volume, VolumeOptions};
+
+use crate::build::{done, folder, program};
+
+#[test]
+fn what_is_refused_has_its_code_and_loses_nothing() {
+    let folder = folder();
+    item(folder.path());
+    log(folder.path());
+    half(folder.path());
+    let program = program("3.x", "refusals", folder.path());
+    done(Command::new(program).arg(folder.path()));
+}
+
+/// A volume whose item `0005` is damaged, behind a checkpoint's back.
+fn item(folder: &Path) {
+    let volume = open(folder, "item", 1 << 30);
+    fill(&volume);
+    volume.checkpoint_now().unwrap();
+    volume.close().unwrap();
+    damage(folder, "item", b"value of 0005");
+}
+
+/// A volume that was not closed, with damage where its log is read.
+fn log(folder: &Path) {
+    let volume = open(folder, "written", 1 << 30);
+    fill(&volume);
+    fs::copy(folder.join("written"), folder.join("log")).unwrap();
+    drop(volume);
+    damage(folder, "log", b"value of 0005");
+}
+
+/// One of a volume's two devices.
+fn half(folder: &Path) {
+    for name in ["half", "other"] {
+        sized(folder, name, 1 << 30);
+    }
+    let url = format!("he://./{0}/half,{0}/other", folder.display());
+    let volume = Volume::open(&url, &VolumeOptions::default()).unwrap();
+    volume.create_datastore(b"d", b"").unwrap();
+    volume.close().unwrap();
+}
+
+fn open(folder: &Path, name: &str, bytes: u64) -> Volume {
+    sized(folder, name, bytes);
+    let url = format!("he://./{}", folder.join(name).display());
+    Volume::open(&url, &VolumeOptions::default()).unwrap()
+}
+
+fn sized(folder: &Path, name: &str, bytes: u64) {
+    let file = fs::File::create(folder.join(name)).unwrap();
+    file.set_len(bytes).unwrap();
+}
+
+/// Some hundred items on several segments, all of it durable.
+fn fill(volume: &Volume) {
+    let store = volume.create_datastore(b"d", b"").unwrap();
+    for number in 0..300 {
+        let mut value = format!("value of {number:04}").into_bytes();
+        value.resize(100_000, b'f');
+        let key = format!("{number:04}");
+        store.put(key.as_bytes(), &value).unwrap();
+        volume.flush().unwrap();
+    }
+}
+
+/// Changes a byte wherever these are.
+fn damage(folder: &Path, name: &str, wanted: &[u8]) {
+    let bytes = fs::read(folder.join(name)).unwrap();
+    let file = fs::OpenOptions::new().write(true).open(folder.join(name));
+    let file = file.unwrap();
+    let places = bytes.windows(wanted.len()).enumerate();
+    let mut places = places.filter(|(_, window)| *window == wanted).peekable();
+    assert!(places.peek().is_some(), "nothing to damage in {name}");
+    for (at, _) in places {
+        file.write_all_at(b"X", at as u64).unwrap();
+    }
+}
