@@ -1,8 +1,10 @@
 //! Each command does what its help says.
 
+use std::process::Command;
+
 use serde_json::Value;
 
-use crate::harness::Place;
+use crate::harness::{Place, has, run};
 
 #[test]
 fn items_go_in_and_come_out() {
@@ -269,6 +271,41 @@ fn shells_and_manuals_are_served() {
     }
     let help = place.helium(["--help"]).text();
     assert!(help.contains("130  stopped by Ctrl-C"), "{help}");
+}
+
+/// As bash calls the function when someone presses Tab.
+#[test]
+fn bash_completes_commands_options_and_values() {
+    if !has("bash") {
+        return;
+    }
+    let place = Place::new();
+    place.write("script", place.helium(["completions", "bash"]).ok());
+    for (typed, expected) in [
+        ("helium b", "backup bench"),
+        ("helium --json tr", "truncate"),
+        ("helium load --fo", "--format"),
+        (
+            "helium load --format ",
+            "jsonl csv wiredtiger wiredtiger-hex",
+        ),
+        ("helium bench --work h", "helium"),
+        // Files are the shell's own business.
+        ("helium ls vol", ""),
+    ] {
+        let words: Vec<_> = typed.split(' ').map(|word| format!("'{word}'")).collect();
+        let press = format!(
+            ". ./script; complete -p helium | grep -q -- '-o default' || exit 1; \
+             COMP_WORDS=({}); COMP_CWORD={}; _helium helium \
+             \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD-1]}}\"; echo ${{COMPREPLY[*]}}",
+            words.join(" "),
+            words.len() - 1
+        );
+        let mut bash = Command::new("bash");
+        bash.args(["--norc", "-c", &press])
+            .current_dir(place.path(""));
+        assert_eq!(run(bash, b"").text().trim_end(), expected, "{typed:?}");
+    }
 }
 
 #[test]
