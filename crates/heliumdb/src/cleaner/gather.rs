@@ -19,6 +19,9 @@ use crate::{
     volume::{Shared, tree::Tree},
 };
 
+/// For so many more items room is made at a time. Twice as much as there was would be too much.
+const GROW_ITEMS: usize = 1 << 15;
+
 /// An item that is to be moved.
 #[derive(Clone, Copy)]
 pub(super) struct Moving {
@@ -75,7 +78,16 @@ impl Gathered {
         self
     }
 
+    /// Makes room for so many bytes of items, and no more: there are megabytes of them.
+    pub(super) fn reserve(&mut self, bytes: u64) {
+        let more = usize::try_from(bytes).unwrap_or(0);
+        self.bytes.reserve_exact(more);
+    }
+
     pub(super) fn push(&mut self, header: &ItemHeader, bytes: &[u8], from: Location) {
+        if self.items.len() == self.items.capacity() {
+            self.items.reserve_exact(GROW_ITEMS);
+        }
         let mut prefix = [0; 8];
         let key = header.key(bytes);
         let len = key.len().min(8);

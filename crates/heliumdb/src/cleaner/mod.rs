@@ -39,9 +39,9 @@ use pace::Pace;
 pub(crate) use policy::Need;
 
 /// Bytes that a round moves, at most, unless a single segment has more.
-const ROUND_BYTES: u64 = 32 << 20;
+const ROUND_BYTES: u64 = 24 << 20;
 /// Bytes of items that a round reads, dead ones too: that is what it has in memory.
-const ROUND_READ: u64 = 48 << 20;
+const ROUND_READ: u64 = 32 << 20;
 /// Segments of a round, at most.
 const ROUND_SEGMENTS: usize = 16;
 /// Bytes that are moved in one step. Whoever wants to know whether there will be room waits for it.
@@ -165,11 +165,12 @@ impl Shared {
     }
 
     fn begin(&self, progress: &mut Progress, need: Need) -> Option<Round> {
-        let gathered = std::mem::take(&mut progress.spare);
         let victims = self.choose_victims(&progress.stuck, need);
         if victims.is_empty() {
             return None;
         }
+        let mut gathered = std::mem::take(&mut progress.spare);
+        gathered.reserve(victims.iter().map(Candidate::filled).sum());
         Some(Round {
             need,
             began: Instant::now(),

@@ -57,6 +57,8 @@ pub(super) struct Part {
     inside: Option<Ticket>,
     /// The part was logged as a prepared batch of this transaction.
     pub(super) prepared: Option<GlobalTxn>,
+    /// Under which id the part is committed, as long as it may be cancelled.
+    taken_back_by: Option<TxnId>,
 }
 
 pub(super) struct Write {
@@ -106,6 +108,7 @@ impl Part {
             spill: Spill::default(),
             inside: None,
             prepared: None,
+            taken_back_by: None,
         }
     }
 
@@ -126,6 +129,7 @@ impl Part {
     /// Forgets what became of a part that is over, and keeps its memory for another; `None` if
     /// that is too much to keep.
     pub(super) fn emptied(mut self) -> Option<Self> {
+        self.let_go();
         if self.entered || self.keys.capacity() > KEPT_BYTES {
             return None;
         }
@@ -347,10 +351,15 @@ impl Part {
         let guard = epoch::pin();
         // What the volume's own transactions committed is never taken back.
         let taken_back_by = if self.volume.is_native() { 0 } else { owner };
+        if let Some(batch) = self.batch_id.filter(|_| taken_back_by != 0) {
+            self.volume.certainty.committed(owner, batch, self.prepared);
+            self.taken_back_by = Some(owner);
+        }
         for write in &self.writes {
             let tree = &self.trees[write.tree];
             let version = write.held.version();
-            if version.overtakes {
+            // A reservation is not in the log, and changes nothing: it overtakes nobody either.
+            if version.overtakes && version.payload.get(&guard) != Said::Reserve {
                 let key = tree.index_key(&self.keys[write.key.clone()]);
                 let certainty = &self.volume.certainty;
                 certainty.overtakes(tree.id, &key, version.sequence, taken_back_by);
@@ -364,10 +373,14 @@ impl Part {
             });
             tree.live.add(more);
         }
-        if let Some(batch) = self.batch_id.filter(|_| taken_back_by != 0) {
-            self.volume.certainty.committed(owner, batch, self.prepared);
-        }
         self.leave();
+    }
+
+    /// Nobody can take the part back any more.
+    fn let_go(&mut self) {
+        if let Some(owner) = self.taken_back_by.take() {
+            self.volume.certainty.forget(owner);
+        }
     }
 
     /// Queues the chains that the part founded: they settle when the horizon has passed `owner`.
@@ -489,6 +502,7 @@ impl Part {
 impl Drop for Part {
     fn drop(&mut self) {
         self.leave_gate();
+        self.let_go();
     }
 }
 

@@ -483,7 +483,7 @@ pub(crate) fn relocate(word: Word, from: Location, to: Location, guard: &Guard) 
     Some(head)
 }
 
-/// A version that is newer than the newest certain state of its item.
+/// A committed version that may be newer than the newest certain state of its item.
 pub(crate) struct Uncertain {
     pub(crate) sequence: u64,
     pub(crate) owner: TxnId,
@@ -493,12 +493,12 @@ pub(crate) struct Uncertain {
 }
 
 /// The newest state of the item that is committed and cannot be taken back (`None`: it is not
-/// there), as everyone who owns less than `below` is past that; and what is above it and logged.
+/// there), as `uncertain` says of those above it that are committed: it is shown them from the
+/// newest down until it answers that one stays.
 pub(crate) fn census(
     word: Word,
-    below: TxnId,
     guard: &Guard,
-    mut uncertain: impl FnMut(Uncertain),
+    mut uncertain: impl FnMut(Uncertain) -> bool,
 ) -> Option<Location> {
     let mut walk = Walk::new(word, guard);
     for version in walk.by_ref() {
@@ -507,15 +507,18 @@ pub(crate) fn census(
             Said::Tombstone => None,
             Said::Reserve | Said::Bytes(_) => continue,
         };
-        match version.state() {
-            State::Aborted => {}
-            State::Committed if version.owner == 0 || version.owner < below => return location,
-            State::Committed | State::Unresolved => uncertain(Uncertain {
-                sequence: version.sequence,
-                owner: version.owner,
-                overtakes: version.overtakes,
-                location,
-            }),
+        if version.state() != State::Committed {
+            continue;
+        }
+        let is_uncertain = uncertain(Uncertain {
+            sequence: version.sequence,
+            owner: version.owner,
+            overtakes: version.overtakes,
+            location,
+        });
+        // Its owner may have cancelled it, and let go of it, since it was looked at.
+        if !is_uncertain && version.state() == State::Committed {
+            return location;
         }
     }
     match walk.base().slot() {

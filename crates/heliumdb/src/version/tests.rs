@@ -294,3 +294,23 @@ impl View for Listed {
         self.0.sees(id)
     }
 }
+
+#[test]
+fn a_census_passes_what_is_cancelled_while_it_asks() {
+    let mut slot = Slotted::new();
+    slot.commit(5, 2);
+    let held = slot.link(6, Payload::at(place(3)));
+    held.version().resolve(State::Committed);
+    let guard = epoch::pin();
+    let mut shown = Vec::new();
+    let found = chain::census(slot.word, &guard, |version| {
+        shown.push(version.owner);
+        if version.owner == 6 {
+            held.version().resolve(State::Aborted);
+        }
+        false
+    });
+    assert_eq!(found, Some(place(2)));
+    assert_eq!(shown, [6, 5]);
+    assert_eq!(chain::census(slot.word, &guard, |_| true), Some(place(1)));
+}

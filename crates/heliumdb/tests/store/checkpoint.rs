@@ -131,6 +131,27 @@ fn what_was_overtaken_before_a_checkpoint_stays_overtaken() {
     }
 }
 
+/// Nor what was reserved only, though that has the higher number: it changed nothing.
+#[test]
+fn what_was_reserved_before_a_checkpoint_overtakes_nobody() {
+    for (machine, volume, store) in both_kinds() {
+        let keeper = Keeper::new();
+        store.put(b"k", b"base").unwrap();
+        let mut slow = Session::begin(&keeper, Isolation::ReadCommitted);
+        slow.put(&store, "k", "slow").unwrap();
+        let mut fast = Session::begin(&keeper, Isolation::ReadCommitted);
+        fast.reserve(&store, "k").unwrap();
+        fast.put(&store, "other", "fast").unwrap();
+        fast.commit().unwrap();
+        volume.checkpoint(&*keeper).unwrap();
+        slow.commit().unwrap();
+        assert_eq!(store.get(b"k").unwrap(), Some(b"slow".to_vec()));
+        let (_, found) = reopen(&after_power_loss(&machine, 4));
+        assert_eq!(found.get(b"k").unwrap(), Some(b"slow".to_vec()));
+        assert_eq!(found.get(b"other").unwrap(), Some(b"fast".to_vec()));
+    }
+}
+
 #[test]
 fn a_transaction_over_volumes_stays_one_over_checkpoints() {
     for cancels in [false, true] {

@@ -12,9 +12,8 @@ use crate::common::*;
 /// How much the process may grow while it updates, in bytes: both caches' budgets (the read cache's
 /// is small), spare segments, and what the cleaner and a checkpoint hold while they work.
 const GROWTH_MAX: u64 = 256 << 20;
-/// What an update may cost while a reader needs the value before it, in bytes: its version, and, for
-/// as long as a checkpoint is written, an entry with its key in the list of what may be taken back.
-const PINNED_BYTES_PER_UPDATE: u64 = 320;
+/// What an update may cost while a reader needs the value before it, in bytes.
+const PINNED_BYTES_PER_UPDATE: u64 = 160;
 const BATCH: u64 = 500;
 const FORMATS: &str = "key_format=u,value_format=u";
 

@@ -2,12 +2,13 @@
 //!
 //! Invariants:
 //! - Of every committed transaction that may still be cancelled it is known which batch it was
-//!   logged as; whoever is forgotten is below [`Certain::below`] for ever after.
+//!   logged as, from before its versions count as committed until nobody holds it any more, or
+//!   the horizon has passed it. So a committed version whose owner is not known stays.
 //! - Every committed version that was linked above an unresolved one is remembered until nothing
 //!   of a lower sequence can be appended any more; while a checkpoint has taken its start and not
 //!   yet looked, for longer.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 
 use parking_lot::Mutex;
 
@@ -30,8 +31,7 @@ pub(crate) struct Certainty {
 
 #[derive(Default)]
 struct Commits {
-    /// In the order of their commits, roughly that of their ids.
-    queue: VecDeque<(TxnId, LoggedAs)>,
+    known: BTreeMap<TxnId, LoggedAs>,
     forgotten_below: TxnId,
 }
 
@@ -48,17 +48,24 @@ struct Overtakers {
 /// Which transactions are certain, as of one moment.
 pub(super) struct Certain {
     /// Whoever owns less has committed for good, or not at all.
-    pub(super) below: TxnId,
-    pub(super) commits: HashMap<TxnId, LoggedAs>,
+    below: TxnId,
+    /// Who could be cancelled at that moment.
+    known: BTreeMap<TxnId, LoggedAs>,
     /// Keys with the highest sequence that is certain and overtook others.
     pub(super) overtakers: Vec<(u32, Vec<u8>, u64)>,
 }
 
 impl Certainty {
-    /// A transaction has committed as `batch`: said before the gate lets a checkpoint go on.
+    /// A transaction has committed as `batch`: said before any of its versions says so, and before
+    /// the gate lets a checkpoint go on.
     pub(crate) fn committed(&self, owner: TxnId, batch: u64, prepared: Option<GlobalTxn>) {
         let logged = LoggedAs { batch, prepared };
-        self.commits.lock().queue.push_back((owner, logged));
+        self.commits.lock().known.insert(owner, logged);
+    }
+
+    /// Nobody holds the transaction any more who could cancel it.
+    pub(crate) fn forget(&self, owner: TxnId) {
+        self.commits.lock().known.remove(&owner);
     }
 
     /// Nobody below `id` can be cancelled any more.
@@ -66,13 +73,7 @@ impl Certainty {
         let mut commits = self.commits.lock();
         commits.forgotten_below = commits.forgotten_below.max(id);
         let below = commits.forgotten_below;
-        while commits
-            .queue
-            .front()
-            .is_some_and(|(owner, _)| *owner < below)
-        {
-            commits.queue.pop_front();
-        }
+        commits.known = commits.known.split_off(&below);
     }
 
     /// A committed version was linked above an unresolved one.
@@ -117,26 +118,38 @@ impl Certainty {
 
     /// What is certain now, given that nobody below `below` can be cancelled.
     pub(super) fn look(&self, below: TxnId) -> Certain {
+        // In this order: whoever has overtaken by now is among those who have committed by then,
+        // or can not be cancelled any more.
+        let mut overtakers = self.overtakers.lock();
         let mut commits = self.commits.lock();
         commits.forgotten_below = commits.forgotten_below.max(below);
         let below = commits.forgotten_below;
-        let known = commits.queue.iter().filter(|(owner, _)| *owner >= below);
-        let known = known.copied().collect();
-        drop(commits);
-        let mut overtakers = self.overtakers.lock();
-        overtakers.held = false;
-        let highest = overtakers
-            .versions
-            .iter()
-            .filter_map(|((tree, key), versions)| {
-                let is_certain = |owner| owner == 0 || owner < below;
-                let certain = versions.iter().filter(|(_, owner)| is_certain(*owner));
-                Some((*tree, key.clone(), certain.map(|(s, _)| *s).max()?))
-            });
-        Certain {
+        let known = commits.known.range(below..).map(|(o, l)| (*o, *l));
+        let mut certain = Certain {
             below,
-            commits: known,
-            overtakers: highest.collect(),
+            known: known.collect(),
+            overtakers: Vec::new(),
+        };
+        drop(commits);
+        overtakers.held = false;
+        for ((tree, key), versions) in &overtakers.versions {
+            let stay = versions.iter().filter(|(_, owner)| {
+                *owner == 0 || *owner < below || !certain.known.contains_key(owner)
+            });
+            if let Some(highest) = stay.map(|(sequence, _)| *sequence).max() {
+                certain.overtakers.push((*tree, key.clone(), highest));
+            }
         }
+        certain
+    }
+
+    /// What `owner`, who has committed, was logged as, if it can be cancelled now, or could when
+    /// `certain` was looked at: whoever was let go since counts with those of then all the same.
+    pub(super) fn cancellable(&self, certain: &Certain, owner: TxnId) -> Option<LoggedAs> {
+        if owner == 0 || owner < certain.below {
+            return None;
+        }
+        let known = certain.known.get(&owner).copied();
+        known.or_else(|| self.commits.lock().known.get(&owner).copied())
     }
 }

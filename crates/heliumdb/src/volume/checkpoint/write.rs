@@ -156,9 +156,11 @@ impl Writer<'_> {
     /// The decisions, with the batches of those that may still be cancelled.
     fn decisions(&self) -> Vec<Decision> {
         let shared = self.shared;
-        let below = self.certain.below;
         let owed = shared.owed.lock();
-        let open = owed.iter().filter(|owed| owed.owner() >= below);
+        let certainty = &shared.certainty;
+        let open = owed
+            .iter()
+            .filter(|owed| certainty.cancellable(&self.certain, owed.owner()).is_some());
         let open: HashMap<u64, u64> = open.map(|owed| owed.decision()).collect();
         drop(owed);
         let guard = epoch::pin();
@@ -273,11 +275,14 @@ impl Writer<'_> {
         if let Slot::At(at) = word.slot() {
             return Some(at);
         }
+        let certainty = &self.shared.certainty;
         let (certain, tentative, start) = (&self.certain, &mut self.tentative, self.start.at);
-        chain::census(word, certain.below, guard, |version| {
-            // Whoever is not known was logged behind the start: replay meets it.
-            let logged = certain.commits.get(&version.owner);
-            if let Some(logged) = logged.filter(|logged| logged.batch < start) {
+        chain::census(word, guard, |version| {
+            let Some(logged) = certainty.cancellable(certain, version.owner) else {
+                return false;
+            };
+            // Whoever was logged behind the start is met by replay.
+            if logged.batch < start {
                 tentative.push(Tentative {
                     tree,
                     key: key.to_vec(),
@@ -288,6 +293,7 @@ impl Writer<'_> {
                     prepared: logged.prepared,
                 });
             }
+            true
         })
     }
 
