@@ -227,10 +227,9 @@ impl Core {
         let keep = |header: &ItemHeader, bytes: &[u8]| {
             if purpose == Purpose::Point
                 && let Some(cache) = &self.cache
+                && cache.insert(position, &bytes[..header.padded_len()], guard)
             {
-                if cache.insert(position, &bytes[..header.padded_len()], guard) {
-                    self.read_cache_grew();
-                }
+                self.read_cache_grew();
             }
             f(header, bytes)
         };
