@@ -33,6 +33,9 @@ pub struct Options {
     /// Only engines with this in their names.
     #[arg(long)]
     pub engine: Option<String>,
+    /// Only work with this in its title; what it works on is loaded anyway.
+    #[arg(long)]
+    pub work: Option<String>,
     /// Folder to work in; the system's temporary one by default.
     #[arg(long)]
     pub folder: Option<std::path::PathBuf>,
@@ -63,7 +66,10 @@ pub fn run(options: &Options, engines: &[Factory]) -> Result<()> {
                 None => tempfile::tempdir()?,
             };
             let engine = create(folder.path())?;
-            for (row, (_, work, threads)) in ALL.iter().enumerate() {
+            for (row, (title, work, threads)) in ALL.iter().enumerate() {
+                if *work != Work::Load && !options.work.iter().all(|part| title.contains(part)) {
+                    continue;
+                }
                 let time = Duration::from_secs_f64(options.seconds);
                 rates[row][column].push(measure(&*engine, &data, *work, *threads, time)?);
                 if options.latencies && *work != Work::Load {
@@ -99,6 +105,9 @@ fn print(engines: &[&Factory], rates: Vec<Vec<Vec<f64>>>) {
     );
     println!("|---|{}", "---|".repeat(names.len()));
     for ((title, ..), row) in ALL.iter().zip(rates) {
+        if row.iter().all(Vec::is_empty) {
+            continue;
+        }
         let medians: Vec<_> = row.into_iter().map(|runs| human(median(runs))).collect();
         println!("| {title} | {} |", medians.join(" | "));
     }

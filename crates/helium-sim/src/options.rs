@@ -27,11 +27,13 @@ pub struct DriverOptions {
     pub checkpoint_log_bytes: u64,
 }
 
-/// Options under which a volume does nothing by itself.
+/// Options under which a volume does nothing by itself, and has little in memory.
 pub fn sim_options() -> VolumeOptions {
     let mut options = VolumeOptions::default();
     options.background_thread = false;
     options.write_cache_bytes = 4 << 20;
+    // Little, so that segments do not stay in memory: what is read comes from the disks.
+    options.read_cache_bytes = 2 << 20;
     options
 }
 

@@ -101,6 +101,8 @@ fn row(options: &Options, keys: Keys, items: u64) -> Result<()> {
     let place = Place::new(options.folder.as_deref())?;
     let mut how = VolumeOptions::default();
     how.write_cache_bytes = WRITE_CACHE_BYTES;
+    // Segments would stay in memory that it does not use.
+    how.read_cache_bytes = 0;
     let mut key = Vec::new();
     let before = process::resident_bytes()?;
     let volume = place.open(&how)?;

@@ -16,7 +16,7 @@ use std::{
     slice,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering::*},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*},
     },
 };
 
@@ -52,6 +52,8 @@ pub(super) struct Arena {
     buckets: usize,
     blocks: Box<[Block]>,
     block_bytes: usize,
+    /// Blocks that have memory.
+    taken: AtomicUsize,
 }
 
 struct Block {
@@ -95,6 +97,7 @@ impl Arena {
             buckets,
             blocks,
             block_bytes,
+            taken: AtomicUsize::new(0),
         };
         (arena, writer)
     }
@@ -109,8 +112,12 @@ impl Arena {
 
     /// Memory taken from the system, the table included, though the kernel gives it by and by.
     pub(super) fn memory_bytes(&self) -> usize {
-        let blocks = self.blocks.iter().filter(|b| b.memory.get().is_some());
-        self.table.len() + blocks.count() * self.block_bytes
+        self.table.len() + self.blocks_taken() * self.block_bytes
+    }
+
+    /// How many blocks have memory.
+    pub(super) fn blocks_taken(&self) -> usize {
+        self.taken.load(Relaxed)
     }
 
     #[inline]
@@ -167,9 +174,10 @@ impl Writer {
         let free = arena.blocks.iter().position(|b| b.is_free.load(Acquire))?;
         let block = &arena.blocks[free];
         block.is_free.store(false, Relaxed);
-        block
-            .memory
-            .get_or_init(|| Memory::zeroed(arena.block_bytes));
+        block.memory.get_or_init(|| {
+            arena.taken.fetch_add(1, Relaxed);
+            Memory::zeroed(arena.block_bytes)
+        });
         self.filled[free] = 0;
         Some(free)
     }

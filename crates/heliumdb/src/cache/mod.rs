@@ -37,6 +37,7 @@ pub(crate) struct Cache {
     counts: Box<[CachePadded<Counts>]>,
     /// Nothing was ever put in: no need to look.
     is_empty: AtomicBool,
+    budget_bytes: usize,
 }
 
 /// Counted by threads in turns, so that readers do not fight for a line.
@@ -73,6 +74,7 @@ impl Cache {
                 .map(|_| Arc::new(Shard::new(budget_bytes / shards)))
                 .collect(),
             is_empty: AtomicBool::new(true),
+            budget_bytes,
             counts: (0..16).map(|_| CachePadded::default()).collect(),
         })
     }
@@ -101,13 +103,21 @@ impl Cache {
         found
     }
 
-    /// Keeps a checked item, if there is room for it now.
-    pub(crate) fn insert(&self, position: u64, item: &[u8], guard: &Guard) {
+    /// Keeps a checked item, if there is room for it now; true if the cache took memory for it.
+    pub(crate) fn insert(&self, position: u64, item: &[u8], guard: &Guard) -> bool {
         let hash = mix(position);
-        self.shard(hash).insert(hash, position, item, guard);
+        let has_grown = self.shard(hash).insert(hash, position, item, guard);
         if self.is_empty.load(Relaxed) {
             self.is_empty.store(false, Relaxed);
         }
+        has_grown
+    }
+
+    /// What of the budget others may use for now: what is not taken, less a block for each shard,
+    /// so that the next ones that are taken are within it too.
+    pub(crate) fn unused_bytes(&self) -> usize {
+        let due: usize = self.shards.iter().map(|s| s.bytes_soon()).sum();
+        self.budget_bytes.saturating_sub(due)
     }
 
     pub(crate) fn stats(&self) -> CacheStats {

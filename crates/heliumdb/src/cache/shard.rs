@@ -53,6 +53,11 @@ impl Shard {
         self.arena.memory_bytes()
     }
 
+    /// Memory that is taken once the next block is.
+    pub(super) fn bytes_soon(&self) -> usize {
+        self.arena.memory_bytes() + self.arena.block_bytes()
+    }
+
     #[inline]
     pub(super) fn find<'g>(
         &'g self,
@@ -78,27 +83,35 @@ impl Shard {
         None
     }
 
-    pub(super) fn insert(self: &Arc<Self>, hash: u64, position: u64, item: &[u8], guard: &Guard) {
+    /// Keeps an item, if there is room for it now; true if memory was taken for it.
+    pub(super) fn insert(
+        self: &Arc<Self>,
+        hash: u64,
+        position: u64,
+        item: &[u8],
+        guard: &Guard,
+    ) -> bool {
         if Writer::entry_bytes(item.len()) > self.arena.block_bytes() / 2 {
-            return;
+            return false;
         }
         let Some(mut queues) = self.queues.try_lock() else {
-            return;
+            return false;
         };
         // Another thread may have read it too.
         if self.find(hash, position, false, guard).is_some() {
-            return;
+            return false;
         }
         let queues = &mut *queues;
+        let before = self.arena.blocks_taken();
         self.make_room(queues, guard);
         let Queues {
             writer, probation, ..
         } = queues;
-        let Some(block) = probation.room(&self.arena, writer, item.len()) else {
-            return;
-        };
-        let slot = self.slot_for(writer, hash, guard);
-        writer.put(&self.arena, block, (hash, slot), position, item);
+        if let Some(block) = probation.room(&self.arena, writer, item.len()) {
+            let slot = self.slot_for(writer, hash, guard);
+            writer.put(&self.arena, block, (hash, slot), position, item);
+        }
+        self.arena.blocks_taken() > before
     }
 
     /// A slot of the bucket for a new item: an empty one, or that of an item nobody used.

@@ -205,7 +205,7 @@ impl Core {
         self.ledger.lock().freed(id, sequence);
         self.leaving.fetch_add(1, AcqRel);
         segment.state.store(LEAVING, Release);
-        segment.set_buffer(None);
+        self.no_more_resident(id);
         let core = Arc::downgrade(self);
         let guard = crossbeam_epoch::pin();
         guard.defer(move || {

@@ -25,6 +25,7 @@ pub(super) struct SegmentBuffer {
     from: usize,
     published: AtomicUsize,
     sealed: AtomicBool,
+    written: AtomicBool,
 }
 
 // SAFETY: the allocation is owned, and access to it is split as the module says.
@@ -48,6 +49,15 @@ impl SegmentBuffer {
     /// Whether nothing will be published any more.
     pub(super) fn sealed(&self) -> bool {
         self.sealed.load(Ordering::Acquire)
+    }
+
+    /// Whether all that will ever be published is on the device too.
+    pub(super) fn is_written(&self) -> bool {
+        self.written.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_written(&self) {
+        self.written.store(true, Ordering::Release);
     }
 }
 
@@ -80,6 +90,7 @@ impl BufferWriter {
                 from,
                 published: AtomicUsize::new(from),
                 sealed: AtomicBool::new(false),
+                written: AtomicBool::new(false),
             }),
             written: from,
         }

@@ -71,16 +71,6 @@ pub(super) struct Flush {
     dirty: u64,
 }
 
-/// Segments whose bytes are in memory. Together they are no more than the write cache has room
-/// for, unless so many are not wholly written.
-#[derive(Default)]
-pub(super) struct Resident {
-    /// Those not wholly written.
-    filling: usize,
-    /// The others, oldest first: id and sequence.
-    written: VecDeque<(u64, u64)>,
-}
-
 /// Who leads, and who waits.
 #[derive(Default)]
 pub(super) struct Group {
@@ -235,16 +225,14 @@ impl Core {
             .all(|a| a.header.segment != segment)
     }
 
-    /// Forgets segments that are on the device, and lets go of the oldest ones' memory.
+    /// Forgets segments that are on the device, and lets go of those there is no room for.
     fn retire_written(&self, flush: &mut Flush) {
         let mut resident = self.resident.lock();
         for active in &mut flush.active {
-            if active.is_written() && active.buffer.take().is_some() {
-                resident.filling -= 1;
-                let header = &active.header;
-                resident
-                    .written
-                    .push_back((header.segment, header.sequence));
+            if active.is_written()
+                && let Some(buffer) = active.buffer.take()
+            {
+                resident.now_written(active.header.segment, &buffer);
             }
         }
         // What is left of the others is only the copy of a header.
@@ -252,28 +240,5 @@ impl Core {
             .active
             .retain(|a| a.buffer.is_some() || a.stage != Stage::Copied);
         self.let_go(&mut resident);
-    }
-
-    /// A segment more is in memory: the oldest that are written leave room for it. Now, and not
-    /// when the flusher has time: what it waits for may take long.
-    pub(super) fn one_more_resident(&self) {
-        let mut resident = self.resident.lock();
-        resident.filling += 1;
-        self.let_go(&mut resident);
-    }
-
-    fn let_go(&self, resident: &mut Resident) {
-        while resident.filling + resident.written.len() > self.cache_segments {
-            let Some((id, sequence)) = resident.written.pop_front() else {
-                return;
-            };
-            if let Some(segment) = self
-                .table
-                .get(id)
-                .filter(|s| s.sequence.load(Acquire) == sequence)
-            {
-                segment.set_buffer(None);
-            }
-        }
     }
 }

@@ -5,9 +5,10 @@
 use super::{
     Lsn,
     cleaning::Written,
-    commit::{Flush, Group, Resident},
+    commit::{Flush, Group},
     ledger::Ledger,
     pool::Pool,
+    resident::Resident,
     segments::Appender,
     space::Space,
     table::Table,
@@ -46,7 +47,9 @@ pub(crate) struct Core {
     pub(super) trims: AtomicU64,
     pub(super) may_have_threads: bool,
     pub(super) limit_bytes: u64,
-    /// Segments kept in memory: those being filled, and the youngest ones.
+    /// Memory for segments, beside what the read cache leaves.
+    pub(super) write_cache_bytes: usize,
+    /// Segments that may be in memory whatever the read cache takes.
     pub(super) cache_segments: usize,
     pub(super) epoch: AtomicU64,
     pub(super) table: Table,
@@ -133,6 +136,7 @@ impl Core {
             trims: AtomicU64::new(if options.no_trim { 0 } else { u64::MAX }),
             may_have_threads: options.background_thread,
             limit_bytes: options.limit_bytes.unwrap_or(u64::MAX),
+            write_cache_bytes: budgets.write_cache_bytes,
             cache_segments: (budgets.write_cache_bytes as u64 / segment_bytes).max(2) as usize,
             epoch: AtomicU64::new(superblock.epoch),
             table: Table::new(segments_max),

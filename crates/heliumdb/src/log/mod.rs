@@ -22,6 +22,7 @@ mod pool;
 mod raw;
 mod reader;
 mod recovery;
+mod resident;
 mod segments;
 mod space;
 mod state;

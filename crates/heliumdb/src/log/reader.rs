@@ -4,7 +4,7 @@
 //! Invariant: no lock is taken, and bytes that came from a device are never handed out, nor
 //! kept in the cache, before their checksum was compared.
 
-use super::{core::Core, table::Segment};
+use super::{buffer::SegmentBuffer, core::Core, table::Segment};
 use crate::{
     Error, ErrorKind, Result, codec,
     format::item::{self, CHUNK, INDIRECT, ItemHeader, TOMBSTONE},
@@ -33,7 +33,7 @@ pub(crate) enum Purpose {
     Point,
     /// It is on the way of a walk: taken from the cache if it is there, and not kept.
     Walk,
-    /// To know what is in the log: the cache is left alone.
+    /// To know what is on the device: memory is only asked for what is not written yet.
     Check,
 }
 
@@ -227,8 +227,9 @@ impl Core {
         let keep = |header: &ItemHeader, bytes: &[u8]| {
             if purpose == Purpose::Point
                 && let Some(cache) = &self.cache
+                && cache.insert(position, &bytes[..header.padded_len()], guard)
             {
-                cache.insert(position, &bytes[..header.padded_len()], guard);
+                self.read_cache_grew();
             }
             f(header, bytes)
         };
@@ -268,8 +269,10 @@ impl Core {
         guard: &'g Guard,
     ) -> Option<Resident<'g>> {
         let (segment, within) = self.entry_of(at)?;
-        if let Some(buffer) = segment.buffer(guard).filter(|b| b.holds(within)) {
-            // These bytes were never on a device: they need no checksum.
+        let is_wanted =
+            |b: &&SegmentBuffer| b.holds(within) && (purpose != Purpose::Check || !b.is_written());
+        if let Some(buffer) = segment.buffer(guard).filter(is_wanted) {
+            // These bytes do not come from a device: they need no checksum.
             return buffer.published().get(within..).map(Resident::Memory);
         }
         // No place is used again for as long as the guard lives: so neither is the position.

@@ -20,11 +20,13 @@ pub struct VolumeOptions {
     /// limit ([`crate::limits::VOLUME_BYTES_MIN`]) holds anyway.
     pub least_bytes: u64,
     /// Memory for log segments not yet (or just) written, in bytes: at most a quarter of what
-    /// the machine has available, and two segments at least.
+    /// the machine has available, and two segments at least. Those that were written also stay in
+    /// what the read cache does not use of its own.
     pub write_cache_bytes: u64,
     /// Memory for items that were read from a device, in bytes: at most a half of what the
     /// machine has available. With less than a megabyte there is no read cache. Memory is only
-    /// taken as it fills.
+    /// taken as it fills; until then the log's youngest segments stay in it, and make room as
+    /// it does.
     pub read_cache_bytes: u64,
     /// Memory for unsettled versions, in bytes.
     pub version_budget_bytes: u64,

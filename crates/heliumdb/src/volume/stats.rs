@@ -61,7 +61,8 @@ pub struct Stats {
     pub read_cache_misses: u64,
     /// Bytes of memory that the read cache has taken so far.
     pub read_cache_bytes: u64,
-    /// Bytes of memory that segments of the log take.
+    /// Bytes of memory that segments of the log take, those that stay in what the read cache does
+    /// not use included.
     pub write_cache_bytes: u64,
     /// Bytes of values written to datastores that compress, since the volume was opened.
     pub compress_given_bytes: u64,

@@ -205,11 +205,22 @@ fn a_full_volume_that_is_mostly_dead_makes_room_for_whoever_writes() {
 /// Readers on threads of their own, while segments are cleaned and used again and again.
 #[test]
 fn readers_meet_no_other_item_while_places_are_used_again() {
+    reuse_under_readers(2 * MIB);
+}
+
+/// As above, with room for all segments in memory: none may be served from what it held before.
+#[test]
+fn readers_meet_no_other_item_in_memory_while_places_are_used_again() {
+    reuse_under_readers(256 * MIB);
+}
+
+fn reuse_under_readers(read_cache_bytes: u64) {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("he://./{}", folder.path().join("volume").display());
     let mut options = VolumeOptions::default();
     options.limit_bytes = Some(64 * MIB);
     options.write_cache_bytes = 2 * MIB;
+    options.read_cache_bytes = read_cache_bytes;
     options.auto_clean_period_ms = 0;
     options.clean_dirty_pct = 1;
     options.clean_util_pct = 95;

@@ -9,8 +9,8 @@ use rand::{Rng, SeedableRng};
 
 use crate::common::*;
 
-/// How much the process may grow while it updates, in bytes: write cache, spare segments, and what
-/// the cleaner and a checkpoint hold while they work.
+/// How much the process may grow while it updates, in bytes: both caches' budgets (the read cache's
+/// is small), spare segments, and what the cleaner and a checkpoint hold while they work.
 const GROWTH_MAX: u64 = 256 << 20;
 /// What an update may cost while a reader needs the value before it, in bytes.
 const PINNED_BYTES_PER_UPDATE: u64 = 160;

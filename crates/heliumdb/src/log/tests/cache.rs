@@ -121,21 +121,3 @@ fn an_item_whose_place_was_used_again_is_not_found() {
     let stats = log.stats();
     assert!(stats.cache.hits > 500, "{stats:?}");
 }
-
-#[test]
-fn no_more_segments_are_in_memory_than_the_write_cache_has_room_for() {
-    let disk = Disk::new("disk", 64 * MIB);
-    let options = VolumeOptions {
-        write_cache_bytes: 8 * MIB,
-        ..quiet()
-    };
-    let log = Log::create(vec![disk.device()], &options).unwrap();
-    let mut most = 0;
-    for i in 0..200u64 {
-        put(&log, i + 1, b"filler", &[0; 200_000]);
-        let guard = crossbeam_epoch::pin();
-        let segments = (0..64).filter_map(|id| log.table.get(id));
-        most = most.max(segments.filter(|s| s.buffer(&guard).is_some()).count());
-    }
-    assert_eq!(most, 8);
-}

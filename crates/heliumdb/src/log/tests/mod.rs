@@ -6,6 +6,7 @@ mod disk;
 mod figures;
 mod guards;
 mod members;
+mod resident;
 mod sessions;
 mod space;
 mod store;
@@ -79,6 +80,7 @@ fn quiet() -> VolumeOptions {
     VolumeOptions {
         background_thread: false,
         write_cache_bytes: 2 * MIB,
+        read_cache_bytes: MIB,
         ..VolumeOptions::default()
     }
 }

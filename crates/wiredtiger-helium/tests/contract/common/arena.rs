@@ -197,7 +197,9 @@ fn open_config(kind: Kind, folder: &Path, options: &str) -> String {
     let mut config = format!("create,{options}");
     if kind != Kind::Native {
         config.push(',');
-        config.push_str(&helium::extensions(&[volume(1, folder), volume(2, folder)]).unwrap());
+        // Segments that were written do not stay in memory for long, nor count as growth.
+        let volumes = [1, 2].map(|n| volume(n, folder).with("helium_read_cache=16MB"));
+        config.push_str(&helium::extensions(&volumes).unwrap());
     }
     config
 }
