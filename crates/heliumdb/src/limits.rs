@@ -30,9 +30,9 @@ pub const VERSION_BUDGET_BYTES: u64 = 1 << 30;
 pub const RETRIES_MAX: u32 = 1_000_000;
 /// Longest single wait for room, in microseconds.
 pub const RETRY_DELAY_US_MAX: u64 = 60_000_000;
-/// Segments that are kept for the cleaner, so that it can work on a full volume; checkpoints leave
-/// it all but one.
-pub const CLEANER_SEGMENTS: u64 = 3;
+/// Segments that are kept for the cleaner, from checkpoints too, so that it can work on a full volume: what
+/// it moves out of one always fits.
+pub const CLEANER_SEGMENTS: u64 = 2;
 /// Most items that the cleaner moves in one batch.
 pub const MOVES_PER_BATCH_MAX: usize = 4096;
 /// Deletes that a full volume still accepts.

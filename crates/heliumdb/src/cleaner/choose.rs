@@ -2,16 +2,18 @@
 //!
 //! Young segments still lose items by themselves; old ones have what stays. The usual measure of
 //! that (Rosenblum and Ousterhout) is (1 - u) × age / (1 + u), where u is the part that has to be
-//! moved. Invariant: what is chosen fits into the room that is left, moved; and what
-//! waits for a checkpoint then does not take the room that the checkpoint needs.
+//! moved; while writers wait, age does not count. Room is judged by what items take once they are moved, many in a frame: items that were put
+//! singly take a third less. Invariant: what is chosen fits into the room that is left, moved; and what
+//! waits for a checkpoint then does not take the room that the checkpoint needs. What the cleaner
+//! has written is not chosen again until some of it is dead.
 
 use std::collections::BTreeMap;
 
-use super::{Need, ROUND_BYTES, ROUND_READ, ROUND_SEGMENTS};
+use super::{Need, ROUND_BYTES, ROUND_READ, ROUND_SEGMENTS, policy::short_bytes};
 use crate::{log::Candidate, volume::Shared};
 
-/// Of a segment that has more to be moved than this, cleaning gives next to nothing.
-const WEIGHT_PCT_MAX: u32 = 95;
+/// A segment of which less than this part is gained gives next to nothing.
+const GAIN_PART: u64 = 20;
 
 impl Shared {
     pub(super) fn choose_victims(
@@ -24,33 +26,43 @@ impl Shared {
         candidates
             .retain(|c| !c.is_done() && stuck.get(&c.sequence) != Some(&(c.weight(), oldest)));
         let segment_bytes = self.log.room().segment_bytes;
-        let (weight_pct_max, by_age) = match need {
-            Need::Nothing => return Vec::new(),
-            Need::Dirty => (self.options.clean_util_pct.clamp(1, 100), false),
-            Need::Short => (WEIGHT_PCT_MAX, false),
-            Need::Tombstones => (100, true),
+        let is_worth = |c: &Candidate| match need {
+            Need::Nothing => false,
+            Need::Dirty => {
+                let most = u64::from(self.options.clean_util_pct.clamp(1, 100));
+                c.weight() * 100 <= segment_bytes * most
+            }
+            Need::Short => gives_room(c, segment_bytes),
+            Need::Tombstones => true,
         };
-        candidates.retain(|c| {
-            c.weight() > 0 && c.weight() * 100 <= segment_bytes * u64::from(weight_pct_max)
-        });
-        candidates.retain(|c| need != Need::Short || gives_room(c, segment_bytes));
+        candidates.retain(|c| c.weight() > 0 && is_worth(c));
         let now = self.log.next_segment_sequence();
-        if by_age {
+        if need == Need::Tombstones {
             candidates.sort_by_key(|c| c.min_placed);
         } else {
-            let score = |c: &Candidate| score(c, segment_bytes, now);
+            // Writers that wait for room need it now.
+            let is_out = self.open_room() < segment_bytes;
+            let score = |c: &Candidate| match is_out {
+                true => gain_for_cost(c, segment_bytes),
+                false => score(c, segment_bytes, now),
+            };
             candidates.sort_by(|a, b| score(b).total_cmp(&score(a)));
         }
-        // All that is moved must fit, with what is lost at the ends of segments. What gives no room
-        // before a checkpoint leaves the checkpoint what it needs.
+        // All that is moved must fit, with its frames and what is lost at the ends of segments. What
+        // gives no room before a checkpoint leaves the checkpoint what it needs.
         let (mut left, mut beside) = self.log.cleaner_room();
+        // A round gives its room at the end: it leaves some to writers until then.
+        let most = match need {
+            Need::Short => ROUND_BYTES.min(short_bytes(&self.log.room()) / 2),
+            _ => ROUND_BYTES,
+        };
         let (mut moved, mut read) = (0, 0);
         let mut chosen = Vec::new();
         for candidate in candidates {
-            let needed =
-                candidate.weight() + candidate.weight() / 16 + self.log.move_bytes() as u64;
+            let needed = moved_bytes(&candidate);
+            let needed = needed + needed / 64 + 2 * self.log.move_bytes() as u64;
             let fits = needed <= left && (!candidate.is_replayed || needed <= beside);
-            let is_round = moved + needed > ROUND_BYTES || read + candidate.filled() > ROUND_READ;
+            let is_round = moved + needed > most || read + candidate.filled() > ROUND_READ;
             if chosen.len() == ROUND_SEGMENTS || (is_round && !chosen.is_empty()) {
                 break;
             }
@@ -66,11 +78,18 @@ impl Shared {
     }
 }
 
-/// Whether to move what is in it makes room. Else what was just moved would be moved again: it takes
-/// a little more room than its items.
+/// Bytes that moving takes, with frames, and what is lost at the ends of segments on average.
+fn moved_bytes(candidate: &Candidate) -> u64 {
+    let bytes = candidate.moved_bytes();
+    bytes + bytes / 64
+}
+
+/// Whether to move what is in it makes room. What was moved has nothing to gain but what has died since,
+/// and the ends of segments do not count, as the next one may be as bad: else it would be moved for ever.
 fn gives_room(candidate: &Candidate, segment_bytes: u64) -> bool {
-    candidate.weight() * 100 <= segment_bytes * u64::from(WEIGHT_PCT_MAX)
-        && (candidate.dead_bytes * 20 >= segment_bytes
+    let least = segment_bytes / GAIN_PART;
+    moved_bytes(candidate) + least <= segment_bytes
+        && (candidate.dead_bytes + candidate.spare >= least
             || candidate.weight() * 4 <= segment_bytes * 3)
 }
 
@@ -79,8 +98,20 @@ pub(super) fn is_held(candidate: &Candidate, segment_bytes: u64) -> bool {
     candidate.is_done() || candidate.is_replayed && gives_room(candidate, segment_bytes)
 }
 
+/// Most room at once for what it costs, however old: above all, what a checkpoint that is over has left.
+fn gain_for_cost(candidate: &Candidate, segment_bytes: u64) -> f64 {
+    let used = (moved_bytes(candidate) as f64 / segment_bytes as f64).min(1.0);
+    let gain = (1.0 - used) / (1.0 + used);
+    // Of this nothing comes before a checkpoint: only if there is nothing else.
+    if candidate.is_replayed {
+        gain - 1.0
+    } else {
+        gain
+    }
+}
+
 fn score(candidate: &Candidate, segment_bytes: u64, now: u64) -> f64 {
-    let used = candidate.weight() as f64 / segment_bytes as f64;
+    let used = (moved_bytes(candidate) as f64 / segment_bytes as f64).min(1.0);
     let age = now.saturating_sub(candidate.sequence) as f64;
     let score = (1.0 - used) * age / (1.0 + used);
     // Its room comes later, and with a checkpoint.
@@ -88,5 +119,56 @@ fn score(candidate: &Candidate, segment_bytes: u64, now: u64) -> f64 {
         score / 2.0
     } else {
         score
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEGMENT: u64 = 1_000_000;
+
+    /// A segment wholly filled with items of 240 bytes, alone in their frames or many in one.
+    fn candidate(is_moved: bool, dead_pct: u64) -> Candidate {
+        let frame = if is_moved { 9 } else { 80 };
+        let items = SEGMENT / (240 + frame);
+        let dead_bytes = items * dead_pct / 100 * 240;
+        Candidate {
+            sequence: 1,
+            segment: 1,
+            live_bytes: items * 240 - dead_bytes,
+            dead_bytes,
+            again: items * 248,
+            spare: if is_moved { 0 } else { items * 70 },
+            tombstone_bytes: 0,
+            min_placed: 1,
+            is_replayed: false,
+            awaits_checkpoint: false,
+        }
+    }
+
+    #[test]
+    fn what_was_put_singly_is_worth_moving_once() {
+        assert!(gives_room(&candidate(false, 0), SEGMENT));
+        assert!(!gives_room(&candidate(true, 0), SEGMENT));
+        assert!(!gives_room(&candidate(true, 5), SEGMENT));
+        assert!(gives_room(&candidate(true, 10), SEGMENT));
+    }
+
+    #[test]
+    fn ends_of_segments_are_no_gain() {
+        // A fifth of it is empty, as with long values, and the next one may be as bad.
+        let short = Candidate {
+            again: 800_000,
+            live_bytes: 800_000,
+            ..candidate(true, 0)
+        };
+        assert!(!gives_room(&short, SEGMENT));
+        let dead = Candidate {
+            live_bytes: 740_000,
+            dead_bytes: 60_000,
+            ..short
+        };
+        assert!(gives_room(&dead, SEGMENT));
     }
 }

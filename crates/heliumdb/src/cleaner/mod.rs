@@ -131,6 +131,11 @@ impl Cleaner {
 }
 
 impl Shared {
+    /// Whether a round is under way.
+    pub(crate) fn is_cleaning(&self) -> bool {
+        self.cleaner.resting_need().is_some()
+    }
+
     /// One step of cleaning, if `need` asks for any; true if something was done.
     pub(crate) fn clean_step(&self, need: Need) -> Result<bool> {
         let mut progress = self.cleaner.round.lock();
@@ -146,7 +151,7 @@ impl Shared {
             Ok(false) => {
                 self.forget_tombstones(&round);
                 let segments = round.victims.len() as u64 * self.log.room().segment_bytes;
-                let moved: u64 = round.victims.iter().map(Candidate::weight).sum();
+                let moved: u64 = round.victims.iter().map(Candidate::moved_bytes).sum();
                 let gained = segments.saturating_sub(moved);
                 self.cleaner.pace.gained(gained, round.began.elapsed());
                 self.end(&mut progress, round);

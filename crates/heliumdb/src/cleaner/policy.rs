@@ -67,7 +67,7 @@ impl Shared {
     }
 
     /// Room for users, growth of files counted.
-    fn open_room(&self) -> u64 {
+    pub(super) fn open_room(&self) -> u64 {
         let room = self.log.room();
         room.open_bytes.saturating_add(room.growth_bytes)
     }

@@ -46,7 +46,10 @@ impl Core {
 
     /// Appends items of a checkpoint. They do not count as something to make a checkpoint of.
     pub(crate) fn append_checkpoint(&self, batch: &mut Batch) -> Result<Appended> {
-        self.append_in(batch, Room::Checkpoint)
+        let appended = self.append_in(batch, Room::Checkpoint)?;
+        self.checkpoint_taken
+            .fetch_add(batch.bytes() as u64, AcqRel);
+        Ok(appended)
     }
 
     /// Appends in space promised earlier: does not fail for space while the batch fits the promise.

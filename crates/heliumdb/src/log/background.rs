@@ -15,6 +15,7 @@ use crate::{
     },
 };
 use std::{
+    collections::BTreeSet,
     sync::{Arc, atomic::Ordering::*},
     thread::JoinHandle,
     time::Duration,
@@ -136,20 +137,16 @@ impl Core {
         }
         // What superseded the items in them must not be lost when they are gone.
         self.sync_to(self.end())?;
-        let mut freed = false;
-        for (sequence, id) in dead {
-            // Once more for the copy of the header, which follows the first sync.
-            for _ in 0..2 {
-                if !self.is_written(id) {
-                    self.flush(true)?;
-                }
-            }
-            if self.is_written(id) {
-                self.free(id, sequence)?;
-                freed = true;
+        // Once more for the copies of headers, which follow the first sync.
+        for _ in 0..2 {
+            if dead.iter().any(|(_, id)| !self.is_written(*id)) {
+                self.flush(true)?;
             }
         }
-        Ok(freed)
+        let written = dead.into_iter().filter(|(_, id)| self.is_written(*id));
+        let written: Vec<_> = written.collect();
+        self.free(&written)?;
+        Ok(!written.is_empty())
     }
 
     /// Sealed segments that nothing needs: sequence and id.
@@ -196,12 +193,24 @@ impl Core {
         dead
     }
 
-    fn free(self: &Arc<Self>, id: u64, sequence: u64) -> Result<()> {
+    /// Frees segments: sequence and id.
+    fn free(self: &Arc<Self>, dead: &[(u64, u64)]) -> Result<()> {
+        let headers = dead.iter().filter_map(|&(sequence, id)| {
+            let segment = self.table.get(id)?;
+            let generation = segment.generation.fetch_add(2, Relaxed) + 1;
+            Some(self.free_header(id, sequence, segment.epoch.load(Relaxed), generation))
+        });
+        self.write_free(&headers.collect::<Vec<_>>())?;
+        dead.iter()
+            .for_each(|&(sequence, id)| self.let_leave(id, sequence));
+        Ok(())
+    }
+
+    /// The segment is free as soon as its readers are gone.
+    fn let_leave(self: &Arc<Self>, id: u64, sequence: u64) {
         let Some(segment) = self.table.get(id) else {
-            return Ok(());
+            return;
         };
-        let generation = segment.generation.fetch_add(2, Relaxed) + 1;
-        self.write_free(id, sequence, segment.epoch.load(Relaxed), generation)?;
         self.ledger.lock().freed(id, sequence);
         self.leaving.fetch_add(1, AcqRel);
         segment.state.store(LEAVING, Release);
@@ -214,7 +223,6 @@ impl Core {
             }
         });
         guard.flush();
-        Ok(())
     }
 
     /// Every reader that might have held a place in it is gone.
@@ -229,15 +237,15 @@ impl Core {
         self.roomier.notify_all();
     }
 
-    /// Makes it durable that a segment holds nothing.
-    pub(super) fn write_free(
+    /// What says that a segment holds nothing.
+    pub(super) fn free_header(
         &self,
         id: u64,
         sequence: u64,
         epoch: u64,
         generation: u64,
-    ) -> Result<()> {
-        let header = SegmentHeader {
+    ) -> SegmentHeader {
+        SegmentHeader {
             state: State::Free,
             generation,
             volume: self.volume,
@@ -248,19 +256,35 @@ impl Core {
             end: 0,
             horizon: self.durable(),
             written: self.table.get(id).is_some_and(|s| s.written.load(Relaxed)),
+        }
+    }
+
+    /// Makes it durable that these segments hold nothing.
+    pub(super) fn write_free(&self, headers: &[SegmentHeader]) -> Result<()> {
+        let devices: BTreeSet<usize> = headers
+            .iter()
+            .map(|header| self.segment_place(header.segment).0)
+            .collect();
+        let sync = || {
+            devices
+                .iter()
+                .try_for_each(|&device| self.sync_device(device))
         };
-        // CRASH: in use in both slots, or free in the newer: either is right, as nothing in
-        // the segment is live. It is not written to before the sync.
-        self.write_header(&header)?;
-        let (device, _) = self.segment_place(id);
-        self.sync_device(device)?;
+        // CRASH: in use in both slots, or free in the newer: either is right for each of them, as nothing
+        // in these segments is live. None is written to before the sync.
+        headers
+            .iter()
+            .try_for_each(|header| self.write_header(header))?;
+        sync()?;
         // CRASH: this slot torn, the other one free and durable. Synced as well, because whoever
         // uses the segment next writes the other one.
-        self.write_header(&SegmentHeader {
-            generation: generation + 1,
-            ..header
+        headers.iter().try_for_each(|header| {
+            self.write_header(&SegmentHeader {
+                generation: header.generation + 1,
+                ..*header
+            })
         })?;
-        self.sync_device(device)
+        sync()
     }
 }
 

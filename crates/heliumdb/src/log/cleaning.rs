@@ -35,6 +35,10 @@ pub(crate) struct Candidate {
     pub live_bytes: u64,
     /// Bytes of items in it that have died.
     pub dead_bytes: u64,
+    /// Bytes that moving would take if all of its items were alive, and bytes of frame headers that
+    /// it saves.
+    pub again: u64,
+    pub spare: u64,
     pub tombstone_bytes: u64,
     /// Whatever may yet supersede an item in it has this number or a higher one.
     pub min_placed: u64,
@@ -48,6 +52,14 @@ impl Candidate {
     /// Bytes that may have to be moved to get rid of it.
     pub(crate) fn weight(&self) -> u64 {
         self.live_bytes + self.tombstone_bytes
+    }
+
+    /// Bytes that moving takes, at most, but for frame headers and what is lost at the ends of segments.
+    pub(crate) fn moved_bytes(&self) -> u64 {
+        // Size classes overstate what is dead by a sixteenth of it, at most.
+        let dead = self.dead_bytes - self.dead_bytes.div_ceil(17);
+        // The shortest tombstone has 32 bytes, and is moved with 8 more.
+        self.again.saturating_sub(dead) + self.tombstone_bytes + self.tombstone_bytes / 4
     }
 
     /// Bytes of all items that were put into it, dead or not.
@@ -139,6 +151,8 @@ impl Core {
                     .filled
                     .load(Acquire)
                     .saturating_sub(live.max(0) as u64),
+                again: segment.again.load(Acquire),
+                spare: segment.spare.load(Acquire),
                 tombstone_bytes: segment.tombstones.load(Acquire),
                 min_placed: segment.min_placed.load(Acquire),
                 is_replayed: self.is_replayed(sequence),
@@ -212,8 +226,9 @@ impl Core {
 
     /// Bytes of items that are moved in one batch, which has to fit into one frame.
     pub(crate) fn move_bytes(&self) -> usize {
-        // Whoever appends meanwhile waits for all of it to be copied.
-        64 << 10
+        // Whoever appends meanwhile waits for all of it to be copied; and as much is lost at the end of a
+        // segment.
+        (self.segment_bytes as usize / 64).min(64 << 10)
     }
 
     /// The sequence that the next segment gets.

@@ -87,6 +87,8 @@ pub(crate) struct Core {
     pub(super) closed: AtomicBool,
     /// Bytes that the next checkpoint may need, at worst.
     pub(super) checkpoint_bytes: AtomicU64,
+    /// What the one that is being taken has appended.
+    pub(super) checkpoint_taken: AtomicU64,
     /// What is alive has been counted: segments may be freed.
     pub(super) live_known: AtomicBool,
     /// End of what was appended last that is not a checkpoint's.
@@ -104,6 +106,9 @@ pub(crate) struct Core {
     /// Syncs asked for since the last segment was taken: whether writing ahead pays.
     pub(super) syncs_lately: AtomicU64,
 }
+
+/// Room that the last batches of a checkpoint want beside what they take.
+const LOST_AT_END_BYTES: u64 = 512 << 10;
 
 impl Core {
     pub(super) fn new(
@@ -164,6 +169,7 @@ impl Core {
             poison: OnceLock::new(),
             closed: AtomicBool::new(false),
             checkpoint_bytes: AtomicU64::new(0),
+            checkpoint_taken: AtomicU64::new(0),
             live_known: AtomicBool::new(false),
             written_end: AtomicU64::new(0),
             checkpointed: AtomicU64::new(checkpointed),
@@ -207,23 +213,33 @@ impl Core {
     /// Room that only deletes and outcomes may use: each delete may have to be synced alone.
     pub(super) fn reserve_bytes(&self) -> u64 {
         let deletes = limits::DELETES_WHEN_FULL * BLOCK_BYTES as u64;
-        (deletes.div_ceil(self.usable()) + 1).max(2) * self.usable() + self.cleaner_bytes()
+        // A segment more for what is lost at the ends of segments.
+        deletes + self.usable() + self.cleaner_bytes()
     }
 
     /// Room that only the cleaner and checkpoints may use.
     pub(super) fn cleaner_bytes(&self) -> u64 {
-        limits::CLEANER_SEGMENTS * self.usable() + self.checkpoint_bytes.load(Relaxed)
+        // What the one that is being taken has had already is not free any more.
+        let taken = self.checkpoint_taken.load(Acquire);
+        let checkpoint = self.checkpoint_bytes.load(Relaxed).saturating_sub(taken);
+        self.kept_for_cleaner() + checkpoint
     }
 
     /// Room that a checkpoint leaves to the cleaner, who can always make more with it.
     pub(super) fn kept_for_cleaner(&self) -> u64 {
-        (limits::CLEANER_SEGMENTS - 1) * self.usable()
+        limits::CLEANER_SEGMENTS * self.usable()
     }
 
-    /// Sets room aside for a checkpoint of so many bytes.
-    pub(crate) fn keep_for_checkpoint(&self, bytes: u64) {
-        // Some of it is lost at the ends of segments and of batches.
-        self.checkpoint_bytes.store(bytes + bytes / 8, Relaxed);
+    /// Sets room aside for a checkpoint of so many bytes, of items of `largest` bytes at most.
+    pub(crate) fn keep_for_checkpoint(&self, bytes: u64, largest: u64) {
+        // An item is lost at the end of each segment, at worst, and part of a block with each sync.
+        let lost = bytes / self.usable() * largest + bytes / 64 + LOST_AT_END_BYTES;
+        self.checkpoint_bytes.store(bytes + lost, Relaxed);
+    }
+
+    /// A checkpoint is there, or has failed: what is set aside is for the next one.
+    pub(crate) fn end_checkpoint(&self) {
+        self.checkpoint_taken.store(0, Release);
     }
 
     /// What the keys of unordered trees are hashed with.

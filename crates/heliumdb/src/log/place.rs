@@ -7,6 +7,7 @@ use super::{
     batch::Batch,
     core::Core,
     segments::{Appender, Current},
+    table::Items,
 };
 use crate::{
     Result,
@@ -132,7 +133,7 @@ impl Core {
         let Some(segment) = self.table.get(current.segment) else {
             return 0;
         };
-        let mut live = 0;
+        let mut kept = Items::default();
         for i in items.clone() {
             let entry = batch.items[i];
             let address = base + (entry.start - from) as u64;
@@ -157,7 +158,7 @@ impl Core {
                 }
             }
             if entry.flags & item::TOMBSTONE == 0 {
-                live += class_bytes as i64;
+                kept.add(location, entry.len);
             }
             let hash = batch.items[i].hash;
             let checksum = item::checksum(hash, self.salt, address);
@@ -166,8 +167,8 @@ impl Core {
                 sum = fold(sum, hash);
             }
         }
-        segment.live.fetch_add(live, AcqRel);
-        segment.filled.fetch_add(live as u64, Relaxed);
+        segment.live.fetch_add(kept.class_bytes as i64, AcqRel);
+        segment.add_frame(kept, matches!(batch.kind, BatchKind::Move { .. }));
         header.payload_hash = if whole { batch.sum } else { sum };
         let bytes = &batch.bytes[from..batch.start(items.end)];
         self.put_frame(current, &header, &[&batch.prefix, bytes])

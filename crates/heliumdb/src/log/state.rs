@@ -27,6 +27,8 @@ pub(crate) struct LogState {
 pub(crate) struct SegmentState {
     pub(crate) sequence: u64,
     pub(crate) filled: u64,
+    pub(crate) again: u64,
+    pub(crate) spare: u64,
     pub(crate) tombstones: u64,
     pub(crate) max_tombstone: u64,
     pub(crate) max_overtaking: u64,
@@ -141,6 +143,8 @@ impl Core {
             Some(SegmentState {
                 sequence,
                 filled: segment.filled.load(Acquire),
+                again: segment.again.load(Acquire),
+                spare: segment.spare.load(Acquire),
                 tombstones: segment.tombstones.load(Acquire),
                 max_tombstone: segment.max_tombstone.load(Acquire),
                 max_overtaking: segment.max_overtaking.load(Acquire),
@@ -166,6 +170,8 @@ impl Core {
                 continue;
             };
             segment.filled.store(saved.filled, Relaxed);
+            segment.again.store(saved.again, Relaxed);
+            segment.spare.store(saved.spare, Relaxed);
             segment.tombstones.store(saved.tombstones, Relaxed);
             segment.max_tombstone.store(saved.max_tombstone, Relaxed);
             segment.max_overtaking.store(saved.max_overtaking, Relaxed);

@@ -2,6 +2,7 @@
 //! the way to its bytes while they are in memory.
 
 use super::buffer::SegmentBuffer;
+use crate::{format::frame, limits::ITEM_ALIGN, location::Location};
 use crossbeam_epoch::{Atomic, Guard, Owned, Shared};
 use std::sync::{
     Arc, OnceLock,
@@ -16,6 +17,27 @@ pub(super) const SEALED: u8 = 2;
 /// Freed on the device, waiting for readers.
 pub(super) const LEAVING: u8 = 3;
 
+/// Bytes that a moved item takes beside itself: the place that it came from.
+const MOVED_FROM_BYTES: u64 = 8;
+/// Moved items have a byte of frame header for so many of theirs, at worst.
+const MOVES_PER_HEADER_BYTE: u64 = 128;
+
+/// Items of one frame.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Items {
+    pub(super) number: u64,
+    pub(super) padded_bytes: u64,
+    pub(super) class_bytes: u64,
+}
+
+impl Items {
+    pub(super) fn add(&mut self, at: Location, len: usize) {
+        self.number += 1;
+        self.padded_bytes += len.next_multiple_of(ITEM_ALIGN) as u64;
+        self.class_bytes += at.class_bytes() as u64;
+    }
+}
+
 /// One segment.
 pub(super) struct Segment {
     buffer: Atomic<Arc<SegmentBuffer>>,
@@ -28,6 +50,11 @@ pub(super) struct Segment {
     pub(super) live: AtomicI64,
     /// Bytes of all items that were put into it, by their size class: what is not live of these has died.
     pub(super) filled: AtomicU64,
+    /// Bytes that these would take if they were moved, all of them: with their padding, and each with
+    /// the place that it came from.
+    pub(super) again: AtomicU64,
+    /// Bytes of frame headers that moving saves, because it puts many items into one frame.
+    pub(super) spare: AtomicU64,
     pub(super) tombstones: AtomicU64,
     pub(super) max_tombstone: AtomicU64,
     pub(super) max_overtaking: AtomicU64,
@@ -57,6 +84,8 @@ impl Segment {
             epoch: AtomicU64::new(0),
             live: AtomicI64::new(0),
             filled: AtomicU64::new(0),
+            again: AtomicU64::new(0),
+            spare: AtomicU64::new(0),
             tombstones: AtomicU64::new(0),
             max_tombstone: AtomicU64::new(0),
             max_overtaking: AtomicU64::new(0),
@@ -73,6 +102,8 @@ impl Segment {
     pub(super) fn begin(&self, sequence: u64, epoch: u64, state: u8) {
         self.live.store(0, Relaxed);
         self.filled.store(0, Relaxed);
+        self.again.store(0, Relaxed);
+        self.spare.store(0, Relaxed);
         self.tombstones.store(0, Relaxed);
         self.max_tombstone.store(0, Relaxed);
         self.max_overtaking.store(0, Relaxed);
@@ -107,6 +138,19 @@ impl Segment {
         super::pointer::retire(old, &guard);
         // It is large: it is not to wait until this thread has more to retire.
         guard.flush();
+    }
+
+    /// Counts items, tombstones apart, that came in one frame.
+    pub(super) fn add_frame(&self, items: Items, is_move: bool) {
+        self.filled.fetch_add(items.class_bytes, Relaxed);
+        let places = items.number * MOVED_FROM_BYTES;
+        self.again.fetch_add(items.padded_bytes + places, Relaxed);
+        // Nothing is saved by moving what was moved, whatever it counts as: that would have no end.
+        let needed = places + items.padded_bytes / MOVES_PER_HEADER_BYTE;
+        if !is_move && needed < frame::HEADER_BYTES as u64 {
+            let saved = frame::HEADER_BYTES as u64 - needed;
+            self.spare.fetch_add(saved, Relaxed);
+        }
     }
 
     pub(super) fn add_item(&self, seq: u64, tombstone: bool, overtakes: bool, class_bytes: u64) {

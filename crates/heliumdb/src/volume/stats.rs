@@ -31,7 +31,7 @@ pub struct Stats {
     pub syncs: u64,
     /// Items that the last recovery read.
     pub recovered_items: u64,
-    /// Bytes of pages of the newest checkpoint.
+    /// Bytes of the newest checkpoint.
     pub checkpoint_bytes: u64,
     /// Bytes of log that the last recovery discarded as a torn tail.
     pub discarded_bytes: u64,

@@ -1,9 +1,13 @@
 //! A full volume: reads and a stated number of deletes go on, and space comes back.
 
-use helium_sim::Keeper;
-use heliumdb::{Datastore, Error, ErrorKind, Isolation, Volume, limits::DELETES_WHEN_FULL};
+use helium_sim::{DiskId, Keeper, Machine, seed, sim_options};
+use heliumdb::{
+    Datastore, Error, ErrorKind, Isolation, Volume,
+    limits::{CLEANER_SEGMENTS, DELETES_WHEN_FULL, SEGMENT_BYTES},
+};
+use rand::Rng;
 
-use crate::common::{Session, after_power_loss, open_one, store};
+use crate::common::{MIB, Session, after_power_loss, open_one, store};
 
 fn key(number: u64) -> Vec<u8> {
     // As long as keys reasonably are.
@@ -133,4 +137,50 @@ fn overwriting_for_ever_fits_in_a_small_volume() {
         }
     }
     assert!(volume.stats().used_bytes <= 64 << 20);
+}
+
+/// Mostly index: its checkpoint takes more than all else that is set aside.
+#[test]
+fn a_full_volume_has_room_for_a_checkpoint_and_for_deletes_after_it() {
+    for first_at in [None, Some(60_000)] {
+        let machine = Machine::new(1, &[128 * MIB]);
+        let mut options = sim_options();
+        options.checkpoint_log_bytes = Some(u64::MAX);
+        let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
+        let store = volume.create_datastore(b"store", b"").unwrap();
+        let mut rng = seed::rng(5);
+        let mut keys: Vec<Vec<u8>> = Vec::new();
+        loop {
+            if Some(keys.len()) == first_at {
+                volume.checkpoint_now().unwrap();
+            }
+            let key: Vec<u8> = (0..250).map(|_| rng.random()).collect();
+            match store.put(&key, b"") {
+                Ok(()) => keys.push(key),
+                Err(why) if why.kind() == ErrorKind::VolumeFull => break,
+                Err(why) => panic!("{why}"),
+            }
+            if keys.len().is_multiple_of(64) {
+                volume.background_step().unwrap();
+            }
+        }
+        volume.checkpoint_now().unwrap();
+        let stats = volume.stats();
+        let others = DELETES_WHEN_FULL * 4096 + CLEANER_SEGMENTS * SEGMENT_BYTES[0];
+        assert!(
+            stats.checkpoint_bytes > others,
+            "{} items: {stats:?}",
+            keys.len()
+        );
+        for key in keys.iter().take(DELETES_WHEN_FULL as usize) {
+            store.delete(key).unwrap();
+            volume.flush().unwrap();
+        }
+        volume.checkpoint_now().unwrap();
+        drop((volume, store));
+        let volume = open_one(&after_power_loss(&machine, 0)).unwrap();
+        let store = volume.datastore(b"store").unwrap();
+        let left = keys.len() as u64 - DELETES_WHEN_FULL;
+        assert_eq!(store.approximate_len(), left);
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a batch is delivered when its last frame is there, and never a part of one.
 
-use super::super::{BatchKind, Lsn, Replay, ReplayBatch, ReplayItem, core::Core};
+use super::super::{BatchKind, Lsn, Replay, ReplayBatch, ReplayItem, core::Core, table::Items};
 use crate::{
     Result,
     format::{
@@ -233,16 +233,14 @@ impl<'a> Delivery<'a> {
             BatchKind::Move { from, .. } => from.iter(),
             _ => [].iter(),
         };
+        let mut kept = Items::default();
         while let Some(header) = bytes.get(at..).and_then(ItemHeader::decode) {
             let place = address + at as u64;
             let item = &bytes[at..at + header.len()];
             at += header.padded_len();
             let location = Location::new(place, header.len());
-            if !header.has(TOMBSTONE)
-                && let Some(segment) = self.core.table.get(place / self.core.segment_bytes)
-            {
-                let bytes = location.class_bytes() as u64;
-                segment.filled.fetch_add(bytes, Relaxed);
+            if !header.has(TOMBSTONE) {
+                kept.add(location, header.len());
             }
             if header.has(CHUNK) {
                 continue;
@@ -264,6 +262,9 @@ impl<'a> Delivery<'a> {
             if let Some(sink) = self.sink.as_mut() {
                 sink.item(batch, &item)?;
             }
+        }
+        if let Some(segment) = self.core.table.get(address / self.core.segment_bytes) {
+            segment.add_frame(kept, matches!(batch.kind, BatchKind::Move { .. }));
         }
         Ok(())
     }

@@ -164,7 +164,8 @@ fn discard(core: &Core, header: &SegmentHeader) -> Result<()> {
     let (id, generation) = (header.segment, header.generation + 1);
     // CRASH: this one free, others not yet: the log still ends before them all, as
     // nothing that would reach them was durable.
-    core.write_free(id, header.sequence, header.epoch, generation)?;
+    let free = core.free_header(id, header.sequence, header.epoch, generation);
+    core.write_free(&[free])?;
     if let Some(segment) = core.table.get(id) {
         segment.generation.store(generation + 1, Relaxed);
         segment.sequence.store(header.sequence, Relaxed);

@@ -63,10 +63,6 @@ impl Directory {
         self.pages.iter().filter_map(|page| page.at)
     }
 
-    pub(super) fn bytes(&self) -> u64 {
-        self.locations().map(|at| at.class_bytes() as u64).sum()
-    }
-
     /// The next stale stretch from page `from` on: pages from one up to another.
     pub(super) fn stale_from(&self, from: usize) -> Option<(usize, usize)> {
         let pages = &self.pages;

@@ -225,6 +225,8 @@ fn encode_log(to: &mut Vec<u8>, log: &LogState) {
     for segment in &log.segments {
         put_varint(to, segment.sequence);
         put_varint(to, segment.filled);
+        put_varint(to, segment.again);
+        put_varint(to, segment.spare);
         put_varint(to, segment.tombstones);
         put_varint(to, segment.max_tombstone);
         put_varint(to, segment.max_overtaking);
@@ -260,14 +262,17 @@ fn encode_log(to: &mut Vec<u8>, log: &LogState) {
 
 fn decode_log(from: &mut Reader<'_>) -> Option<LogState> {
     let mut log = LogState::default();
-    for _ in 0..from.count(7)? {
+    for _ in 0..from.count(9)? {
         let (sequence, filled) = (from.varint()?, from.varint()?);
+        let (again, spare) = (from.varint()?, from.varint()?);
         let tombstones = from.varint()?;
         let (max_tombstone, max_overtaking) = (from.varint()?, from.varint()?);
         let (min_placed, flags) = (from.varint()?, from.varint()?);
         log.segments.push(SegmentState {
             sequence,
             filled,
+            again,
+            spare,
             tombstones,
             max_tombstone,
             max_overtaking,

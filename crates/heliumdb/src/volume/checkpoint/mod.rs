@@ -47,8 +47,10 @@ const VOLUME_PART: u64 = 4;
 pub(crate) struct Checkpoints {
     /// Held while one is taken.
     newest: Mutex<Newest>,
-    /// Bytes of the newest one's pages.
+    /// Bytes of the newest one.
     bytes: AtomicU64,
+    /// Bytes of its largest page.
+    largest: AtomicU64,
     /// Bytes of index memory when it was taken.
     index_bytes: AtomicU64,
     asked: AtomicBool,
@@ -70,18 +72,23 @@ pub(super) struct Newest {
 
 impl Checkpoints {
     pub(super) fn new(newest: Newest) -> Self {
-        let bytes = newest.bytes();
+        let (bytes, largest) = newest.bytes();
         Self {
             newest: Mutex::new(newest),
             bytes: AtomicU64::new(bytes),
+            largest: AtomicU64::new(largest),
             ..Self::default()
         }
     }
 }
 
 impl Newest {
-    fn bytes(&self) -> u64 {
-        self.trees.values().map(Directory::bytes).sum()
+    /// Bytes of all of it, and of the largest page.
+    fn bytes(&self) -> (u64, u64) {
+        let bytes = |at: Location| at.class_bytes() as u64;
+        let pages = self.trees.values().flat_map(Directory::locations);
+        let largest = pages.map(bytes).max().unwrap_or(0);
+        (self.locations().map(bytes).sum(), largest)
     }
 
     /// Everything that the checkpoint is made of.
@@ -119,39 +126,39 @@ impl Shared {
         let taken = write::checkpoint(self, &mut newest, below);
         self.certainty.release();
         if taken.is_ok() {
+            let state = &self.checkpoints;
+            let (bytes, largest) = newest.bytes();
+            state.bytes.store(bytes, Ordering::Release);
+            state.largest.store(largest, Ordering::Release);
             let index_bytes = self.catalog.index_bytes();
-            let Checkpoints {
-                bytes,
-                index_bytes: then,
-                refused_at,
-                ..
-            } = &self.checkpoints;
-            bytes.store(newest.bytes(), Ordering::Release);
-            then.store(index_bytes, Ordering::Release);
-            refused_at.store(0, Ordering::Release);
+            state.index_bytes.store(index_bytes, Ordering::Release);
+            state.refused_at.store(0, Ordering::Release);
             self.keep_room_for_checkpoint();
         }
+        self.log.end_checkpoint();
         taken
     }
 
     /// Sets room aside for a checkpoint of all of the index as it is now, so that neither writers nor
-    /// the cleaner, who waits for one, take what it needs.
+    /// the cleaner, who waits for one, take what it needs; and for what it will have more than the one
+    /// before, whose room is the next one's: so deletes still find what is set aside for them after it.
     pub(crate) fn keep_room_for_checkpoint(&self) {
-        let Checkpoints {
-            bytes, index_bytes, ..
-        } = &self.checkpoints;
-        let (bytes, then) = (
-            bytes.load(Ordering::Acquire),
-            index_bytes.load(Ordering::Acquire),
-        );
+        let state = &self.checkpoints;
+        let bytes = state.bytes.load(Ordering::Acquire);
+        let largest = state.largest.load(Ordering::Acquire);
         let now = self.catalog.index_bytes();
-        let needed = match then {
-            // None was taken since the open; pages have less in them than the index.
-            0 if bytes == 0 => now,
-            0 => bytes,
-            then => (u128::from(bytes) * u128::from(now) / u128::from(then)) as u64,
+        // The first time after an open, it is that of the checkpoint.
+        let first = state
+            .index_bytes
+            .compare_exchange(0, now, Ordering::AcqRel, Ordering::Acquire);
+        let then = first.err().unwrap_or(now).max(1);
+        let needed = match bytes {
+            // There is none; pages have less in them than the index.
+            0 => now,
+            bytes => (u128::from(bytes) * u128::from(now) / u128::from(then)) as u64,
         };
-        self.log.keep_for_checkpoint(needed);
+        let growth = needed.saturating_sub(bytes);
+        self.log.keep_for_checkpoint(needed + growth, largest);
     }
 
     /// Asks for a checkpoint soon, in the background.
@@ -169,7 +176,8 @@ impl Shared {
         if !asked && self.log_to_replay() < self.checkpoint_log_bytes() {
             return Ok(false);
         }
-        if self.is_checkpoint_refused() {
+        // A round of cleaning first gives the room that it has taken: nothing is cleaned meanwhile.
+        if self.is_checkpoint_refused() || self.is_cleaning() {
             return Ok(false);
         }
         let room = self.log.checkpoint_room();
@@ -227,7 +235,7 @@ impl Shared {
         self.options.checkpoint_log_bytes.unwrap_or(default).max(1)
     }
 
-    /// Bytes of pages of the newest checkpoint.
+    /// Bytes of the newest checkpoint.
     pub(crate) fn checkpoint_bytes(&self) -> u64 {
         self.checkpoints.bytes.load(Ordering::Acquire)
     }
