@@ -2,10 +2,12 @@
 //!
 //! Young segments still lose items by themselves; old ones have what stays. The usual measure of
 //! that (Rosenblum and Ousterhout) is (1 - u) × age / (1 + u), where u is the part that has to be
-//! moved; while writers wait, age does not count. Room is judged by what items take once they are moved, many in a frame: items that were put
-//! singly take a third less. Invariant: what is chosen fits into the room that is left, moved; and what
-//! waits for a checkpoint then does not take the room that the checkpoint needs. What the cleaner
-//! has written is not chosen again until some of it is dead.
+//! moved; while writers wait, age does not count. Room is judged by what items take once they are
+//! moved, many in a frame: items that were put singly take a third less.
+//!
+//! Invariant: what is chosen fits into the room that is left, moved; and what waits for a checkpoint
+//! then does not take the room that the checkpoint needs. What the cleaner has written is not
+//! chosen again until some of it is dead.
 
 use std::collections::BTreeMap;
 
