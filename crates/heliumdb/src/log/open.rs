@@ -76,16 +76,13 @@ impl Log {
         let core = Core::new(devices, superblock, options);
         core.sync_all()?;
         core.space.lock().raw.extend(core.all_segments());
-        if grows {
-            let least = core.reserve_bytes() + 2 * core.usable();
-            while core.space.lock().free_segments() * core.usable() < least {
-                if !core.grow()? {
-                    return Err(Error::new(
-                        ErrorKind::VolumeFull,
-                        "there is no room for a new volume",
-                    ));
-                }
+        if grows && let Err(why) = lengthen(&core) {
+            // It has written superblocks, and what is too small is not to look like a volume. That it
+            // is too small is what has to be said, whatever becomes of the attempt.
+            for device in &core.devices {
+                let _ = wipe(device.as_ref(), core.segment_bytes);
             }
+            return Err(why);
         }
         // CRASH: one superblock or none: `look_at` takes a device with a torn first one for
         // blank. With both, the volume is there.
@@ -422,6 +419,20 @@ fn random() -> Result<[u8; 16]> {
         .and_then(|mut file| file.read_exact(&mut id))
         .map_err(|e| Error::io("read /dev/urandom", e))?;
     Ok(id)
+}
+
+/// Gives a new volume in files that grow what it cannot do without.
+fn lengthen(core: &Core) -> Result<()> {
+    let least = core.reserve_bytes() + 2 * core.usable();
+    while core.space.lock().free_segments() * core.usable() < least {
+        if !core.grow()? {
+            return Err(Error::new(
+                ErrorKind::VolumeFull,
+                "there is no room for a new volume",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Makes a device blank wherever a superblock or a segment header will be looked for.
