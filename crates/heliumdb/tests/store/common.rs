@@ -107,17 +107,23 @@ pub(crate) fn changed(images: &[Image], disk: usize, offset: u64, bytes: &[u8]) 
 }
 
 /// Destroys the root of every checkpoint that the superblocks of a volume of one disk name; false
-/// if there is none.
+/// if there is none. What an older superblock names may be gone, and something else in its place
+/// that has to stay: a root is known by its key.
 pub(crate) fn destroy_checkpoint(image: &mut Image) -> bool {
     let mut is_any = false;
     for block in 0..2 {
         let mut superblock = [0; 4096];
         image.read(&mut superblock, block * 4096);
-        // Where docs/format.md has the address of its root item.
-        let root = superblock[88..].first_chunk().copied();
-        let root = root.map_or(0, u64::from_le_bytes);
-        if root > 0 && root < image.len() - 2 * MIB {
-            image.write(&[0xff; 4], MIB + root + 2);
+        // Where docs/format.md has the number of the checkpoint and the address of its root item.
+        let (number, root) = (&superblock[80..88], &superblock[88..96]);
+        let address = u64::from_le_bytes(root.try_into().expect("eight bytes"));
+        if address == 0 || address >= image.len() - 2 * MIB {
+            continue;
+        }
+        let mut key = [0; 12];
+        image.read(&mut key, MIB + address + 24);
+        if key == *[b"root", number].concat() {
+            image.write(&[0xff; 4], MIB + address + 2);
             is_any = true;
         }
     }
