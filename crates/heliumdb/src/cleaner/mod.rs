@@ -46,6 +46,8 @@ const ROUND_READ: u64 = 32 << 20;
 const ROUND_SEGMENTS: usize = 16;
 /// Bytes that are moved in one step. Whoever wants to know whether there will be room waits for it.
 const STEP_BYTES: u64 = 512 << 10;
+/// How long the memory of a round is kept for the next one.
+const SPARE_KEPT: Duration = Duration::from_secs(2);
 /// So many checkpoints are asked for without any progress.
 const LAST_RESORTS: u32 = 3;
 
@@ -74,7 +76,7 @@ struct Progress {
     stuck: BTreeMap<u64, (u64, u64)>,
     /// When the last round ended.
     ended: Option<Instant>,
-    /// The memory of the last round, for the next one.
+    /// The memory of the last round, for the next one if that comes soon.
     spare: Gathered,
 }
 
@@ -172,6 +174,9 @@ impl Shared {
     fn begin(&self, progress: &mut Progress, need: Need) -> Option<Round> {
         let victims = self.choose_victims(&progress.stuck, need);
         if victims.is_empty() {
+            if progress.ended.is_some_and(|at| at.elapsed() > SPARE_KEPT) {
+                progress.spare = Gathered::default();
+            }
             return None;
         }
         let mut gathered = std::mem::take(&mut progress.spare);

@@ -30,23 +30,25 @@ const OPTIONS: &str =
 /// After so many kills a database is judged, and another one begun.
 const ROUNDS_PER_DATABASE: u64 = 25;
 
+/// Kills, of those with objects and those with tables together.
+fn kills() -> u64 {
+    setting("HELIUM_CRASH_ROUNDS", 20)
+}
+
 #[test]
 fn native() {
     // It proves the test, for which it need not be killed that often.
-    rounds(
-        Kind::Native,
-        setting("HELIUM_CRASH_ROUNDS", 10).div_ceil(10),
-    );
+    rounds(Kind::Native, kills().div_ceil(20));
 }
 
 #[test]
 fn object() {
-    rounds(Kind::Object, setting("HELIUM_CRASH_ROUNDS", 10));
+    rounds(Kind::Object, kills().div_ceil(2));
 }
 
 #[test]
 fn table() {
-    rounds(Kind::Table, setting("HELIUM_CRASH_ROUNDS", 10));
+    rounds(Kind::Table, kills().div_ceil(2));
 }
 
 fn rounds(kind: Kind, rounds: u64) {

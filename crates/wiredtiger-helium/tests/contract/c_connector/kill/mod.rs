@@ -27,7 +27,7 @@ const ROUNDS_PER_DATABASE: u64 = 10;
 fn every_acknowledged_commit_comes_over_and_nothing_else() {
     let seed = seed("c_connector");
     let mut random = SmallRng::seed_from_u64(seed);
-    let rounds = setting("HELIUM_CRASH_ROUNDS", 6);
+    let rounds = setting("HELIUM_C_CRASH_ROUNDS", 6);
     let mut acknowledged = 0;
     let mut taken_over = 0;
     for first in (0..rounds).step_by(ROUNDS_PER_DATABASE as usize) {
