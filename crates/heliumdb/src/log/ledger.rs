@@ -35,7 +35,10 @@ impl Ledger {
     ) {
         let mut sequences = sequences.to_vec();
         match kind {
-            BatchKind::Commit | BatchKind::Move { .. } | BatchKind::Checkpoint => {}
+            // Replay asks for none of its frames, and whoever reads an item knows its place: each
+            // segment is needed for what is live in it, and not for what others have.
+            BatchKind::Checkpoint => return,
+            BatchKind::Commit | BatchKind::Move { .. } => {}
             BatchKind::Prepare { global, .. } => {
                 self.prepared.insert(*global, batch);
             }

@@ -77,6 +77,46 @@ fn a_resolve_record_stays_as_long_as_its_batch() {
     assert!(!in_use(&log, prepared.locations[0]) && !in_use(&log, beside));
 }
 
+/// Batches over the ends of segments, of which all but the first item is dead: the segment that such
+/// a batch ends in says that it is whole.
+fn all_but_the_first_are_dead(kind: &BatchKind) -> (Arc<Log>, Vec<Location>) {
+    let disk = Disk::new("disk", 64 * MIB);
+    let log = create(&disk);
+    let mut places = Vec::new();
+    for i in 0..6u64 {
+        let mut batch = Batch::new(kind.clone());
+        for j in 0..4 {
+            let seq = 4 * i + j + 1;
+            batch.push(1, seq, false, &seq.to_be_bytes(), Some(&[0; 200_000]));
+        }
+        let appended = match kind {
+            BatchKind::Checkpoint => log.append_checkpoint(&mut batch),
+            _ => log.append(&mut batch, false),
+        };
+        places.extend(appended.unwrap().locations);
+    }
+    places[1..].iter().for_each(|at| log.mark_dead(*at));
+    filler(&log, 100);
+    steps(&log);
+    (log, places)
+}
+
+#[test]
+fn a_batch_over_two_segments_keeps_the_second_for_the_first() {
+    let (log, places) = all_but_the_first_are_dead(&BatchKind::Commit);
+    assert!(in_use(&log, places[0]) && in_use(&log, places[5]));
+}
+
+#[test]
+fn pages_of_a_checkpoint_keep_only_their_own_segments() {
+    let (log, places) = all_but_the_first_are_dead(&BatchKind::Checkpoint);
+    assert!(in_use(&log, places[0]));
+    let first = places[0].address() / MIB;
+    for at in places.iter().filter(|at| at.address() / MIB != first) {
+        assert!(!in_use(&log, *at), "{at:?}");
+    }
+}
+
 #[test]
 fn a_freed_segment_waits_for_readers_that_may_hold_a_place_in_it() {
     let disk = Disk::new("disk", 64 * MIB);
