@@ -60,15 +60,13 @@ pub fn test() -> Result<()> {
         "build the extension (release)",
         &mut step::cargo(&["build", "--release", "-p", "wiredtiger-helium"]),
     )?;
+    // In one go, and all of the workspace ever after: packages by themselves would have other
+    // features, and be built again.
     step::command(
-        "build the extension (with assertions)",
-        &mut step::cargo(&["build", "-p", "wiredtiger-helium"]),
+        "build the tests, and the extension with assertions",
+        &mut step::cargo(&["build", "--workspace", "--all-targets"]),
     )?;
-    step::command(
-        "build the tests",
-        &mut step::cargo(&["test", "--workspace", "--all-targets", "--no-run"]),
-    )?;
-    let mut asserting = step::cargo(&["test", "-p", "wiredtiger-helium", "--test", "contract"]);
+    let mut asserting = step::cargo(&["test", "--workspace", "--test", "contract"]);
     asserting.env(EXTENSION_VARIABLE, extension("debug")?);
     step::command("contract with WiredTiger, with assertions", &mut asserting)?;
 

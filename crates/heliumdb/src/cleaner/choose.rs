@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Need, ROUND_BYTES, ROUND_READ, ROUND_SEGMENTS, policy::short_bytes};
+use super::{Need, ROUND_BYTES, ROUND_READ, ROUND_READ_PART, ROUND_SEGMENTS, policy::short_bytes};
 use crate::{log::Candidate, volume::Shared};
 
 /// A segment of which less than this part is gained gives next to nothing.
@@ -58,13 +58,15 @@ impl Shared {
             Need::Short => ROUND_BYTES.min(short_bytes(&self.log.room()) / 2),
             _ => ROUND_BYTES,
         };
+        let most_read = (self.log.write_cache_bytes() / ROUND_READ_PART)
+            .clamp(*ROUND_READ.start(), *ROUND_READ.end());
         let (mut moved, mut read) = (0, 0);
         let mut chosen = Vec::new();
         for candidate in candidates {
             let needed = moved_bytes(&candidate);
             let needed = needed + needed / 64 + 2 * self.log.move_bytes() as u64;
             let fits = needed <= left && (!candidate.is_replayed || needed <= beside);
-            let is_round = moved + needed > most || read + candidate.filled() > ROUND_READ;
+            let is_round = moved + needed > most || read + candidate.filled() > most_read;
             if chosen.len() == ROUND_SEGMENTS || (is_round && !chosen.is_empty()) {
                 break;
             }

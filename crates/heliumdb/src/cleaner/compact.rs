@@ -17,6 +17,8 @@ use crate::{
 
 /// Items that are looked at together.
 const RUN_ITEMS: usize = 2048;
+/// Bytes of them, at most, but for the last.
+const RUN_BYTES: usize = 8 << 20;
 /// A run of which more than this part does not lie behind its predecessor is scattered.
 const JUMPS_PCT: usize = 10;
 
@@ -64,22 +66,19 @@ impl Shared {
         let from = last.map_or(Bound::Unbounded, Bound::Excluded);
         let mut slots = tree.index.iter(from, Direction::Forward, &guard);
         let mut places = Vec::new();
-        for _ in 1..RUN_ITEMS {
-            let Some((_, word)) = slots.next() else {
-                return (places, None);
-            };
+        let (mut items, mut bytes) = (0, 0);
+        while let Some((key, word)) = slots.next() {
             // What is in a chain was written lately, and will be again.
             if let Slot::At(at) = Word(word).slot() {
                 places.push(at);
+                bytes += at.class_bytes();
+            }
+            items += 1;
+            if items == RUN_ITEMS || bytes >= RUN_BYTES {
+                return (places, Some(key.to_vec()));
             }
         }
-        let end = slots.next().map(|(key, word)| {
-            if let Slot::At(at) = Word(word).slot() {
-                places.push(at);
-            }
-            key.to_vec()
-        });
-        (places, end)
+        (places, None)
     }
 
     fn gather_places(&self, tree: &Tree, places: &[Location]) -> Result<Gathered> {

@@ -50,6 +50,11 @@ impl Gathered {
         self.items.len()
     }
 
+    /// What is taken for them, used or not.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.bytes.capacity() + self.items.capacity() * size_of::<Moving>()
+    }
+
     pub(super) fn item(&self, i: usize) -> Option<&Moving> {
         self.items.get(i)
     }

@@ -20,6 +20,7 @@ mod room;
 
 use std::{
     collections::{BTreeMap, HashMap},
+    ops::RangeInclusive,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -40,8 +41,10 @@ pub(crate) use policy::Need;
 
 /// Bytes that a round moves, at most, unless a single segment has more.
 const ROUND_BYTES: u64 = 24 << 20;
-/// Bytes of items that a round reads, dead ones too: that is what it has in memory.
-const ROUND_READ: u64 = 32 << 20;
+/// Bytes of items that a round reads, dead ones too: that is what it has in memory. A part of the
+/// write cache's budget, out of which it comes.
+const ROUND_READ: RangeInclusive<u64> = 8 << 20..=32 << 20;
+const ROUND_READ_PART: u64 = 4;
 /// Segments of a round, at most.
 const ROUND_SEGMENTS: usize = 16;
 /// Bytes that are moved in one step. Whoever wants to know whether there will be room waits for it.
@@ -78,6 +81,14 @@ struct Progress {
     ended: Option<Instant>,
     /// The memory of the last round, for the next one if that comes soon.
     spare: Gathered,
+}
+
+impl Progress {
+    /// Memory that items are gathered in.
+    fn memory_bytes(&self) -> usize {
+        let round = self.round.as_ref().map_or(0, |r| r.gathered.memory_bytes());
+        round + self.spare.memory_bytes()
+    }
 }
 
 /// Some segments being cleaned.
@@ -141,8 +152,14 @@ impl Shared {
     /// One step of cleaning, if `need` asks for any; true if something was done.
     pub(crate) fn clean_step(&self, need: Need) -> Result<bool> {
         let mut progress = self.cleaner.round.lock();
+        let is_done = self.step(&mut progress, need);
+        self.log.lend_to_cleaner(progress.memory_bytes());
+        is_done
+    }
+
+    fn step(&self, progress: &mut Progress, need: Need) -> Result<bool> {
         let under_way = progress.round.take();
-        let Some(mut round) = under_way.or_else(|| self.begin(&mut progress, need)) else {
+        let Some(mut round) = under_way.or_else(|| self.begin(progress, need)) else {
             return Ok(false);
         };
         match self.step_round(&mut round) {
@@ -156,7 +173,7 @@ impl Shared {
                 let moved: u64 = round.victims.iter().map(Candidate::moved_bytes).sum();
                 let gained = segments.saturating_sub(moved);
                 self.cleaner.pace.gained(gained, round.began.elapsed());
-                self.end(&mut progress, round);
+                self.end(progress, round);
                 Ok(true)
             }
             // Others took the room meanwhile. Nothing is stuck: the next round fits again.
@@ -165,7 +182,7 @@ impl Shared {
                 Ok(false)
             }
             Err(why) => {
-                self.end(&mut progress, round);
+                self.end(progress, round);
                 Err(why)
             }
         }

@@ -27,9 +27,12 @@ impl Shared {
         self.keep_pace();
         let mut attempts = 0;
         loop {
+            let readmitted = self.log.readmitted();
             match write() {
                 Err(why) if why.kind() == ErrorKind::VolumeFull => {
-                    if attempts == self.options.retry_count || !self.await_room()? {
+                    // Others may have made room since, all that there was to make.
+                    let is_hope = self.await_room()? || self.log.readmitted() != readmitted;
+                    if attempts == self.options.retry_count || !is_hope {
                         return Err(why);
                     }
                     attempts += 1;
@@ -75,5 +78,58 @@ impl Shared {
         candidates.iter().any(|c| c.live_bytes == 0)
             || !self.choose_victims(&progress.stuck, Need::Short).is_empty()
             || candidates.iter().any(|c| is_held(c, room)) && self.cleaner.has_resort(&self.log)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use crossbeam_epoch as epoch;
+
+    use super::*;
+    use crate::{DatastoreOptions, Volume, VolumeOptions, error::Error};
+
+    /// The last segment that could become free does, after a write was refused and before anybody
+    /// has looked whether there is something to wait for.
+    #[test]
+    fn room_that_came_since_is_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("he://{}", folder.path().join("volume").display());
+        let options = VolumeOptions {
+            background_thread: false,
+            limit_bytes: Some(64 << 20),
+            checkpoint_log_bytes: Some(u64::MAX),
+            ..VolumeOptions::default()
+        };
+        let volume = Volume::open(&url, &options).unwrap();
+        let create = DatastoreOptions {
+            create: true,
+            ..DatastoreOptions::default()
+        };
+        let store = volume.open_datastore(b"store", &create).unwrap();
+        for _ in 0..8 {
+            store.put(b"key", &vec![7; 1 << 19]).unwrap();
+        }
+        let guard = Cell::new(Some(epoch::pin()));
+        volume.checkpoint_now().unwrap();
+        while volume.background_step().unwrap() {}
+        let shared = volume.shared();
+        assert!(shared.log.leaving() > 0, "nothing was freed");
+        let mut writes = 0;
+        let written = shared.when_room(|| {
+            writes += 1;
+            if guard.take().is_none() {
+                return Ok(());
+            }
+            // Other tests' threads have guards, too.
+            while shared.log.leaving() > 0 {
+                epoch::pin().flush();
+                std::thread::yield_now();
+            }
+            Err(Error::new(ErrorKind::VolumeFull, "full"))
+        });
+        assert!(written.is_ok(), "{written:?}");
+        assert_eq!(writes, 2);
     }
 }

@@ -211,8 +211,10 @@ impl Core {
         let Some(segment) = self.table.get(id) else {
             return;
         };
-        self.ledger.lock().freed(id, sequence);
+        // First: who looks for room to come finds it as one that is in use, or that leaves, or sees
+        // `readmitted` change.
         self.leaving.fetch_add(1, AcqRel);
+        self.ledger.lock().freed(id, sequence);
         segment.state.store(LEAVING, Release);
         self.no_more_resident(id);
         let core = Arc::downgrade(self);
@@ -232,8 +234,9 @@ impl Core {
         };
         segment.state.store(FREE, Release);
         let written = segment.written.load(Relaxed);
-        self.leaving.fetch_sub(1, AcqRel);
         self.space.lock().admit(id, written);
+        self.readmitted.fetch_add(1, AcqRel);
+        self.leaving.fetch_sub(1, AcqRel);
         self.roomier.notify_all();
     }
 

@@ -195,6 +195,11 @@ impl Core {
         self.leaving.load(Acquire)
     }
 
+    /// Segments that were freed and can be used again, so far.
+    pub(crate) fn readmitted(&self) -> u64 {
+        self.readmitted.load(Acquire)
+    }
+
     /// Waits until a segment gets free, or for so long.
     pub(crate) fn await_segment(&self, most: Duration) {
         self.nudge();

@@ -115,7 +115,7 @@ impl Core {
     /// and writes here when that does not keep up.
     pub(super) fn relieve(&self, waiting: usize) -> Result<()> {
         let most = if self.background {
-            (self.cache_segments / 2).max(2)
+            (self.write_cache_bytes / self.segment_bytes as usize / 2).max(2)
         } else {
             2
         };

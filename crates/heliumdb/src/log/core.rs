@@ -30,7 +30,7 @@ use std::{
     io,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering::*},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*},
     },
 };
 
@@ -49,8 +49,8 @@ pub(crate) struct Core {
     pub(super) limit_bytes: u64,
     /// Memory for segments, beside what the read cache leaves.
     pub(super) write_cache_bytes: usize,
-    /// Segments that may be in memory whatever the read cache takes.
-    pub(super) cache_segments: usize,
+    /// Of that, what the cleaner has.
+    pub(super) lent_bytes: AtomicUsize,
     pub(super) epoch: AtomicU64,
     pub(super) table: Table,
     pub(super) space: Arc<Mutex<Space>>,
@@ -78,6 +78,8 @@ pub(crate) struct Core {
     pub(super) oldest_pending: AtomicU64,
     /// Segments that were freed and wait for readers to be gone.
     pub(super) leaving: AtomicU64,
+    /// How many have waited for that, and can be used again.
+    pub(super) readmitted: AtomicU64,
     /// Woken when a segment can be used again.
     pub(super) roomier: Condvar,
     pub(super) written: Written,
@@ -142,7 +144,7 @@ impl Core {
             may_have_threads: options.background_thread,
             limit_bytes: options.limit_bytes.unwrap_or(u64::MAX),
             write_cache_bytes: budgets.write_cache_bytes,
-            cache_segments: (budgets.write_cache_bytes as u64 / segment_bytes).max(2) as usize,
+            lent_bytes: AtomicUsize::new(0),
             epoch: AtomicU64::new(superblock.epoch),
             table: Table::new(segments_max),
             space: Arc::default(),
@@ -163,6 +165,7 @@ impl Core {
             durable: AtomicU64::new(0),
             oldest_pending: AtomicU64::new(0),
             leaving: AtomicU64::new(0),
+            readmitted: AtomicU64::new(0),
             roomier: Condvar::new(),
             written: Written::default(),
             grown_out: AtomicBool::new(false),

@@ -12,7 +12,7 @@ use std::sync::{
 };
 
 /// Pieces of memory that are kept for the next segments.
-const KEPT: usize = 2;
+pub(super) const KEPT: usize = 2;
 
 /// A volume's memory for segments.
 #[derive(Default)]

@@ -3,16 +3,17 @@
 //! A segment that was written stays for as long as there is room for it, in the write cache's budget
 //! or in what the read cache has not taken of its own; the oldest make room. What is read from
 //! it needs no device, no checksum, no look into the read cache, and no second copy there.
+//! What the cleaner gathers items in comes out of the same budgets, and so does spare memory.
 //!
 //! Invariants:
-//! - These segments and the read cache take no more than both budgets together, unless so many
+//! - All of these and the read cache take no more than both budgets together, unless so many
 //!   segments are not wholly written, or readers still look at some that were let go.
 //! - A segment that is listed as written is in that same use: who frees it takes it out before
 //!   anybody can use it again.
 
-use super::{buffer::SegmentBuffer, core::Core};
+use super::{buffer::SegmentBuffer, core::Core, pool};
 use crate::cache::Cache;
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::atomic::Ordering::Relaxed};
 
 /// Segments whose bytes are in memory.
 #[derive(Default)]
@@ -52,6 +53,18 @@ impl Core {
         self.let_go(&mut self.resident.lock());
     }
 
+    /// The cleaner has taken so many bytes in all: segments leave room for them.
+    pub(crate) fn lend_to_cleaner(&self, bytes: usize) {
+        if self.lent_bytes.swap(bytes, Relaxed) < bytes {
+            self.let_go(&mut self.resident.lock());
+        }
+    }
+
+    /// Memory that is set aside for what was written lately.
+    pub(crate) fn write_cache_bytes(&self) -> u64 {
+        self.write_cache_bytes as u64
+    }
+
     /// A segment was freed: nobody needs its bytes but those who look at them already.
     pub(super) fn no_more_resident(&self, segment: u64) {
         let mut resident = self.resident.lock();
@@ -62,9 +75,10 @@ impl Core {
     /// Lets go of the oldest written segments that there is no room for.
     pub(super) fn let_go(&self, resident: &mut Resident) {
         let unused = self.cache.as_ref().map_or(0, Cache::unused_bytes);
-        let most = (self.write_cache_bytes + unused) / self.segment_bytes as usize;
-        let most = most.max(self.cache_segments);
-        while resident.count() > most {
+        let lent = self.lent_bytes.load(Relaxed);
+        let most = (self.write_cache_bytes + unused).saturating_sub(lent);
+        let most = most / self.segment_bytes as usize;
+        while resident.count() + pool::KEPT > most {
             let Some(oldest) = resident.written.pop_front() else {
                 return;
             };

@@ -14,14 +14,27 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result},
     index::{Bound, Direction},
-    location::{Location, Word},
-    log::{Purpose, Ready},
+    location::{Location, Slot, Word},
+    log::{Fetch, Purpose, Ready},
     progress::{Phase, Progress, Reporter},
     version::chain::{self, Seen},
 };
 
-/// Items that are read under one epoch guard.
+/// Items that are read together, under one epoch guard.
 const STEP_ITEMS: usize = 512;
+/// Or fewer, if they have so many bytes.
+const STEP_BYTES: u64 = 1 << 20;
+
+/// A key, and what the index has for it.
+type Entry<'a> = (&'a [u8], Word);
+
+/// What is looked at together.
+#[derive(Default)]
+struct Step {
+    entries: Vec<(Vec<u8>, Word)>,
+    /// There is nothing behind it.
+    is_last: bool,
+}
 
 /// What [`Datastore::verify`] or [`Volume::verify`] found.
 #[derive(Clone, Debug, Default)]
@@ -56,9 +69,8 @@ impl Datastore {
             datastore: Some(self.id()),
         };
         let mut report = VerifyReport::default();
-        let mut value = Vec::new();
         let mut last: Option<Vec<u8>> = None;
-        while let Some(key) = check.step(last.as_deref(), &mut value, &mut report)? {
+        while let Some(key) = check.step(last.as_deref(), &mut report)? {
             last = Some(key);
             progress(report.items);
         }
@@ -97,40 +109,77 @@ impl Check {
         self.tree.index.len()
     }
 
-    /// Checks the next items after `last`; the key it came to, or `None` at the end.
-    fn step(
+    /// Checks the next items after `last`, up to the first damaged one; the key it came to, or
+    /// `None` at the end.
+    fn step(&self, last: Option<&[u8]>, report: &mut VerifyReport) -> Result<Option<Vec<u8>>> {
+        self.walk(last, u64::MAX, report, &mut |_, why, _| Err(why))
+    }
+
+    /// Checks the next items after `last`, no more than what may have `most_bytes`, but one at
+    /// least; the key it came to, or `None` at the end. `on_damage` is told what is wrong.
+    fn walk(
         &self,
         last: Option<&[u8]>,
-        value: &mut Vec<u8>,
+        most_bytes: u64,
         report: &mut VerifyReport,
+        on_damage: &mut dyn FnMut(Entry<'_>, Error, &Guard) -> Result<()>,
     ) -> Result<Option<Vec<u8>>> {
         let guard = epoch::pin();
+        let mut step = self.step_after(last, most_bytes, &guard)?;
+        let places = step.entries.iter().map(|(_, word)| match word.slot() {
+            Slot::At(at) => Some(at),
+            _ => None,
+        });
+        let mut fetch = Fetch::take();
+        let mut here = Vec::with_capacity(step.entries.len());
+        let log = &self.shared.log;
+        log.fetch(Purpose::Check, places, &mut fetch, &mut here, &guard);
+        let mut value = Vec::new();
+        for (i, (key, word)) in step.entries.iter().enumerate() {
+            let entry = (&key[..], *word);
+            match self.entry(entry, fetch.ready(i, &here), &mut value, report, &guard) {
+                Ok(()) => {}
+                Err(why) if matches!(why.kind(), ErrorKind::Damaged | ErrorKind::Io) => {
+                    on_damage(entry, why, &guard)?;
+                }
+                Err(why) => return Err(why),
+            }
+        }
+        fetch.keep();
+        let reached = step.entries.pop().map(|(key, _)| key);
+        Ok(reached.filter(|_| !step.is_last))
+    }
+
+    /// What is to be looked at after `last`.
+    fn step_after(&self, last: Option<&[u8]>, most_bytes: u64, guard: &Guard) -> Result<Step> {
         let bound = last.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut slots = self.tree.index.iter(bound, Direction::Forward, &guard);
-        let mut at: Option<Vec<u8>> = None;
-        for _ in 0..STEP_ITEMS {
+        let mut slots = self.tree.index.iter(bound, Direction::Forward, guard);
+        let mut step = Step::default();
+        let mut bytes = 0;
+        while step.entries.len() < STEP_ITEMS && bytes < most_bytes.min(STEP_BYTES) {
             let Some((key, word)) = slots.next() else {
-                return Ok(None);
+                step.is_last = true;
+                break;
             };
-            if at.as_deref().or(last).is_some_and(|before| before >= key) {
+            let before = step.entries.last().map(|(key, _)| &key[..]).or(last);
+            if before.is_some_and(|before| before >= key) {
                 return Err(Error::new(
                     ErrorKind::Damaged,
                     format!("the index of tree {} is out of order", self.tree.id),
                 ));
             }
-            self.slot(key, Word(word), value, report, &guard)?;
-            let at = at.get_or_insert_default();
-            at.clear();
-            at.extend_from_slice(key);
+            chain::locations(Word(word), guard, |at| bytes += at.class_bytes() as u64);
+            step.entries.push((key.to_vec(), Word(word)));
         }
-        Ok(at)
+        Ok(step)
     }
 
-    /// Checks what is in a slot; looks again where its places were reused meanwhile.
-    fn slot(
+    /// Checks what is in a slot, of which `ready` may be known; looks again where its places were
+    /// reused meanwhile.
+    fn entry(
         &self,
-        key: &[u8],
-        mut word: Word,
+        (key, mut word): Entry<'_>,
+        mut ready: Ready<'_>,
         value: &mut Vec<u8>,
         report: &mut VerifyReport,
         guard: &Guard,
@@ -138,9 +187,10 @@ impl Check {
         for _ in 0..READ_ATTEMPTS {
             let mut places: Vec<Location> = Vec::new();
             chain::locations(word, guard, |location| places.push(location));
-            let failed = places
-                .into_iter()
-                .find_map(|place| self.place(key, place, value, report, guard).err());
+            let failed = places.into_iter().find_map(|place| {
+                let how = (Purpose::Check, std::mem::replace(&mut ready, Ready::No));
+                self.place(key, place, how, value, report, guard).err()
+            });
             let Some(why) = failed else { return Ok(()) };
             let now = Word(self.tree.index.get(key, guard));
             // A place that nothing refers to any more may hold anything.
@@ -156,12 +206,12 @@ impl Check {
         &self,
         key: &[u8],
         place: Location,
+        how: (Purpose, Ready<'_>),
         value: &mut Vec<u8>,
         report: &mut VerifyReport,
         guard: &Guard,
     ) -> Result<()> {
         value.clear();
-        let how = (Purpose::Check, Ready::No);
         let Some(key) = read_slot_at(&self.tree, key, place, how, value, guard)? else {
             return Err(self.misplaced(key));
         };
@@ -173,44 +223,26 @@ impl Check {
         Ok(())
     }
 
-    /// Checks items after `last` until `most_bytes` were read; the key it came to, or `None` at
-    /// the end. Damage is entered in the volume's list, and the walk goes on.
+    /// Checks the next items after `last`, of no more than `most_bytes`, but one at least; the key it
+    /// came to, or `None` at the end. Damage is entered in the volume's list, and the walk goes on.
     pub(super) fn go_on(
         &self,
         last: Option<&[u8]>,
         most_bytes: u64,
         report: &mut VerifyReport,
     ) -> Result<Option<Vec<u8>>> {
-        let guard = epoch::pin();
-        let bound = last.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut slots = self.tree.index.iter(bound, Direction::Forward, &guard);
-        let start = report.bytes;
-        let mut value = Vec::new();
-        let mut at: Option<Vec<u8>> = None;
-        for _ in 0..STEP_ITEMS {
-            let Some((key, word)) = slots.next() else {
-                return Ok(None);
-            };
-            match self.slot(key, Word(word), &mut value, report, &guard) {
-                Ok(()) => {}
-                Err(why) if matches!(why.kind(), ErrorKind::Damaged | ErrorKind::Io) => {
-                    report.damaged += 1;
-                    self.shared.damages.enter(Damage {
-                        datastore: self.datastore,
-                        key: self.shown_key(key, Word(word), &guard),
-                        error: why,
-                    });
-                }
-                Err(why) => return Err(why),
-            }
-            let at = at.get_or_insert_default();
-            at.clear();
-            at.extend_from_slice(key);
-            if report.bytes - start >= most_bytes {
-                break;
-            }
-        }
-        Ok(at)
+        let mut damaged = 0;
+        let reached = self.walk(last, most_bytes, report, &mut |(key, word), why, guard| {
+            damaged += 1;
+            self.shared.damages.enter(Damage {
+                datastore: self.datastore,
+                key: self.shown_key(key, word, guard),
+                error: why,
+            });
+            Ok(())
+        });
+        report.damaged += damaged;
+        reached
     }
 
     /// The key of a damaged item, or nothing if it cannot be made out.
