@@ -4,7 +4,12 @@
 //! Invariant: over any stretch of time no more bytes are read than the rate allows, but for one
 //! item.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
 
 use super::{DatastoreId, Shared, VerifyReport, verify::Check};
 use crate::error::Result;
@@ -12,9 +17,18 @@ use crate::error::Result;
 /// Rate that an idle while saves up for, at most.
 const SAVED: Duration = Duration::from_secs(1);
 
-/// How far it is.
+/// What has been scrubbed. Whoever asks does not wait for a step, and no step for them.
 #[derive(Default)]
 pub(super) struct Scrub {
+    progress: Mutex<Progress>,
+    pub(super) rounds: AtomicU64,
+    pub(super) items: AtomicU64,
+    pub(super) bytes: AtomicU64,
+}
+
+/// How far it is.
+#[derive(Default)]
+struct Progress {
     when: Option<Instant>,
     /// Bytes that may be read now.
     allowance: f64,
@@ -22,9 +36,6 @@ pub(super) struct Scrub {
     at: (u32, Option<Vec<u8>>),
     /// Something was read in this round.
     any: bool,
-    pub(super) rounds: u64,
-    pub(super) items: u64,
-    pub(super) bytes: u64,
 }
 
 /// Reads as much as the rate allows now; true if anything was read.
@@ -33,7 +44,8 @@ pub(super) fn step(shared: &std::sync::Arc<Shared>) -> Result<bool> {
     if rate == 0 {
         return Ok(false);
     }
-    let Some(mut scrub) = shared.scrub.try_lock() else {
+    let counts = &shared.scrub;
+    let Some(mut scrub) = counts.progress.try_lock() else {
         return Ok(false);
     };
     let now = Instant::now();
@@ -51,7 +63,8 @@ pub(super) fn step(shared: &std::sync::Arc<Shared>) -> Result<bool> {
     ids.extend(shared.catalog.list().iter().map(|info| info.id.0));
     ids.sort_unstable();
     let Some(&current) = ids.iter().find(|other| **other >= id) else {
-        scrub.rounds += u64::from(std::mem::take(&mut scrub.any));
+        let any = std::mem::take(&mut scrub.any);
+        counts.rounds.fetch_add(u64::from(any), Relaxed);
         return Ok(false);
     };
     // A datastore that is gone leaves its place to the next.
@@ -70,9 +83,9 @@ pub(super) fn step(shared: &std::sync::Arc<Shared>) -> Result<bool> {
         None => (current + 1, None),
     };
     let read = report.items + report.records;
-    scrub.items += read;
+    counts.items.fetch_add(read, Relaxed);
     scrub.any |= read > 0;
-    scrub.bytes += report.bytes;
+    counts.bytes.fetch_add(report.bytes, Relaxed);
     scrub.allowance -= report.bytes as f64;
     Ok(read > 0)
 }

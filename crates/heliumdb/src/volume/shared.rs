@@ -76,7 +76,7 @@ pub(crate) struct Shared {
     /// When nothing was buffered, last.
     pub(super) clean_at: Mutex<Instant>,
     pub(super) auto_commits: AtomicU64,
-    pub(super) scrub: Mutex<Scrub>,
+    pub(super) scrub: Scrub,
     pub(super) damages: Damages,
     pub(crate) maintenance: Maintenance,
     pub(crate) certainty: Certainty,
@@ -123,7 +123,7 @@ impl Shared {
             checkpoints: recovered.checkpoints,
             clean_at: Mutex::new(Instant::now()),
             auto_commits: AtomicU64::new(0),
-            scrub: Mutex::default(),
+            scrub: Scrub::default(),
             damages: Damages::default(),
             closed: AtomicBool::new(false),
             recovered_items: recovered.items,

@@ -144,10 +144,6 @@ impl Volume {
     pub fn stats(&self) -> Stats {
         let shared = self.shared();
         let log = shared.log.stats();
-        let (scrubbed_items, scrubbed_bytes, scrub_rounds) = {
-            let scrub = shared.scrub.lock();
-            (scrub.items, scrub.bytes, scrub.rounds)
-        };
         let (datastores, items) = shared.catalog.counts();
         Stats {
             capacity_bytes: log.capacity_bytes,
@@ -181,9 +177,9 @@ impl Volume {
             trimmed_bytes: log.trimmed_bytes,
             auto_commits: shared.auto_commits.load(Ordering::Relaxed),
             damaged_items: shared.damages.count(),
-            scrubbed_items,
-            scrubbed_bytes,
-            scrub_rounds,
+            scrubbed_items: shared.scrub.items.load(Ordering::Relaxed),
+            scrubbed_bytes: shared.scrub.bytes.load(Ordering::Relaxed),
+            scrub_rounds: shared.scrub.rounds.load(Ordering::Relaxed),
         }
     }
 }
