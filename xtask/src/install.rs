@@ -88,12 +88,13 @@ impl Install {
         let target = step::target()?;
         let mut build = step::cargo(&["build", "--target-dir"]);
         build.arg(&target);
-        for package in PACKAGES {
-            build.args(["-p", package]);
-        }
         let profile = if self.debug { "debug" } else { "release" };
-        if !self.debug {
+        if self.debug {
+            // As the tests are built: by themselves the packages would be built again.
+            build.args(["--workspace", "--all-targets"]);
+        } else {
             build.arg("--release");
+            build.args(PACKAGES.iter().flat_map(|package| ["-p", package]));
         }
         step::command(&format!("build ({profile})"), &mut build)?;
         Ok(target.join(profile))

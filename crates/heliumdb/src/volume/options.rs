@@ -21,7 +21,7 @@ pub struct VolumeOptions {
     pub least_bytes: u64,
     /// Memory for log segments not yet (or just) written, in bytes: at most a quarter of what
     /// the machine has available, and two segments at least. Those that were written also stay in
-    /// what the read cache does not use of its own.
+    /// what the read cache does not use of its own. What the cleaner works on comes out of it.
     pub write_cache_bytes: u64,
     /// Memory for items that were read from a device, in bytes: at most a half of what the
     /// machine has available. With less than a megabyte there is no read cache. Memory is only
