@@ -34,13 +34,17 @@ impl Order {
             *at = slot as u8;
         }
         self.len = len;
-        let less = |a: &u8, b: &u8| block.compare_slots((*a).into(), (*b).into());
+        let keys = Keys {
+            block,
+            heads: &block.heads()[..len],
+        };
         // Appended above all, and in order: the usual end of a rising load.
         let tail = &slots[sorted.saturating_sub(1)..];
-        if !tail.is_sorted_by(|a, b| less(a, b) == Ordering::Less) {
-            // Two runs at most in what is sorted already, which this sort makes use of.
-            slots[sorted..].sort_unstable_by(less);
-            merge(slots, sorted, less);
+        if !tail.is_sorted_by(|&a, &b| keys.is_less(a, b)) {
+            let mut appended = [0; SLOTS_MAX];
+            let appended = &mut appended[..len - sorted];
+            keys.sort(&slots[sorted..], appended);
+            keys.merge(slots, sorted, appended);
         }
     }
 
@@ -57,20 +61,55 @@ impl Order {
     }
 }
 
-/// Merges the two sorted runs that meet at `middle`, from the back.
-fn merge(slots: &mut [u8], middle: usize, less: impl Fn(&u8, &u8) -> Ordering) {
-    let mut appended = [0; SLOTS_MAX];
-    let appended = &mut appended[..slots.len() - middle];
-    appended.copy_from_slice(&slots[middle..]);
-    let (mut left, mut right) = (middle, appended.len());
-    while right > 0 {
-        let at = left + right - 1;
-        if left > 0 && less(&slots[left - 1], &appended[right - 1]) == Ordering::Greater {
-            left -= 1;
-            slots[at] = slots[left];
-        } else {
-            right -= 1;
-            slots[at] = appended[right];
+/// The keys of a block's slots, as they are compared. Heads order as keys do, so that few tails
+/// are looked at.
+struct Keys<'g> {
+    block: Block<'g>,
+    heads: &'g [u32],
+}
+
+impl Keys<'_> {
+    #[inline]
+    fn compare(&self, a: u8, b: u8) -> Ordering {
+        let (a, b) = (usize::from(a), usize::from(b));
+        self.heads[a]
+            .cmp(&self.heads[b])
+            .then_with(|| self.block.tail(a).cmp(self.block.tail(b)))
+    }
+
+    #[inline]
+    fn is_less(&self, a: u8, b: u8) -> bool {
+        self.compare(a, b) == Ordering::Less
+    }
+
+    /// Sorts `slots` into `to`.
+    fn sort(&self, slots: &[u8], to: &mut [u8]) {
+        let mut heads = [0; SLOTS_MAX];
+        let heads = &mut heads[..slots.len()];
+        for (to, &slot) in heads.iter_mut().zip(slots) {
+            *to = u64::from(self.heads[usize::from(slot)]) << 8 | u64::from(slot);
+        }
+        heads.sort_unstable();
+        for (to, &head) in to.iter_mut().zip(&*heads) {
+            *to = head as u8;
+        }
+        if !to.is_sorted_by(|&a, &b| self.is_less(a, b)) {
+            to.sort_unstable_by(|&a, &b| self.compare(a, b));
+        }
+    }
+
+    /// Merges what is sorted in the first `middle` slots with what was appended, from the back.
+    fn merge(&self, slots: &mut [u8], middle: usize, appended: &[u8]) {
+        let (mut left, mut right) = (middle, appended.len());
+        while right > 0 {
+            let at = left + right - 1;
+            if left > 0 && self.is_less(appended[right - 1], slots[left - 1]) {
+                left -= 1;
+                slots[at] = slots[left];
+            } else {
+                right -= 1;
+                slots[at] = appended[right];
+            }
         }
     }
 }

@@ -100,14 +100,6 @@ impl Block<'_> {
             None => Ordering::Greater,
         }
     }
-
-    /// Compares the keys in two slots.
-    pub(super) fn compare_slots(self, a: usize, b: usize) -> Ordering {
-        let heads = self.heads();
-        heads[a]
-            .cmp(&heads[b])
-            .then_with(|| self.tail(a).cmp(self.tail(b)))
-    }
 }
 
 /// Number of heads smaller than `head`. Looks at all of them, without a branch:

@@ -85,6 +85,11 @@ impl Fetch {
         }
     }
 
+    /// Whether a device was asked for any of the items.
+    pub(crate) fn is_cold(&self) -> bool {
+        !self.wanted.is_empty()
+    }
+
     fn clear(&mut self) {
         self.read.clear();
         self.wanted.clear();

@@ -38,6 +38,10 @@ use crate::{
 /// times as many as were used of the one before.
 const ITEMS_MAX: usize = 128;
 const GROWTH: usize = 4;
+/// What is in memory is fetched in smaller batches, lest much is fetched in vain where the walk
+/// ends: so many items, or this part of those that the walk has passed.
+const ITEMS_IN_MEMORY: usize = 32;
+const PART_OF_WALKED: usize = 4;
 /// A batch that has grown to so many bytes ends.
 const BYTES_MAX: usize = 64 << 10;
 /// A buffer that grew beyond this is not kept.
@@ -48,15 +52,19 @@ const KEPT_BYTES: usize = 1 << 20;
 pub struct ReadAhead {
     when: Option<When>,
     direction: Option<Direction>,
-    /// Keys and values, end to end.
-    bytes: Vec<u8>,
+    keys: Vec<u8>,
+    values: Vec<u8>,
     /// The first is the item that was handed out when the batch was fetched: its key alone.
     items: Vec<Ahead>,
     /// How many have been handed out.
     used: usize,
+    /// How many the walk has passed in the batches before.
+    walked: usize,
+    /// The last batch had to ask a device.
+    is_cold: bool,
 }
 
-/// One item of a batch.
+/// One item of a batch: where its key is among the keys, and its value among the values.
 struct Ahead {
     key: Range<usize>,
     value: Range<usize>,
@@ -86,10 +94,10 @@ impl ReadAhead {
             return false;
         }
         into.key.clear();
-        into.key.extend_from_slice(&self.bytes[item.key.clone()]);
+        into.key.extend_from_slice(&self.keys[item.key.clone()]);
         into.value.clear();
         into.value
-            .extend_from_slice(&self.bytes[item.value.clone()]);
+            .extend_from_slice(&self.values[item.value.clone()]);
         self.used += 1;
         true
     }
@@ -98,30 +106,40 @@ impl ReadAhead {
     fn follows(&self, walk: Walk<'_>) -> bool {
         let last = self.used.checked_sub(1).and_then(|i| self.items.get(i));
         self.direction == Some(walk.direction)
-            && last.is_some_and(|last| walk.after == Some(&self.bytes[last.key.clone()]))
+            && last.is_some_and(|last| walk.after == Some(&self.keys[last.key.clone()]))
     }
 
     /// Begins a batch; says how many items it may have.
     fn begin(&mut self, now: When, walk: Walk<'_>) -> usize {
-        let most = if self.follows(walk) {
-            (GROWTH * self.used).min(ITEMS_MAX)
+        self.walked = if self.follows(walk) {
+            self.walked + self.used
         } else {
-            1
+            0
+        };
+        let limit = match self.is_cold {
+            true => ITEMS_MAX,
+            false => (self.walked / PART_OF_WALKED).clamp(ITEMS_IN_MEMORY, ITEMS_MAX),
+        };
+        let most = match self.walked {
+            0 => 1,
+            _ => (GROWTH * self.used).min(limit),
         };
         self.when = (now.isolation != Isolation::ReadUncommitted).then_some(now);
         self.direction = Some(walk.direction);
         self.items.clear();
         self.used = 0;
-        if self.bytes.capacity() > KEPT_BYTES {
-            self.bytes = Vec::new();
+        for bytes in [&mut self.keys, &mut self.values] {
+            if bytes.capacity() > KEPT_BYTES {
+                *bytes = Vec::new();
+            }
+            bytes.clear();
         }
-        self.bytes.clear();
         if self.when.is_some() { most } else { 1 }
     }
 
     /// Notes the item that is handed out at once.
     fn begin_with(&mut self, key: &[u8]) {
-        self.bytes.extend_from_slice(key);
+        self.keys.extend_from_slice(key);
         self.items.push(Ahead {
             key: 0..key.len(),
             value: 0..0,
@@ -228,10 +246,10 @@ impl Datastore {
             let Some((location, owner)) = chain::stable(Word(word), view, guard) else {
                 break;
             };
-            let start = ahead.bytes.len();
-            ahead.bytes.extend_from_slice(key);
+            let start = ahead.keys.len();
+            ahead.keys.extend_from_slice(key);
             ahead.items.push(Ahead {
-                key: start..ahead.bytes.len(),
+                key: start..ahead.keys.len(),
                 value: 0..0,
                 owner,
             });
@@ -250,21 +268,24 @@ impl Datastore {
         let mut here = Vec::with_capacity(places.len());
         let wanted = places.iter().copied().map(Some);
         log.fetch(Purpose::Walk, wanted, &mut fetch, &mut here, guard);
-        // Values may be much longer than what their items' places say.
-        let most = ahead.bytes.len() + BYTES_MAX;
-        let ReadAhead { bytes, items, .. } = ahead;
-        // Values go behind all keys, which are looked at meanwhile.
-        let mut values = Vec::new();
+        let ReadAhead {
+            keys,
+            values,
+            items,
+            is_cold,
+            ..
+        } = ahead;
+        *is_cold = fetch.is_cold();
         let mut whole = 1;
-        let keys = bytes.len();
         for (i, (item, &at)) in items[1..].iter_mut().zip(places).enumerate() {
-            if keys + values.len() >= most {
+            // Values may be much longer than what their items' places say.
+            if values.len() >= BYTES_MAX {
                 break;
             }
             let start = values.len();
             let expected = Expected {
                 tree: tree.id,
-                key: &bytes[item.key.clone()],
+                key: &keys[item.key.clone()],
             };
             let ready = fetch.ready(i, &here);
             let found = log.with_value(
@@ -272,7 +293,7 @@ impl Datastore {
                 at,
                 expected,
                 ready,
-                &mut values,
+                values,
                 guard,
                 append_value,
             );
@@ -280,11 +301,10 @@ impl Datastore {
                 values.truncate(start);
                 break;
             }
-            item.value = keys + start..keys + values.len();
+            item.value = start..values.len();
             whole += 1;
         }
         items.truncate(whole);
-        bytes.extend_from_slice(&values);
         fetch.keep();
     }
 }
