@@ -21,6 +21,9 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+/// `FALLOC_FL_NO_HIDE_STALE` of Linux's `fallocate`, which not every C library declares.
+const NO_HIDE_STALE: FallocateFlags = FallocateFlags::from_bits_retain(0x04);
+
 /// A file or block device, open and locked.
 pub(crate) struct FileDevice {
     name: String,
@@ -201,13 +204,8 @@ impl Device for FileDevice {
         }
         // What a kernel makes of it differs: a plain discard if it knows the third flag, else
         // zeros that the device need not store.
-        fallocate(
-            &self.file,
-            punch | FallocateFlags::NO_HIDE_STALE,
-            offset,
-            len,
-        )
-        .or_else(|_| fallocate(&self.file, punch, offset, len))?;
+        fallocate(&self.file, punch | NO_HIDE_STALE, offset, len)
+            .or_else(|_| fallocate(&self.file, punch, offset, len))?;
         Ok(())
     }
 
