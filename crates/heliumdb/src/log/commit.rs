@@ -8,7 +8,6 @@ use super::{Lsn, buffer::SegmentBuffer, core::Core};
 use crate::{
     Result, format::SEGMENT_HEADER_BYTES, format::segment::SegmentHeader, limits::BLOCK_BYTES,
 };
-use parking_lot::{Condvar, Mutex};
 use std::{
     collections::VecDeque,
     sync::{Arc, atomic::Ordering::*},
@@ -71,44 +70,21 @@ pub(super) struct Flush {
     dirty: u64,
 }
 
-/// Who leads, and who waits.
-#[derive(Default)]
-pub(super) struct Group {
-    leading: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Group {
-    pub(super) fn wake_all(&self) {
-        self.changed.notify_all();
-    }
-}
-
 impl Core {
     /// Returns when everything appended before `lsn` is durable.
     pub(crate) fn sync_to(&self, lsn: Lsn) -> Result<()> {
         // Nothing behind the end could ever become durable by waiting.
         let lsn = lsn.min(self.end());
-        loop {
+        let done = || {
             if self.durable() >= lsn {
-                return Ok(());
+                return Ok(true);
             }
-            let mut leading = self.group.leading.lock();
-            if self.durable() >= lsn {
-                return Ok(());
-            }
-            self.check_writable()?;
-            if *leading {
-                self.group.changed.wait(&mut leading);
-                continue;
-            }
-            *leading = true;
-            drop(leading);
-            let result = self.flush(true);
-            *self.group.leading.lock() = false;
-            self.group.changed.notify_all();
-            result?;
+            self.check_writable().map(|()| false)
+        };
+        if self.durable() >= lsn {
+            return Ok(());
         }
+        self.group.join(done, || self.flush(true))
     }
 
     /// Keeps the memory of unwritten segments bounded: wakes the background thread early,

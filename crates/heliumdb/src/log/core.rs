@@ -3,16 +3,8 @@
 //! Invariant: no segment is used before a superblock that counts it is durable.
 
 use super::{
-    Lsn,
-    cleaning::Written,
-    commit::{Flush, Group},
-    ledger::Ledger,
-    pool::Pool,
-    resident::Resident,
-    segments::Appender,
-    space::Space,
-    table::Table,
-    traffic::Traffic,
+    Lsn, cleaning::Written, commit::Flush, group::Group, ledger::Ledger, pool::Pool,
+    resident::Resident, segments::Appender, space::Space, table::Table, traffic::Traffic,
 };
 use crate::{
     Error, ErrorKind, Result, VolumeId, VolumeOptions,

@@ -12,6 +12,7 @@ mod cleaning;
 mod commit;
 mod core;
 mod fetch;
+mod group;
 mod hold;
 mod ledger;
 mod live;
