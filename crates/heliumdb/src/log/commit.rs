@@ -75,15 +75,15 @@ impl Core {
     pub(crate) fn sync_to(&self, lsn: Lsn) -> Result<()> {
         // Nothing behind the end could ever become durable by waiting.
         let lsn = lsn.min(self.end());
+        if self.durable() >= lsn {
+            return Ok(());
+        }
         let done = || {
             if self.durable() >= lsn {
                 return Ok(true);
             }
             self.check_writable().map(|()| false)
         };
-        if self.durable() >= lsn {
-            return Ok(());
-        }
         self.group.join(done, || self.flush(true))
     }
 
