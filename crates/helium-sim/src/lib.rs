@@ -14,6 +14,7 @@ mod machine;
 mod model;
 mod options;
 pub mod seed;
+mod superblock;
 mod torn;
 
 pub use agree::difference;
@@ -25,3 +26,4 @@ pub use keeper::{Keeper, Txn};
 pub use machine::{DiskId, Machine, Recorded};
 pub use model::{Model, Outcome};
 pub use options::{DriverOptions, sim_options};
+pub use superblock::change_superblocks;

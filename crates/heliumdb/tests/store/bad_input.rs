@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use helium_sim::{DiskId, Image, Machine, sim_options};
+use helium_sim::{DiskId, Image, Machine, change_superblocks, sim_options};
 use heliumdb::{ErrorKind, Volume, VolumeOptions};
 use tracing::{
     field::{Field, Visit},
@@ -36,16 +36,12 @@ fn open(images: Vec<Image>, options: &VolumeOptions) -> heliumdb::Result<Volume>
     opened
 }
 
-/// Both superblocks of a disk, changed, and whole again.
-fn with_superblocks(image: &mut Image, change: impl Fn(&mut [u8])) {
-    for block in 0..2u64 {
-        let mut bytes = [0; BLOCK];
-        image.read(&mut bytes, block * BLOCK as u64);
-        change(&mut bytes);
-        let sum = xxh3_64_with_seed(&bytes[..BLOCK - 8], 0x6865_6c69_756d_6462 ^ block);
-        bytes[BLOCK - 8..].copy_from_slice(&sum.to_le_bytes());
-        image.write(&bytes, block * BLOCK as u64);
-    }
+/// Makes a disk's superblocks those of a newer format.
+fn make_newer(image: &mut Image) {
+    let mut start = [0; 2 * BLOCK];
+    image.read(&mut start, 0);
+    change_superblocks(&mut start, |block| block[8] = 9);
+    image.write(&start, 0);
 }
 
 type Spoil = fn(&mut Vec<Image>);
@@ -114,11 +110,7 @@ fn what_is_not_the_volume_is_refused_with_what_to_do() {
         ),
         (
             "a newer format",
-            |disks| {
-                disks
-                    .iter_mut()
-                    .for_each(|disk| with_superblocks(disk, |b| b[8] = 9))
-            },
+            |disks| disks.iter_mut().for_each(make_newer),
             UnsupportedFormat,
             &["version 9", "use a newer one"],
         ),

@@ -170,7 +170,7 @@ odd_size(const char *folder)
 	WORKS(he_remove(he));
 }
 
-/* What the test has damaged: an item, the log, the format, one device of two. */
+/* What the test has damaged: an item, the log, one device of two, a device's end, the format. */
 static void
 damaged(const char *folder)
 {
@@ -185,6 +185,11 @@ damaged(const char *folder)
 	WORKS(he_close(he));
 	NO_HANDLE(he_open(url_in(folder, "log"), "d", 0, NULL), HE_ERR_VOLUME_CORRUPT);
 	NO_HANDLE(he_open(url_in(folder, "half"), "d", 0, NULL), HE_ERR_VOLUME_INVALID);
+	NO_HANDLE(he_open(url_in(folder, "cut"), "d", 0, NULL), HE_ERR_VOLUME_INVALID);
+	NO_HANDLE(he_open(url_in(folder, "cut"), "d", HE_O_VOLUME_CREATE | HE_O_CREATE, NULL), HE_ERR_VOLUME_INVALID);
+	NO_HANDLE(he_open(url_in(folder, "newer"), "d", 0, NULL), HE_ERR_UNSUPPORTED);
+	NO_HANDLE(he_open(url_in(folder, "newer"), "d", HE_O_VOLUME_CREATE | HE_O_CREATE, NULL), HE_ERR_UNSUPPORTED);
+	FAILS(he_enumerate(url_in(folder, "newer"), ignore, NULL), HE_ERR_UNSUPPORTED);
 }
 
 int

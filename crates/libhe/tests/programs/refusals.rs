@@ -12,6 +12,8 @@ fn what_is_refused_has_its_code_and_loses_nothing() {
     item(folder.path());
     log(folder.path());
     half(folder.path());
+    newer(folder.path());
+    cut(folder.path());
     let program = program("3.x", "refusals", folder.path());
     done(Command::new(program).arg(folder.path()));
 }
@@ -45,10 +47,35 @@ fn half(folder: &Path) {
     volume.close().unwrap();
 }
 
+/// A volume of a format that is not known yet.
+fn newer(folder: &Path) {
+    open(folder, "newer", 1 << 30).close().unwrap();
+    let mut start = [0; 8192];
+    let file = writable(folder, "newer");
+    file.read_exact_at(&mut start, 0).unwrap();
+    helium_sim::change_superblocks(&mut start, |block| block[8] += 1);
+    file.write_all_at(&start, 0).unwrap();
+}
+
+/// A volume whose device was cut short.
+fn cut(folder: &Path) {
+    open(folder, "cut", 1 << 30).close().unwrap();
+    writable(folder, "cut").set_len(1 << 29).unwrap();
+}
+
 fn open(folder: &Path, name: &str, bytes: u64) -> Volume {
     sized(folder, name, bytes);
     let url = format!("he://./{}", folder.join(name).display());
     Volume::open(&url, &VolumeOptions::default()).unwrap()
+}
+
+fn writable(folder: &Path, name: &str) -> fs::File {
+    let mut options = fs::File::options();
+    options
+        .read(true)
+        .write(true)
+        .open(folder.join(name))
+        .unwrap()
 }
 
 fn sized(folder: &Path, name: &str, bytes: u64) {
@@ -71,8 +98,7 @@ fn fill(volume: &Volume) {
 /// Changes a byte wherever these are.
 fn damage(folder: &Path, name: &str, wanted: &[u8]) {
     let bytes = fs::read(folder.join(name)).unwrap();
-    let file = fs::OpenOptions::new().write(true).open(folder.join(name));
-    let file = file.unwrap();
+    let file = writable(folder, name);
     let places = bytes.windows(wanted.len()).enumerate();
     let mut places = places.filter(|(_, window)| *window == wanted).peekable();
     assert!(places.peek().is_some(), "nothing to damage in {name}");
