@@ -1,27 +1,11 @@
 //! Checkpoints beside others: who is caught in the middle is not lost, and nothing goes too early.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{thread, time::Duration};
 
-use helium_sim::{DiskId, Keeper, Machine, sim_options};
-use heliumdb::{Datastore, Durability, Isolation, Volume, VolumeOptions};
+use helium_sim::{Keeper, Machine, Operation, Verdict, sim_options};
+use heliumdb::{Datastore, Durability, Isolation, Volume};
 
-use crate::{
-    common::{Session, after_kill, after_power_loss, machine, open_one, store},
-    held::{At, Held, Latch},
-};
-
-/// A machine with a volume and a datastore, on a device with a latch.
-fn held_store(options: &VolumeOptions) -> (Machine, Arc<Latch>, Volume, Datastore) {
-    let machine = machine(0, 1);
-    let latch = Arc::new(Latch::default());
-    let device = Held {
-        device: machine.device(DiskId(0)),
-        latch: latch.clone(),
-    };
-    let volume = Volume::open_devices(vec![Box::new(device)], options).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
-    (machine, latch, volume, store)
-}
+use crate::common::{Session, after_kill, after_power_loss, held_store, open_one, store};
 
 fn reopen(machine: &Machine) -> (Volume, Datastore) {
     let volume = open_one(machine).unwrap();
@@ -35,18 +19,18 @@ fn reopen(machine: &Machine) -> (Volume, Datastore) {
 fn a_checkpoint_waits_for_what_is_logged_and_not_yet_visible() {
     let (machine, latch, volume, store) = held_store(&sim_options());
     volume.checkpoint_now().unwrap();
-    latch.hold(At::Sync);
+    latch.hold(|operation| *operation == Operation::Sync);
     thread::scope(|scope| {
         let commit = scope.spawn(|| {
             let mut txn = volume.begin().unwrap();
             txn.put(&store, b"k", b"v").unwrap();
             txn.commit_with(Durability::Synced).unwrap();
         });
-        latch.await_somebody();
+        latch.await_held(1);
         let checkpoint = scope.spawn(|| volume.checkpoint_now().unwrap());
         // Long enough for one that does not wait to have looked.
         thread::sleep(Duration::from_millis(200));
-        latch.release();
+        latch.release(Verdict::Go);
         commit.join().unwrap();
         checkpoint.join().unwrap();
     });
@@ -107,14 +91,14 @@ fn a_checkpoint_stays_whole_until_the_superblock_names_the_next() {
     for number in (0..COLD).step_by(10) {
         store.put(&cold(number), b"second").unwrap();
     }
-    latch.hold(At::Superblock);
+    latch.hold(Operation::is_superblock);
     let crashed = thread::scope(|scope| {
         let checkpoint = scope.spawn(|| volume.checkpoint_now().unwrap());
-        latch.await_somebody();
+        latch.await_held(1);
         // All of the volume is written over more than once.
         filler(1_500, Duration::from_millis(1));
         let crashed = after_kill(&machine, 3);
-        latch.release();
+        latch.release(Verdict::Go);
         checkpoint.join().unwrap();
         crashed
     });

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use helium_sim::{DiskId, DriverOptions, Image, Keeper, Machine, Txn, sim_options};
+use helium_sim::{DiskId, DriverOptions, Image, Keeper, Latch, Machine, Txn, sim_options};
 use heliumdb::{
     Change, Datastore, DatastoreOptions, Durability, Isolation, Mode, Result, Transaction, Volume,
-    open_all_devices,
+    VolumeOptions, open_all_devices,
 };
 
 pub(crate) const MIB: u64 = 1 << 20;
@@ -36,6 +36,16 @@ pub(crate) fn store() -> (Machine, Volume, Datastore) {
     let volume = open_one(&machine).expect("open a blank disk");
     let store = volume.create_datastore(b"store", b"").expect("create");
     (machine, volume, store)
+}
+
+/// The same on a device with a latch.
+pub(crate) fn held_store(options: &VolumeOptions) -> (Machine, Arc<Latch>, Volume, Datastore) {
+    let machine = machine(0, 1);
+    let latch = Latch::new();
+    let device = latch.guard(machine.device(DiskId(0)));
+    let volume = Volume::open_devices(vec![device], options).expect("open a blank disk");
+    let store = volume.create_datastore(b"store", b"").expect("create");
+    (machine, latch, volume, store)
 }
 
 /// The same with an ordered, and with an unordered datastore.

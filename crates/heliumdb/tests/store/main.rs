@@ -23,7 +23,6 @@ mod concurrency;
 mod crash_images;
 mod damage;
 mod full;
-mod held;
 mod io_faults;
 mod isolation;
 mod limits;
