@@ -3,9 +3,7 @@
 //! Its header's hash covers position, epoch, horizon and the header before it; its
 //! payload hash covers the kind's prefix and every item.
 
-use super::{
-    FORMAT_VERSION, Look, Salt, get_id, get_u16, get_u32, get_u64, hash_seeded, is_zero, put,
-};
+use super::{Look, Salt, Version, get_id, get_u16, get_u32, get_u64, hash_seeded, is_zero, put};
 use crate::{
     VolumeId,
     limits::{ITEM_ALIGN, MOVES_PER_BATCH_MAX, SPILL_SKIPS_MAX, VOLUMES_PER_TRANSACTION_MAX},
@@ -62,6 +60,8 @@ impl Kind {
 /// A frame's header. Its length on disk is [`HEADER_BYTES`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct FrameHeader {
+    /// What it and its contents mean.
+    pub version: Version,
     pub kind: Kind,
     pub flags: u8,
     pub payload_len: u32,
@@ -81,7 +81,7 @@ impl FrameHeader {
     pub(crate) fn encode(&self, to: &mut [u8; HEADER_BYTES], salt: Salt) -> u64 {
         *to = [0; HEADER_BYTES];
         put(to, 0, &MAGIC.to_le_bytes());
-        put(to, 4, &FORMAT_VERSION.to_le_bytes());
+        put(to, 4, &self.version.number().to_le_bytes());
         to[6] = self.kind as u8;
         to[7] = self.flags;
         put(to, 8, &self.payload_len.to_le_bytes());
@@ -109,10 +109,10 @@ impl FrameHeader {
         if get_u32(bytes, 0) != MAGIC || hash_seeded(&bytes[..72], salt.0) != hash {
             return Look::Bad;
         }
-        let version = get_u16(bytes, 4);
-        if version != FORMAT_VERSION {
-            return Look::Newer(version);
-        }
+        let version = match Version::of(get_u16(bytes, 4)) {
+            Ok(version) => version,
+            Err(look) => return look,
+        };
         let Some(kind) = Kind::from_u8(bytes[6]) else {
             return Look::Bad;
         };
@@ -120,6 +120,7 @@ impl FrameHeader {
             return Look::Bad;
         }
         let header = Self {
+            version,
             kind,
             flags: bytes[7],
             payload_len: get_u32(bytes, 8),

@@ -3,18 +3,19 @@
 //! Invariant: nothing decoded is handed out before its checksum, and every length in
 //! it before its limit, was checked.
 
+pub(crate) mod early;
 pub(crate) mod frame;
 pub(crate) mod item;
 pub(crate) mod segment;
 pub(crate) mod superblock;
 #[cfg(test)]
 mod tests;
+mod version;
 
 use crate::VolumeId;
+pub(crate) use version::Version;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-/// Version of everything below.
-pub(crate) const FORMAT_VERSION: u16 = 1;
 /// First byte of the first segment of a device.
 pub(crate) const SEGMENTS_AT: u64 = 1 << 20;
 /// Bytes at the start of a segment that its two header slots take.
@@ -29,6 +30,8 @@ pub(crate) enum Look<T> {
     Good(T),
     /// Ours and whole, but of a later format version.
     Newer(u16),
+    /// Ours and whole, but of a development version: see [`early`].
+    Early,
     /// Neither.
     Bad,
 }

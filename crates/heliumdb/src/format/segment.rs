@@ -3,9 +3,7 @@
 //! Invariant: a change of state is durable in one slot before the other is written, so
 //! that a torn write or a flipped bit always leaves one.
 
-use super::{
-    FORMAT_VERSION, Look, Salt, get_id, get_u16, get_u32, get_u64, hash_seeded, is_zero, put,
-};
+use super::{Look, Salt, Version, get_id, get_u16, get_u32, get_u64, hash_seeded, is_zero, put};
 use crate::{VolumeId, limits::BLOCK_BYTES};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"HeSg");
@@ -49,11 +47,12 @@ impl SegmentHeader {
         (self.generation % 2) as usize
     }
 
-    pub(crate) fn encode(&self, to: &mut [u8], salt: Salt) {
+    /// As the volume's superblocks say that it is.
+    pub(crate) fn encode(&self, to: &mut [u8], salt: Salt, version: Version) {
         let to = &mut to[..BLOCK_BYTES];
         to.fill(0);
         put(to, 0, &MAGIC.to_le_bytes());
-        put(to, 4, &FORMAT_VERSION.to_le_bytes());
+        put(to, 4, &version.number().to_le_bytes());
         to[6] = self.state as u8;
         to[7] = if self.written { WRITTEN } else { 0 };
         put(to, 8, &self.generation.to_le_bytes());
@@ -69,12 +68,9 @@ impl SegmentHeader {
     }
 
     /// Decodes what is in slot `slot` of whatever segment of whatever volume this is.
-    pub(crate) fn of_any_volume(bytes: &[u8], slot: usize) -> Option<Self> {
+    pub(crate) fn of_any_volume(bytes: &[u8], slot: usize) -> Look<Self> {
         let salt = Salt::of(get_id(bytes, 16));
-        match Self::decode(bytes, salt, get_u64(bytes, 32), slot) {
-            Look::Good(header) => Some(header),
-            _ => None,
-        }
+        Self::decode(bytes, salt, get_u64(bytes, 32), slot)
     }
 
     /// Decodes what is in slot `slot` of segment `segment`.
@@ -89,9 +85,8 @@ impl SegmentHeader {
         if get_u32(bytes, 0) != MAGIC || get_u64(bytes, CHECKSUM_AT) != sum {
             return Look::Bad;
         }
-        let version = get_u16(bytes, 4);
-        if version != FORMAT_VERSION {
-            return Look::Newer(version);
+        if let Err(look) = Version::of::<Self>(get_u16(bytes, 4)) {
+            return look;
         }
         let state = match bytes[6] {
             1 => State::InUse,

@@ -2,7 +2,7 @@
 //! device, in blocks 0 and 1; the whole one with the higher generation counts.
 
 use super::{
-    FORMAT_VERSION, Look, get, get_id, get_u16, get_u32, get_u64, hash_seeded, is_zero,
+    Look, Version, get, get_id, get_u16, get_u32, get_u64, hash_seeded, is_zero,
     item::ITEM_BYTES_MAX, put,
 };
 use crate::{
@@ -17,6 +17,8 @@ const SECRET_AT: usize = 112;
 const DEVICES_AT: usize = 128;
 /// What the first frame from a checkpoint's start on has to follow.
 const START_AT: usize = DEVICES_AT + 24 * DEVICES_MAX;
+/// Which version the checkpoint is of; zero in superblocks of version 1.
+const CHECKPOINT_VERSION_AT: usize = START_AT + 16;
 const CHECKSUM_AT: usize = BLOCK_BYTES - 8;
 /// Cancel records may be in the log: recovery looks for them before it delivers anything.
 pub(crate) const MAY_HOLD_CANCELS: u32 = 1;
@@ -38,6 +40,8 @@ pub(crate) struct Member {
 /// Where the newest checkpoint is, and from where on the log has to be replayed on top of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Checkpoint {
+    /// What its items mean: it may be older than the superblock.
+    pub version: Version,
     /// Counts the volume's checkpoints, from 1.
     pub number: u64,
     /// Its root: an item of the store's own.
@@ -52,6 +56,7 @@ pub(crate) struct Checkpoint {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Superblock {
+    pub version: Version,
     pub flags: u32,
     pub generation: u64,
     pub volume: VolumeId,
@@ -75,7 +80,7 @@ impl Superblock {
         let mut out = [0; BLOCK_BYTES];
         let to = &mut out[..];
         put(to, 0, &MAGIC);
-        put(to, 8, &FORMAT_VERSION.to_le_bytes());
+        put(to, 8, &self.version.number().to_le_bytes());
         put(to, 12, &self.flags.to_le_bytes());
         put(to, 16, &self.generation.to_le_bytes());
         put(to, 24, &self.volume.0);
@@ -100,6 +105,10 @@ impl Superblock {
             put(to, 104, &checkpoint.durable.to_le_bytes());
             put(to, START_AT, &checkpoint.start.chain.to_le_bytes());
             put(to, START_AT + 8, &checkpoint.start.epoch.to_le_bytes());
+            if self.version > Version::One {
+                let version = checkpoint.version.number();
+                put(to, CHECKPOINT_VERSION_AT, &version.to_le_bytes());
+            }
         }
         put(to, SECRET_AT, &self.secret);
         let sum = hash_seeded(&to[..CHECKSUM_AT], SEED ^ self.block() as u64);
@@ -119,10 +128,10 @@ impl Superblock {
         if !has_magic(bytes) || get_u64(bytes, CHECKSUM_AT) != sum {
             return Look::Bad;
         }
-        let version = get_u16(bytes, 8);
-        if version != FORMAT_VERSION {
-            return Look::Newer(version);
-        }
+        let version = match Version::of(get_u16(bytes, 8)) {
+            Ok(version) => version,
+            Err(look) => return look,
+        };
         let count = get_u32(bytes, 44) as usize;
         let segment_bytes = get_u64(bytes, 48);
         let grows = get_u64(bytes, 72);
@@ -140,7 +149,14 @@ impl Superblock {
                 grows: grows >> i & 1 == 1,
             })
             .collect();
+        let checkpoint = match decode_checkpoint(bytes, version, segment_bytes) {
+            Look::Good(checkpoint) => checkpoint,
+            Look::Newer(version) => return Look::Newer(version),
+            Look::Early => return Look::Early,
+            Look::Blank | Look::Bad => return Look::Bad,
+        };
         let superblock = Self {
+            version,
             flags: get_u32(bytes, 12),
             generation: get_u64(bytes, 16),
             volume: get_id(bytes, 24),
@@ -148,32 +164,59 @@ impl Superblock {
             segment_bytes,
             epoch: get_u64(bytes, 64),
             members,
-            checkpoint: (get_u64(bytes, 80) > 0).then(|| Checkpoint {
-                number: get_u64(bytes, 80),
-                address: get_u64(bytes, 88),
-                bytes: get_u32(bytes, 60),
-                start: Start {
-                    at: get_u64(bytes, 96),
-                    chain: get_u64(bytes, START_AT),
-                    epoch: get_u64(bytes, START_AT + 8),
-                },
-                durable: get_u64(bytes, 104),
-            }),
+            checkpoint,
             secret: get(bytes, SECRET_AT),
         };
         let small = superblock
             .members
             .iter()
             .all(|m| m.bytes <= VOLUME_BYTES_MAX * 2);
-        let sound = superblock.checkpoint.is_none_or(|checkpoint| {
-            checkpoint.address < VOLUME_BYTES_MAX
-                && checkpoint.address.is_multiple_of(ITEM_ALIGN as u64)
-                && checkpoint.bytes as usize <= ITEM_BYTES_MAX
-        });
-        if superblock.block() != block || !small || !sound {
+        if superblock.block() != block || !small {
             return Look::Bad;
         }
         Look::Good(superblock)
+    }
+}
+
+/// Where a superblock of this version has the checkpoint, if there is one.
+fn decode_checkpoint(
+    bytes: &[u8],
+    version: Version,
+    segment_bytes: u64,
+) -> Look<Option<Checkpoint>> {
+    if get_u64(bytes, 80) == 0 {
+        return Look::Good(None);
+    }
+    let own = match version {
+        Version::One => Ok(version),
+        Version::Two => Version::of(get_u16(bytes, CHECKPOINT_VERSION_AT)),
+    };
+    let own = match own {
+        Ok(own) => own,
+        Err(look) => return look,
+    };
+    let checkpoint = Checkpoint {
+        version: own,
+        number: get_u64(bytes, 80),
+        address: get_u64(bytes, 88),
+        bytes: get_u32(bytes, 60),
+        start: Start {
+            at: get_u64(bytes, 96),
+            chain: get_u64(bytes, START_AT),
+            epoch: get_u64(bytes, START_AT + 8),
+        },
+        durable: get_u64(bytes, 104),
+    };
+    let sound = checkpoint.address < VOLUME_BYTES_MAX
+        && checkpoint.address.is_multiple_of(ITEM_ALIGN as u64)
+        && checkpoint.bytes as usize <= ITEM_BYTES_MAX
+        && checkpoint.version <= version;
+    // Only at a segment's start does its header say what comes before.
+    let follows = checkpoint.start.chain != 0 || checkpoint.start.at.is_multiple_of(segment_bytes);
+    match (sound, follows, version) {
+        (true, true, _) => Look::Good(Some(checkpoint)),
+        (true, false, Version::One) => Look::Early,
+        _ => Look::Bad,
     }
 }
 

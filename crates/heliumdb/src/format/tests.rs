@@ -6,6 +6,11 @@ use proptest::prelude::*;
 
 const SALT: Salt = Salt(0x1234_5678_9abc_def0);
 
+/// One or the other.
+fn version(bits: u8) -> Version {
+    [Version::One, Version::Two][usize::from(bits & 1)]
+}
+
 fn flip(bytes: &mut [u8], bit: usize) {
     let at = bit / 8 % bytes.len();
     bytes[at] ^= 1 << (bit % 8);
@@ -41,7 +46,7 @@ proptest! {
     ) {
         let [epoch, lsn, horizon, batch_id, payload_hash, chain] = numbers;
         let header = FrameHeader {
-            kind: Kind::Prepare, flags, payload_len, item_count, epoch, lsn, horizon, batch_id, payload_hash, chain,
+            version: version(flags), kind: Kind::Prepare, flags, payload_len, item_count, epoch, lsn, horizon, batch_id, payload_hash, chain,
         };
         let mut bytes = [0; frame::HEADER_BYTES];
         let hash = header.encode(&mut bytes, SALT);
@@ -59,7 +64,7 @@ proptest! {
             written: bit.is_multiple_of(2),
         };
         let mut bytes = [0; BLOCK_BYTES];
-        header.encode(&mut bytes, SALT);
+        header.encode(&mut bytes, SALT, version(bit as u8));
         let slot = header.slot();
         prop_assert_eq!(SegmentHeader::decode(&bytes, SALT, segment, slot), Look::Good(header));
         prop_assert_eq!(SegmentHeader::decode(&bytes, SALT, segment, 1 - slot), Look::Bad);
@@ -74,11 +79,12 @@ proptest! {
         checkpoint: Option<[u32; 4]>, secret: [u8; 16],
     ) {
         let superblock = Superblock {
-            flags, generation, volume: VolumeId([9; 16]), device: count as u32 - 1, segment_bytes: 8 << 20, epoch,
+            version: version(flags as u8), flags, generation, volume: VolumeId([9; 16]), device: count as u32 - 1, segment_bytes: 8 << 20, epoch,
             members: (0..count)
                 .map(|i| Member { id: [i as u8; 16], bytes: i as u64 * 77, grows: grows >> i & 1 == 1 })
                 .collect(),
             checkpoint: checkpoint.map(|[number, address, start, durable]| Checkpoint {
+                version: version(flags as u8),
                 number: u64::from(number) + 1,
                 address: u64::from(address) * 16,
                 bytes: address % 1000,
@@ -108,6 +114,7 @@ proptest! {
 #[test]
 fn a_later_version_is_told_from_damage() {
     let superblock = Superblock {
+        version: Version::CURRENT,
         flags: 0,
         generation: 2,
         volume: VolumeId([9; 16]),
@@ -123,10 +130,60 @@ fn a_later_version_is_told_from_damage() {
         secret: [0; 16],
     };
     let mut bytes = superblock.encode();
-    bytes[8] = 2;
+    bytes[8] = 3;
     let sum = hash_seeded(&bytes[..BLOCK_BYTES - 8], 0x6865_6c69_756d_6462);
     bytes[BLOCK_BYTES - 8..].copy_from_slice(&sum.to_le_bytes());
-    assert_eq!(Superblock::decode(&bytes, 0), Look::Newer(2));
+    assert_eq!(Superblock::decode(&bytes, 0), Look::Newer(3));
+}
+
+/// A superblock with a checkpoint, of one version with a checkpoint of another.
+fn with_checkpoint(version: Version, checkpoint: Version, at: u64, chain: u64) -> Superblock {
+    Superblock {
+        version,
+        flags: 0,
+        generation: 2,
+        volume: VolumeId([9; 16]),
+        device: 0,
+        segment_bytes: 8 << 20,
+        epoch: 1,
+        members: vec![Member {
+            id: [1; 16],
+            bytes: 1,
+            grows: true,
+        }],
+        checkpoint: Some(Checkpoint {
+            version: checkpoint,
+            number: 1,
+            address: 4096,
+            bytes: 100,
+            start: crate::log::Start {
+                at,
+                chain,
+                epoch: 1,
+            },
+            durable: 9,
+        }),
+        secret: [0; 16],
+    }
+}
+
+#[test]
+fn a_checkpoint_keeps_its_own_version() {
+    use Version::{One, Two};
+    for (version, checkpoint) in [(One, One), (Two, One), (Two, Two)] {
+        let superblock = with_checkpoint(version, checkpoint, 8 << 20, 0);
+        let bytes = superblock.encode();
+        assert_eq!(Superblock::decode(&bytes, 0), Look::Good(superblock));
+    }
+}
+
+/// They did not say what the first frame has to follow, or in other places.
+#[test]
+fn checkpoints_of_development_versions_are_told_from_damage() {
+    let early = with_checkpoint(Version::One, Version::One, (8 << 20) + 4096, 0);
+    assert_eq!(Superblock::decode(&early.encode(), 0), Look::Early);
+    let bad = with_checkpoint(Version::Two, Version::Two, (8 << 20) + 4096, 0);
+    assert_eq!(Superblock::decode(&bad.encode(), 0), Look::Bad);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     Error, ErrorKind, Result,
     format::{
+        Version,
         frame::{self, FIRST, FrameHeader, Kind, LAST},
         item,
     },
@@ -222,6 +223,7 @@ impl Core {
             return Err(self.full());
         };
         let header = FrameHeader {
+            version: Version::CURRENT,
             kind,
             flags: FIRST | LAST,
             payload_len: payload.len() as u32,

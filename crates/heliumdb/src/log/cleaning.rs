@@ -265,7 +265,7 @@ impl Core {
             .filter_map(|slot| {
                 match SegmentHeader::decode(&image[slot * BLOCK_BYTES..], self.salt, id, slot) {
                     Look::Good(header) => Some(header),
-                    Look::Blank | Look::Newer(_) | Look::Bad => None,
+                    _ => None,
                 }
             })
             .max_by_key(|header| header.generation);

@@ -11,7 +11,7 @@ use crate::{
     cache::{Budgets, Cache},
     device::{Device, machine},
     format::{
-        SEGMENT_HEADER_BYTES, SEGMENTS_AT, Salt, frame, segment::SegmentHeader,
+        SEGMENT_HEADER_BYTES, SEGMENTS_AT, Salt, Version, frame, segment::SegmentHeader,
         superblock::Superblock,
     },
     index::Secret,
@@ -319,7 +319,9 @@ impl Core {
     /// Writes one slot of a segment's header. Not synced.
     pub(super) fn write_header(&self, header: &SegmentHeader) -> Result<()> {
         let mut slot = [0; BLOCK_BYTES];
-        header.encode(&mut slot, self.salt);
+        // A volume of an earlier version stays one until its superblocks change.
+        let version = self.superblock.lock().version;
+        header.encode(&mut slot, self.salt, version);
         let (device, offset) = self.segment_place(header.segment);
         let offset = offset + (header.slot() * BLOCK_BYTES) as u64;
         self.written.total.fetch_add(BLOCK_BYTES as u64, Relaxed);
@@ -343,12 +345,14 @@ impl Core {
         (0..self.devices.len()).try_for_each(|device| self.sync_device(device))
     }
 
-    /// Makes a change to the superblock durable on every device.
+    /// Makes a change to the superblock durable on every device. A volume of an earlier version is
+    /// of this program's from then on; no frame is written before.
     pub(super) fn update_superblock(&self, change: impl FnOnce(&mut Superblock)) -> Result<()> {
         let _one = self.changing_superblock.lock();
         let mut next = self.superblock.lock().clone();
         change(&mut next);
         next.generation += 1;
+        next.version = Version::CURRENT;
         for (i, device) in self.devices.iter().enumerate() {
             next.device = i as u32;
             let offset = (next.block() * BLOCK_BYTES) as u64;

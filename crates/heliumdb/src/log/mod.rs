@@ -45,6 +45,7 @@ pub(crate) use reader::{Expected, Purpose, Ready, Value, append_value};
 pub(crate) use segments::epoch_chain;
 pub(crate) use space::Reservation;
 pub(crate) use state::{LogState, SegmentState, Start};
+pub(crate) use walk::{early, newer};
 
 use crate::{
     Result, VolumeId,

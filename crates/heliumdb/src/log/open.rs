@@ -2,12 +2,15 @@
 //!
 //! Invariant: nothing that is not ours or blank is written to, unless truncation asks for it.
 
-use super::{Core, Found, Log, Replay, background, recovery, walk::newer};
+use super::{
+    Core, Found, Log, Replay, background, recovery,
+    walk::{early, newer},
+};
 use crate::{
     Error, ErrorKind, Result, VolumeId, VolumeOptions,
     device::{Device, aligned::AlignedBuffer},
     format::{
-        Look, SEGMENT_HEADER_BYTES, SEGMENTS_AT,
+        Look, SEGMENT_HEADER_BYTES, SEGMENTS_AT, Version,
         superblock::{MAY_HOLD_CANCELS, MAY_HOLD_MOVES, Member, Superblock, has_magic},
     },
     limits::{self, BLOCK_BYTES},
@@ -280,6 +283,7 @@ fn look_at(device: &dyn Device) -> Result<Option<Superblock>> {
     for look in &looks {
         match look {
             Look::Newer(version) => return Err(newer(device.name(), *version)),
+            Look::Early => return Err(early(device.name())),
             Look::Good(s) if best.as_ref().is_none_or(|b| b.generation < s.generation) => {
                 best = Some(s.clone())
             }
@@ -391,6 +395,7 @@ fn plan(devices: &[Box<dyn Device>], options: &VolumeOptions) -> Result<Superblo
         result.map_err(|e| Error::io(format_args!("lengthen {}", device.name()), e))?;
     }
     Ok(Superblock {
+        version: Version::CURRENT,
         flags: 0,
         generation: 0,
         volume: match options.volume_id {

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Result,
     format::{
-        fold,
+        Version, fold,
         frame::{self, FIRST, FrameHeader, Kind, LAST},
         get_u32, item,
     },
@@ -54,6 +54,7 @@ impl Core {
             let flags =
                 if first { FIRST } else { 0 } | if until == batch.items.len() { LAST } else { 0 };
             let header = FrameHeader {
+                version: Version::CURRENT,
                 kind: match &batch.kind {
                     BatchKind::Commit => Kind::Commit,
                     BatchKind::Prepare { .. } => Kind::Prepare,

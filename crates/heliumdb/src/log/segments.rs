@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Result,
     format::{
-        SEGMENT_HEADER_BYTES,
+        SEGMENT_HEADER_BYTES, Version,
         frame::{self, FIRST, FrameHeader, Kind, LAST},
         segment::{SegmentHeader, State},
     },
@@ -77,6 +77,7 @@ impl Core {
         // A segment padded to its very end needs no seal: nothing could follow.
         if size - current.offset >= frame::HEADER_BYTES {
             let header = FrameHeader {
+                version: Version::CURRENT,
                 kind: Kind::Seal,
                 flags: FIRST | LAST,
                 payload_len: 0,

@@ -6,7 +6,9 @@
 use crate::{
     Error, ErrorKind, Result,
     format::{
-        FORMAT_VERSION, Look, SEGMENT_HEADER_BYTES, Salt, fold,
+        Look, SEGMENT_HEADER_BYTES, Salt, Version,
+        early::Contents,
+        fold,
         frame::{self, FrameHeader, Kind},
         item,
         segment::SegmentHeader,
@@ -84,7 +86,7 @@ impl<'a> Walk<'a> {
             Look::Good(good) => good,
             Look::Newer(version) => return Err(newer("a log frame", version)),
             Look::Blank => return broken("nothing"),
-            Look::Bad => return broken("bytes that are no frame header"),
+            Look::Bad | Look::Early => return broken("bytes that are no frame header"),
         };
         // A session goes on at a block, with a frame that chains like any other.
         let goes_on = header.epoch > self.epoch && at.is_multiple_of(BLOCK_BYTES);
@@ -105,7 +107,7 @@ impl<'a> Walk<'a> {
         } else {
             match check_payload(&header, payload, self.salt, address) {
                 Some(prefix_len) => prefix_len,
-                None => return broken("a frame whose contents do not match their checksums"),
+                None => return self.contents_differ(&header, payload, address),
             }
         };
         self.chain = hash;
@@ -119,6 +121,20 @@ impl<'a> Walk<'a> {
             payload: start..self.at,
             prefix_len,
         })
+    }
+
+    fn contents_differ(&self, header: &FrameHeader, payload: &[u8], address: u64) -> Result<Step> {
+        let contents = Contents {
+            header,
+            payload,
+            salt: self.salt,
+            address,
+        };
+        if contents.are_whole() {
+            return Err(early("the log"));
+        }
+        let found = "a frame whose contents do not match their checksums";
+        Ok(Step::Broken { found })
     }
 
     /// Whether the frame holds nothing that the log is needed for, and was there whole.
@@ -169,11 +185,20 @@ pub(super) fn survivors(
     (horizon, bytes)
 }
 
-pub(super) fn newer(what: &str, version: u16) -> Error {
+pub(crate) fn newer(what: &str, version: u16) -> Error {
+    let known = Version::CURRENT.number();
+    Error::new(
+        ErrorKind::UnsupportedFormat,
+        format!("{what} has format version {version}; this program knows {known}: use a newer one"),
+    )
+}
+
+pub(crate) fn early(what: &str) -> Error {
     Error::new(
         ErrorKind::UnsupportedFormat,
         format!(
-            "{what} has format version {version}; this program knows {FORMAT_VERSION}: use a newer one"
+            "{what} is as a development version of Helium wrote it, which called its format version 1 before that was \
+             settled: copy what is in it with the program that wrote it, or salvage what this one can read of it"
         ),
     )
 }

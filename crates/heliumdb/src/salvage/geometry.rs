@@ -18,6 +18,7 @@ use crate::{
         superblock::Superblock,
     },
     limits::{BLOCK_BYTES, DEVICES_MAX, ITEM_ALIGN, SEGMENT_BYTES},
+    log::newer,
 };
 
 /// Headers that are looked at to find out what a device was: many more than it takes.
@@ -46,14 +47,17 @@ pub(super) fn find(
     devices: &[Box<dyn Device>],
     wanted: Option<VolumeId>,
 ) -> Result<Option<Geometry>> {
-    let superblocks: Vec<_> = devices.iter().map(|d| superblock(d.as_ref())).collect();
+    let superblocks: Vec<_> = devices
+        .iter()
+        .map(|device| superblock(device.as_ref()))
+        .collect::<Result<_>>()?;
     let whole = superblocks.iter().flatten();
     let newest = whole
         .filter(|s| wanted.is_none_or(|wanted| s.volume == wanted))
         .max_by_key(|s| s.generation);
     let found = match newest {
-        Some(superblock) => Some(from_superblock(devices, &superblocks, superblock)),
-        None => from_headers(devices, wanted),
+        Some(superblock) => Some(from_superblock(devices, &superblocks, superblock)?),
+        None => from_headers(devices, wanted)?,
     };
     if let Some(found) = &found {
         refuse_copies(devices, found)?;
@@ -80,29 +84,35 @@ fn refuse_copies(devices: &[Box<dyn Device>], found: &Geometry) -> Result<()> {
     Ok(())
 }
 
-fn superblock(device: &dyn Device) -> Option<Superblock> {
+fn superblock(device: &dyn Device) -> Result<Option<Superblock>> {
     let mut block = AlignedBuffer::new(BLOCK_BYTES);
     let mut best: Option<Superblock> = None;
     for number in 0..2 {
-        if device
-            .read_at(&mut block, (number * BLOCK_BYTES) as u64)
-            .is_ok()
-            && let Look::Good(found) = Superblock::decode(&block, number)
-            && best
-                .as_ref()
-                .is_none_or(|b| b.generation < found.generation)
-        {
-            best = Some(found);
+        let offset = (number * BLOCK_BYTES) as u64;
+        if device.read_at(&mut block, offset).is_err() {
+            continue;
+        }
+        match Superblock::decode(&block, number) {
+            Look::Good(found)
+                if best
+                    .as_ref()
+                    .is_none_or(|b| b.generation < found.generation) =>
+            {
+                best = Some(found);
+            }
+            // It may have moved everything.
+            Look::Newer(version) => return Err(newer(device.name(), version)),
+            _ => {}
         }
     }
-    best
+    Ok(best)
 }
 
 fn from_superblock(
     devices: &[Box<dyn Device>],
     superblocks: &[Option<Superblock>],
     newest: &Superblock,
-) -> Geometry {
+) -> Result<Geometry> {
     let n = newest.members.len();
     let mut numbers: Vec<Option<usize>> = Vec::new();
     let mut lost = 0;
@@ -111,20 +121,20 @@ fn from_superblock(
             Some(own) => (own.volume == newest.volume).then_some(own.device as usize),
             None => {
                 lost += 1;
-                let sightings = sightings(device.as_ref(), Some(newest.volume), 16);
+                let sightings = sightings(device.as_ref(), Some(newest.volume), 16)?;
                 best_number(&sightings, newest.segment_bytes, n).map(|(number, _)| number)
             }
         };
         numbers.push(number);
     }
     take_the_last_place(&mut numbers, superblocks, n);
-    Geometry {
+    Ok(Geometry {
         volume: newest.volume,
         segment_bytes: newest.segment_bytes,
         devices: n,
         numbers,
         lost_superblocks: lost,
-    }
+    })
 }
 
 /// One device that nothing is known of, and one place that nobody has: they belong together.
@@ -143,32 +153,36 @@ fn take_the_last_place(
     }
 }
 
-fn from_headers(devices: &[Box<dyn Device>], wanted: Option<VolumeId>) -> Option<Geometry> {
+fn from_headers(devices: &[Box<dyn Device>], wanted: Option<VolumeId>) -> Result<Option<Geometry>> {
     let mut all: Vec<Vec<Sighting>> = devices
         .iter()
         .map(|device| sightings(device.as_ref(), wanted, HEADERS_MAX))
-        .collect();
+        .collect::<Result<_>>()?;
     let mut votes: HashMap<VolumeId, usize> = HashMap::new();
     for sighting in all.iter().flatten() {
         *votes.entry(sighting.header.volume).or_default() += 1;
     }
-    let (&volume, _) = votes.iter().max_by_key(|(id, votes)| (**votes, **id))?;
+    let Some((&volume, _)) = votes.iter().max_by_key(|(id, votes)| (**votes, **id)) else {
+        return Ok(None);
+    };
     for sightings in &mut all {
         sightings.retain(|sighting| sighting.header.volume == volume);
     }
-    let (segment_bytes, n) = best_shape(&all)?;
+    let Some((segment_bytes, n)) = best_shape(&all) else {
+        return Ok(None);
+    };
     let numbers = all
         .iter()
         .map(|sightings| best_number(sightings, segment_bytes, n).map(|(number, _)| number));
     let mut numbers: Vec<_> = numbers.collect();
     take_the_last_place(&mut numbers, &vec![None; devices.len()], n);
-    Some(Geometry {
+    Ok(Some(Geometry {
         volume,
         segment_bytes,
         devices: n,
         numbers,
         lost_superblocks: devices.len() as u64,
-    })
+    }))
 }
 
 /// The length of segments and the number of devices that explain most headers. If several do
@@ -212,7 +226,7 @@ fn best_number(sightings: &[Sighting], segment_bytes: u64, n: usize) -> Option<(
 }
 
 /// Headers on a device, wherever one of any length of segment may be.
-fn sightings(device: &dyn Device, wanted: Option<VolumeId>, most: usize) -> Vec<Sighting> {
+fn sightings(device: &dyn Device, wanted: Option<VolumeId>, most: usize) -> Result<Vec<Sighting>> {
     let mut found = Vec::new();
     let mut bytes = AlignedBuffer::new(SEGMENT_HEADER_BYTES + BLOCK_BYTES);
     let mut offset = 0;
@@ -225,11 +239,7 @@ fn sightings(device: &dyn Device, wanted: Option<VolumeId>, most: usize) -> Vec<
                 block.fill(0);
             }
         }
-        let header = [0, 1]
-            .into_iter()
-            .filter_map(|slot| SegmentHeader::of_any_volume(&bytes[slot * BLOCK_BYTES..], slot))
-            .filter(|header| wanted.is_none_or(|wanted| header.volume == wanted))
-            .max_by_key(|header| header.generation);
+        let header = newest_header(device, &bytes, wanted)?;
         if let Some(header) = header {
             let known = found.iter().any(|s: &Sighting| s.position.is_some());
             let position = if known {
@@ -250,7 +260,30 @@ fn sightings(device: &dyn Device, wanted: Option<VolumeId>, most: usize) -> Vec<
         }
         offset += SEGMENT_BYTES[0];
     }
-    found
+    Ok(found)
+}
+
+/// The newer one of the two slots in `bytes`.
+fn newest_header(
+    device: &dyn Device,
+    bytes: &[u8],
+    wanted: Option<VolumeId>,
+) -> Result<Option<SegmentHeader>> {
+    let is_wanted = |header: &SegmentHeader| wanted.is_none_or(|id| header.volume == id);
+    let mut newest: Option<SegmentHeader> = None;
+    for slot in 0..2 {
+        match SegmentHeader::of_any_volume(&bytes[slot * BLOCK_BYTES..], slot) {
+            Look::Good(header)
+                if is_wanted(&header)
+                    && newest.is_none_or(|n| n.generation < header.generation) =>
+            {
+                newest = Some(header);
+            }
+            Look::Newer(version) => return Err(newer(device.name(), version)),
+            _ => {}
+        }
+    }
+    Ok(newest)
 }
 
 /// The segment's position, by the first frame in as much of it as all segments have.

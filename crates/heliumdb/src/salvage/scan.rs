@@ -22,7 +22,7 @@ use crate::{
         segment::{SegmentHeader, State},
     },
     limits::ITEM_ALIGN,
-    log::{GlobalTxn, epoch_chain},
+    log::{GlobalTxn, early, epoch_chain},
     progress::{Phase, Reporter},
     volume::DECISIONS_TREE,
 };
@@ -238,6 +238,9 @@ impl<'a> Pass<'a> {
             }
             while let Some(piece) = walk.next() {
                 f(Event::Piece(piece));
+            }
+            if walk.is_early() {
+                return Err(early("the log"));
             }
             let complete = walk.is_complete();
             f(Event::End { complete });

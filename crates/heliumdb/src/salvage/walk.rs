@@ -6,7 +6,9 @@
 
 use crate::{
     format::{
-        Look, SEGMENT_HEADER_BYTES, Salt, fold,
+        Look, SEGMENT_HEADER_BYTES, Salt,
+        early::Contents,
+        fold,
         frame::{self, FrameHeader, Kind},
         item::{self, ItemHeader},
     },
@@ -57,6 +59,8 @@ pub(super) struct Walk<'a> {
     /// Where the last frame ends, if it is whole and nothing is known to be missing.
     last_end: usize,
     sealed: bool,
+    /// A frame is whole as a development version made it, and cannot be read.
+    is_early: bool,
     /// If it is the log's last segment: the position up to which the log is known to have been
     /// durable.
     last: Option<u64>,
@@ -79,6 +83,7 @@ impl<'a> Walk<'a> {
             at: SEGMENT_HEADER_BYTES,
             last_end: 0,
             sealed: false,
+            is_early: false,
             last: None,
         }
     }
@@ -93,6 +98,11 @@ impl<'a> Walk<'a> {
     pub(super) fn is_complete(&self) -> bool {
         let rest = self.end - self.last_end.next_multiple_of(BLOCK_BYTES).min(self.end);
         self.sealed || rest < frame::HEADER_BYTES
+    }
+
+    /// Whether what was walked through has frames that are whole and cannot be read.
+    pub(super) fn is_early(&self) -> bool {
+        self.is_early
     }
 
     /// What comes next; `None` at the end.
@@ -146,6 +156,13 @@ impl<'a> Walk<'a> {
                 items,
             };
         }
+        let contents = Contents {
+            header: &header,
+            payload,
+            salt: self.salt,
+            address: self.base + start as u64,
+        };
+        self.is_early |= whole && contents.have_long_items();
         let prefix = frame::prefix_len(header.kind, payload).and_then(|len| payload.get(..len));
         let from = prefix.map_or(0, <[u8]>::len);
         Piece::Damaged {

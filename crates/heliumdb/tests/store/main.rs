@@ -34,3 +34,4 @@ mod salvage;
 mod settle;
 mod several_volumes;
 mod unordered;
+mod versions;

@@ -49,7 +49,7 @@ pub(super) fn read_headers(core: &Core) -> Result<Headers> {
                         newest = Some(*header);
                     }
                 }
-                Look::Blank | Look::Bad => {}
+                Look::Blank | Look::Bad | Look::Early => {}
             }
         }
         if looks.iter().all(|look| *look == Look::Bad) {

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    format::superblock::Checkpoint,
+    format::{Version, superblock::Checkpoint},
     index::{Bound, Direction},
     location::{Location, Slot, Word},
     log::{Batch, BatchKind, Start},
@@ -128,6 +128,7 @@ impl Writer<'_> {
         // CRASH: the superblock names the checkpoint before, all of which is still alive.
         log.sync_to(log.end_of_batch().at)?;
         log.note_checkpoint(Checkpoint {
+            version: Version::CURRENT,
             number,
             address: root_at.address(),
             bytes: (crate::format::item::HEADER_BYTES + key.len() + root.len()) as u32,
