@@ -115,13 +115,12 @@ impl Core {
     pub(crate) fn room(&self) -> Room {
         let members = self.superblock.lock().members.clone();
         let total: u64 = members.iter().map(|m| m.bytes).sum();
-        let growth_bytes = match (
-            members.iter().any(|m| m.grows) && !self.grown_out.load(Relaxed),
-            self.limit_bytes,
-        ) {
-            (false, _) => 0,
-            (true, u64::MAX) => u64::MAX,
-            (true, limit) => limit.saturating_sub(total),
+        let growing = members.iter().filter(|m| m.grows);
+        let growth_bytes = match self.grown_out.load(Relaxed) {
+            true => 0,
+            false => growing
+                .map(|m| self.limit_bytes.saturating_sub(m.bytes))
+                .fold(0, u64::saturating_add),
         };
         let space = self.space.lock();
         Room {

@@ -3,16 +3,18 @@
 //! Invariant: no segment is used before a superblock that counts it is durable.
 
 use super::{
-    Lsn, cleaning::Written, commit::Flush, group::Group, ledger::Ledger, pool::Pool,
-    resident::Resident, segments::Appender, space::Space, table::Table, traffic::Traffic,
+    Lsn, cleaning::Written, commit::Flush, create::is_full, group::Group, ledger::Ledger,
+    pool::Pool, resident::Resident, segments::Appender, space::Space, table::Table,
+    traffic::Traffic,
 };
 use crate::{
     Error, ErrorKind, Result, VolumeId, VolumeOptions,
     cache::{Budgets, Cache},
     device::{Device, machine},
     format::{
-        SEGMENT_HEADER_BYTES, SEGMENTS_AT, Salt, Version, frame, segment::SegmentHeader,
-        superblock::Superblock,
+        SEGMENT_HEADER_BYTES, SEGMENTS_AT, Salt, Version, frame,
+        segment::SegmentHeader,
+        superblock::{Member, Superblock},
     },
     index::Secret,
     limits::{self, BLOCK_BYTES},
@@ -38,6 +40,7 @@ pub(crate) struct Core {
     /// Bit per device that is told of what is free.
     pub(super) trims: AtomicU64,
     pub(super) may_have_threads: bool,
+    /// What each file that grows may become.
     pub(super) limit_bytes: u64,
     /// Memory for segments, beside what the read cache leaves.
     pub(super) write_cache_bytes: usize,
@@ -385,7 +388,8 @@ impl Core {
                 .iter()
                 .map(|m| if m.grows { bytes } else { m.bytes })
                 .sum();
-            if total <= self.limit_bytes.min(limits::VOLUME_BYTES_MAX) && self.grow_to(bytes)? {
+            let fits = bytes <= self.limit_bytes && total <= limits::VOLUME_BYTES_MAX;
+            if fits && self.grow_to(bytes)? {
                 return Ok(true);
             }
             step /= 2;
@@ -401,16 +405,7 @@ impl Core {
             // CRASH: a file longer than its superblocks say: the next growth finds it so.
             match self.devices[i].grow(bytes) {
                 Ok(()) => {}
-                Err(e)
-                    if matches!(
-                        e.kind(),
-                        io::ErrorKind::StorageFull
-                            | io::ErrorKind::QuotaExceeded
-                            | io::ErrorKind::FileTooLarge
-                    ) =>
-                {
-                    return Ok(false);
-                }
+                Err(e) if is_full(&e) => return Ok(false),
                 Err(e) => return Err(self.io_error("lengthen", i, member.bytes, e)),
             }
         }
@@ -429,6 +424,20 @@ impl Core {
         }
         space.raw.make_contiguous().sort_unstable();
         Ok(true)
+    }
+
+    /// Size of all devices: of a file that grows, what it may become, if that is limited.
+    pub(super) fn capacity_bytes(&self) -> u64 {
+        let superblock = self.superblock.lock();
+        let most = |m: &Member| match m.grows && self.limit_bytes != u64::MAX {
+            true => self.limit_bytes.max(m.bytes),
+            false => m.bytes,
+        };
+        superblock
+            .members
+            .iter()
+            .map(most)
+            .fold(0, u64::saturating_add)
     }
 
     /// Segments on a device of so many bytes.

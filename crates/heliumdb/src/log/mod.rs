@@ -11,6 +11,7 @@ mod bulk;
 mod cleaning;
 mod commit;
 mod core;
+mod create;
 mod fetch;
 mod group;
 mod hold;
@@ -175,6 +176,8 @@ pub(crate) trait Replay {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Found {
     Blank,
+    /// The making of a volume was cut short: it holds nothing, and is made again.
+    Unfinished,
     Volume,
 }
 
@@ -298,7 +301,6 @@ impl Core {
 
     /// Figures.
     pub(crate) fn stats(&self) -> LogStats {
-        let members: u64 = self.superblock.lock().members.iter().map(|m| m.bytes).sum();
         let traffic = self.traffic.sums();
         let ledger = self.ledger.lock();
         let (mut live_bytes, mut dead_bytes) = (0, 0);
@@ -307,13 +309,8 @@ impl Core {
             live_bytes += live;
             dead_bytes += segment.filled.load(Acquire).saturating_sub(live);
         }
-        let grows = self.superblock.lock().members.iter().any(|m| m.grows);
         LogStats {
-            capacity_bytes: if grows && self.limit_bytes != u64::MAX {
-                self.limit_bytes
-            } else {
-                members
-            },
+            capacity_bytes: self.capacity_bytes(),
             used_bytes: ledger.in_use.len() as u64 * self.segment_bytes,
             live_bytes,
             dead_bytes,

@@ -1,29 +1,35 @@
-//! Which devices make up a volume, and making one of blank devices.
+//! Which devices make up a volume.
 //!
 //! Invariant: nothing that is not ours or blank is written to, unless truncation asks for it.
 
 use super::{
-    Core, Found, Log, Replay, background, recovery,
+    Core, Found, Log, Replay, background,
+    create::{self, mark_on, unmark},
+    recovery,
     walk::{early, newer},
 };
 use crate::{
-    Error, ErrorKind, Result, VolumeId, VolumeOptions,
+    Error, ErrorKind, Result, VolumeOptions,
     device::{Device, aligned::AlignedBuffer},
     format::{
-        Look, SEGMENT_HEADER_BYTES, SEGMENTS_AT, Version,
-        superblock::{MAY_HOLD_CANCELS, MAY_HOLD_MOVES, Member, Superblock, has_magic},
+        Look,
+        mark::Mark,
+        superblock::{MAY_HOLD_CANCELS, MAY_HOLD_MOVES, Superblock, has_magic},
     },
-    limits::{self, BLOCK_BYTES},
+    limits::BLOCK_BYTES,
 };
-use std::{cmp::Ordering, fs::File, io::Read, sync::Arc};
+use std::{cmp::Ordering, sync::Arc};
+
+const UNFINISHED: &str = "a volume whose making was cut short, which holds nothing: open it with leave to create, to make it again";
 
 impl Log {
     /// Blank, ours, or an error (foreign bytes, mixed devices, damage).
     pub(crate) fn probe(devices: &[Box<dyn Device>]) -> Result<Found> {
-        match load(devices)? {
-            None => Ok(Found::Blank),
-            Some(_) => Ok(Found::Volume),
-        }
+        Ok(match load(devices)? {
+            Loaded::Blank => Found::Blank,
+            Loaded::Unfinished => Found::Unfinished,
+            Loaded::Volume(_) => Found::Volume,
+        })
     }
 
     /// Probe, then create or open as the options say.
@@ -38,8 +44,9 @@ impl Log {
         let devices = in_order(devices)?;
         match Self::probe(&devices)? {
             Found::Volume => Self::open(devices, options, sink),
-            Found::Blank if options.create && !options.read_only => Self::create(devices, options),
+            _ if options.create && !options.read_only => Self::create(devices, options),
             Found::Blank => Err(not_ours(&devices, "blank, and was not to be formatted")),
+            Found::Unfinished => Err(not_ours(&devices, UNFINISHED)),
         }
     }
 
@@ -50,58 +57,13 @@ impl Log {
         sink: &mut dyn Replay,
     ) -> Result<Arc<Log>> {
         let devices = in_order(devices)?;
-        let superblock = load(&devices)?.ok_or_else(|| not_ours(&devices, "blank"))?;
+        let superblock = load(&devices)?.volume(&devices)?;
         let core = Core::new(devices, superblock.clone(), options);
         recovery::recover(&core, sink)?;
         // Only now: what is refused is left as it was.
         if !options.read_only {
             catch_up(&core.devices, &superblock)?;
-        }
-        Self::start(core)
-    }
-
-    /// Formats the devices, whatever they hold: ask [`Log::probe`] first unless truncating.
-    pub(crate) fn create(
-        devices: Vec<Box<dyn Device>>,
-        options: &VolumeOptions,
-    ) -> Result<Arc<Log>> {
-        if options.read_only {
-            return Err(Error::new(
-                ErrorKind::ReadOnly,
-                "a volume cannot be formatted read-only",
-            ));
-        }
-        let superblock = plan(&devices, options)?;
-        let grows = superblock.members.iter().any(|m| m.grows);
-        for device in &devices {
-            wipe(device.as_ref(), superblock.segment_bytes)?;
-        }
-        let core = Core::new(devices, superblock, options);
-        core.sync_all()?;
-        core.space.lock().raw.extend(core.all_segments());
-        if grows && let Err(why) = lengthen(&core) {
-            // It has written superblocks, and what is too small is not to look like a volume. That it
-            // is too small is what has to be said, whatever becomes of the attempt.
-            for device in &core.devices {
-                let _ = wipe(device.as_ref(), core.segment_bytes);
-            }
-            return Err(why);
-        }
-        // CRASH: one superblock or none: `look_at` takes a device with a torn first one for
-        // blank. With both, the volume is there.
-        core.update_superblock(|_| {})?;
-        if core.superblock.lock().generation < 2 {
-            core.update_superblock(|_| {})?;
-        }
-        core.live_known
-            .store(true, std::sync::atomic::Ordering::Release);
-        let start = core.segment_bytes;
-        core.end.store(start, std::sync::atomic::Ordering::Release);
-        core.durable
-            .store(start, std::sync::atomic::Ordering::Release);
-        let first = core.space.lock().raw.pop_front();
-        if let Some(id) = first {
-            core.make_ready(id)?;
+            unmark(&core.devices)?;
         }
         Self::start(core)
     }
@@ -109,17 +71,11 @@ impl Log {
     /// Makes devices blank that hold a whole volume: nothing of it can be found again.
     pub(crate) fn erase(devices: Vec<Box<dyn Device>>) -> Result<()> {
         let devices = in_order(devices)?;
-        let superblock = load(&devices)?.ok_or_else(|| not_ours(&devices, "blank"))?;
-        for device in &devices {
-            wipe(device.as_ref(), superblock.segment_bytes)?;
-            device
-                .sync()
-                .map_err(|e| Error::io(format_args!("erase {}", device.name()), e))?;
-        }
-        Ok(())
+        let superblock = load(&devices)?.volume(&devices)?;
+        create::erase(&devices, &superblock)
     }
 
-    fn start(core: Core) -> Result<Arc<Log>> {
+    pub(super) fn start(core: Core) -> Result<Arc<Log>> {
         let core = Arc::new(core);
         let worker = background::spawn(&core)?;
         Ok(Arc::new(Log::new(core, worker)))
@@ -161,8 +117,26 @@ fn in_order(devices: Vec<Box<dyn Device>>) -> Result<Vec<Box<dyn Device>>> {
     Ok(numbered.into_iter().map(|(_, device)| device).collect())
 }
 
-/// The volume's newest superblock; `None` if all devices are blank.
-fn load(devices: &[Box<dyn Device>]) -> Result<Option<Superblock>> {
+/// What a set of devices holds.
+enum Loaded {
+    Blank,
+    Unfinished,
+    /// With its newest superblock.
+    Volume(Superblock),
+}
+
+impl Loaded {
+    fn volume(self, devices: &[Box<dyn Device>]) -> Result<Superblock> {
+        match self {
+            Self::Blank => Err(not_ours(devices, "blank")),
+            Self::Unfinished => Err(not_ours(devices, UNFINISHED)),
+            Self::Volume(superblock) => Ok(superblock),
+        }
+    }
+}
+
+/// The volume's newest superblock, if the devices hold one.
+fn load(devices: &[Box<dyn Device>]) -> Result<Loaded> {
     if devices.is_empty() {
         return Err(Error::new(
             ErrorKind::InvalidArgument,
@@ -173,12 +147,23 @@ fn load(devices: &[Box<dyn Device>]) -> Result<Option<Superblock>> {
         .iter()
         .map(|d| look_at(d.as_ref()))
         .collect::<Result<_>>()?;
-    let Some(newest) = looks.iter().flatten().max_by_key(|s| s.generation) else {
-        return Ok(None);
+    let marks = devices.iter().map(|d| mark_on(d.as_ref()));
+    let marks: Vec<Option<Mark>> = marks.collect::<Result<_>>()?;
+    let is_unfinished = marks.iter().flatten().any(|mark| !mark.erased);
+    let nothing = if is_unfinished {
+        Loaded::Unfinished
+    } else {
+        Loaded::Blank
     };
-    // Formatting that was cut short: no device was ever in use.
-    if newest.generation == 1 && looks.iter().any(Option::is_none) {
-        return Ok(None);
+    let Some(newest) = looks.iter().flatten().max_by_key(|s| s.generation) else {
+        return Ok(nothing);
+    };
+    // Formatting that was cut short: no device was ever in use, or all were to be blank.
+    let first = newest.generation == 1 && (is_unfinished || looks.iter().any(Option::is_none));
+    let each = || looks.iter().zip(&marks);
+    let wiped = each().any(|(look, mark)| look.is_none() && mark.is_some());
+    if first || wiped && each().all(|(look, mark)| look.is_none() || mark.is_some()) {
+        return Ok(nothing);
     }
     for (i, (device, look)) in devices.iter().zip(&looks).enumerate() {
         check_member(i, devices, look.as_ref(), newest)?;
@@ -187,7 +172,7 @@ fn load(devices: &[Box<dyn Device>]) -> Result<Option<Superblock>> {
     if devices.len() < newest.members.len() {
         return Err(missing(devices, newest, devices.len()));
     }
-    Ok(Some(newest.clone()))
+    Ok(Loaded::Volume(newest.clone()))
 }
 
 fn check_member(
@@ -268,8 +253,8 @@ fn mismatch(message: String) -> Error {
     Error::new(ErrorKind::DeviceMismatch, message)
 }
 
-/// What one device says of itself; `None` if it is blank.
-fn look_at(device: &dyn Device) -> Result<Option<Superblock>> {
+/// What one device says of itself; `None` if it is blank, or a volume was being made there.
+pub(super) fn look_at(device: &dyn Device) -> Result<Option<Superblock>> {
     let len = device.len().min(2 * BLOCK_BYTES as u64) as usize;
     let mut bytes = AlignedBuffer::new(2 * BLOCK_BYTES);
     let read = if len == bytes.len() {
@@ -293,7 +278,7 @@ fn look_at(device: &dyn Device) -> Result<Option<Superblock>> {
     let unfinished = looks[0] == Look::Blank && has_magic(&bytes[BLOCK_BYTES..]);
     if best.is_some() {
         Ok(best)
-    } else if looks == [Look::Blank, Look::Blank] || unfinished {
+    } else if looks == [Look::Blank, Look::Blank] || unfinished || mark_on(device)?.is_some() {
         Ok(None)
     } else if has_magic(&bytes) || has_magic(&bytes[BLOCK_BYTES..]) {
         let name = device.name();
@@ -333,132 +318,6 @@ fn catch_up(devices: &[Box<dyn Device>], newest: &Superblock) -> Result<()> {
             .write_at(&own.encode(), offset)
             .and_then(|()| device.sync())
             .map_err(|e| Error::io(format_args!("write superblock of {}", device.name()), e))?;
-    }
-    Ok(())
-}
-
-/// The superblock of the volume that these devices will be.
-fn plan(devices: &[Box<dyn Device>], options: &VolumeOptions) -> Result<Superblock> {
-    if devices.is_empty() || devices.len() > limits::DEVICES_MAX {
-        let message = format!(
-            "a volume has 1 to {} devices, not {}",
-            limits::DEVICES_MAX,
-            devices.len()
-        );
-        return Err(Error::new(ErrorKind::InvalidArgument, message));
-    }
-    // What an earlier copy has left on a device would have the right checksums for this one.
-    if options.volume_id.is_some() && devices.iter().any(|device| !device.is_empty()) {
-        return Err(Error::new(
-            ErrorKind::InvalidArgument,
-            format!(
-                "{}: a copy that keeps its volume's id needs new or empty files",
-                devices[0].name()
-            ),
-        ));
-    }
-    let share = limits::VOLUME_BYTES_MAX / devices.len() as u64;
-    let mut members = Vec::new();
-    for device in devices {
-        // A growing volume that is truncated goes on growing.
-        let grew = look_at(device.as_ref())
-            .ok()
-            .flatten()
-            .is_some_and(|s| s.members[s.device as usize].grows);
-        let grows = device.can_grow() && (device.is_empty() || grew);
-        let bytes = if grows {
-            SEGMENTS_AT
-        } else {
-            device.len().min(share)
-        };
-        if !grows && bytes < SEGMENTS_AT + (8 << 20) {
-            let least = options.least_bytes.max(limits::VOLUME_BYTES_MIN);
-            return Err(too_small(device.name(), device.len(), least));
-        }
-        members.push(Member {
-            id: random()?,
-            bytes,
-            grows,
-        });
-    }
-    let capacity = if members.iter().any(|m| m.grows) {
-        options.limit_bytes.unwrap_or(u64::MAX)
-    } else {
-        members.iter().map(|m| m.bytes).sum()
-    };
-    let least = options.least_bytes.max(limits::VOLUME_BYTES_MIN);
-    if capacity < least {
-        return Err(too_small(devices[0].name(), capacity, least));
-    }
-    for (device, member) in devices.iter().zip(&members).filter(|(_, m)| m.grows) {
-        let result = device.grow(member.bytes);
-        result.map_err(|e| Error::io(format_args!("lengthen {}", device.name()), e))?;
-    }
-    Ok(Superblock {
-        version: Version::CURRENT,
-        flags: 0,
-        generation: 0,
-        volume: match options.volume_id {
-            Some(id) => id,
-            None => VolumeId(random()?),
-        },
-        device: 0,
-        segment_bytes: limits::SEGMENT_BYTES[usize::from(capacity >= 512 << 20)],
-        epoch: 1,
-        members,
-        checkpoint: None,
-        secret: random()?,
-    })
-}
-
-fn too_small(name: &str, bytes: u64, least: u64) -> Error {
-    Error::new(
-        ErrorKind::VolumeTooSmall,
-        format!("{name} has {bytes} bytes: a volume needs {least}"),
-    )
-}
-
-fn random() -> Result<[u8; 16]> {
-    let mut id = [0; 16];
-    File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut id))
-        .map_err(|e| Error::io("read /dev/urandom", e))?;
-    Ok(id)
-}
-
-/// Gives a new volume in files that grow what it cannot do without.
-fn lengthen(core: &Core) -> Result<()> {
-    let least = core.reserve_bytes() + 2 * core.usable();
-    while core.space.lock().free_segments() * core.usable() < least {
-        if !core.grow()? {
-            return Err(Error::new(
-                ErrorKind::VolumeFull,
-                "there is no room for a new volume",
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Makes a device blank wherever a superblock or a segment header will be looked for.
-fn wipe(device: &dyn Device, segment_bytes: u64) -> Result<()> {
-    let zeros = [0; SEGMENT_HEADER_BYTES];
-    let failed = |e| Error::io(format_args!("format {}", device.name()), e);
-    // CRASH: a volume that was here before is gone from its superblocks on; its segments
-    // are wiped by the formatting that will be asked for again.
-    device.write_at(&zeros, 0).map_err(failed)?;
-    device.sync().map_err(failed)?;
-    let mut header = AlignedBuffer::new(SEGMENT_HEADER_BYTES);
-    let mut offset = SEGMENTS_AT;
-    while offset + segment_bytes <= device.len() {
-        device
-            .read_at_uncached(&mut header, offset)
-            .map_err(failed)?;
-        if header.iter().any(|&b| b != 0) {
-            // CRASH: as above.
-            device.write_at(&zeros, offset).map_err(failed)?;
-        }
-        offset += segment_bytes;
     }
     Ok(())
 }

@@ -8,13 +8,14 @@ use crate::limits;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct VolumeOptions {
-    /// Format the devices if they are blank (default true).
+    /// Format the devices if they are blank, or if the making of a volume on them was cut short
+    /// (default true).
     pub create: bool,
     /// Format the devices whatever they hold, unless they are in use.
     pub truncate: bool,
     /// Write nothing.
     pub read_only: bool,
-    /// Largest size a file may grow to, in bytes; `None` leaves it to the file system.
+    /// Largest size that each file may grow to, in bytes; `None` leaves it to the file system.
     pub limit_bytes: Option<u64>,
     /// Smallest volume that is made, in bytes, where its devices do not grow; the store's own
     /// limit ([`crate::limits::VOLUME_BYTES_MIN`]) holds anyway.

@@ -21,6 +21,7 @@ mod common;
 mod compress;
 mod concurrency;
 mod crash_images;
+mod creation;
 mod damage;
 mod full;
 mod io_faults;

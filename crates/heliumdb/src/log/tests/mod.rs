@@ -2,6 +2,7 @@
 
 mod cache;
 mod crash;
+mod create;
 mod disk;
 mod figures;
 mod guards;

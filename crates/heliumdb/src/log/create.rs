@@ -1,0 +1,315 @@
+//! Making a volume of blank devices, and making devices blank.
+//!
+//! Invariant: from its first write on, a device says by a [`Mark`] that a volume is being made there,
+//! until the volume is whole; so a creation that was cut short anywhere is made again, and never
+//! taken for a volume, nor for something that is somebody else's.
+
+use super::{Core, Log, open::look_at, walk::newer};
+use crate::{
+    Error, ErrorKind, Result, VolumeId, VolumeOptions,
+    device::{Device, aligned::AlignedBuffer},
+    format::{
+        Look, SEGMENT_HEADER_BYTES, SEGMENTS_AT, Version,
+        mark::{MARK_AT, MARKED_BYTES, Mark},
+        superblock::{Member, Superblock},
+    },
+    limits::{self, BLOCK_BYTES},
+};
+use std::{
+    fs::File,
+    io::{self, Read},
+    sync::{Arc, atomic::Ordering::Release},
+};
+
+impl Log {
+    /// Formats the devices, whatever they hold: ask [`Log::probe`] first unless truncating.
+    pub(crate) fn create(
+        devices: Vec<Box<dyn Device>>,
+        options: &VolumeOptions,
+    ) -> Result<Arc<Log>> {
+        if options.read_only {
+            return Err(Error::new(
+                ErrorKind::ReadOnly,
+                "a volume cannot be formatted read-only",
+            ));
+        }
+        let (superblock, marks) = plan(&devices, options)?;
+        mark(&devices, &marks)?;
+        for device in &devices {
+            wipe(device.as_ref(), superblock.segment_bytes)?;
+        }
+        let core = Core::new(devices, superblock, options);
+        lengthen(&core)?;
+        core.sync_all()?;
+        core.space.lock().raw.extend(core.all_segments());
+        // CRASH: with one superblock or none, whole or torn, the mark says that this is to be done
+        // again. With both, the volume is there, and the mark says nothing.
+        core.update_superblock(|_| {})?;
+        core.update_superblock(|_| {})?;
+        unmark(&core.devices)?;
+        core.live_known.store(true, Release);
+        let start = core.segment_bytes;
+        core.end.store(start, Release);
+        core.durable.store(start, Release);
+        let first = core.space.lock().raw.pop_front();
+        if let Some(id) = first {
+            core.make_ready(id)?;
+        }
+        Self::start(core)
+    }
+}
+
+/// Makes devices blank that hold a whole volume: nothing of it can be found again.
+pub(super) fn erase(devices: &[Box<dyn Device>], superblock: &Superblock) -> Result<()> {
+    let erased = |i: usize| Mark {
+        volume: superblock.volume,
+        grows: superblock.members[i].grows,
+        fresh: false,
+        erased: true,
+    };
+    // A file that grows is to go on growing, whoever makes a volume there next.
+    mark(devices, &(0..devices.len()).map(erased).collect::<Vec<_>>())?;
+    for device in devices {
+        wipe(device.as_ref(), superblock.segment_bytes)?;
+        device
+            .sync()
+            .map_err(|e| failed("erase", device.as_ref(), e))?;
+    }
+    Ok(())
+}
+
+/// The mark of a device, if it has one.
+pub(super) fn mark_on(device: &dyn Device) -> Result<Option<Mark>> {
+    if device.len() < MARKED_BYTES {
+        return Ok(None);
+    }
+    let mut block = AlignedBuffer::new(BLOCK_BYTES);
+    read_start(device, &mut block, MARK_AT)?;
+    match Mark::decode(&block) {
+        Look::Good(mark) => Ok(Some(mark)),
+        Look::Newer(version) => Err(newer(device.name(), version)),
+        Look::Blank | Look::Early | Look::Bad => begun(device),
+    }
+}
+
+/// The mark of a file that got no further than to be made as long as one with nothing but a mark. What
+/// the power left of the mark itself does not matter: no segment fits into the file, and all else of it
+/// is zero.
+fn begun(device: &dyn Device) -> Result<Option<Mark>> {
+    if device.len() != MARKED_BYTES || !device.can_grow() {
+        return Ok(None);
+    }
+    let mut start = AlignedBuffer::new(MARKED_BYTES as usize);
+    read_start(device, &mut start, 0)?;
+    let (before, mark) = start.split_at(MARK_AT as usize);
+    let mut others = before.iter().chain(&mark[BLOCK_BYTES..]);
+    Ok(others.all(|&byte| byte == 0).then_some(Mark {
+        volume: VolumeId([0; 16]),
+        grows: true,
+        fresh: true,
+        erased: false,
+    }))
+}
+
+fn read_start(device: &dyn Device, buffer: &mut AlignedBuffer, offset: u64) -> Result<()> {
+    let read = device.read_at_uncached(buffer, offset);
+    read.map_err(|e| failed("read the start of", device, e))
+}
+
+/// Says durably, before anything else is done, that volumes are being made here.
+fn mark(devices: &[Box<dyn Device>], marks: &[Mark]) -> Result<()> {
+    for (device, mark) in devices.iter().zip(marks) {
+        // CRASH: an empty file, or one as long as this and zero but for what is left of the mark. Where there
+        // was a volume it is whole, and still there.
+        device
+            .grow(device.len().max(MARKED_BYTES))
+            .and_then(|()| device.write_at(&mark.encode(), MARK_AT))
+            .map_err(|e| failed("format", device.as_ref(), e))?;
+    }
+    devices.iter().try_for_each(|device| {
+        let synced = device.sync();
+        synced.map_err(|e| failed("format", device.as_ref(), e))
+    })
+}
+
+/// The volume is whole: takes away what says that it is being made, before it is used.
+pub(super) fn unmark(devices: &[Box<dyn Device>]) -> Result<()> {
+    for device in devices {
+        if mark_on(device.as_ref())?.is_some() {
+            // CRASH: some sectors are left: they count for nothing beside a volume's superblocks, and
+            // are taken away when it is opened.
+            device
+                .write_at(&[0; BLOCK_BYTES], MARK_AT)
+                .and_then(|()| device.sync())
+                .map_err(|e| failed("format", device.as_ref(), e))?;
+        }
+    }
+    Ok(())
+}
+
+fn failed(what: &str, device: &dyn Device, why: io::Error) -> Error {
+    let full = is_full(&why);
+    let error = Error::io(format_args!("{what} {}", device.name()), why);
+    match full {
+        true => error.with_kind(ErrorKind::VolumeFull),
+        false => error,
+    }
+}
+
+/// Whether there was no room for what was to be written.
+pub(super) fn is_full(why: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(why.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+/// The superblock of the volume that these devices will be, and the marks that they get. Writes
+/// nothing.
+fn plan(devices: &[Box<dyn Device>], options: &VolumeOptions) -> Result<(Superblock, Vec<Mark>)> {
+    if devices.is_empty() || devices.len() > limits::DEVICES_MAX {
+        let message = format!(
+            "a volume has 1 to {} devices, not {}",
+            limits::DEVICES_MAX,
+            devices.len()
+        );
+        return Err(Error::new(ErrorKind::InvalidArgument, message));
+    }
+    let volume = match options.volume_id {
+        Some(id) => id,
+        None => VolumeId(random()?),
+    };
+    let share = limits::VOLUME_BYTES_MAX / devices.len() as u64;
+    let least = options.least_bytes.max(limits::VOLUME_BYTES_MIN);
+    let limit = options.limit_bytes.unwrap_or(u64::MAX);
+    let (mut members, mut marks) = (Vec::new(), Vec::new());
+    let mut capacity = 0u64;
+    for device in devices {
+        let mark = plan_mark(device.as_ref(), volume);
+        // What an earlier copy has left on a device would have the right checksums for this one.
+        if options.volume_id.is_some() && !mark.fresh {
+            let name = device.name();
+            let message =
+                format!("{name}: a copy that keeps its volume's id needs new or empty files");
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        let most = if mark.grows { limit } else { device.len() };
+        if most < SEGMENTS_AT + (8 << 20) {
+            return Err(too_small(device.name(), most, least));
+        }
+        capacity = capacity.saturating_add(most.min(share));
+        members.push(Member {
+            id: random()?,
+            bytes: if mark.grows {
+                SEGMENTS_AT
+            } else {
+                most.min(share)
+            },
+            grows: mark.grows,
+        });
+        marks.push(mark);
+    }
+    if capacity < least {
+        return Err(too_small(devices[0].name(), capacity, least));
+    }
+    let superblock = Superblock {
+        version: Version::CURRENT,
+        flags: 0,
+        generation: 0,
+        volume,
+        device: 0,
+        segment_bytes: limits::SEGMENT_BYTES[usize::from(capacity >= 512 << 20)],
+        epoch: 1,
+        members,
+        checkpoint: None,
+        secret: random()?,
+    };
+    Ok((superblock, marks))
+}
+
+/// What a device will say while `volume` is being made there.
+fn plan_mark(device: &dyn Device, volume: VolumeId) -> Mark {
+    let before = mark_on(device).ok().flatten();
+    // A growing volume that is truncated goes on growing.
+    let grew = look_at(device)
+        .ok()
+        .flatten()
+        .is_some_and(|s| s.members[s.device as usize].grows);
+    let is_empty = device.is_empty();
+    let grows = is_empty || grew || before.is_some_and(|mark| mark.grows);
+    Mark {
+        volume,
+        grows: grows && device.can_grow(),
+        fresh: is_empty || before.is_some_and(|mark| mark.fresh),
+        erased: false,
+    }
+}
+
+fn too_small(name: &str, bytes: u64, least: u64) -> Error {
+    Error::new(
+        ErrorKind::VolumeTooSmall,
+        format!(
+            "{name} has {bytes} bytes: a volume needs {least}; make it larger, or if it is of no use remove it: a new \
+             file grows by itself"
+        ),
+    )
+}
+
+fn random() -> Result<[u8; 16]> {
+    let mut id = [0; 16];
+    File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut id))
+        .map_err(|e| Error::io("read /dev/urandom", e))?;
+    Ok(id)
+}
+
+/// Gives a new volume in files that grow what it cannot do without. No superblock counts it yet.
+fn lengthen(core: &Core) -> Result<()> {
+    let members = core.superblock.lock().members.clone();
+    let growing = members.iter().filter(|m| m.grows).count() as u64;
+    if growing == 0 {
+        return Ok(());
+    }
+    let fixed: u64 = members
+        .iter()
+        .filter(|m| !m.grows)
+        .map(|m| core.segments_in(m.bytes))
+        .sum();
+    let needed = (core.reserve_bytes() + 2 * core.usable()).div_ceil(core.usable());
+    let each = needed.saturating_sub(fixed).div_ceil(growing).max(1);
+    let bytes = SEGMENTS_AT + each * core.segment_bytes;
+    for (device, _) in core.devices.iter().zip(&members).filter(|(_, m)| m.grows) {
+        device.grow(bytes).map_err(|why| match is_full(&why) {
+            true => Error::new(
+                ErrorKind::VolumeFull,
+                format!("{}: there is no room for a new volume", device.name()),
+            ),
+            false => Error::io(format_args!("lengthen {}", device.name()), why),
+        })?;
+    }
+    let mut superblock = core.superblock.lock();
+    let members = superblock.members.iter_mut().filter(|m| m.grows);
+    members.for_each(|member| member.bytes = bytes);
+    Ok(())
+}
+
+/// Makes a device blank wherever a superblock or a segment header will be looked for.
+fn wipe(device: &dyn Device, segment_bytes: u64) -> Result<()> {
+    let zeros = [0; SEGMENT_HEADER_BYTES];
+    let failed = |e| failed("format", device, e);
+    // CRASH: a volume that was here before is gone from its superblocks on, and the mark says that this
+    // is what was asked for.
+    device.write_at(&zeros, 0).map_err(failed)?;
+    device.sync().map_err(failed)?;
+    let mut header = AlignedBuffer::new(SEGMENT_HEADER_BYTES);
+    let mut offset = SEGMENTS_AT;
+    while offset + segment_bytes <= device.len() {
+        device
+            .read_at_uncached(&mut header, offset)
+            .map_err(failed)?;
+        if header.iter().any(|&b| b != 0) {
+            // CRASH: as above.
+            device.write_at(&zeros, offset).map_err(failed)?;
+        }
+        offset += segment_bytes;
+    }
+    Ok(())
+}
