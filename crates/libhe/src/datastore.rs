@@ -171,11 +171,16 @@ impl DatastoreHandle {
         }
     }
 
-    /// Ends what hangs on the handle.
+    /// Ends what hangs on the handle. An iterator keeps its handle, and what it has handed out,
+    /// until it is closed or asked for more.
     pub fn end_children(&self) {
         let children = self.children.lock().take();
-        for child in children.into_iter().flatten() {
-            handle::end(Number(child));
+        for child in children.into_iter().flatten().map(Number) {
+            let found = handle::find(child);
+            match found.as_ref().map(|found| found.iterator()) {
+                Ok(Ok(iterator)) => iterator.end(),
+                _ => handle::end(child),
+            }
         }
     }
 

@@ -17,7 +17,7 @@ use crate::{
 use table::Table;
 pub use table::{Entry, Found};
 
-/// A handle's number, as C sees it. Always odd, so that it never is the address of anything.
+/// A handle's number, as C sees it: one that is no address in any process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Number(pub usize);
 

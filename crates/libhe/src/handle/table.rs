@@ -14,7 +14,11 @@ use parking_lot::Mutex;
 use super::{Number, Object};
 use crate::limits::HANDLES_MAX;
 
-/// Bits of a number that say which slot; above them is a count that never repeats, below a one.
+/// Set in every number, and no other bit above it: no process has memory at such addresses (x86-64
+/// has it below 2^57 and above -2^57), so that nobody who looks at all words for pointers, as a
+/// garbage collector does, takes a number for one.
+const NO_ADDRESS: usize = 1 << 62;
+/// Bits of a number that say which slot; above them is a count that never repeats.
 const SLOT_BITS: u32 = HANDLES_MAX.trailing_zeros();
 /// Slots of the first chunk; each further one has twice as many as all before it together.
 const FIRST_BITS: u32 = 6;
@@ -86,8 +90,13 @@ impl Table {
             }
             None => return None,
         };
-        slots.given += 1;
-        let number = Number((((slots.given << SLOT_BITS) | index) << 1) | 1);
+        // As often as this, nobody opens anything: 2^42 times.
+        let given = slots.given + 1;
+        if given >= NO_ADDRESS >> SLOT_BITS {
+            return None;
+        }
+        slots.given = given;
+        let number = Number(NO_ADDRESS | (given << SLOT_BITS) | index);
         drop(slots);
         self.slot_or_make(index)?
             .store(Some(Arc::new(Entry { number, object })));
@@ -95,9 +104,6 @@ impl Table {
     }
 
     pub(super) fn find(&self, number: Number) -> Option<Found> {
-        if number.0 & 1 == 0 {
-            return None;
-        }
         let entry = self.slot(index_of(number))?.load();
         let is_it = entry.as_ref().is_some_and(|entry| entry.number == number);
         is_it.then_some(Found(entry))
@@ -135,7 +141,7 @@ impl Table {
 }
 
 fn index_of(number: Number) -> usize {
-    (number.0 >> 1) & (HANDLES_MAX - 1)
+    number.0 & (HANDLES_MAX - 1)
 }
 
 /// Chunk 0 has the first 64 slots, chunk 1 the next 64, then 128, 256 and so on.

@@ -37,6 +37,16 @@ fn v2_8() {
 }
 
 #[test]
+fn v2_12() {
+    passes("2.12", "v2_12");
+}
+
+#[test]
+fn v3_8() {
+    passes("3.8", "v3_8");
+}
+
+#[test]
 fn v3_x() {
     passes("3.x", "v3_x");
 }
