@@ -242,10 +242,11 @@ pub fn while_writing(why: store::Error) -> Code {
 
 /// Lends out this thread's buffers for a key and a value.
 pub fn with_buffers<R>(work: impl FnOnce(&mut Vec<u8>, &mut Vec<u8>) -> R) -> R {
-    let (mut key, mut value) = BUFFERS.take();
+    // A thread whose thread-locals are gone (a destructor of the program's may call) keeps nothing.
+    let (mut key, mut value) = BUFFERS.try_with(RefCell::take).unwrap_or_default();
     let answer = work(&mut key, &mut value);
     if value.capacity() <= KEPT_BYTES {
-        BUFFERS.set((key, value));
+        let _ = BUFFERS.try_with(|kept| kept.replace((key, value)));
     }
     answer
 }

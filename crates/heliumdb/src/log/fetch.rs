@@ -10,7 +10,7 @@ use super::{
     reader::{PREFETCH_BYTES, Resident},
     streak::Streak,
 };
-use crate::{location::Location, memory::prefetch};
+use crate::{location::Location, memory::prefetch, scratch};
 use crossbeam_epoch::Guard;
 use std::cell::Cell;
 
@@ -64,13 +64,13 @@ thread_local! {
 impl Fetch {
     /// The thread's own one, used again.
     pub(crate) fn take() -> Self {
-        KEPT.take()
+        scratch::take(&KEPT)
     }
 
     /// Keeps it for the next [`Fetch::take`].
     pub(crate) fn keep(self) {
         if self.bytes.len() <= KEPT_BYTES {
-            KEPT.set(self);
+            scratch::keep(&KEPT, self);
         }
     }
 

@@ -13,6 +13,7 @@ use crate::{
     limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX},
     location::{Location, Slot, Word},
     log::{Appended, Batch, BatchKind},
+    scratch,
     transaction::{key_too_long, value_too_long},
     version::{
         Mode, Payload, TxnId,
@@ -21,7 +22,11 @@ use crate::{
 };
 
 thread_local! {
-    static BATCH: RefCell<Batch> = RefCell::new(Batch::new(BatchKind::Commit));
+    static BATCH: RefCell<Batch> = RefCell::new(new_batch());
+}
+
+fn new_batch() -> Batch {
+    Batch::new(BatchKind::Commit)
 }
 
 /// What must hold of the newest committed state of an item for a write to go ahead.
@@ -159,7 +164,7 @@ impl Shared {
         key: &[u8],
         value: Option<&[u8]>,
     ) -> Result<Option<Location>> {
-        BATCH.with_borrow_mut(|batch| {
+        scratch::lend(&BATCH, new_batch, |batch| {
             batch.clear(BatchKind::Commit);
             batch.set_compress(tree.compresses());
             batch.push(tree.id, sequence, overtakes, key, value);

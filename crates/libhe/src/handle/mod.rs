@@ -35,9 +35,15 @@ pub fn insert(object: Object) -> Result<Number> {
     TABLE.insert(object).ok_or(Code::MEMORY)
 }
 
-/// What the handle stands for; it stays there for as long as the answer is held.
+/// What the handle stands for; it stays there for as long as the answer is held. In a fork of the
+/// process that was given the handle nothing is done with it, not even a lock is asked for: threads
+/// that are not there may have held it.
 pub fn find(number: Number) -> Result<Found> {
-    TABLE.find(number).ok_or(Code::ARGUMENTS)
+    let found = TABLE.find(number).ok_or(Code::ARGUMENTS)?;
+    if found.is_elsewhere() {
+        return Err(Code::DEVICE_LOCK);
+    }
+    Ok(found)
 }
 
 /// Ends a handle that `is_right`; whoever gets the entry is the one who ended it.

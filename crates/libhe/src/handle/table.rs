@@ -9,6 +9,7 @@ use std::{
 };
 
 use arc_swap::{ArcSwapOption, Guard};
+use heliumdb::process::Owner;
 use parking_lot::Mutex;
 
 use super::{Number, Object};
@@ -29,6 +30,8 @@ type Slot = ArcSwapOption<Entry>;
 /// An object under its number.
 pub struct Entry {
     number: Number,
+    /// Who was given the number: a fork of that process has a copy of all this.
+    owner: Owner,
     object: Object,
 }
 
@@ -67,6 +70,15 @@ impl Deref for Found {
     }
 }
 
+impl Found {
+    /// Whether it is another process's: this is a fork of that.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|entry| entry.owner.is_elsewhere())
+    }
+}
+
 impl Table {
     pub(super) const fn new() -> Self {
         Self {
@@ -81,6 +93,7 @@ impl Table {
 
     /// Gives `object` a number; `None` if there are as many handles as there can be.
     pub(super) fn insert(&self, object: Object) -> Option<Number> {
+        let owner = Owner::here().ok()?;
         let mut slots = self.slots.lock();
         let index = match slots.free.pop() {
             Some(index) => index,
@@ -98,8 +111,11 @@ impl Table {
         slots.given = given;
         let number = Number(NO_ADDRESS | (given << SLOT_BITS) | index);
         drop(slots);
-        self.slot_or_make(index)?
-            .store(Some(Arc::new(Entry { number, object })));
+        self.slot_or_make(index)?.store(Some(Arc::new(Entry {
+            number,
+            owner,
+            object,
+        })));
         Some(number)
     }
 

@@ -55,3 +55,8 @@ fn v3_x() {
 fn one_process_per_volume_and_commits_are_of_the_volume() {
     passes("2.8", "two_processes");
 }
+
+#[test]
+fn forks_closed_descriptors_and_threads_at_their_end() {
+    passes("2.8", "processes");
+}
