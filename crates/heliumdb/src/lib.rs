@@ -6,7 +6,6 @@
 //! the map of the code and `docs/format.md` for the bytes.
 
 mod backup;
-mod bell;
 mod cache;
 mod cleaner;
 mod codec;
@@ -19,10 +18,8 @@ pub mod limits;
 mod location;
 mod log;
 mod memory;
-pub mod process;
 mod progress;
 mod salvage;
-mod scratch;
 mod transaction;
 mod version;
 mod volume;

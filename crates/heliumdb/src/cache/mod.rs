@@ -143,8 +143,7 @@ fn lane() -> usize {
     thread_local! {
         static LANE: usize = NEXT.fetch_add(1, Relaxed);
     }
-    // A thread on its way out has no thread-locals any more: any lane will do.
-    LANE.try_with(|lane| *lane).unwrap_or(0)
+    LANE.with(|lane| *lane)
 }
 
 /// Spreads positions, which are multiples of 16 and close together, over all 64 bits.

@@ -1,8 +1,6 @@
 //! The only road to the kernel: what a volume needs of the thing it is kept on.
 
 pub(crate) mod aligned;
-mod backing;
-mod descriptor;
 mod file;
 mod lock;
 pub(crate) mod machine;
@@ -11,7 +9,6 @@ mod memory;
 mod tests;
 mod url;
 
-pub use descriptor::above_standard;
 pub(crate) use file::FileDevice;
 pub(crate) use memory::MemoryDevice;
 pub(crate) use url::open_url;

@@ -28,6 +28,8 @@ enum Room {
     Cleaner,
     /// What was promised to this append earlier.
     Promised,
+    /// So much of what was promised to this append, and for the removals beside that the reserve.
+    PromisedAnd(u64),
     /// The reserve, but for what lets the cleaner go on.
     Checkpoint,
 }
@@ -63,7 +65,7 @@ impl Core {
         let room = if promise.bytes() >= cost {
             Room::Promised
         } else {
-            Room::Open
+            Room::PromisedAnd(promise.bytes())
         };
         let appended = self.append_in(batch, room)?;
         promise.draw(cost);
@@ -111,22 +113,40 @@ impl Core {
         )
     }
 
-    /// Promises space to a transaction.
-    pub(crate) fn reserve(&self, bytes: u64) -> Result<Reservation> {
+    /// A promise of nothing, for a transaction that has not written yet.
+    pub(crate) fn no_promise(&self) -> Reservation {
+        Reservation::new(self.space.clone(), 0)
+    }
+
+    /// Makes a promise one for a batch of `bytes`, if it was for less. One that fails is what it was.
+    pub(crate) fn extend(&self, promise: &mut Reservation, bytes: u64) -> Result<()> {
         self.check_writable()?;
-        let cost = self.cost(bytes, bytes.min(item::ITEM_BYTES_MAX as u64));
+        let cost = self.promise_cost(bytes);
         loop {
             {
                 let mut space = self.space.lock();
-                if self.available(&space) >= self.reserve_bytes() + space.promised + cost {
-                    space.promised += cost;
-                    return Ok(Reservation::new(self.space.clone(), cost));
+                let more = cost.saturating_sub(promise.bytes());
+                let wanted = self.reserve_bytes() + space.promised + more;
+                if more == 0 || self.available(&space) >= wanted {
+                    space.promised += more;
+                    promise.add(more);
+                    return Ok(());
                 }
             }
             if !self.grow()? {
                 return Err(self.full());
             }
         }
+    }
+
+    /// Gives back what a promise is for beyond a batch of `bytes`.
+    pub(crate) fn shrink(&self, promise: &mut Reservation, bytes: u64) {
+        let excess = promise.bytes().saturating_sub(self.promise_cost(bytes));
+        promise.draw(excess);
+    }
+
+    fn promise_cost(&self, bytes: u64) -> u64 {
+        self.cost(bytes, bytes.min(item::ITEM_BYTES_MAX as u64))
     }
 
     /// Room that a batch takes at worst: what is lost at the ends of segments, and to the
@@ -171,6 +191,9 @@ impl Core {
                     Room::Cleaner => space.promised,
                     Room::Checkpoint => self.kept_for_cleaner() + space.promised,
                     Room::Promised => 0,
+                    Room::PromisedAnd(mine) => {
+                        self.cleaner_bytes() + space.promised.saturating_sub(mine)
+                    }
                 };
                 if free >= kept + cost {
                     return Ok(());

@@ -52,9 +52,6 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        if self.core.owner.is_elsewhere() {
-            return;
-        }
         *self.core.holds.lock() -= 1;
         self.core.nudge();
     }

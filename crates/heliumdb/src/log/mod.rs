@@ -42,7 +42,7 @@ pub(crate) use core::Core;
 pub(crate) use fetch::Fetch;
 pub(crate) use hold::Hold;
 pub(crate) use live::Live;
-pub(crate) use reader::{Expected, Purpose, Ready, Value, append_value};
+pub(crate) use reader::{Expected, Purpose, Ready, Spot, Value, append_value};
 pub(crate) use segments::epoch_chain;
 pub(crate) use space::Reservation;
 pub(crate) use state::{LogState, SegmentState, Start};
@@ -237,7 +237,6 @@ impl Log {
 
     /// Flushes, and joins the background thread. What comes later fails with `Closed`.
     pub(crate) fn close(&self) -> Result<()> {
-        self.core.owner.check()?;
         self.stop_worker();
         let result = if self.core.read_only || self.core.closed.load(Acquire) {
             Ok(())
@@ -255,7 +254,8 @@ impl Log {
     }
 
     fn stop_worker(&self) {
-        self.core.bell.stop();
+        *self.core.stop.lock() = true;
+        self.core.wake.notify_all();
         if let Some(worker) = self.worker.lock().take() {
             // Its panic, if any, has poisoned the log.
             let _ = worker.join();
@@ -287,11 +287,6 @@ impl Deref for Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        if self.core.owner.is_elsewhere() {
-            // The thread is not here to be joined, nor to be let go of.
-            std::mem::forget(self.worker.get_mut().take());
-            return;
-        }
         // An orderly end for whoever did not ask for one; its failure is in the log's state.
         let _ = self.close();
     }

@@ -4,13 +4,12 @@
 //! Invariant: no lock is taken, and bytes that came from a device are never handed out, nor
 //! kept in the cache, before their checksum was compared.
 
-use super::{buffer::SegmentBuffer, core::Core, table::Segment};
+use super::{Lsn, buffer::SegmentBuffer, core::Core, table::Segment};
 use crate::{
     Error, ErrorKind, Result, codec,
     format::item::{self, CHUNK, INDIRECT, ItemHeader, TOMBSTONE},
     location::Location,
     memory::prefetch,
-    scratch,
 };
 use crossbeam_epoch::Guard;
 use std::{cell::Cell, sync::atomic::Ordering::*};
@@ -75,6 +74,13 @@ pub(crate) fn append_value(found: Value<'_>, built: &mut Vec<u8>) {
     if let Value::Here(bytes) = found {
         built.extend_from_slice(bytes);
     }
+}
+
+/// An item's place together with its position in the log, which is never used twice.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Spot {
+    at: Location,
+    position: Lsn,
 }
 
 impl Core {
@@ -239,18 +245,18 @@ impl Core {
         }
         let len = self.read_bytes(at);
         // Taken, not borrowed: `f` may read another item.
-        let mut taken = scratch::take(&SCRATCH);
-        if taken.len() < len {
-            taken.resize(len, 0);
+        let mut scratch = SCRATCH.take();
+        if scratch.len() < len {
+            scratch.resize(len, 0);
         }
         let (device, offset) = self.place(at.address());
         let result = self.devices[device]
-            .read_at(&mut taken[..len], offset)
+            .read_at(&mut scratch[..len], offset)
             .map_err(|e| self.io_error("read", device, offset, e))
-            .and_then(|()| self.check(at, &taken[..len], keep));
+            .and_then(|()| self.check(at, &scratch[..len], keep));
         self.traffic.read(len);
-        if taken.len() <= KEPT_BYTES {
-            scratch::keep(&SCRATCH, taken);
+        if scratch.len() <= KEPT_BYTES {
+            SCRATCH.set(scratch);
         }
         result.map(Some)
     }
@@ -285,6 +291,15 @@ impl Core {
             return Some(Resident::Memory(item));
         }
         Some(Resident::Device(position))
+    }
+
+    /// What tells the item at `at` from all others, those of later uses of the place included;
+    /// `None` if the volume has no such place. The guard is there since before the caller
+    /// learned of `at`.
+    pub(crate) fn spot(&self, at: Location, _guard: &Guard) -> Option<Spot> {
+        let (segment, within) = self.entry_of(at)?;
+        let position = segment.sequence.load(Acquire) * self.segment_bytes + within as u64;
+        Some(Spot { at, position })
     }
 
     #[inline]

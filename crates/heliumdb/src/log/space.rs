@@ -42,6 +42,11 @@ impl Reservation {
         Self { space, bytes }
     }
 
+    /// The promise has become one for so many bytes more.
+    pub(super) fn add(&mut self, bytes: u64) {
+        self.bytes += bytes;
+    }
+
     /// Gives back what an append has used.
     pub(super) fn draw(&mut self, bytes: u64) {
         let bytes = bytes.min(self.bytes);

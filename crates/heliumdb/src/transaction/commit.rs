@@ -10,7 +10,6 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result},
     log::{Appended, Batch, BatchKind},
-    scratch,
     version::TxnId,
 };
 
@@ -31,10 +30,11 @@ impl Transaction {
         self.check_active()?;
         for part in &self.parts {
             part.volume.check_writable()?;
-            // A batch does not look, so whoever wrote above it did so later.
-            if self.manners != Manners::Blind {
-                part.check_overruled()?;
-            }
+        }
+        // A batch's versions are sealed from their linking: it does not look at anything.
+        if self.manners != Manners::Blind {
+            let sealed = self.parts.iter().try_for_each(Part::seal);
+            sealed.inspect_err(|_| self.unseal())?;
         }
         self.parts.iter_mut().for_each(Part::drop_shadowed);
         self.parts.iter_mut().for_each(Part::enter_gate);
@@ -43,9 +43,13 @@ impl Transaction {
             [part] => commit_part(part, durability),
             parts => several::commit(self.id, parts),
         };
-        if logged.is_ok() {
-            self.phase = Phase::Committed;
-            self.parts.iter_mut().for_each(|part| part.publish(self.id));
+        match logged {
+            Ok(()) => {
+                self.phase = Phase::Committed;
+                self.parts.iter_mut().for_each(|part| part.publish(self.id));
+            }
+            // Nobody waits for what may never be resolved.
+            Err(_) => self.unseal(),
         }
         self.parts.iter_mut().for_each(Part::leave_gate);
         if logged.is_ok() && self.manners == Manners::External {
@@ -54,6 +58,10 @@ impl Transaction {
                 .for_each(|part| part.queue_founded(self.id));
         }
         logged
+    }
+
+    fn unseal(&self) {
+        self.parts.iter().for_each(Part::unseal);
     }
 
     /// The committed transaction's id is over, and everyone sees what was committed below `oldest`.
@@ -107,29 +115,25 @@ pub(super) fn append(
     kind: BatchKind,
     more: impl FnOnce(&mut Batch),
 ) -> Result<Option<Appended>> {
-    scratch::lend(
-        &BATCH,
-        || None,
-        |kept| {
-            let batch = match kept {
-                Some(batch) => {
-                    batch.clear(kind);
-                    batch
-                }
-                None => kept.insert(Batch::new(kind)),
-            };
-            part.encode(batch);
-            more(batch);
-            if batch.len() == 0 && !matches!(batch.kind(), BatchKind::CommitSpilled(_)) {
-                return Ok(None);
+    BATCH.with_borrow_mut(|kept| {
+        let batch = match kept {
+            Some(batch) => {
+                batch.clear(kind);
+                batch
             }
-            let appended = part.append(batch);
-            if batch.bytes() > KEPT_BATCH_BYTES {
-                *kept = None;
-            }
-            appended.map(Some)
-        },
-    )
+            None => kept.insert(Batch::new(kind)),
+        };
+        part.encode(batch);
+        more(batch);
+        if batch.len() == 0 && !matches!(batch.kind(), BatchKind::CommitSpilled(_)) {
+            return Ok(None);
+        }
+        let appended = part.append(batch);
+        if batch.bytes() > KEPT_BATCH_BYTES {
+            *kept = None;
+        }
+        appended.map(Some)
+    })
 }
 
 /// From the moment a commit was submitted until its success the outcome is unknown; the log

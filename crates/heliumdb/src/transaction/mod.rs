@@ -9,6 +9,7 @@
 mod commit;
 pub(crate) mod native;
 mod part;
+mod room;
 mod savepoint;
 mod slot;
 pub(crate) use part::{key_too_long, value_too_long};
@@ -120,11 +121,25 @@ impl Transaction {
         change: Change<'_>,
         mode: Mode,
     ) -> Result<()> {
+        self.write_as(datastore, view, key, change, mode, false)
+    }
+
+    /// As [`Transaction::write`]; `looks` says that `change` was made of what `view` sees.
+    fn write_as(
+        &mut self,
+        datastore: &Datastore,
+        view: &dyn View,
+        key: &[u8],
+        change: Change<'_>,
+        mode: Mode,
+        looks: bool,
+    ) -> Result<()> {
         self.check_active()?;
         let writer = Writer {
             owner: self.id,
             view,
             manners: self.manners,
+            looks,
         };
         let memory_bytes = self.memory_bytes;
         let done = self.part(datastore).and_then(|part| {
@@ -196,11 +211,6 @@ impl Transaction {
     }
 
     fn undo(&mut self) {
-        if self.parts.iter().any(Part::is_elsewhere) {
-            // A copy, in a fork of the process: who was changing the same trees is not here to go on.
-            std::mem::forget(std::mem::take(&mut self.parts));
-            return;
-        }
         for part in &mut self.parts {
             part.undo(self.id);
         }

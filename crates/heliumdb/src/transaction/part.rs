@@ -25,11 +25,6 @@ use super::{
     spill::Spill,
 };
 
-/// Log space is reserved in steps of this size.
-const RESERVE_STEP_BYTES: u64 = 64 << 10;
-/// What an item takes in the log beyond key and value, at most, with its share of a frame.
-const ITEM_OVERHEAD_BYTES: u64 = 160;
-
 /// A part whose keys took more memory than this is not used again.
 const KEPT_BYTES: usize = 64 << 10;
 
@@ -41,8 +36,9 @@ pub(super) struct Part {
     pub(super) keys: Vec<u8>,
     /// Space in the log that the commit will need for other things than removals.
     pub(super) needed_bytes: u64,
-    reserved_bytes: u64,
-    reservation: Option<Reservation>,
+    /// For so much there is room: as much at least, and little more.
+    pub(super) reserved_bytes: u64,
+    pub(super) reservation: Option<Reservation>,
     /// Not yet resolved: counted in its trees and in the volume.
     entered: bool,
     /// The batch that the part was logged as.
@@ -77,6 +73,8 @@ pub(super) struct Writer<'a> {
     pub(super) owner: TxnId,
     pub(super) view: &'a dyn View,
     pub(super) manners: Manners,
+    /// What is written was made of what `view` sees.
+    pub(super) looks: bool,
 }
 
 /// What a writer does about others.
@@ -91,11 +89,6 @@ pub(super) enum Manners {
 }
 
 impl Part {
-    /// Whether this is a copy in a fork of the process that opened the volume.
-    pub(super) fn is_elsewhere(&self) -> bool {
-        self.volume.owner.is_elsewhere()
-    }
-
     pub(super) fn new(volume: Arc<Shared>) -> Self {
         volume.enter();
         Self {
@@ -163,7 +156,8 @@ impl Part {
         Arc::ptr_eq(&self.volume, volume)
     }
 
-    /// Links a version for `change`, or changes the one that is there.
+    /// Links a version for `change`, or changes the one that is there. What is refused keeps no
+    /// room, and takes none from what was accepted before.
     pub(super) fn write(
         &mut self,
         writer: Writer<'_>,
@@ -177,6 +171,27 @@ impl Part {
         self.volume.check_writable()?;
         let needed_bytes = self.needed_bytes;
         self.reserve(key, change)?;
+        let linked = self.link(writer, datastore, key, change, mode);
+        match linked {
+            Ok(None) => {}
+            // The item is counted already; only a longer value takes more room.
+            Ok(Some(grown)) => {
+                self.needed_bytes = needed_bytes.saturating_add_signed(grown.max(0) as i64);
+            }
+            Err(_) => self.need_only(needed_bytes),
+        }
+        linked.map(drop)
+    }
+
+    /// By how much the value of the version that was there grew, if there was one.
+    fn link(
+        &mut self,
+        writer: Writer<'_>,
+        datastore: &Datastore,
+        key: &[u8],
+        change: Change<'_>,
+        mode: Mode,
+    ) -> Result<Option<isize>> {
         let tree = self.enter(datastore)?;
         let payload_bytes = match change {
             Change::Put(value) => value.len(),
@@ -196,31 +211,29 @@ impl Part {
                 Err(why) => (word, Err(why)),
             }
         })?;
-        if let Linked::New {
-            held,
-            founded,
-            shadowed,
-        } = linked
-        {
-            self.value_bytes += payload_bytes;
-            if writer.manners == Manners::Blind && held.version().overtakes {
-                self.trees[tree].set_overruled();
-            }
-            let start = self.keys.len();
-            self.keys.extend_from_slice(key);
-            self.writes.push(Write {
-                tree,
-                key: start..start + key.len(),
+        match linked {
+            Linked::New {
                 held,
                 founded,
                 shadowed,
-            });
-        } else if let Linked::Changed { grown } = linked {
-            self.value_bytes = self.value_bytes.saturating_add_signed(grown);
-            // The item is counted already; only a longer value takes more room.
-            self.needed_bytes = needed_bytes.saturating_add_signed(grown.max(0) as i64);
+            } => {
+                self.value_bytes += payload_bytes;
+                let start = self.keys.len();
+                self.keys.extend_from_slice(key);
+                self.writes.push(Write {
+                    tree,
+                    key: start..start + key.len(),
+                    held,
+                    founded,
+                    shadowed,
+                });
+                Ok(None)
+            }
+            Linked::Changed { grown } => {
+                self.value_bytes = self.value_bytes.saturating_add_signed(grown);
+                Ok(Some(grown))
+            }
         }
-        Ok(())
     }
 
     /// Enters the datastore's tree of now; returns its place in `trees`.
@@ -235,33 +248,6 @@ impl Part {
         })
     }
 
-    /// Makes sure that the log has room for what the commit will append. Removals are let
-    /// through on a full volume: the log keeps a reserve for them.
-    fn reserve(&mut self, key: &[u8], change: Change<'_>) -> Result<()> {
-        let value = match change {
-            Change::Put(value) => value.len(),
-            Change::Remove | Change::Reserve => return Ok(()),
-        };
-        self.needed_bytes += ITEM_OVERHEAD_BYTES + (key.len() + value) as u64;
-        if self.needed_bytes <= self.reserved_bytes {
-            return Ok(());
-        }
-        let log = &self.volume.log;
-        let wanted = RESERVE_STEP_BYTES.max(2 * self.needed_bytes);
-        (self.reserved_bytes, self.reservation) = match log.reserve(wanted) {
-            Ok(reservation) => (wanted, Some(reservation)),
-            Err(_) => {
-                // Not on top of what is reserved already: on a nearly full volume that counts.
-                self.reservation = None;
-                self.reserved_bytes = 0;
-                let needed_bytes = self.needed_bytes;
-                let reservation = self.volume.when_room(|| log.reserve(needed_bytes))?;
-                (needed_bytes, Some(reservation))
-            }
-        };
-        Ok(())
-    }
-
     /// Appends the part's batch in the space reserved for it; one that only removes may use
     /// what the log keeps in reserve.
     pub(super) fn append(&mut self, batch: &mut Batch) -> Result<Appended> {
@@ -269,13 +255,6 @@ impl Part {
             Some(promise) => self.volume.log.append_promised(batch, promise),
             None => self.volume.log.append(batch, true),
         }
-    }
-
-    /// What was reserved is used up: the next write reserves anew.
-    pub(super) fn end_reservation(&mut self) {
-        self.needed_bytes = 0;
-        self.reserved_bytes = 0;
-        self.reservation = None;
     }
 
     /// Takes what the transaction itself has overwritten out of what it commits: nothing of it
@@ -293,23 +272,26 @@ impl Part {
         }
     }
 
-    /// Fails if a write outside any transaction came on top of one of ours.
-    pub(super) fn check_overruled(&self) -> Result<()> {
-        if !self.trees.iter().any(|tree| tree.is_overruled()) {
+    /// From here on nobody decides past the part's versions; fails if someone has.
+    pub(super) fn seal(&self) -> Result<()> {
+        if self.writes.iter().all(|write| write.held.version().seal()) {
             return Ok(());
         }
-        let guard = epoch::pin();
+        Err(Error::new(
+            ErrorKind::Conflict,
+            "a write outside any transaction replaced an item that this transaction wrote; roll back and retry",
+        ))
+    }
+
+    /// The part is not committed, at least not now.
+    pub(super) fn unseal(&self) {
+        let mut is_awaited = false;
         for write in &self.writes {
-            let key = &self.keys[write.key.clone()];
-            let word = Word(self.trees[write.tree].get(key, &guard));
-            if chain::is_overruled(word, &write.held, &guard) {
-                return Err(Error::new(
-                    ErrorKind::Conflict,
-                    "a write outside any transaction replaced an item that this transaction wrote; roll back and retry",
-                ));
-            }
+            is_awaited |= write.held.version().unseal();
         }
-        Ok(())
+        if is_awaited {
+            self.volume.waiting.end_turn();
+        }
     }
 
     /// Adds the part's items to `batch`, in the order in which they were written.
@@ -360,6 +342,7 @@ impl Part {
             self.volume.certainty.committed(owner, batch, self.prepared);
             self.taken_back_by = Some(owner);
         }
+        let mut is_awaited = false;
         for write in &self.writes {
             let tree = &self.trees[write.tree];
             let version = write.held.version();
@@ -369,14 +352,18 @@ impl Part {
                 let certainty = &self.volume.certainty;
                 certainty.overtakes(tree.id, &key, version.sequence, taken_back_by);
             }
-            let more = write.held.version().commit_alone(&guard);
-            let more = more.unwrap_or_else(|| {
+            let more = version.commit_alone(&guard).unwrap_or_else(|| {
                 let key = &self.keys[write.key.clone()];
-                tree.update(key, &guard, |word| {
+                let (more, is_awaited_here) = tree.update(key, &guard, |word| {
                     (word, chain::commit_among(Word(word), &write.held, &guard))
-                })
+                });
+                is_awaited |= is_awaited_here;
+                more
             });
             tree.live.add(more);
+        }
+        if is_awaited {
+            self.volume.waiting.end_turn();
         }
         self.leave();
     }
@@ -421,11 +408,10 @@ impl Part {
         self.leave();
     }
 
-    /// Takes out all but the first `keep` versions, the last one first. True if one of those
-    /// that went was in the log already.
-    pub(super) fn undo_to(&mut self, owner: TxnId, keep: usize) -> bool {
+    /// Takes out all but the first `keep` versions, the last one first.
+    fn undo_to(&mut self, owner: TxnId, keep: usize) {
         let guard = epoch::pin();
-        let mut was_logged = false;
+        let mut is_awaited = false;
         let keys_kept = self
             .writes
             .get(keep)
@@ -435,7 +421,6 @@ impl Part {
             let tree = &self.trees[write.tree];
             let mut swept = Swept::default();
             let version = write.held.version();
-            was_logged |= matches!(version.payload.get(&guard), Said::At(_));
             let bytes = version.payload_bytes();
             if version.overtakes {
                 let certainty = &self.volume.certainty;
@@ -444,12 +429,11 @@ impl Part {
             }
             self.value_bytes = self.value_bytes.saturating_sub(bytes);
             let more = tree.update(key, &guard, |word| {
-                let before = chain::read_committed(Word(word), &guard).is_present();
-                let word = chain::unlink(Word(word), &write.held, &guard, &mut swept);
-                let after = chain::read_committed(word, &guard).is_present();
-                (word.0, i64::from(after) - i64::from(before))
+                let (word, more) = chain::unlink(Word(word), &write.held, &guard, &mut swept);
+                (word.0, more)
             });
             tree.live.add(more);
+            is_awaited |= swept.awaited;
             self.volume.unsettled.sweep(&swept, &self.volume.log);
             self.volume.unsettled.add_bytes(-(bytes as isize));
             // Others' versions on a chain that this transaction founded still have to settle.
@@ -462,9 +446,11 @@ impl Part {
                     .push(newest.max(owner), std::iter::once(chain));
             }
         }
+        if is_awaited {
+            self.volume.waiting.end_turn();
+        }
         self.keys.truncate(keys_kept);
         self.spill.keep(keep);
-        was_logged
     }
 
     /// Where the part is now, to go back to.
@@ -474,22 +460,40 @@ impl Part {
             writes: self.writes.len(),
             sequence: self.in_place_from,
             needed_bytes: self.needed_bytes,
-            spills: self.spill.count,
+            spilled_batches: self.spill.batches(),
         }
     }
 
-    /// Goes back to a mark.
+    /// Goes back to a mark; on error nothing was undone.
     pub(super) fn undo_to_mark(&mut self, owner: TxnId, mark: &Mark) -> Result<()> {
-        let was_logged = self.undo_to(owner, mark.writes);
-        self.in_place_from = self.in_place_from.max(mark.sequence);
-        if self.spill.count == mark.spills {
-            self.needed_bytes = mark.needed_bytes;
+        let is_logged = self.is_logged_from(mark.writes);
+        if is_logged {
+            self.spill.check_skip(mark.sequence)?;
         }
-        if was_logged {
-            self.spill
-                .skip(mark.sequence, self.volume.next_sequence())?;
+        self.undo_to(owner, mark.writes);
+        self.in_place_from = self.in_place_from.max(mark.sequence);
+        if is_logged {
+            let next = self.volume.next_sequence();
+            self.spill.skip(mark.sequence, next);
+        }
+        if self.spill.batches() == mark.spilled_batches {
+            self.need_only(mark.needed_bytes);
+        } else {
+            // What was spilled has used some of what was reserved.
+            let needed_bytes = self.count_needed();
+            self.need_only(needed_bytes);
         }
         Ok(())
+    }
+
+    /// Whether one of the writes from `first` on was spilled.
+    fn is_logged_from(&self, first: usize) -> bool {
+        let guard = epoch::pin();
+        let said = |write: &Write| write.held.version().payload.get(&guard);
+        let writes = self.writes.get(first..).unwrap_or_default();
+        writes
+            .iter()
+            .any(|write| matches!(said(write), Said::At(_)))
     }
 
     fn leave(&mut self) {

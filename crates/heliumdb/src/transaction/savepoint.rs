@@ -21,7 +21,7 @@ pub(super) struct Mark {
     /// Versions of before have lower sequence numbers.
     pub(super) sequence: u64,
     pub(super) needed_bytes: u64,
-    pub(super) spills: usize,
+    pub(super) spilled_batches: u64,
 }
 
 /// The savepoints of a transaction that can still be gone back to.
@@ -48,7 +48,8 @@ impl Transaction {
         })
     }
 
-    /// Undoes what was done since `to`, a failure included. It stays valid; later ones do not.
+    /// Undoes what was done since `to`, a failure included. It stays valid; later ones do not. If
+    /// it cannot, nothing was undone, and the transaction does not commit as it is.
     pub(crate) fn rollback_to(&mut self, transaction: u64, to: Savepoint) -> Result<()> {
         let marks = &mut self.savepoints.marks;
         let found = marks.iter().position(|(serial, _)| *serial == to.serial);
@@ -59,14 +60,18 @@ impl Transaction {
                 "the savepoint is of another transaction, or was undone by going back to an earlier one",
             ));
         };
-        marks.truncate(found + 1);
-        self.failed = None;
-        if let (Some(part), Some((_, mark))) = (self.parts.first_mut(), marks.last())
-            && let Err(why) = part.undo_to_mark(self.id, mark)
-        {
-            self.fail(why.clone());
-            return Err(why);
+        let mark = &marks[found].1;
+        let done = match self.parts.first_mut() {
+            Some(part) => part.undo_to_mark(self.id, mark),
+            None => Ok(()),
+        };
+        match &done {
+            Ok(()) => {
+                marks.truncate(found + 1);
+                self.failed = None;
+            }
+            Err(why) => self.fail(why.clone()),
         }
-        Ok(())
+        done
     }
 }

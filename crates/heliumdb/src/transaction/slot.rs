@@ -10,8 +10,9 @@ use crate::{
     error::{Error, ErrorKind, Result},
     location::{Slot, Word},
     version::{
-        Change, Isolation, Mode, Payload, View,
-        chain::{self, Held, New, State, VERSION_BYTES},
+        Change, Isolation, Mode, Payload, State, View,
+        chain::{self, Held, New, VERSION_BYTES},
+        outside,
     },
     volume::Shared,
 };
@@ -49,15 +50,20 @@ impl Slotted<'_> {
             owner,
             view,
             manners,
+            ..
         } = writer;
         // As WiredTiger's own tables do it: a duplicate is told before a conflict, but that an item
         // is missing only after one, so that an item which someone else has just made is not missed.
         if mode == Mode::Absent {
             check_mode(word, view, mode, guard)?;
-            check_conflict(word, writer, guard)?;
+            check_conflict(word, writer, mode, guard)?;
         } else {
-            check_conflict(word, writer, guard)?;
+            check_conflict(word, writer, mode, guard)?;
             check_mode(word, view, mode, guard)?;
+        }
+        let is_blind = manners == Manners::Blind;
+        if is_blind {
+            outside::overrule(word, guard);
         }
         let own = chain::own_head(word, owner, guard);
         if let Some((own, _)) = own {
@@ -79,7 +85,7 @@ impl Slotted<'_> {
             sequence: self.volume.next_sequence(),
             payload: payload(change),
             state: State::Unresolved,
-            direct: manners == Manners::Blind,
+            sealed: is_blind,
         };
         let (head, held) = chain::link(word, new, left, guard);
         let bytes = VERSION_BYTES + held.version().payload_bytes();
@@ -94,11 +100,17 @@ impl Slotted<'_> {
     }
 }
 
-fn check_conflict(word: Word, writer: Writer<'_>, guard: &Guard) -> Result<()> {
+fn check_conflict(word: Word, writer: Writer<'_>, mode: Mode, guard: &Guard) -> Result<()> {
     match writer.manners {
         Manners::Blind => Ok(()),
         Manners::Native if writer.view.isolation() != Isolation::Snapshot => {
-            chain::check_unresolved(word, writer.owner, guard)
+            chain::check_unresolved(word, writer.owner, guard)?;
+            // A version says that it is committed before everyone sees its transaction. What was
+            // looked at must be what is there now.
+            if writer.looks || mode != Mode::Any {
+                chain::check_newest(word, writer.view, guard)?;
+            }
+            Ok(())
         }
         Manners::External | Manners::Native => chain::check_conflict(word, writer.view, guard),
     }

@@ -26,8 +26,6 @@ pub(super) struct Spill {
     batches: u64,
     first: u64,
     last: u64,
-    /// How often.
-    pub(super) count: usize,
     /// Sequence numbers, from and below, whose items were taken back.
     skipped: Vec<(u64, u64)>,
     /// Writes before this one have no values in memory.
@@ -63,20 +61,31 @@ impl Spill {
         }
     }
 
-    /// Items with sequence numbers from `from` up to below `to` do not count.
-    pub(super) fn skip(&mut self, from: u64, to: u64) -> Result<()> {
-        self.skipped.retain(|(start, _)| *start < from);
-        if self.skipped.len() == SPILL_SKIPS_MAX {
-            return Err(Error::new(
-                ErrorKind::InvalidArgument,
-                format!(
-                    "the transaction went back to a savepoint more than {SPILL_SKIPS_MAX} times after it had outgrown its \
-                     memory budget; roll it back, and give it a larger one"
-                ),
-            ));
+    /// How many batches were spilled.
+    pub(super) fn batches(&self) -> u64 {
+        self.batches
+    }
+
+    /// Fails if the commit could not say that items from `from` on do not count.
+    pub(super) fn check_skip(&self, from: u64) -> Result<()> {
+        let kept = self.skipped.iter().filter(|(start, _)| *start < from);
+        if kept.count() < SPILL_SKIPS_MAX {
+            return Ok(());
         }
+        Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!(
+                "the transaction went back to a savepoint more than {SPILL_SKIPS_MAX} times after it had outgrown its \
+                 memory budget; roll it back, and give it a larger one, or go back to an earlier savepoint"
+            ),
+        ))
+    }
+
+    /// Items with sequence numbers from `from` up to below `to` do not count, nor did those from
+    /// `from` on before: see [`Spill::check_skip`].
+    pub(super) fn skip(&mut self, from: u64, to: u64) {
+        self.skipped.retain(|(start, _)| *start < from);
         self.skipped.push((from, to));
-        Ok(())
     }
 
     /// The transaction is over without a commit.
@@ -116,14 +125,14 @@ impl Part {
                     self.note_spilled(first..next, &appended.locations);
                 });
                 self.leave_gate();
+                // What is in the log is not changed any more, even if the next batch is refused.
+                self.in_place_from = self.volume.next_sequence();
                 noted?;
             }
         }
-        self.end_reservation();
+        self.need_only(0);
         self.spill.done = self.writes.len();
-        self.spill.count += 1;
         self.value_bytes = 0;
-        self.in_place_from = self.volume.next_sequence();
         Ok(())
     }
 

@@ -8,6 +8,8 @@
 //! - Sequence numbers fall strictly from the head down.
 //! - An unresolved version is changed and resolved by its transaction alone, and
 //!   is never unlinked by anyone else: its transaction holds a pointer to it.
+//! - A version's state is read before its payload: what is committed when it is looked at says
+//!   no bytes any more.
 //! - The base, and every resolved version, say a location, a tombstone or nothing: no bytes.
 
 #![expect(
@@ -17,7 +19,7 @@
 
 use std::{
     ptr::{self, NonNull},
-    sync::atomic::{AtomicU8, AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use crossbeam_epoch::{Guard, Shared};
@@ -26,6 +28,7 @@ use super::{
     Isolation, TxnId, View,
     payload::{Payload, Said},
     prune::Swept,
+    state::{State, StateWord},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -43,46 +46,29 @@ pub(crate) struct Version {
     pub(crate) payload: Payload,
     /// How many versions are below it, roughly: paces trimming.
     depth: u32,
-    /// A [`State`], or [`OVERTAKEN`].
-    state: AtomicU8,
+    state: StateWord,
     /// Linked above an unresolved version: an item of a lower sequence may follow it in the log.
     pub(crate) overtakes: bool,
-    /// Written outside any transaction: an unresolved one below must not commit.
-    direct: bool,
     /// A trim is due when the chain has two to this power of versions.
     due: u8,
     /// The newest committed state below was an item when this was linked.
     was_present: bool,
 }
 
-/// State of an unresolved version above which another was linked.
-const OVERTAKEN: u8 = 3;
 /// Shortest chain that is trimmed: two to this power.
 const DUE_MIN: u8 = 2;
-
-/// What became of a version's transaction.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum State {
-    Unresolved,
-    Committed,
-    Aborted,
-}
 
 /// Memory that a version takes, allocator's share included.
 pub(crate) const VERSION_BYTES: usize = size_of::<Version>() + 8;
 
 impl Version {
     pub(crate) fn state(&self) -> State {
-        match self.state.load(Ordering::Acquire) {
-            0 | OVERTAKEN => State::Unresolved,
-            1 => State::Committed,
-            _ => State::Aborted,
-        }
+        self.state.get()
     }
 
-    /// Commits the version if it met no other unresolved one, below or above. Returns by how
-    /// much that changes the number of items: what was below it at first is still the newest.
-    /// `None`: see [`commit_among`].
+    /// Commits the version, which is sealed, if it met no other unresolved one, below or above.
+    /// Returns by how much that changes the number of items: what was below it at first is still
+    /// the newest. `None`: see [`commit_among`].
     pub(crate) fn commit_alone(&self, guard: &Guard) -> Option<i64> {
         if self.overtakes {
             return None;
@@ -92,25 +78,34 @@ impl Version {
             Said::Tombstone => false,
             Said::Bytes(_) | Said::At(_) => true,
         };
-        let (from, to) = (State::Unresolved as u8, State::Committed as u8);
         self.state
-            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
-            .ok()?;
-        Some(i64::from(present) - i64::from(self.was_present))
+            .commit_unmarked()
+            .then_some(i64::from(present) - i64::from(self.was_present))
     }
 
-    /// Notes that another version is being linked above; false if this one is resolved.
-    fn overtake(&self) -> bool {
-        let from = State::Unresolved as u8;
-        let seen =
-            self.state
-                .compare_exchange(from, OVERTAKEN, Ordering::AcqRel, Ordering::Acquire);
-        matches!(seen, Ok(_) | Err(OVERTAKEN))
+    /// Its transaction is about to be committed; false if an operation outside any transaction
+    /// has decided past this version: then it must not be.
+    pub(crate) fn seal(&self) -> bool {
+        self.state.seal()
     }
 
-    /// Resolves the version; readers decide anew from here on.
-    pub(crate) fn resolve(&self, state: State) {
-        self.state.store(state as u8, Ordering::Release);
+    /// Its transaction is not committed after all; true if someone waits for that.
+    pub(crate) fn unseal(&self) -> bool {
+        self.state.unseal()
+    }
+
+    /// Resolves the version; readers decide anew from here on. True if someone waits for that.
+    pub(crate) fn resolve(&self, state: State) -> bool {
+        self.state.resolve(state)
+    }
+
+    /// Another version is being linked above; false if this one is resolved.
+    pub(super) fn overtake(&self) -> bool {
+        self.state.overtake()
+    }
+
+    pub(super) fn word(&self) -> &StateWord {
+        &self.state
     }
 
     /// Bytes of memory that its value takes.
@@ -206,9 +201,10 @@ pub(super) fn deref(word: Word, _guard: &Guard) -> Option<&Version> {
 pub(crate) fn read<'g>(word: Word, view: &dyn View, guard: &'g Guard) -> Result<Seen<'g>> {
     let mut walk = Walk::new(word, guard);
     for version in walk.by_ref() {
+        let state = version.state();
         // A reservation changes nothing that anyone could see, whoever holds it.
         let said = version.payload.get(guard);
-        if said == Said::Reserve || !sees(version, view)? {
+        if said == Said::Reserve || !sees(version, state, view)? {
             continue;
         }
         return Ok(seen(said));
@@ -220,8 +216,11 @@ pub(crate) fn read<'g>(word: Word, view: &dyn View, guard: &'g Guard) -> Result<
 pub(crate) fn read_committed(word: Word, guard: &Guard) -> Seen<'_> {
     let mut walk = Walk::new(word, guard);
     for version in walk.by_ref() {
+        if version.state() != State::Committed {
+            continue;
+        }
         let said = version.payload.get(guard);
-        if said == Said::Reserve || version.state() != State::Committed {
+        if said == Said::Reserve {
             continue;
         }
         return seen(said);
@@ -262,9 +261,10 @@ fn base_seen<'g>(base: Word) -> Seen<'g> {
     }
 }
 
-fn sees(version: &Version, view: &dyn View) -> Result<bool> {
+/// Whether `view` sees a version that was in `state` when it was looked at.
+fn sees(version: &Version, state: State, view: &dyn View) -> Result<bool> {
     let own = version.owner != 0 && version.owner == view.own();
-    Ok(match version.state() {
+    Ok(match state {
         State::Aborted => false,
         _ if own || view.isolation() == Isolation::ReadUncommitted => true,
         State::Committed => version.owner == 0 || view.sees(version.owner),
@@ -283,18 +283,26 @@ pub(crate) fn check_conflict(word: Word, view: &dyn View, guard: &Guard) -> Resu
     if view.isolation() != Isolation::Snapshot {
         return Ok(());
     }
+    check_newest(word, view, guard)
+}
+
+/// Fails if the newest write of the item, resolved or not, is one that `view` does not see.
+pub(crate) fn check_newest(word: Word, view: &dyn View, guard: &Guard) -> Result<()> {
     // A reservation holds until its transaction ends, and not beyond.
-    let is_write = |v: &&Version| match v.state() {
-        State::Unresolved => true,
-        State::Committed => v.payload.get(guard) != Said::Reserve,
-        State::Aborted => false,
+    let write = |v: &Version| {
+        let state = v.state();
+        let is_write = match state {
+            State::Unresolved => true,
+            State::Committed => v.payload.get(guard) != Said::Reserve,
+            State::Aborted => false,
+        };
+        is_write.then_some((state, v.owner))
     };
-    let Some(newest) = Walk::new(word, guard).find(is_write) else {
+    let Some((state, owner)) = Walk::new(word, guard).find_map(write) else {
         return Ok(());
     };
-    let ours = newest.owner == view.own() && newest.owner != 0;
-    let visible =
-        newest.state() == State::Committed && (newest.owner == 0 || view.sees(newest.owner));
+    let ours = owner == view.own() && owner != 0;
+    let visible = state == State::Committed && (owner == 0 || view.sees(owner));
     if ours || visible {
         return Ok(());
     }
@@ -317,29 +325,14 @@ fn conflict() -> Error {
     )
 }
 
-/// Whether a transaction that is not resolved has a version in the chain. The walk ends at
-/// a version that overtook none: what was below it then was resolved, and nothing is linked
-/// below. So it is short, however long the chain is.
-pub(crate) fn has_unresolved(word: Word, guard: &Guard) -> bool {
-    for version in Walk::new(word, guard) {
-        if version.state() == State::Unresolved {
-            return true;
-        }
-        if !version.overtakes {
-            break;
-        }
-    }
-    false
-}
-
 /// A version to be linked.
 pub(crate) struct New {
     pub(crate) owner: TxnId,
     pub(crate) sequence: u64,
     pub(crate) payload: Payload,
     pub(crate) state: State,
-    /// Written outside any transaction.
-    pub(crate) direct: bool,
+    /// Its transaction does nothing but commit, so that nobody may decide past it.
+    pub(crate) sealed: bool,
 }
 
 /// A new head for the chain under `word`; the caller stores the returned word in the slot.
@@ -357,9 +350,8 @@ pub(crate) fn link(word: Word, new: New, left: Option<u32>, guard: &Guard) -> (W
         owner: new.owner,
         payload: new.payload,
         depth: left.unwrap_or_else(|| below.map_or(0, |v| v.depth.saturating_add(1))),
-        state: AtomicU8::new(new.state as u8),
+        state: StateWord::new(new.state, new.sealed),
         overtakes,
-        direct: new.direct,
         due: due.max(DUE_MIN),
         was_present: read_committed(word, guard).is_present(),
     }));
@@ -367,25 +359,32 @@ pub(crate) fn link(word: Word, new: New, left: Option<u32>, guard: &Guard) -> (W
     (Word::chain(held.0.as_ptr() as usize), held)
 }
 
-/// As [`has_unresolved`]; the topmost unresolved version hears of it.
-fn overtake(word: Word, guard: &Guard) -> bool {
-    for version in Walk::new(word, guard) {
-        if version.overtake() {
-            return true;
-        }
-        if !version.overtakes {
-            break;
-        }
-    }
-    false
+/// The versions of a chain that are not resolved, newest first. The walk ends at a version that
+/// overtook none: what was below it then was resolved, and nothing is linked below. So it is
+/// short, however long the chain is.
+pub(super) fn unresolved(word: Word, guard: &Guard) -> impl Iterator<Item = &Version> {
+    let mut ends = false;
+    let walk = Walk::new(word, guard).take_while(move |version| {
+        let goes_on = !ends;
+        ends |= !version.overtakes;
+        goes_on
+    });
+    walk.filter(|version| version.state() == State::Unresolved)
+}
+
+/// Marks the topmost version that is not resolved: from here on it is committed under the latch
+/// only, which the caller holds, as are those below it. False if all are resolved.
+pub(crate) fn overtake(word: Word, guard: &Guard) -> bool {
+    unresolved(word, guard).any(Version::overtake)
 }
 
 /// Commits a version that met others in its chain; the caller holds the latch. Returns by how
-/// much that changes the number of items.
-pub(crate) fn commit_among(word: Word, version: &Held, guard: &Guard) -> i64 {
+/// much that changes the number of items, and whether someone waits for it.
+pub(crate) fn commit_among(word: Word, version: &Held, guard: &Guard) -> (i64, bool) {
     let before = read_committed(word, guard).is_present();
-    version.version().resolve(State::Committed);
-    i64::from(read_committed(word, guard).is_present()) - i64::from(before)
+    let is_awaited = version.version().resolve(State::Committed);
+    let after = read_committed(word, guard).is_present();
+    (i64::from(after) - i64::from(before), is_awaited)
 }
 
 /// The head of the chain, if `owner` wrote it and is not resolved: it may change its mind in place.
@@ -400,22 +399,23 @@ pub(crate) fn is_trim_due(word: Word, guard: &Guard) -> bool {
     deref(word, guard).is_some_and(|v| u64::from(v.depth) + 1 >= 1 << v.due)
 }
 
-/// Whether anyone wrote above `version` outside a transaction: its own then must not commit.
-pub(crate) fn is_overruled(word: Word, version: &Held, guard: &Guard) -> bool {
-    Walk::new(word, guard)
-        .take_while(|v| !version.is(v))
-        .any(|v| v.direct)
-}
-
 /// Aborts `version` and takes it out of the chain under `word`; the caller holds the latch.
-/// What is above it and not resolved counts anew what it stands on.
-pub(crate) fn unlink(word: Word, version: &Held, guard: &Guard, swept: &mut Swept) -> Word {
+/// Returns the new word, and by how much that changes the number of items.
+pub(crate) fn unlink(word: Word, version: &Held, guard: &Guard, swept: &mut Swept) -> (Word, i64) {
+    if version.version().state() == State::Committed {
+        // Those above stand on it, and count anew what they stand on. Marked before the look, so
+        // that none of them is committed between the two.
+        for above in Walk::new(word, guard).take_while(|v| !version.is(v)) {
+            above.overtake();
+        }
+    }
+    let before = read_committed(word, guard).is_present();
     let mut head = word;
     let mut above: Option<&Version> = None;
     let mut at = word;
     while let Some(found) = deref(at, guard) {
         if version.is(found) {
-            found.resolve(State::Aborted);
+            swept.awaited |= found.resolve(State::Aborted);
             if let Said::At(location) = found.payload.get(guard) {
                 swept.dead.push(location);
             }
@@ -423,14 +423,12 @@ pub(crate) fn unlink(word: Word, version: &Held, guard: &Guard, swept: &mut Swep
             retire(at, guard, swept);
             break;
         }
-        if version.version().state() == State::Committed {
-            found.overtake();
-        }
         above = Some(found);
         at = found.next();
     }
     swept.newest_left = Walk::new(head, guard).map(|v| v.owner).max();
-    head
+    let after = read_committed(head, guard).is_present();
+    (head, i64::from(after) - i64::from(before))
 }
 
 pub(super) fn set_link(head: &mut Word, above: Option<&Version>, below: Word) {

@@ -4,17 +4,22 @@
 //! outside, through [`View`] and [`Horizon`].
 
 pub(crate) mod chain;
+pub(crate) mod outside;
 mod payload;
 mod prune;
 pub(crate) mod settle;
 mod snapshot;
+mod state;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 pub(crate) use payload::{Payload, Said};
 pub(crate) use prune::Swept;
 pub(crate) use snapshot::Readers;
 pub use snapshot::TxnSnapshot;
+pub(crate) use state::State;
+pub(crate) use waiting::{Attempt, Turn, Waiting};
 
 use std::sync::Arc;
 

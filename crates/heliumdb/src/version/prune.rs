@@ -8,9 +8,10 @@ use crossbeam_epoch::Guard;
 
 use super::{
     TxnId,
-    chain::{State, Version, Walk, deref, retire, set_link},
+    chain::{Version, Walk, deref, retire, set_link},
     payload::Said,
     snapshot::{Readers, TxnSnapshot},
+    state::State,
 };
 use crate::location::{Location, Slot, Word};
 
@@ -25,6 +26,8 @@ pub(crate) struct Swept {
     pub(crate) newest_left: Option<TxnId>,
     /// How many versions are left.
     pub(crate) left: u32,
+    /// Someone waits for one of those that went.
+    pub(crate) awaited: bool,
 }
 
 /// Settles the chain under `word`: the newest committed version that everyone sees becomes the

@@ -3,8 +3,9 @@
 use crossbeam_epoch as epoch;
 
 use super::{
-    Isolation, Readers, Swept, TxnId, TxnSnapshot, View,
-    chain::{self, Held, New, Seen, State},
+    Isolation, Readers, State, Swept, TxnId, TxnSnapshot, View, Waiting,
+    chain::{self, Held, New, Seen},
+    outside,
     payload::Payload,
     prune,
 };
@@ -67,7 +68,7 @@ impl Slotted {
             sequence: self.sequence,
             payload,
             state: State::Unresolved,
-            direct: owner == 0,
+            sealed: false,
         };
         let (word, held) = chain::link(self.word, new, None, &epoch::pin());
         self.word = word;
@@ -214,8 +215,9 @@ fn an_aborted_version_leaves_no_trace() {
     let mine = slot.link(7, Payload::bytes(b"mine"));
     slot.commit(8, 3);
     let mut swept = Swept::default();
-    slot.word = chain::unlink(slot.word, &mine, &epoch::pin(), &mut swept);
-    assert_eq!(swept.versions, 1);
+    let (word, more) = chain::unlink(slot.word, &mine, &epoch::pin(), &mut swept);
+    slot.word = word;
+    assert_eq!((swept.versions, more), (1, 0));
     assert_eq!(slot.seen(&snapshot(7, 6)).unwrap(), "2");
     assert_eq!(slot.seen(&snapshot(0, 9)).unwrap(), "3");
 }
@@ -313,4 +315,88 @@ fn a_census_passes_what_is_cancelled_while_it_asks() {
     assert_eq!(found, Some(place(2)));
     assert_eq!(shown, [6, 5]);
     assert_eq!(chain::census(slot.word, &guard, |_| true), Some(place(1)));
+}
+
+/// What a write outside any transaction, which depends on what is there, does to the chain.
+fn write_outside(slot: &mut Slotted, waiting: &Waiting) -> bool {
+    let guard = epoch::pin();
+    chain::overtake(slot.word, &guard);
+    if outside::overrule_or_wait(slot.word, waiting, &guard).is_some() {
+        return false;
+    }
+    slot.commit(0, 40 + slot.sequence);
+    true
+}
+
+#[test]
+fn all_unresolved_versions_are_overruled_whatever_becomes_of_what_overruled_them() {
+    let (mut slot, waiting) = (Slotted::new(), Waiting::default());
+    let versions = [5, 5, 6].map(|owner| slot.link(owner, Payload::bytes(b"late")));
+    assert!(write_outside(&mut slot, &waiting));
+    // The write outside goes when later ones are there: a trim, with the snapshots known.
+    (10..20).for_each(|owner| slot.commit(owner, owner));
+    let readers = Readers {
+        oldest: 5,
+        snapshots: Some(vec![TxnSnapshot::new(&[5, 6], 20).into()]),
+    };
+    let mut swept = Swept::default();
+    slot.word = prune::settle(slot.word, &readers, &epoch::pin(), &mut swept);
+    assert_eq!(swept.versions, 10);
+    assert!(versions.iter().all(|held| !held.version().seal()));
+}
+
+#[test]
+fn who_depends_on_what_is_there_waits_for_sealed_versions_above_it_and_overrules_nobody() {
+    let (mut slot, waiting) = (Slotted::new(), Waiting::default());
+    let sealed = slot.link(5, Payload::bytes(b"sealed"));
+    let free = slot.link(6, Payload::bytes(b"free"));
+    assert!(sealed.version().seal());
+    assert!(!write_outside(&mut slot, &waiting));
+    assert!(free.version().seal() && !free.version().unseal());
+    assert!(sealed.version().unseal(), "someone waits");
+    assert!(write_outside(&mut slot, &waiting));
+    assert!(!sealed.version().seal() && !free.version().seal());
+}
+
+#[test]
+fn a_sealed_version_below_what_is_committed_holds_nobody_up() {
+    let (mut slot, waiting) = (Slotted::new(), Waiting::default());
+    let sealed = slot.link(5, Payload::bytes(b"sealed"));
+    assert!(sealed.version().seal());
+    slot.commit(0, 2);
+    assert!(write_outside(&mut slot, &waiting));
+    // But a reservation is not a state that it could decide by.
+    let mut slot = Slotted::new();
+    let sealed = slot.link(5, Payload::bytes(b"sealed"));
+    assert!(sealed.version().seal());
+    slot.link(6, Payload::reserve())
+        .version()
+        .resolve(State::Committed);
+    assert!(!write_outside(&mut slot, &waiting));
+}
+
+#[test]
+fn what_is_marked_is_counted_under_the_latch_when_it_is_committed() {
+    let mut slot = Slotted::new();
+    let guard = epoch::pin();
+    let mine = slot.link(5, Payload::tombstone());
+    assert!(mine.version().seal());
+    assert!(chain::overtake(slot.word, &guard));
+    assert_eq!(mine.version().commit_alone(&guard), None);
+    assert_eq!(chain::commit_among(slot.word, &mine, &guard), (-1, false));
+}
+
+#[test]
+fn a_committed_version_that_is_taken_out_marks_those_above_before_it_counts() {
+    let mut slot = Slotted::new();
+    let guard = epoch::pin();
+    let taken_back = slot.link(5, Payload::tombstone());
+    taken_back.version().resolve(State::Committed);
+    let above = slot.link(6, Payload::at(place(7)));
+    assert!(above.version().seal());
+    let (word, more) = chain::unlink(slot.word, &taken_back, &guard, &mut Swept::default());
+    slot.word = word;
+    assert_eq!(more, 1, "what was below counts again");
+    assert_eq!(above.version().commit_alone(&guard), None);
+    assert_eq!(chain::commit_among(slot.word, &above, &guard), (0, false));
 }

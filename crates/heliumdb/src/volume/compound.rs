@@ -1,7 +1,5 @@
 //! Operations of a datastore that look and write in one, or look at many items.
 
-use std::sync::Arc;
-
 use crossbeam_epoch::{self as epoch, Guard};
 
 use super::{
@@ -11,9 +9,10 @@ use super::{
     tree::Tree,
 };
 use crate::{
-    error::Result,
-    location::{Location, Word},
-    log::{Expected, Fetch, Purpose, append_value},
+    error::{Error, ErrorKind, Result},
+    limits::MERGE_ATTEMPTS_MAX,
+    location::Word,
+    log::{Expected, Fetch, Purpose, Spot, append_value},
     version::chain::Seen,
 };
 
@@ -122,7 +121,7 @@ impl Datastore {
     /// it. Buffered, as for [`Datastore::put`].
     pub fn take(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         let mut taken = None;
-        self.change(key, |old| {
+        self.merge(key, |old| {
             taken = old.map(<[u8]>::to_vec);
             None
         })?;
@@ -130,8 +129,9 @@ impl Datastore {
     }
 
     /// Sets `key` to what `change` makes of its value (`None`: no item), in one, and returns what
-    /// that is. `change` is called again if the item is written meanwhile. Buffered, as for
-    /// [`Datastore::put`].
+    /// that is. `change` is called again if the item is written meanwhile, by itself included:
+    /// [`limits::MERGE_ATTEMPTS_MAX`](MERGE_ATTEMPTS_MAX) times at most, then this fails with [`ErrorKind::Conflict`].
+    /// Buffered, as for [`Datastore::put`].
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -151,65 +151,76 @@ impl Datastore {
     pub fn merge(
         &self,
         key: &[u8],
-        change: impl FnMut(Option<&[u8]>) -> Option<Vec<u8>>,
-    ) -> Result<Option<Vec<u8>>> {
-        self.change(key, change)
-    }
-
-    fn change(
-        &self,
-        key: &[u8],
         mut change: impl FnMut(Option<&[u8]>) -> Option<Vec<u8>>,
     ) -> Result<Option<Vec<u8>>> {
-        self.shared.check_writable()?;
-        // Who waits for room holds no guard.
-        self.shared.when_room(|| self.try_change(key, &mut change))
+        self.try_merge(key, |old| Ok(change(old)))
     }
 
-    fn try_change(
+    /// As [`Datastore::merge`], but where `change` fails nothing is written, and this fails with
+    /// what it says.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let url = format!("he://{}", dir.path().join("volume").display());
+    /// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
+    /// use heliumdb::{Error, ErrorKind};
+    /// let accounts = volume.create_datastore(b"accounts", b"")?;
+    /// accounts.put(b"alice", b"5")?;
+    /// let withdrawn = accounts.try_merge(b"alice", |old| match old {
+    ///     Some(b"5") => Err(Error::new(ErrorKind::InvalidArgument, "not enough")),
+    ///     old => Ok(old.map(<[u8]>::to_vec)),
+    /// });
+    /// assert_eq!(withdrawn.unwrap_err().kind(), ErrorKind::InvalidArgument);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_merge<E: From<Error>>(
         &self,
         key: &[u8],
-        change: &mut impl FnMut(Option<&[u8]>) -> Option<Vec<u8>>,
-    ) -> Result<Option<Vec<u8>>> {
+        mut change: impl FnMut(Option<&[u8]>) -> Result<Option<Vec<u8>>, E>,
+    ) -> Result<Option<Vec<u8>>, E> {
+        self.check_handle()?;
+        self.shared.check_writable()?;
+        let mut old = Vec::new();
+        for _ in 0..MERGE_ATTEMPTS_MAX {
+            let spot = self.read_spot(key, &mut old)?;
+            // Nothing of the store is held: the function may take its time, and use the store.
+            let new = change(spot.map(|_| old.as_slice()))?;
+            if spot.is_none() && new.is_none() {
+                return Ok(None);
+            }
+            let expect = Expect::Same(spot);
+            // Whoever was faster has changed the item; so somebody always gets on.
+            if self.write_when_resolved(key, new.as_deref(), expect)? {
+                return Ok(new);
+            }
+        }
+        let why = format!(
+            "the item was written by others, or by the function that changes it, in each of {MERGE_ATTEMPTS_MAX} attempts \
+             to change it; try again"
+        );
+        Err(Error::new(ErrorKind::Conflict, why).into())
+    }
+
+    /// Reads the newest committed value of `key`, and says what tells it from all others.
+    fn read_spot(&self, key: &[u8], value: &mut Vec<u8>) -> Result<Option<Spot>> {
         self.with_tree(|tree| {
-            let mut old = Vec::new();
             loop {
-                // Held until the write: while it is, no place is given to another item.
-                let _guard = epoch::pin();
-                let place = self.read_place(tree, key, &mut old)?;
-                let new = change(place.map(|_| old.as_slice()));
-                if place.is_none() && new.is_none() {
-                    return Ok(None);
+                let guard = epoch::pin();
+                let word = Word(tree.get(key, &guard));
+                let location = match look(None, word, &guard)? {
+                    Seen::Absent => return Ok(None),
+                    Seen::At(location) => location,
+                    // Nothing committed says bytes.
+                    Seen::Bytes(_) => continue,
+                };
+                value.clear();
+                if self.shared.log.read(location, tree.id, key, value)? {
+                    return Ok(self.shared.log.spot(location, &guard));
                 }
-                let expect = Expect::Same(place);
-                // Whoever was faster has changed the item; so somebody always gets on.
-                if self.shared.write_if(tree, key, new.as_deref(), expect)? {
-                    return Ok(new);
+                if word.0 == tree.get(key, &guard) {
+                    return Err(self.misplaced(key));
                 }
             }
         })
-    }
-
-    /// Reads the newest committed value of `key`, and says where it is.
-    fn read_place(
-        &self,
-        tree: &Arc<Tree>,
-        key: &[u8],
-        value: &mut Vec<u8>,
-    ) -> Result<Option<Location>> {
-        loop {
-            let guard = epoch::pin();
-            let word = Word(tree.get(key, &guard));
-            let Seen::At(location) = look(None, word, &guard)? else {
-                return Ok(None);
-            };
-            value.clear();
-            if self.shared.log.read(location, tree.id, key, value)? {
-                return Ok(Some(location));
-            }
-            if word.0 == tree.get(key, &guard) {
-                return Err(self.misplaced(key));
-            }
-        }
     }
 }

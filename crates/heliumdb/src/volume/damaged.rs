@@ -15,8 +15,8 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result},
     index::{Bound, Direction},
-    location::{Location, Word},
-    log::{Purpose, Ready},
+    location::Word,
+    log::{Purpose, Ready, Spot},
     version::chain::Seen,
 };
 
@@ -26,7 +26,7 @@ const STEP_ITEMS: usize = 512;
 /// An item whose bytes are damaged.
 struct Found {
     key: Vec<u8>,
-    at: Location,
+    spot: Spot,
     why: Error,
 }
 
@@ -44,9 +44,10 @@ impl Datastore {
             let mut damaged = Vec::new();
             last = self.find_damaged(&tree, last.as_deref(), &mut damaged, &mut report)?;
             for found in damaged {
-                let same = || Expect::Same(Some(found.at));
-                let room = || self.shared.write_if(&tree, &found.key, None, same());
-                if self.shared.when_room(room)? {
+                let same = Expect::Same(Some(found.spot));
+                let remove = || self.shared.write_if(&tree, &found.key, None, same);
+                let attempt = || self.shared.when_room(remove);
+                if self.shared.when_resolved(attempt)? {
                     tell(&found.key, &found.why);
                 }
             }
@@ -84,8 +85,9 @@ impl Datastore {
                     }
                     // A place that is not the key's any more may hold anything; its removal sees that.
                     Err(why) if why.kind() == ErrorKind::Damaged => {
-                        match key_of_damaged(tree, key, at, &guard)? {
-                            Some(key) => damaged.push(Found { key, at, why }),
+                        let key = key_of_damaged(tree, key, at, &guard)?;
+                        match key.zip(self.shared.log.spot(at, &guard)) {
+                            Some((key, spot)) => damaged.push(Found { key, spot, why }),
                             None => report.damaged += 1,
                         }
                     }

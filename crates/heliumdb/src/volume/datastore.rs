@@ -5,7 +5,9 @@ use std::{collections::VecDeque, fmt, ops::RangeBounds, sync::Arc};
 use arc_swap::ArcSwapOption;
 use crossbeam_epoch::{self as epoch, Guard};
 
-use super::{DatastoreId, DatastoreInfo, Range, Shared, Volume, step::Step, tree::Tree};
+use super::{
+    DatastoreId, DatastoreInfo, Range, Shared, Volume, direct::Expect, step::Step, tree::Tree,
+};
 use crate::{
     error::{Error, ErrorKind, Result},
     index::{self, Direction},
@@ -102,7 +104,25 @@ impl Datastore {
 
     fn write(&self, key: &[u8], value: Option<&[u8]>, mode: Mode) -> Result<()> {
         self.check_handle()?;
-        self.with_tree(|tree| self.shared.write(tree, key, value, mode))
+        self.write_when_resolved(key, value, Expect::Mode(mode))
+            .map(drop)
+    }
+
+    /// Writes as soon as no commit is under way on which that depends; false if the item is
+    /// another one than was expected.
+    pub(super) fn write_when_resolved(
+        &self,
+        key: &[u8],
+        value: Option<&[u8]>,
+        expect: Expect,
+    ) -> Result<bool> {
+        self.shared.when_resolved(|| {
+            self.with_tree(|tree| {
+                // Who waits for room holds no guard.
+                self.shared
+                    .when_room(|| self.shared.write_if(tree, key, value, expect))
+            })
+        })
     }
 
     /// Whether both are handles of one datastore.

@@ -1,7 +1,9 @@
 //! Writes outside any transaction: each is one batch of its own, buffered.
 //!
-//! They never wait and never report a conflict: on a chain they become a committed version
-//! above all others, and an uncommitted transaction below then fails at its commit.
+//! They never report a conflict: on a chain they become a committed version above all others. A
+//! transaction below that is not sealed then fails at its commit. What depends on what was there
+//! is not decided past a sealed one: the caller tries again when that is resolved. Whatever looks
+//! marks the chain first, so that what it looks at stays until it is done.
 
 use std::{cell::RefCell, sync::Arc};
 
@@ -12,21 +14,17 @@ use crate::{
     error::{Error, ErrorKind, Result},
     limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX},
     location::{Location, Slot, Word},
-    log::{Appended, Batch, BatchKind},
-    scratch,
+    log::{Appended, Batch, BatchKind, Spot},
     transaction::{key_too_long, value_too_long},
     version::{
-        Mode, Payload, TxnId,
-        chain::{self, New, Seen, State, VERSION_BYTES},
+        Attempt, Mode, Payload, State, Turn, TxnId,
+        chain::{self, New, Seen, VERSION_BYTES},
+        outside,
     },
 };
 
 thread_local! {
-    static BATCH: RefCell<Batch> = RefCell::new(new_batch());
-}
-
-fn new_batch() -> Batch {
-    Batch::new(BatchKind::Commit)
+    static BATCH: RefCell<Batch> = RefCell::new(Batch::new(BatchKind::Commit));
 }
 
 /// What must hold of the newest committed state of an item for a write to go ahead.
@@ -34,7 +32,24 @@ fn new_batch() -> Batch {
 pub(super) enum Expect {
     Mode(Mode),
     /// It is this one; else nothing is done.
-    Same(Option<Location>),
+    Same(Option<Spot>),
+}
+
+impl Expect {
+    /// Whether what is done depends on what was there.
+    fn looks(self) -> bool {
+        !matches!(self, Self::Mode(Mode::Any))
+    }
+}
+
+/// What came of a write under the latch.
+enum Linked {
+    /// The slot's new word.
+    Done(Word),
+    /// The item is another one than was expected.
+    Other,
+    /// A commit is under way on which it depends.
+    After(Turn),
 }
 
 /// One write, and what comes of it.
@@ -53,28 +68,15 @@ struct Write<'a> {
 }
 
 impl Shared {
-    /// Sets the item of `key` in `tree`, or removes it, if `mode` holds of its newest
-    /// committed state.
-    pub(super) fn write(
-        self: &Arc<Self>,
-        tree: &Arc<Tree>,
-        key: &[u8],
-        value: Option<&[u8]>,
-        mode: Mode,
-    ) -> Result<()> {
-        self.when_room(|| self.write_if(tree, key, value, Expect::Mode(mode)))
-            .map(drop)
-    }
-
-    /// As [`Shared::write`], without waiting for room on a full volume; false if the item was not
-    /// the same.
+    /// Sets the item of `key` in `tree`, or removes it, if `expect` holds of its newest
+    /// committed state; false if the item is not the same.
     pub(super) fn write_if(
         &self,
         tree: &Arc<Tree>,
         key: &[u8],
         value: Option<&[u8]>,
         expect: Expect,
-    ) -> Result<bool> {
+    ) -> Result<Attempt<bool>> {
         check_lengths(key, value)?;
         self.check_writable()?;
         let _inside = self.gate.enter();
@@ -90,15 +92,17 @@ impl Shared {
             more: 0,
             founded: false,
         };
-        let done = tree.update(key, &guard, |word| {
+        let linked = tree.update(key, &guard, |word| {
             match self.link(&mut write, Word(word), &guard) {
-                Ok(Some(word)) => (word.0, Ok(true)),
-                Ok(None) => (word, Ok(false)),
+                Ok(Linked::Done(word)) => (word.0, Ok(None)),
+                Ok(other) => (word, Ok(Some(other))),
                 Err(why) => (word, Err(why)),
             }
         })?;
-        if !done {
-            return Ok(false);
+        match linked {
+            Some(Linked::Other) => return Ok(Attempt::Done(false)),
+            Some(Linked::After(turn)) => return Ok(Attempt::After(turn)),
+            Some(Linked::Done(_)) | None => {}
         }
         tree.live.add(write.more);
         tree.note_change();
@@ -109,32 +113,42 @@ impl Shared {
             self.unsettled
                 .push(write.owner, std::iter::once((tree, key)));
         }
-        Ok(true)
+        Ok(Attempt::Done(true))
     }
 
-    /// Does a write under the leaf's latch, and returns the slot's new word; `None` if the item is
-    /// another one than was expected.
-    fn link(&self, write: &mut Write<'_>, word: Word, guard: &Guard) -> Result<Option<Word>> {
+    /// Does a write under the leaf's latch.
+    fn link(&self, write: &mut Write<'_>, word: Word, guard: &Guard) -> Result<Linked> {
+        // Before the look: what is seen is then what the write comes to stand on.
+        let overtakes = chain::overtake(word, guard);
         let seen = match chain::read_committed(word, guard) {
             Seen::At(location) => Some(location),
             Seen::Absent | Seen::Bytes(_) => None,
         };
         match write.expect {
             Expect::Mode(mode) => check_mode(seen.is_some(), mode)?,
-            Expect::Same(expected) if expected != seen => return Ok(None),
-            Expect::Same(_) => {}
+            Expect::Same(expected) => {
+                let spot = seen.and_then(|at| self.log.spot(at, guard));
+                if expected != spot {
+                    return Ok(Linked::Other);
+                }
+            }
+        }
+        if overtakes && write.expect.looks() {
+            if let Some(turn) = outside::overrule_or_wait(word, &self.waiting, guard) {
+                return Ok(Linked::After(turn));
+            }
+        } else if overtakes {
+            outside::overrule(word, guard);
         }
         let (tree, key, value) = (write.tree, write.key, write.value);
         write.more = i64::from(value.is_some()) - i64::from(seen.is_some());
         let sequence = self.next_sequence();
         let is_chain = matches!(word.slot(), Slot::Chain(_));
-        if write.owner == 0 && !is_chain {
-            let location = self.append_one(tree, sequence, false, key, value)?;
-            write.dead = seen;
-            return Ok(Some(location.map_or(Word::EMPTY, Word::at)));
-        }
-        let overtakes = chain::has_unresolved(word, guard);
         let location = self.append_one(tree, sequence, overtakes, key, value)?;
+        if write.owner == 0 && !is_chain {
+            write.dead = seen;
+            return Ok(Linked::Done(location.map_or(Word::EMPTY, Word::at)));
+        }
         let payload = location.map_or_else(Payload::tombstone, Payload::at);
         let (word, left) = self.unsettled.trim(word, &self.log, guard);
         write.founded = !matches!(word.slot(), Slot::Chain(_));
@@ -143,16 +157,15 @@ impl Shared {
             sequence,
             payload,
             state: State::Committed,
-            direct: true,
+            sealed: false,
         };
         let (head, _) = chain::link(word, new, left, guard);
         self.unsettled.add_bytes(VERSION_BYTES as isize);
         if overtakes {
             let key = tree.index_key(key);
             self.certainty.overtakes(tree.id, &key, sequence, 0);
-            tree.set_overruled();
         }
-        Ok(Some(head))
+        Ok(Linked::Done(head))
     }
 
     /// Appends a batch of one item; its place, or `None` for a tombstone.
@@ -164,7 +177,7 @@ impl Shared {
         key: &[u8],
         value: Option<&[u8]>,
     ) -> Result<Option<Location>> {
-        scratch::lend(&BATCH, new_batch, |batch| {
+        BATCH.with_borrow_mut(|batch| {
             batch.clear(BatchKind::Commit);
             batch.set_compress(tree.compresses());
             batch.push(tree.id, sequence, overtakes, key, value);

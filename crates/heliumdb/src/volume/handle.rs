@@ -236,6 +236,12 @@ impl Volume {
         self.shared.unsettled.bytes()
     }
 
+    /// How often an operation outside transactions, which depended on what was there, has waited
+    /// for a commit that was under way.
+    pub fn commit_waits(&self) -> u64 {
+        self.shared.waiting.waits()
+    }
+
     /// Cleans whatever gives room now, however little is dead; the room is there after the next
     /// checkpoint, which is asked for.
     pub fn clean_now(&self) -> Result<()> {

@@ -27,9 +27,8 @@ use crate::{
     cleaner::Cleaner,
     error::{Error, ErrorKind, Result},
     log::Log,
-    process::Owner,
     transaction::{native::Manager, several::Owed},
-    version::{Horizon, Readers, TxnId, settle::Unsettled},
+    version::{Attempt, Horizon, Readers, TxnId, Waiting, settle::Unsettled},
 };
 
 /// Tree ids below this are the store's own.
@@ -59,6 +58,8 @@ pub(crate) struct Shared {
     pub(super) catalog: Catalog,
     pub(crate) decisions: Arc<Tree>,
     pub(crate) unsettled: Unsettled,
+    /// Operations outside transactions that wait for commits.
+    pub(crate) waiting: Waiting,
     /// The volume's own transactions, unless somebody else keeps them.
     pub(crate) native: Arc<Manager>,
     /// A [`Keeper`], or zero while nobody has asked.
@@ -83,8 +84,6 @@ pub(crate) struct Shared {
     pub(crate) certainty: Certainty,
     pub(super) checkpoints: Checkpoints,
     closed: AtomicBool,
-    /// Who opened it: a fork of that process leaves it alone.
-    pub(crate) owner: Owner,
     pub(super) recovered_items: u64,
     pub(super) registration: Mutex<Option<Registration>>,
 }
@@ -107,9 +106,9 @@ impl Shared {
     ) -> Self {
         Self {
             url,
-            owner: log.owner,
             log,
             unsettled: Unsettled::new(options.version_budget_bytes),
+            waiting: Waiting::default(),
             options,
             catalog: recovered.catalog,
             decisions: recovered.decisions,
@@ -157,7 +156,6 @@ impl Shared {
     }
 
     pub(crate) fn check_open(&self) -> Result<()> {
-        self.owner.check()?;
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::new(
                 ErrorKind::Closed,
@@ -184,6 +182,15 @@ impl Shared {
                 .with_kind(ErrorKind::Poisoned)),
             None => Ok(()),
         }
+    }
+
+    /// Does `attempt`, again after each commit that it depends on: by then who waits must hold
+    /// nothing, not even the tree that it looked at.
+    pub(super) fn when_resolved<T>(
+        &self,
+        attempt: impl FnMut() -> Result<Attempt<T>>,
+    ) -> Result<T> {
+        self.waiting.attempt(|| self.check_writable(), attempt)
     }
 
     /// Claims the volume for one keeper of transactions: ids of two would be taken for each other's.
@@ -303,7 +310,6 @@ impl Shared {
 
     /// Closes the log, whatever handles there are; later calls fail with `Closed`.
     pub(super) fn close(&self) -> Result<()> {
-        self.owner.check()?;
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
@@ -339,10 +345,6 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        if self.owner.is_elsewhere() {
-            self.maintenance.forget();
-            return;
-        }
         if let Err(why) = self.close() {
             tracing::error!(url = self.url, %why, "closing a volume failed");
         }

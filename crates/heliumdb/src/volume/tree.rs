@@ -55,8 +55,6 @@ pub(crate) struct Tree {
     closing: AtomicBool,
     /// The catalog has durably forgotten the tree: its items die with it.
     retired: AtomicBool,
-    /// A write outside any transaction was once linked above an unresolved version.
-    overruled: AtomicBool,
     /// Values are compressed.
     compress: AtomicBool,
 }
@@ -77,7 +75,6 @@ impl Tree {
             writers: CachePadded::default(),
             closing: AtomicBool::new(false),
             retired: AtomicBool::new(false),
-            overruled: AtomicBool::new(false),
             compress: AtomicBool::new(false),
         })
     }
@@ -197,14 +194,6 @@ impl Tree {
 
     pub(crate) fn compresses(&self) -> bool {
         self.compress.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn set_overruled(&self) {
-        self.overruled.store(true, Ordering::Release);
-    }
-
-    pub(crate) fn is_overruled(&self) -> bool {
-        self.overruled.load(Ordering::Acquire)
     }
 }
 

@@ -36,7 +36,9 @@ fn a_full_volume_still_takes_the_stated_number_of_synced_deletes() {
         let places = fill(&log);
         assert!(places.len() > 500, "{}", places.len());
         assert_eq!(
-            log.reserve(1_000_000).err().unwrap().kind(),
+            log.extend(&mut log.no_promise(), 1_000_000)
+                .unwrap_err()
+                .kind(),
             ErrorKind::VolumeFull
         );
         let mut batch = Batch::new(BatchKind::Commit);
@@ -88,8 +90,13 @@ fn promised_space_is_there_when_it_is_wanted() {
     for i in 0..20u64 {
         batch.push(9, i + 1, false, &i.to_le_bytes(), Some(&[7; 200_000]));
     }
-    let mut promise = log.reserve(batch.bytes() as u64).unwrap();
+    let mut promise = log.no_promise();
+    log.extend(&mut promise, batch.bytes() as u64).unwrap();
     fill(&log);
+    let promised = promise.bytes();
+    let more = log.extend(&mut promise, 30 * MIB);
+    assert_eq!(more.unwrap_err().kind(), ErrorKind::VolumeFull);
+    assert_eq!(promise.bytes(), promised, "what was promised stays");
     let mut other = Batch::new(BatchKind::Commit);
     other.push(1, 1, false, b"k", Some(&[0; 100_000]));
     assert_eq!(
@@ -97,6 +104,20 @@ fn promised_space_is_there_when_it_is_wanted() {
         ErrorKind::VolumeFull
     );
     log.append_promised(&mut batch, &mut promise).unwrap();
+    drop(promise);
+    assert_eq!(log.space.lock().promised, 0);
+}
+
+#[test]
+fn a_promise_grows_and_shrinks_as_it_is_needed() {
+    let log = create(&Disk::new("disk", 64 * MIB));
+    let mut promise = log.no_promise();
+    for bytes in [1 << 20, 20 << 20, 5 << 20] {
+        log.extend(&mut promise, bytes).unwrap();
+        log.shrink(&mut promise, bytes);
+        assert_eq!(log.space.lock().promised, promise.bytes());
+        assert!((bytes..bytes + bytes / 2 + MIB).contains(&promise.bytes()));
+    }
     drop(promise);
     assert_eq!(log.space.lock().promised, 0);
 }

@@ -96,19 +96,55 @@ impl Txn {
         change: Change<'_>,
         mode: Mode,
     ) -> Result<()> {
+        let isolation = self.options.isolation;
+        self.write_through(datastore, isolation, |writes, eyes| {
+            writes.write(datastore, eyes, key, change, mode)
+        })
+    }
+
+    /// Does the writes of one operation, all of them and what they look at through the same eyes.
+    fn write_through<R>(
+        &mut self,
+        datastore: &Datastore,
+        isolation: Isolation,
+        work: impl FnOnce(&mut Transaction, &Eyes<'_>) -> Result<R>,
+    ) -> Result<R> {
         check_volume(&self.volume, datastore)?;
         if self.writes.id() == 0 {
             self.writes.set_id(self.volume.native.start());
         }
         let Self {
             volume,
-            options,
             hold,
             writes,
             ..
         } = self;
-        let eyes = eyes(volume, options.isolation, hold.as_ref(), writes.id());
-        writes.write(datastore, &eyes, key, change, mode)
+        let eyes = eyes(volume, isolation, hold.as_ref(), writes.id());
+        work(writes, &eyes)
+    }
+
+    /// As [`Txn::write_through`], for what depends on the value of `key`, which `work` is given: on
+    /// a committed one at any isolation level, and on the newest, or there is a conflict.
+    fn look_and_write<R>(
+        &mut self,
+        datastore: &Datastore,
+        key: &[u8],
+        reserve: bool,
+        work: impl FnOnce(&mut Transaction, &Eyes<'_>, Option<Vec<u8>>) -> Result<R>,
+    ) -> Result<R> {
+        let isolation = match self.options.isolation {
+            Isolation::ReadUncommitted => Isolation::ReadCommitted,
+            isolation => isolation,
+        };
+        self.write_through(datastore, isolation, |writes, eyes| {
+            if reserve {
+                writes.write_as(datastore, eyes, key, Change::Reserve, Mode::Any, true)?;
+            }
+            writes.check_active()?;
+            let mut value = Vec::new();
+            let found = datastore.read_with(Some(eyes), key, &mut value)?;
+            work(writes, eyes, found.then_some(value))
+        })
     }
 
     /// Sets the value of `key`.
@@ -133,11 +169,12 @@ impl Txn {
 
     /// Removes `key` and returns its value, if it was there.
     pub fn take(&mut self, datastore: &Datastore, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        let old = self.get(datastore, key)?;
-        if old.is_some() {
-            self.write(datastore, key, Change::Remove, Mode::Any)?;
-        }
-        Ok(old)
+        self.look_and_write(datastore, key, false, |writes, eyes, old| {
+            if old.is_some() {
+                writes.write_as(datastore, eyes, key, Change::Remove, Mode::Any, true)?;
+            }
+            Ok(old)
+        })
     }
 
     /// Sets `key` to what `change` makes of its value (`None`: no item), and returns that.
@@ -148,8 +185,7 @@ impl Txn {
         change: impl FnOnce(Option<&[u8]>) -> Option<Vec<u8>>,
     ) -> Result<Option<Vec<u8>>> {
         // Reserved first, so that at any isolation level nobody writes in between.
-        self.reserve(datastore, key)?;
-        let old = self.get(datastore, key)?;
+        let old = self.look_and_write(datastore, key, true, |_, _, old| Ok(old))?;
         let new = change(old.as_deref());
         match &new {
             Some(value) => self.put(datastore, key, value)?,
@@ -215,9 +251,6 @@ impl Txn {
 impl Drop for Txn {
     fn drop(&mut self) {
         self.writes.abort();
-        if self.volume.owner.is_elsewhere() {
-            return;
-        }
         let id = self.writes.id();
         if id != 0 {
             self.volume.native.end(id);

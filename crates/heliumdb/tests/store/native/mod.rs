@@ -4,6 +4,10 @@ mod count;
 mod figures;
 mod isolation;
 mod model;
+mod outside;
+mod overruled;
+mod reads;
+mod room;
 mod spill;
 mod threads;
 
