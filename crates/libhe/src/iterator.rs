@@ -1,7 +1,7 @@
 //! Iterators: `he_iter_open` and what follows.
 //!
-//! Invariant: what an iterator hands out stays where it is until its next step, even if the
-//! datastore is closed before that. It shows its datastore as it was when the iterator was opened.
+//! Invariant: what an iterator hands out stays where it is until its next step. It shows its
+//! datastore as it was when the iterator was opened.
 
 use std::{
     collections::VecDeque,
@@ -35,12 +35,13 @@ pub enum Source {
 pub struct IteratorHandle {
     /// The handle of the datastore or transaction that it was opened on.
     pub parent: Number,
+    /// The volume stays open for as long as a step may be under way.
+    _volume: Arc<OpenVolume>,
     steps: Mutex<Steps>,
 }
 
 struct Steps {
-    /// Where the next items come from, until the datastore's handle is closed.
-    rest: Option<Rest>,
+    source: Source,
     direction: Direction,
     /// Which part of the values is wanted.
     window: ops::Range<usize>,
@@ -49,12 +50,6 @@ struct Steps {
     ahead: VecDeque<Item>,
     ahead_items: usize,
     shown: Shown,
-}
-
-struct Rest {
-    source: Source,
-    /// It stays open for as long as a step may be under way.
-    _volume: Arc<OpenVolume>,
 }
 
 enum Place {
@@ -96,11 +91,9 @@ impl IteratorHandle {
     ) -> Self {
         Self {
             parent,
+            _volume: volume,
             steps: Mutex::new(Steps {
-                rest: Some(Rest {
-                    source,
-                    _volume: volume,
-                }),
+                source,
                 direction,
                 window,
                 place: Place::At(seek.to_vec()),
@@ -111,31 +104,15 @@ impl IteratorHandle {
         }
     }
 
-    /// The next item; it stays as it is until the next call. `ARGUMENTS` if the datastore was closed.
+    /// The next item; it stays as it is until the next call.
     pub fn next(&self) -> Result<*const ShownItem> {
         self.steps.lock().next()
-    }
-
-    /// There are no more steps: the datastore is closed. What was handed out stays.
-    pub fn end(&self) {
-        let mut steps = self.steps.lock();
-        steps.ahead.clear();
-        let rest = steps.rest.take();
-        drop(steps);
-        // The last one closes the volume, which takes its time.
-        drop(rest);
     }
 }
 
 impl Steps {
     fn next(&mut self) -> Result<*const ShownItem> {
-        let rest = self.rest.as_ref().ok_or(Code::ARGUMENTS)?;
-        if self.ahead.is_empty() {
-            self.ahead = self.read_ahead(&rest.source)?.into();
-            // 1, 3, 7 and so on: the store, which reads 1, 2, 4 at a time, then reads no more.
-            self.ahead_items = (2 * self.ahead_items + 1).min(AHEAD_ITEMS_MAX);
-        }
-        let Some((key, value)) = self.ahead.pop_front() else {
+        let Some((key, value)) = self.find()? else {
             self.place = Place::End;
             return Err(Code::ITEM_NOT_FOUND);
         };
@@ -151,11 +128,11 @@ impl Steps {
             .value
             .extend_from_slice(value.get(window).unwrap_or_default());
         *shown.item = ShownItem {
-            key: shown.key.as_ptr().expose_provenance(),
+            key: shown.key.as_mut_ptr().expose_provenance(),
             value: if self.window.is_empty() {
                 0
             } else {
-                shown.value.as_ptr().expose_provenance()
+                shown.value.as_mut_ptr().expose_provenance()
             },
             key_len: shown.key.len(),
             value_len: value.len(),
@@ -163,8 +140,17 @@ impl Steps {
         Ok(ptr::from_ref(&*shown.item))
     }
 
+    fn find(&mut self) -> Result<Option<Item>> {
+        if self.ahead.is_empty() {
+            self.ahead = self.read_ahead()?.into();
+            // 1, 3, 7 and so on: the store, which reads 1, 2, 4 at a time, then reads no more.
+            self.ahead_items = (2 * self.ahead_items + 1).min(AHEAD_ITEMS_MAX);
+        }
+        Ok(self.ahead.pop_front())
+    }
+
     /// Nothing changes in a snapshot: what is read ahead is what will be asked for.
-    fn read_ahead(&self, source: &Source) -> Result<Vec<Item>> {
+    fn read_ahead(&self) -> Result<Vec<Item>> {
         use Bound::{Excluded, Included, Unbounded};
         let from = match &self.place {
             Place::End => return Ok(Vec::new()),
@@ -179,7 +165,7 @@ impl Steps {
             Direction::Backward => (least, from.unwrap_or(Unbounded)),
         };
         let backward = self.direction == Direction::Backward;
-        source.some(range, backward, self.ahead_items)
+        self.source.some(range, backward, self.ahead_items)
     }
 }
 
@@ -206,7 +192,7 @@ impl Source {
 
     /// Shows all items in order until `show` says stop; `Ok(false)` if it did. Those that no
     /// caller could take are left out, which is told at the end.
-    pub fn each(self, show: &mut dyn FnMut(&Item) -> bool) -> Result<bool> {
+    pub fn each(self, show: &mut dyn FnMut(&mut Item) -> bool) -> Result<bool> {
         match self {
             Self::Datastore(snapshot) => each(snapshot.items(), show),
             Self::Queue(items) => each(items.into_iter().map(Ok), show),
@@ -216,15 +202,15 @@ impl Source {
 
 fn each(
     items: impl Iterator<Item = store::Result<Item>>,
-    show: &mut dyn FnMut(&Item) -> bool,
+    show: &mut dyn FnMut(&mut Item) -> bool,
 ) -> Result<bool> {
     let mut left_out = false;
     for item in items {
-        let item = item.map_err(while_reading)?;
+        let mut item = item.map_err(while_reading)?;
         match item.0.len() {
             0 => {}
             1..=KEY_BYTES_MAX => {
-                if !show(&item) {
+                if !show(&mut item) {
                     return Ok(false);
                 }
             }

@@ -12,3 +12,5 @@ pub const VOLUME_BYTES_MIN: u64 = 1 << 30;
 pub const HANDLES_MAX: usize = 1 << 20;
 /// Most bytes that one transaction may queue.
 pub const TRANSACTION_BYTES_MAX: usize = 1 << 30;
+/// Most times that the function of one `he_merge` is called.
+pub const MERGE_ATTEMPTS_MAX: u32 = 1000;

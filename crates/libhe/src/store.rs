@@ -271,17 +271,20 @@ impl Datastore {
     /// Makes a new value of the old one, as one step; `Ok(false)` if `change` gives none, and
     /// nothing has changed then. It may be asked several times.
     pub fn merge(&self, key: &[u8], change: &mut Merge<'_>) -> Result<bool> {
-        let mut refused = false;
-        let merged = self.store.merge(key, |old| {
-            let new = change(old);
-            refused = new.is_none();
-            // What is refused is left as it is.
-            new.or_else(|| old.map(<[u8]>::to_vec))
-        });
-        if refused {
-            Ok(false)
-        } else {
-            merged.map(|_| true)
+        enum Stop {
+            Refused,
+            Failed(Error),
+        }
+        impl From<Error> for Stop {
+            fn from(why: Error) -> Self {
+                Self::Failed(why)
+            }
+        }
+        let change = |old: Option<&[u8]>| change(old).map(Some).ok_or(Stop::Refused);
+        match self.store.try_merge(key, change) {
+            Ok(_) => Ok(true),
+            Err(Stop::Refused) => Ok(false),
+            Err(Stop::Failed(why)) => Err(why),
         }
     }
 

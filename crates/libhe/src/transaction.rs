@@ -3,7 +3,7 @@
 //! Invariant: nothing of a queue is visible outside it before the commit, and what is read
 //! through its handles is what is in the queue and nothing else. A key has one entry, which
 //! says what must hold of the item before the commit and what it will be after; so failures
-//! show at the commit, and a queue is as large as what it changes, however often.
+//! show at the commit, and a queue is as large as what it changes.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,7 +13,7 @@ use crate::{
     code::{Code, Result},
     datastore::{Direction, check_value, while_writing},
     handle::{self, Number},
-    limits::TRANSACTION_BYTES_MAX,
+    limits::{MERGE_ATTEMPTS_MAX, TRANSACTION_BYTES_MAX},
     store::{self, Item, Merge, Mode, Queued},
     volumes::OpenVolume,
 };
@@ -168,17 +168,23 @@ impl TransactionHandle {
     /// Makes a new value of the one in the transaction's own content.
     pub fn merge(&self, key: &[u8], change: &mut Merge<'_>) -> Result<bool> {
         self.check_writable()?;
-        let mut old = None;
-        match self.lookup(key, |value| old = Some(value.to_vec())) {
-            Ok(()) | Err(Code::ITEM_NOT_FOUND) => {}
-            Err(code) => return Err(code),
+        for _ in 0..MERGE_ATTEMPTS_MAX {
+            let old = self.content(key)?;
+            // Nothing is locked: the function may use the transaction.
+            let Some(new) = change(old.as_deref()) else {
+                return Ok(false);
+            };
+            check_value(&new)?;
+            if self.queue_if(key, Some(&new), Mode::Any, |now| now == old.as_deref())? {
+                return Ok(true);
+            }
         }
-        let Some(new) = change(old.as_deref()) else {
-            return Ok(false);
-        };
-        check_value(&new)?;
-        self.queue(key, Some(&new), Mode::Any)?;
-        Ok(true)
+        Err(Code::DATASTORE_IN_USE)
+    }
+
+    /// The item of `key` in the transaction's own content.
+    fn content(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.look(|entries| Ok(entries.get(key).and_then(|entry| entry.value.clone())))
     }
 
     pub fn neighbour(
@@ -235,10 +241,31 @@ impl TransactionHandle {
 
     /// Adds a change, which asks `mode` of what is there before it.
     fn queue(&self, key: &[u8], value: Option<&[u8]>, mode: Mode) -> Result<()> {
+        self.queue_if(key, value, mode, |_| true).map(drop)
+    }
+
+    /// Adds a change if what the content has under `key` is still as it was; false if not.
+    fn queue_if(
+        &self,
+        key: &[u8],
+        value: Option<&[u8]>,
+        mode: Mode,
+        is_same: impl FnOnce(Option<&[u8]>) -> bool,
+    ) -> Result<bool> {
         let queue = &mut *self.shared.queue.lock();
         if queue.is_over {
             return Err(Code::ARGUMENTS);
         }
+        let content = queue.datastores.get(&self.store.id());
+        let entry = content.and_then(|content| content.entries.get(key));
+        if !is_same(entry.and_then(|entry| entry.value.as_deref())) {
+            return Ok(false);
+        }
+        let bytes = key.len() + value.map_or(0, <[u8]>::len) + ENTRY_BYTES;
+        if bytes > TRANSACTION_BYTES_MAX - queue.bytes {
+            return Err(Code::MEMORY);
+        }
+        queue.bytes += bytes;
         let content = queue
             .datastores
             .entry(self.store.id())
@@ -246,37 +273,21 @@ impl TransactionHandle {
                 store: self.store.clone(),
                 entries: BTreeMap::new(),
             });
-        let bytes = value.map_or(0, <[u8]>::len);
         let Some(entry) = content.entries.get_mut(key) else {
-            queue.bytes = grown(queue.bytes, 0, key.len() + bytes + ENTRY_BYTES)?;
             let value = value.map(<[u8]>::to_vec);
             let entry = Entry {
                 before: mode,
                 value,
             };
             content.entries.insert(key.to_vec(), entry);
-            return Ok(());
+            return Ok(true);
         };
         match (mode, &entry.value) {
             (Mode::Absent, Some(_)) => drop(queue.impossible.get_or_insert(Code::ITEM_EXISTS)),
             (Mode::Present, None) => drop(queue.impossible.get_or_insert(Code::ITEM_NOT_FOUND)),
-            (_, old) => {
-                let old = old.as_ref().map_or(0, Vec::len);
-                queue.bytes = grown(queue.bytes, old, bytes)?;
-                entry.value = value.map(<[u8]>::to_vec);
-            }
+            _ => entry.value = value.map(<[u8]>::to_vec),
         }
-        Ok(())
-    }
-}
-
-/// How large a queue of `all` bytes is when `old` of them become `new`, if it may be.
-fn grown(all: usize, old: usize, new: usize) -> Result<usize> {
-    let bytes = all - old + new;
-    if bytes <= TRANSACTION_BYTES_MAX {
-        Ok(bytes)
-    } else {
-        Err(Code::MEMORY)
+        Ok(true)
     }
 }
 

@@ -293,13 +293,15 @@ unsafe fn neighbour(
 }
 
 /// Makes a new value of an old one, as one step. The function finds the old value in the item
-/// (null if there is none) and leaves the new one there, in memory of its own. It may be called
-/// again if others write the same key. Anything but zero leaves all as it was.
+/// (null if there is none) and leaves the new one there, in memory of its own or in the old one's,
+/// which is a copy. It may be called again if others write the same key, or if it does so itself.
+/// Anything but zero leaves all as it was.
 ///
 /// # Safety
 ///
 /// `item` is null, or it and its key may be read; `function` may be called with `argument`, and
-/// what it leaves may be read until the next call of it, or until this returns.
+/// what it leaves in memory of its own may be read until the next call of it, or until this
+/// returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn he_merge(
     he: HeT,
@@ -317,9 +319,10 @@ pub unsafe extern "C" fn he_merge(
         };
         let mut refused = Code::TERMINATED;
         let mut change = |old: Option<&[u8]>| {
+            let lent = old.map(pointers::Lent::new);
             let mut item = HeItem {
                 key: key_address,
-                val: old.map_or(ptr::null_mut(), |old| old.as_ptr().cast_mut().cast()),
+                val: lent.as_ref().map_or(ptr::null_mut(), pointers::Lent::start),
                 key_len: key.len(),
                 val_len: old.map_or(0, <[u8]>::len),
             };
@@ -327,8 +330,11 @@ pub unsafe extern "C" fn he_merge(
             if unsafe { function(argument, &mut item) } != 0 {
                 return None;
             }
-            // SAFETY: the function left it for us to read; if it left the old one, that is ours.
-            let new = unsafe { pointers::bytes(item.val, item.val_len) };
+            let whole = lent
+                .as_ref()
+                .map_or(Ok(()), |lent| lent.check(item.val, item.val_len));
+            // SAFETY: the function left it for us to read, or it is within the copy, which lives on.
+            let new = whole.and_then(|()| unsafe { pointers::bytes(item.val, item.val_len) });
             match new.and_then(|new| check_value(new).map(|()| new.to_vec())) {
                 Ok(new) => Some(new),
                 Err(code) => {

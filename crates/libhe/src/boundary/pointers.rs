@@ -72,6 +72,37 @@ pub unsafe fn bytes<'a>(address: *const c_void, len: usize) -> Result<&'a [u8]> 
     Ok(unsafe { slice::from_raw_parts(address.cast(), len) })
 }
 
+/// A copy that a function of C is lent: it may write there, and leave it as its answer.
+pub struct Lent {
+    copy: Vec<u8>,
+    start: *mut c_void,
+}
+
+impl Lent {
+    /// A copy of `bytes`.
+    pub fn new(bytes: &[u8]) -> Self {
+        // One byte more: even nothing has an address that nothing else has.
+        let mut copy = Vec::with_capacity(bytes.len() + 1);
+        copy.extend_from_slice(bytes);
+        let start = copy.as_mut_ptr().cast();
+        Self { copy, start }
+    }
+
+    /// Where the copy is.
+    pub fn start(&self) -> *mut c_void {
+        self.start
+    }
+
+    /// Refuses an answer that begins in the copy and goes on behind its end.
+    pub fn check(&self, address: *const c_void, len: usize) -> Result<()> {
+        let within = address.addr().wrapping_sub(self.start.addr());
+        if within < self.copy.capacity() && len > self.copy.len().saturating_sub(within) {
+            return Err(Code::ARGUMENTS);
+        }
+        Ok(())
+    }
+}
+
 /// The key of an item, which has 1 to 65,535 bytes.
 ///
 /// # Safety

@@ -37,10 +37,11 @@ pub unsafe extern "C" fn he_iterate(
         let found = find(he)?;
         let function = function.ok_or(Code::ARGUMENTS)?;
         let (source, _) = source(&found)?;
+        // Each item is a copy that is shown once: what the function does to it changes nothing.
         let went_on = source.each(&mut |(key, value)| {
             let item = HeItem {
-                key: key.as_ptr().cast_mut().cast(),
-                val: value.as_ptr().cast_mut().cast(),
+                key: key.as_mut_ptr().cast(),
+                val: value.as_mut_ptr().cast(),
                 key_len: key.len(),
                 val_len: value.len(),
             };
@@ -131,16 +132,7 @@ fn source(object: &Object) -> Result<(Source, Arc<OpenVolume>)> {
 /// The next item, which stays as it is until the next call; null at the end.
 #[unsafe(no_mangle)]
 pub extern "C" fn he_iter_next(iterator: HeIterT) -> *const ShownItem {
-    answer_address(|| {
-        let found = find(iterator)?;
-        let next = found.iterator()?.next();
-        if next == Err(Code::ARGUMENTS) {
-            // Its datastore is closed. Now nobody looks at what it handed out any more.
-            drop(found);
-            handle::end(number(iterator));
-        }
-        next
-    })
+    answer_address(|| find(iterator)?.iterator()?.next())
 }
 
 /// Closes an iterator; one that is closed already is left alone.
@@ -148,12 +140,8 @@ pub extern "C" fn he_iter_next(iterator: HeIterT) -> *const ShownItem {
 pub extern "C" fn he_iter_close(iterator: HeIterT) {
     answer(|| {
         let entry = handle::take(number(iterator), |object| object.iterator().is_ok())?;
-        // It is gone if the datastore was closed first.
-        if let Ok(parent) = handle::find(entry.iterator()?.parent)
-            && let Ok(datastore) = parent.datastore()
-        {
-            datastore.disown(number(iterator));
-        }
+        let parent = handle::find(entry.iterator()?.parent)?;
+        parent.datastore()?.disown(number(iterator));
         Ok(())
     });
 }
