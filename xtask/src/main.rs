@@ -42,6 +42,8 @@ enum Task {
     Ci,
     /// Build in release and install the C library, the command, WiredTiger's data source and manuals
     Install(install::Install),
+    /// Remove what `install` has put below a prefix
+    Uninstall(install::Place),
     /// Check that the tree is what its documents say
     Tidy,
 }
@@ -63,6 +65,7 @@ fn run(task: Task) -> Result<()> {
         Task::Test => build::test(),
         Task::Ci => checks::ci(),
         Task::Install(install) => install.run(),
+        Task::Uninstall(place) => place.uninstall(),
         Task::Tidy => tidy::tidy(),
     }
 }

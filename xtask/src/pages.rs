@@ -46,6 +46,9 @@ const CALLS: [&str; 32] = [
     "he_version",
 ];
 
+/// What else people ask for and find there: the header and its structures.
+const WORDS: [&str; 3] = ["he.h", "he_env", "he_item"];
+
 /// Where shells look for completions.
 const COMPLETIONS: [(&str, &str); 3] = [
     ("bash", "share/bash-completion/completions/helium"),
@@ -56,7 +59,7 @@ const COMPLETIONS: [(&str, &str); 3] = [
 /// Files and their contents, by where they go below the prefix.
 pub fn all(helium: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>> {
     let mut files = Vec::new();
-    for name in CALLS {
+    for name in CALLS.into_iter().chain(WORDS) {
         let page = format!("share/man/man3/{name}.3");
         files.push((page.into(), b".so man3/he.3\n".to_vec()));
     }

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use heliumdb::Volume;
+use heliumdb::{Volume, device::above_standard, process::Owner};
 use rustix::{
     event::{PollFd, PollFlags, poll},
     io::Errno,
@@ -30,6 +30,7 @@ pub struct Publisher {
     /// Closing it ends the thread.
     stop: Option<UnixStream>,
     thread: Option<JoinHandle<()>>,
+    owner: Owner,
 }
 
 impl Publisher {
@@ -46,8 +47,12 @@ impl Publisher {
             Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
             _ => {}
         }
+        let owner = Owner::here().map_err(io::Error::other)?;
         let (stop, stopped) = UnixStream::pair()?;
-        let listener = UnixListener::bind(&socket)?;
+        // None of them where the program prints.
+        let stop = above_standard(|| io::Result::Ok(stop))?;
+        let stopped = above_standard(|| io::Result::Ok(stopped))?;
+        let listener = above_standard(|| UnixListener::bind(&socket))?;
         let (volume, command) = (volume.clone(), command.to_owned());
         let thread = thread::Builder::new()
             .name("helium-activity".to_owned())
@@ -57,6 +62,7 @@ impl Publisher {
             socket,
             stop: Some(stop),
             thread: Some(thread),
+            owner,
         })
     }
 
@@ -88,9 +94,8 @@ fn answer(listener: &UnixListener, stopped: &UnixStream, volume: &Volume, comman
             return;
         }
         let uptime_ms = start.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
-        let told = listener
-            .accept()
-            .and_then(|(asker, _)| tell(asker, &Report::of(volume, command, uptime_ms)));
+        let asker = above_standard(|| listener.accept().map(|(asker, _)| asker));
+        let told = asker.and_then(|asker| tell(asker, &Report::of(volume, command, uptime_ms)));
         if let Err(why) = told {
             tracing::debug!(%why, "somebody who asked for figures did not get them");
             // What made accepting fail may last.
@@ -107,6 +112,11 @@ fn tell(mut asker: UnixStream, report: &Report) -> io::Result<()> {
 impl Drop for Publisher {
     /// Returns when the thread has ended: its code may be unloaded next.
     fn drop(&mut self) {
+        if self.owner.is_elsewhere() {
+            // A copy, in a fork of the process: socket and thread are the parent's.
+            std::mem::forget(self.thread.take());
+            return;
+        }
         self.stop.take();
         // Whoever cannot remove it leaves a socket that nobody answers on.
         let _ = fs::remove_file(&self.socket);

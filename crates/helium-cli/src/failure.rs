@@ -175,7 +175,9 @@ fn code_of(kind: ErrorKind, system: Option<io::ErrorKind>) -> Code {
         K::KeyTooLong | K::ValueTooLong => Code::BadInput,
         K::ItemNotFound | K::DatastoreNotFound => Code::NotFound,
         K::ItemExists | K::DatastoreExists => Code::Exists,
-        K::Busy | K::VolumeInUse | K::Conflict | K::PrepareConflict | K::InDoubt => Code::InUse,
+        K::Busy | K::VolumeInUse | K::Forked | K::Conflict | K::PrepareConflict | K::InDoubt => {
+            Code::InUse
+        }
         K::ReadOnly => Code::NotAllowed,
         K::Damaged | K::DeviceMismatch => Code::Damaged,
         K::VolumeFull => Code::Full,

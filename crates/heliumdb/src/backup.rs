@@ -56,6 +56,7 @@ impl Volume {
         progress: &mut dyn FnMut(&Progress) -> bool,
     ) -> Result<BackupReport> {
         let _span = tracing::info_span!("backup", from = self.url(), to = target.url()).entered();
+        self.shared().check_open()?;
         load::check_empty(target)?;
         if self.is_same(target) {
             return Err(Error::new(

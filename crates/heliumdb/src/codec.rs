@@ -4,7 +4,7 @@
 //! from a length that was not compared with its limit, and a block that does not give exactly
 //! that many bytes gives none.
 
-use crate::limits::CHUNK_BYTES;
+use crate::{limits::CHUNK_BYTES, scratch};
 use lz4_flex::block::{
     CompressTable, compress_into_with_table, decompress_into, get_maximum_output_size,
 };
@@ -33,7 +33,9 @@ pub(crate) fn compress(value: &[u8], to: &mut Vec<u8>) -> bool {
     to.resize(LENGTH_BYTES + get_maximum_output_size(value.len()), 0);
     to[..LENGTH_BYTES].copy_from_slice(&(value.len() as u32).to_le_bytes());
     let block = &mut to[LENGTH_BYTES..];
-    let done = TABLE.with_borrow_mut(|table| compress_into_with_table(value, block, table));
+    let done = scratch::lend(&TABLE, CompressTable::default, |table| {
+        compress_into_with_table(value, block, table)
+    });
     match done {
         Ok(len) if LENGTH_BYTES + len < value.len() => {
             to.truncate(LENGTH_BYTES + len);

@@ -50,6 +50,8 @@ pub enum ErrorKind {
     Damaged,
     /// The operating system refused a read, write or sync.
     Io,
+    /// A fork of the process that opened the volume tried to use it.
+    Forked,
     /// An earlier write or sync failed: the volume is read-only until reopened.
     Poisoned,
     /// A commit was under way when the device failed: its outcome shows at reopen.

@@ -6,6 +6,7 @@
 //! the map of the code and `docs/format.md` for the bytes.
 
 mod backup;
+mod bell;
 mod cache;
 mod cleaner;
 mod codec;
@@ -18,8 +19,10 @@ pub mod limits;
 mod location;
 mod log;
 mod memory;
+pub mod process;
 mod progress;
 mod salvage;
+mod scratch;
 mod transaction;
 mod version;
 mod volume;

@@ -97,7 +97,7 @@ pub fn of(why: &Error, during: During) -> Code {
         ErrorKind::NotAVolume | ErrorKind::DeviceMismatch | ErrorKind::InDoubt => {
             Code::VOLUME_INVALID
         }
-        ErrorKind::VolumeInUse => Code::DEVICE_LOCK,
+        ErrorKind::VolumeInUse | ErrorKind::Forked => Code::DEVICE_LOCK,
         ErrorKind::VolumeTooSmall => Code::VOLUME_TOO_SMALL,
         ErrorKind::Damaged if during == During::Open => Code::VOLUME_CORRUPT,
         ErrorKind::Damaged => Code::CHECKSUM,

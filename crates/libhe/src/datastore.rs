@@ -171,11 +171,16 @@ impl DatastoreHandle {
         }
     }
 
-    /// Ends what hangs on the handle.
+    /// Ends what hangs on the handle. An iterator keeps its handle, and what it has handed out,
+    /// until it is closed or asked for more.
     pub fn end_children(&self) {
         let children = self.children.lock().take();
-        for child in children.into_iter().flatten() {
-            handle::end(Number(child));
+        for child in children.into_iter().flatten().map(Number) {
+            let found = handle::find(child);
+            match found.as_ref().map(|found| found.iterator()) {
+                Ok(Ok(iterator)) => iterator.end(),
+                _ => handle::end(child),
+            }
         }
     }
 
@@ -237,10 +242,11 @@ pub fn while_writing(why: store::Error) -> Code {
 
 /// Lends out this thread's buffers for a key and a value.
 pub fn with_buffers<R>(work: impl FnOnce(&mut Vec<u8>, &mut Vec<u8>) -> R) -> R {
-    let (mut key, mut value) = BUFFERS.take();
+    // A thread whose thread-locals are gone (a destructor of the program's may call) keeps nothing.
+    let (mut key, mut value) = BUFFERS.try_with(RefCell::take).unwrap_or_default();
     let answer = work(&mut key, &mut value);
     if value.capacity() <= KEPT_BYTES {
-        BUFFERS.set((key, value));
+        let _ = BUFFERS.try_with(|kept| kept.replace((key, value)));
     }
     answer
 }

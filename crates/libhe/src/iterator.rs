@@ -1,7 +1,7 @@
 //! Iterators: `he_iter_open` and what follows.
 //!
-//! Invariant: what an iterator hands out stays where it is until its next step. It shows its
-//! datastore as it was when the iterator was opened.
+//! Invariant: what an iterator hands out stays where it is until its next step, even if the
+//! datastore is closed before that. It shows its datastore as it was when the iterator was opened.
 
 use std::{
     collections::VecDeque,
@@ -35,13 +35,12 @@ pub enum Source {
 pub struct IteratorHandle {
     /// The handle of the datastore or transaction that it was opened on.
     pub parent: Number,
-    /// The volume stays open for as long as a step may be under way.
-    _volume: Arc<OpenVolume>,
     steps: Mutex<Steps>,
 }
 
 struct Steps {
-    source: Source,
+    /// Where the next items come from, until the datastore's handle is closed.
+    rest: Option<Rest>,
     direction: Direction,
     /// Which part of the values is wanted.
     window: ops::Range<usize>,
@@ -50,6 +49,12 @@ struct Steps {
     ahead: VecDeque<Item>,
     ahead_items: usize,
     shown: Shown,
+}
+
+struct Rest {
+    source: Source,
+    /// It stays open for as long as a step may be under way.
+    _volume: Arc<OpenVolume>,
 }
 
 enum Place {
@@ -91,9 +96,11 @@ impl IteratorHandle {
     ) -> Self {
         Self {
             parent,
-            _volume: volume,
             steps: Mutex::new(Steps {
-                source,
+                rest: Some(Rest {
+                    source,
+                    _volume: volume,
+                }),
                 direction,
                 window,
                 place: Place::At(seek.to_vec()),
@@ -104,15 +111,31 @@ impl IteratorHandle {
         }
     }
 
-    /// The next item; it stays as it is until the next call.
+    /// The next item; it stays as it is until the next call. `ARGUMENTS` if the datastore was closed.
     pub fn next(&self) -> Result<*const ShownItem> {
         self.steps.lock().next()
+    }
+
+    /// There are no more steps: the datastore is closed. What was handed out stays.
+    pub fn end(&self) {
+        let mut steps = self.steps.lock();
+        steps.ahead.clear();
+        let rest = steps.rest.take();
+        drop(steps);
+        // The last one closes the volume, which takes its time.
+        drop(rest);
     }
 }
 
 impl Steps {
     fn next(&mut self) -> Result<*const ShownItem> {
-        let Some((key, value)) = self.find()? else {
+        let rest = self.rest.as_ref().ok_or(Code::ARGUMENTS)?;
+        if self.ahead.is_empty() {
+            self.ahead = self.read_ahead(&rest.source)?.into();
+            // 1, 3, 7 and so on: the store, which reads 1, 2, 4 at a time, then reads no more.
+            self.ahead_items = (2 * self.ahead_items + 1).min(AHEAD_ITEMS_MAX);
+        }
+        let Some((key, value)) = self.ahead.pop_front() else {
             self.place = Place::End;
             return Err(Code::ITEM_NOT_FOUND);
         };
@@ -140,17 +163,8 @@ impl Steps {
         Ok(ptr::from_ref(&*shown.item))
     }
 
-    fn find(&mut self) -> Result<Option<Item>> {
-        if self.ahead.is_empty() {
-            self.ahead = self.read_ahead()?.into();
-            // 1, 3, 7 and so on: the store, which reads 1, 2, 4 at a time, then reads no more.
-            self.ahead_items = (2 * self.ahead_items + 1).min(AHEAD_ITEMS_MAX);
-        }
-        Ok(self.ahead.pop_front())
-    }
-
     /// Nothing changes in a snapshot: what is read ahead is what will be asked for.
-    fn read_ahead(&self) -> Result<Vec<Item>> {
+    fn read_ahead(&self, source: &Source) -> Result<Vec<Item>> {
         use Bound::{Excluded, Included, Unbounded};
         let from = match &self.place {
             Place::End => return Ok(Vec::new()),
@@ -165,7 +179,7 @@ impl Steps {
             Direction::Backward => (least, from.unwrap_or(Unbounded)),
         };
         let backward = self.direction == Direction::Backward;
-        self.source.some(range, backward, self.ahead_items)
+        source.some(range, backward, self.ahead_items)
     }
 }
 

@@ -30,7 +30,11 @@ pub fn open(url: &[u8], name: &[u8], flags: Flags, env: &Env) -> Result<Number> 
     let url = check_url(url)?;
     // Nothing would be left to open: nothing is truncated.
     if flags.has(Flags::VOLUME_TRUNCATE) && !flags.has(Flags::CREATE) {
-        return Err(Code::DATASTORE_NOT_FOUND);
+        return Err(if is_used(url)? {
+            Code::VOLUME_IN_USE
+        } else {
+            Code::DATASTORE_NOT_FOUND
+        });
     }
     for _ in 0..LETTING_GO_ATTEMPTS {
         let (volume, is_new) = volumes::open(url, || open_volume(url, flags, env))?;
@@ -55,6 +59,15 @@ pub fn open(url: &[u8], name: &[u8], flags: Flags, env: &Env) -> Result<Number> 
         return handle::insert(Object::Datastore(datastore));
     }
     Err(Code::VOLUME_IN_USE)
+}
+
+fn is_used(url: &str) -> Result<bool> {
+    let Some(volume) = volumes::find(url)? else {
+        return Ok(false);
+    };
+    let is_used = !volume.users().is_empty();
+    volume.release()?;
+    Ok(is_used)
 }
 
 fn check_unused(users: &Users, flags: Flags) -> Result<()> {

@@ -3,7 +3,7 @@
 //! Invariant: nothing of a queue is visible outside it before the commit, and what is read
 //! through its handles is what is in the queue and nothing else. A key has one entry, which
 //! says what must hold of the item before the commit and what it will be after; so failures
-//! show at the commit, and a queue is as large as what it changes.
+//! show at the commit, and a queue is as large as what it changes, however often.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -261,11 +261,6 @@ impl TransactionHandle {
         if !is_same(entry.and_then(|entry| entry.value.as_deref())) {
             return Ok(false);
         }
-        let bytes = key.len() + value.map_or(0, <[u8]>::len) + ENTRY_BYTES;
-        if bytes > TRANSACTION_BYTES_MAX - queue.bytes {
-            return Err(Code::MEMORY);
-        }
-        queue.bytes += bytes;
         let content = queue
             .datastores
             .entry(self.store.id())
@@ -273,7 +268,9 @@ impl TransactionHandle {
                 store: self.store.clone(),
                 entries: BTreeMap::new(),
             });
+        let bytes = value.map_or(0, <[u8]>::len);
         let Some(entry) = content.entries.get_mut(key) else {
+            queue.bytes = grown(queue.bytes, 0, key.len() + bytes + ENTRY_BYTES)?;
             let value = value.map(<[u8]>::to_vec);
             let entry = Entry {
                 before: mode,
@@ -285,9 +282,23 @@ impl TransactionHandle {
         match (mode, &entry.value) {
             (Mode::Absent, Some(_)) => drop(queue.impossible.get_or_insert(Code::ITEM_EXISTS)),
             (Mode::Present, None) => drop(queue.impossible.get_or_insert(Code::ITEM_NOT_FOUND)),
-            _ => entry.value = value.map(<[u8]>::to_vec),
+            (_, old) => {
+                let old = old.as_ref().map_or(0, Vec::len);
+                queue.bytes = grown(queue.bytes, old, bytes)?;
+                entry.value = value.map(<[u8]>::to_vec);
+            }
         }
         Ok(true)
+    }
+}
+
+/// How large a queue of `all` bytes is when `old` of them become `new`, if it may be.
+fn grown(all: usize, old: usize, new: usize) -> Result<usize> {
+    let bytes = all - old + new;
+    if bytes <= TRANSACTION_BYTES_MAX {
+        Ok(bytes)
+    } else {
+        Err(Code::MEMORY)
     }
 }
 

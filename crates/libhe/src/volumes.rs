@@ -14,6 +14,7 @@ use std::{
     },
 };
 
+use heliumdb::process::PerProcess;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::{
@@ -30,8 +31,14 @@ enum Slot {
     Open(Weak<OpenVolume>),
 }
 
-static VOLUMES: Mutex<BTreeMap<Key, Slot>> = Mutex::new(BTreeMap::new());
-static CHANGED: Condvar = Condvar::new();
+/// The volumes of this process: what a fork inherits is its parent's, and it opens anew.
+static OPEN: PerProcess<Open> = PerProcess::new();
+
+#[derive(Default)]
+struct Open {
+    volumes: Mutex<BTreeMap<Key, Slot>>,
+    changed: Condvar,
+}
 
 /// A volume that is open.
 pub struct OpenVolume {
@@ -66,7 +73,8 @@ pub fn open(
     open: impl FnOnce() -> Result<store::Volume>,
 ) -> Result<(Arc<OpenVolume>, bool)> {
     let key = key(url)?;
-    let mut volumes = VOLUMES.lock();
+    let Open { volumes, changed } = OPEN.get();
+    let mut volumes = volumes.lock();
     loop {
         match volumes.get(&key) {
             None => break,
@@ -77,7 +85,7 @@ pub fn open(
             }
             Some(Slot::Opening) => {}
         }
-        CHANGED.wait(&mut volumes);
+        changed.wait(&mut volumes);
     }
     volumes.insert(key.clone(), Slot::Opening);
     drop(volumes);
@@ -93,7 +101,7 @@ pub fn open(
 
 /// The volume that a URL names, if this process has it open.
 pub fn find(url: &str) -> Result<Option<Arc<OpenVolume>>> {
-    let volumes = VOLUMES.lock();
+    let volumes = OPEN.get().volumes.lock();
     Ok(match volumes.get(&key(url)?) {
         Some(Slot::Open(volume)) => volume.upgrade(),
         _ => None,
@@ -106,16 +114,19 @@ struct Opening(Key);
 impl Opening {
     fn done(mut self, volume: &Arc<OpenVolume>) {
         let slot = Slot::Open(Arc::downgrade(volume));
-        VOLUMES.lock().insert(mem::take(&mut self.0), slot);
-        CHANGED.notify_all();
+        OPEN.get()
+            .volumes
+            .lock()
+            .insert(mem::take(&mut self.0), slot);
+        OPEN.get().changed.notify_all();
         mem::forget(self);
     }
 }
 
 impl Drop for Opening {
     fn drop(&mut self) {
-        VOLUMES.lock().remove(&self.0);
-        CHANGED.notify_all();
+        OPEN.get().volumes.lock().remove(&self.0);
+        OPEN.get().changed.notify_all();
     }
 }
 
@@ -140,8 +151,8 @@ impl Drop for OpenVolume {
         if let Err(why) = self.store.close() {
             tracing::error!(%why, "closing a volume failed");
         }
-        VOLUMES.lock().remove(&self.key);
-        CHANGED.notify_all();
+        OPEN.get().volumes.lock().remove(&self.key);
+        OPEN.get().changed.notify_all();
     }
 }
 

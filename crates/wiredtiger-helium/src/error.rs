@@ -141,6 +141,7 @@ fn code_of(kind: ErrorKind) -> Code {
         | ErrorKind::ValueTooLong
         | ErrorKind::NotAVolume
         | ErrorKind::VolumeTooSmall
+        | ErrorKind::Forked
         | ErrorKind::DeviceMismatch => Code::Invalid,
         // Damaged, Io, Poisoned, OutcomeUnknown, InDoubt, Closed, and what the store adds later.
         _ => Code::Io,

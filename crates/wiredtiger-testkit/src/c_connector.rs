@@ -39,11 +39,19 @@ const CHANGES: [(&str, &str); 5] = [
     ),
 ];
 
-/// Where the build left `libhe.so`; `HELIUM_LIBHE` names another folder.
+/// Where the build left `libhe.so`; `HELIUM_LIBHE` names another folder. It is there under the name
+/// that programs record, too, as an installation has it.
 pub fn libhe() -> Result<PathBuf, String> {
-    match std::env::var_os("HELIUM_LIBHE") {
-        Some(folder) => Ok(Path::new(&folder).join("libhe.so")),
-        None => helium::built("libhe.so", "libhe"),
+    let library = match std::env::var_os("HELIUM_LIBHE") {
+        Some(folder) => Path::new(&folder).join("libhe.so"),
+        None => helium::built("libhe.so", "libhe")?,
+    };
+    let recorded = library.with_file_name("libhe.so.1");
+    match std::os::unix::fs::symlink("libhe.so", &recorded) {
+        Err(why) if why.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(format!("{}: {why}", recorded.display()))
+        }
+        _ => Ok(library),
     }
 }
 

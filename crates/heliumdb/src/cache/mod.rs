@@ -143,7 +143,8 @@ fn lane() -> usize {
     thread_local! {
         static LANE: usize = NEXT.fetch_add(1, Relaxed);
     }
-    LANE.with(|lane| *lane)
+    // A thread on its way out has no thread-locals any more: any lane will do.
+    LANE.try_with(|lane| *lane).unwrap_or(0)
 }
 
 /// Spreads positions, which are multiples of 16 and close together, over all 64 bits.

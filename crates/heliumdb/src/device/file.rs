@@ -1,14 +1,17 @@
 //! A device that is a regular file or a block device.
 //!
-//! Invariant: the file is locked for as long as the value lives, and what `sync`
-//! acknowledged is on the medium.
+//! Invariant: the file, and what the kernel keeps it in, are locked for as long as the value lives;
+//! what `sync` acknowledged is on the medium; only the process that opened it writes.
 
 use super::{
     Device,
     aligned::{AlignedBuffer, is_aligned},
+    backing,
+    descriptor::above_standard,
     lock,
 };
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, process::Owner};
+use parking_lot::Mutex;
 use rustix::fs::{
     Advice, FallocateFlags, FileType, Mode, OFlags, fadvise, fallocate, fdatasync, fstat, open,
 };
@@ -30,6 +33,11 @@ pub(crate) struct FileDevice {
     file: File,
     /// A second descriptor that goes around the page cache, where that can be had.
     direct: Option<File>,
+    /// Files that the kernel keeps the device in, locked.
+    backing: Vec<File>,
+    /// What keeps others from opening the block device exclusively, until it is released.
+    claim: Mutex<Option<File>>,
+    owner: Owner,
     len: AtomicU64,
     regular: bool,
     read_only: bool,
@@ -39,6 +47,7 @@ pub(crate) struct FileDevice {
 impl FileDevice {
     /// Opens `name`, or makes an empty file of it if it is not there and `create` says so.
     pub(crate) fn open(name: &str, create: bool, read_only: bool) -> Result<Self> {
+        let owner = Owner::here()?;
         let (file, created) = open_or_create(name, create && !read_only, read_only)?;
         let stat = fstat(&file).map_err(|e| Error::io(format_args!("look at {name}"), e.into()))?;
         let regular = match FileType::from_raw_mode(stat.st_mode) {
@@ -52,7 +61,16 @@ impl FileDevice {
                 ));
             }
         };
+        let claim = match regular || read_only {
+            true => None,
+            false => Some(claim(name, &file)?),
+        };
         lock::lock(&file, name, read_only)?;
+        let backing = if regular {
+            Vec::new()
+        } else {
+            backing::lock_all(stat.st_rdev, name, read_only)?
+        };
         if created {
             // CRASH: without this the directory entry may be gone while the volume's data
             // was acknowledged; before it nothing was.
@@ -60,11 +78,7 @@ impl FileDevice {
         }
         // Items are read one by one from anywhere: what lies around one is not wanted. A hint.
         let _ = fadvise(&file, 0, None, Advice::Random);
-        let direct = open(
-            name,
-            OFlags::RDONLY | OFlags::CLOEXEC | OFlags::DIRECT,
-            Mode::empty(),
-        );
+        let direct = open_above(name, OFlags::RDONLY | OFlags::DIRECT, Mode::empty());
         let len = length(&file, regular, stat.st_size as u64)
             .map_err(|e| Error::io(format_args!("measure {name}"), e))?;
         Ok(Self {
@@ -72,8 +86,10 @@ impl FileDevice {
             file,
             direct: direct
                 .ok()
-                .map(File::from)
                 .filter(|f| same_file(f, (stat.st_dev, stat.st_ino))),
+            backing,
+            claim: Mutex::new(claim),
+            owner,
             len: AtomicU64::new(len),
             regular,
             read_only,
@@ -84,6 +100,11 @@ impl FileDevice {
     /// What tells this file from any other, whatever its name.
     pub(crate) fn identity(&self) -> (u64, u64) {
         self.identity
+    }
+
+    /// What a fork of the process would write, the process itself would not know of.
+    fn check_process(&self) -> io::Result<()> {
+        self.owner.check().map_err(io::Error::other)
     }
 
     /// Drops the range from the page cache and reads it again.
@@ -101,25 +122,54 @@ fn open_or_create(name: &str, create: bool, read_only: bool) -> Result<(File, bo
     } else {
         OFlags::RDWR
     };
-    let flags = access | OFlags::CLOEXEC;
     loop {
-        match open(name, flags, Mode::empty()) {
-            Ok(fd) => return Ok((fd.into(), false)),
-            Err(Errno::NOENT) if create => {}
-            Err(Errno::ISDIR) => return Err(unsupported(name, "a directory")),
-            Err(e) => return Err(Error::io(format_args!("open {name}"), e.into())),
+        match open_above(name, access, Mode::empty()) {
+            Ok(file) => return Ok((file, false)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound && create => {}
+            Err(e) if e.kind() == io::ErrorKind::IsADirectory => {
+                return Err(unsupported(name, "a directory"));
+            }
+            Err(e) => return Err(Error::io(format_args!("open {name}"), e)),
         }
-        match open(
-            name,
-            flags | OFlags::CREATE | OFlags::EXCL,
-            Mode::RUSR | Mode::WUSR,
-        ) {
-            Ok(fd) => return Ok((fd.into(), true)),
+        let new = access | OFlags::CREATE | OFlags::EXCL;
+        match open_above(name, new, Mode::RUSR | Mode::WUSR) {
+            Ok(file) => return Ok((file, true)),
             // Somebody else made it meanwhile: open theirs.
-            Err(Errno::EXIST) if Path::new(name).exists() => {}
-            Err(e) => return Err(Error::io(format_args!("create {name}"), e.into())),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && Path::new(name).exists() => {}
+            Err(e) => return Err(Error::io(format_args!("create {name}"), e)),
         }
     }
+}
+
+fn open_above(name: &str, flags: OFlags, mode: Mode) -> io::Result<File> {
+    above_standard(|| Ok(File::from(open(name, flags | OFlags::CLOEXEC, mode)?)))
+}
+
+/// Opens a block device as nobody else may have it at the same time: not under another name, nor a part
+/// of it, nor a file system on it. The kernel knows.
+fn claim(name: &str, file: &File) -> Result<File> {
+    let claimed = open_above(name, OFlags::RDWR | OFlags::EXCL, Mode::empty());
+    let claimed = claimed.map_err(|e| match e.kind() {
+        // Whoever has locked it can be named.
+        io::ErrorKind::ResourceBusy => lock::lock(file, name, false).err().unwrap_or_else(|| {
+            Error::new(
+                ErrorKind::VolumeInUse,
+                format!(
+                    "{name} is in use: it, or a part of it, is mounted, belongs to another device, or is open by another \
+                     name; end that first"
+                ),
+            )
+        }),
+        _ => Error::io(format_args!("open {name} exclusively"), e),
+    })?;
+    let id = |file: &File| fstat(file).map(|stat| stat.st_rdev);
+    if id(&claimed).ok() != id(file).ok() {
+        return Err(Error::new(
+            ErrorKind::DeviceMismatch,
+            format!("{name} became another device while it was opened: open it again"),
+        ));
+    }
+    Ok(claimed)
 }
 
 fn unsupported(name: &str, what: &str) -> Error {
@@ -194,10 +244,12 @@ impl Device for FileDevice {
     }
 
     fn write_at(&self, buffer: &[u8], offset: u64) -> io::Result<()> {
+        self.check_process()?;
         self.file.write_all_at(buffer, offset)
     }
 
     fn discard(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.check_process()?;
         let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         if self.regular {
             return Ok(fallocate(&self.file, punch, offset, len)?);
@@ -210,6 +262,7 @@ impl Device for FileDevice {
     }
 
     fn sync(&self) -> io::Result<()> {
+        self.check_process()?;
         Ok(fdatasync(&self.file)?)
     }
 
@@ -222,6 +275,7 @@ impl Device for FileDevice {
         if bytes <= len {
             return Ok(());
         }
+        self.check_process()?;
         if !self.can_grow() {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -245,6 +299,12 @@ impl Device for FileDevice {
     }
 
     fn release(&self) {
+        // A fork shares the lock: it is the parent's to give up.
+        if self.owner.is_elsewhere() {
+            return;
+        }
+        self.backing.iter().for_each(lock::unlock);
+        self.claim.lock().take();
         lock::unlock(&self.file);
     }
 

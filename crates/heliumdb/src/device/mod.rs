@@ -1,6 +1,8 @@
 //! The only road to the kernel: what a volume needs of the thing it is kept on.
 
 pub(crate) mod aligned;
+mod backing;
+mod descriptor;
 mod file;
 mod lock;
 pub(crate) mod machine;
@@ -9,6 +11,7 @@ mod memory;
 mod tests;
 mod url;
 
+pub use descriptor::above_standard;
 pub(crate) use file::FileDevice;
 pub(crate) use memory::MemoryDevice;
 pub(crate) use url::open_url;

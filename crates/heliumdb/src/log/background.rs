@@ -45,7 +45,7 @@ impl Core {
     }
 
     pub(super) fn nudge(&self) {
-        self.wake.notify_one();
+        self.bell.nudge();
     }
 
     /// Keeps one segment ready whose use changes no metadata of the file, while commits are synced.
@@ -321,13 +321,9 @@ fn run(core: &Arc<Core>) {
             Err(e) if e.kind() == ErrorKind::VolumeFull => false,
             Err(_) => return,
         };
-        let mut stop = core.stop.lock();
-        if !*stop && !worked {
-            let leaving = core.leaving.load(Acquire) > 0;
-            let pause = if leaving { PAUSE_WHILE_LEAVING } else { PAUSE };
-            core.wake.wait_for(&mut stop, pause);
-        }
-        if *stop {
+        let leaving = core.leaving.load(Acquire) > 0;
+        let pause = if leaving { PAUSE_WHILE_LEAVING } else { PAUSE };
+        if !core.bell.rest((!worked).then_some(pause)) {
             return;
         }
     }

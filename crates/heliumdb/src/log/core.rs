@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, Result, VolumeId, VolumeOptions,
+    bell::Bell,
     cache::{Budgets, Cache},
     device::{Device, machine},
     format::{
@@ -18,6 +19,7 @@ use crate::{
     },
     index::Secret,
     limits::{self, BLOCK_BYTES},
+    process::Owner,
 };
 use parking_lot::{Condvar, Mutex};
 use std::{
@@ -36,6 +38,8 @@ pub(crate) struct Core {
     pub(super) salt: Salt,
     secret: Secret,
     pub(super) read_only: bool,
+    /// Who opened it: a fork of that process leaves it alone.
+    pub(crate) owner: Owner,
     pub(super) background: bool,
     /// Bit per device that is told of what is free.
     pub(super) trims: AtomicU64,
@@ -94,8 +98,8 @@ pub(crate) struct Core {
     pub(super) checkpointed: AtomicU64,
     /// How many want no segment to be freed. Held while some are.
     pub(super) holds: Mutex<u64>,
-    pub(super) stop: Mutex<bool>,
-    pub(super) wake: Condvar,
+    /// Of the background thread.
+    pub(super) bell: Bell,
     pub(super) frames: AtomicU64,
     pub(super) syncs: AtomicU64,
     pub(super) discarded_bytes: AtomicU64,
@@ -112,7 +116,8 @@ impl Core {
         devices: Vec<Box<dyn Device>>,
         superblock: Superblock,
         options: &VolumeOptions,
-    ) -> Self {
+    ) -> Result<Self> {
+        let owner = Owner::here()?;
         let segment_bytes = superblock.segment_bytes;
         let checkpointed = superblock.checkpoint.map_or(u64::MAX, |c| c.start.at);
         let grows = superblock.members.iter().any(|m| m.grows);
@@ -128,12 +133,13 @@ impl Core {
         };
         let budgets = Budgets::of(options, machine::memory_bytes());
         let segments_max = largest.min(limits::VOLUME_BYTES_MAX / segment_bytes);
-        Self {
+        Ok(Self {
             segment_bytes,
             volume: superblock.volume,
             salt: Salt::of(superblock.volume),
             secret: Secret(superblock.secret),
             read_only: options.read_only,
+            owner,
             background: options.background_thread && !options.read_only,
             trims: AtomicU64::new(if options.no_trim { 0 } else { u64::MAX }),
             may_have_threads: options.background_thread,
@@ -172,15 +178,14 @@ impl Core {
             written_end: AtomicU64::new(0),
             checkpointed: AtomicU64::new(checkpointed),
             holds: Mutex::new(0),
-            stop: Mutex::new(false),
-            wake: Condvar::new(),
+            bell: Bell::default(),
             frames: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
             discarded_bytes: AtomicU64::new(0),
             traffic: Traffic::default(),
             syncs_lately: AtomicU64::new(0),
             devices,
-        }
+        })
     }
 
     /// The device and the offset on it of a byte of the address space.
@@ -274,6 +279,7 @@ impl Core {
 
     /// Refuses to go on after a failure, and on closed and read-only volumes.
     pub(super) fn check_writable(&self) -> Result<()> {
+        self.owner.check()?;
         if let Some(why) = self.poison.get() {
             return Err(why.clone().with_kind(ErrorKind::Poisoned).context(
                 "the volume is read-only until it is opened again, because of an earlier failure",

@@ -38,7 +38,7 @@ impl Log {
         for device in &devices {
             wipe(device.as_ref(), superblock.segment_bytes)?;
         }
-        let core = Core::new(devices, superblock, options);
+        let core = Core::new(devices, superblock, options)?;
         lengthen(&core)?;
         core.sync_all()?;
         core.space.lock().raw.extend(core.all_segments());

@@ -10,7 +10,7 @@ use super::{
     reader::{PREFETCH_BYTES, Resident},
     streak::Streak,
 };
-use crate::{location::Location, memory::prefetch};
+use crate::{location::Location, memory::prefetch, scratch};
 use crossbeam_epoch::Guard;
 use std::cell::Cell;
 
@@ -64,13 +64,13 @@ thread_local! {
 impl Fetch {
     /// The thread's own one, used again.
     pub(crate) fn take() -> Self {
-        KEPT.take()
+        scratch::take(&KEPT)
     }
 
     /// Keeps it for the next [`Fetch::take`].
     pub(crate) fn keep(self) {
         if self.bytes.len() <= KEPT_BYTES {
-            KEPT.set(self);
+            scratch::keep(&KEPT, self);
         }
     }
 
@@ -194,6 +194,7 @@ impl Core {
         for run in &mut *runs {
             let device = &self.devices[run.device];
             let to = &mut bytes[run.at..run.at + run.len];
+            self.traffic.read(run.len);
             run.is_here = device.read_now(to, run.offset).unwrap_or(false);
             if !run.is_here && !is_alone {
                 device.will_need(run.offset, run.len);
@@ -202,7 +203,6 @@ impl Core {
         for run in runs {
             if !run.is_here {
                 let to = &mut bytes[run.at..run.at + run.len];
-                self.traffic.read(run.len);
                 // Read again, item by item, when their turns come: that says what failed.
                 run.is_here = self.devices[run.device].read_at(to, run.offset).is_ok();
             }

@@ -52,6 +52,9 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
+        if self.core.owner.is_elsewhere() {
+            return;
+        }
         *self.core.holds.lock() -= 1;
         self.core.nudge();
     }

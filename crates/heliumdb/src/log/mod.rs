@@ -237,6 +237,7 @@ impl Log {
 
     /// Flushes, and joins the background thread. What comes later fails with `Closed`.
     pub(crate) fn close(&self) -> Result<()> {
+        self.core.owner.check()?;
         self.stop_worker();
         let result = if self.core.read_only || self.core.closed.load(Acquire) {
             Ok(())
@@ -254,8 +255,7 @@ impl Log {
     }
 
     fn stop_worker(&self) {
-        *self.core.stop.lock() = true;
-        self.core.wake.notify_all();
+        self.core.bell.stop();
         if let Some(worker) = self.worker.lock().take() {
             // Its panic, if any, has poisoned the log.
             let _ = worker.join();
@@ -287,6 +287,11 @@ impl Deref for Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
+        if self.core.owner.is_elsewhere() {
+            // The thread is not here to be joined, nor to be let go of.
+            std::mem::forget(self.worker.get_mut().take());
+            return;
+        }
         // An orderly end for whoever did not ask for one; its failure is in the log's state.
         let _ = self.close();
     }

@@ -58,7 +58,7 @@ impl Log {
     ) -> Result<Arc<Log>> {
         let devices = in_order(devices)?;
         let superblock = load(&devices)?.volume(&devices)?;
-        let core = Core::new(devices, superblock.clone(), options);
+        let core = Core::new(devices, superblock.clone(), options)?;
         recovery::recover(&core, sink)?;
         // Only now: what is refused is left as it was.
         if !options.read_only {

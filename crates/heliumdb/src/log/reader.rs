@@ -10,6 +10,7 @@ use crate::{
     format::item::{self, CHUNK, INDIRECT, ItemHeader, TOMBSTONE},
     location::Location,
     memory::prefetch,
+    scratch,
 };
 use crossbeam_epoch::Guard;
 use std::{cell::Cell, sync::atomic::Ordering::*};
@@ -245,18 +246,18 @@ impl Core {
         }
         let len = self.read_bytes(at);
         // Taken, not borrowed: `f` may read another item.
-        let mut scratch = SCRATCH.take();
-        if scratch.len() < len {
-            scratch.resize(len, 0);
+        let mut taken = scratch::take(&SCRATCH);
+        if taken.len() < len {
+            taken.resize(len, 0);
         }
         let (device, offset) = self.place(at.address());
         let result = self.devices[device]
-            .read_at(&mut scratch[..len], offset)
+            .read_at(&mut taken[..len], offset)
             .map_err(|e| self.io_error("read", device, offset, e))
-            .and_then(|()| self.check(at, &scratch[..len], keep));
+            .and_then(|()| self.check(at, &taken[..len], keep));
         self.traffic.read(len);
-        if scratch.len() <= KEPT_BYTES {
-            SCRATCH.set(scratch);
+        if taken.len() <= KEPT_BYTES {
+            scratch::keep(&SCRATCH, taken);
         }
         result.map(Some)
     }

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result},
     log::{Appended, Batch, BatchKind},
+    scratch,
     version::TxnId,
 };
 
@@ -115,25 +116,29 @@ pub(super) fn append(
     kind: BatchKind,
     more: impl FnOnce(&mut Batch),
 ) -> Result<Option<Appended>> {
-    BATCH.with_borrow_mut(|kept| {
-        let batch = match kept {
-            Some(batch) => {
-                batch.clear(kind);
-                batch
+    scratch::lend(
+        &BATCH,
+        || None,
+        |kept| {
+            let batch = match kept {
+                Some(batch) => {
+                    batch.clear(kind);
+                    batch
+                }
+                None => kept.insert(Batch::new(kind)),
+            };
+            part.encode(batch);
+            more(batch);
+            if batch.len() == 0 && !matches!(batch.kind(), BatchKind::CommitSpilled(_)) {
+                return Ok(None);
             }
-            None => kept.insert(Batch::new(kind)),
-        };
-        part.encode(batch);
-        more(batch);
-        if batch.len() == 0 && !matches!(batch.kind(), BatchKind::CommitSpilled(_)) {
-            return Ok(None);
-        }
-        let appended = part.append(batch);
-        if batch.bytes() > KEPT_BATCH_BYTES {
-            *kept = None;
-        }
-        appended.map(Some)
-    })
+            let appended = part.append(batch);
+            if batch.bytes() > KEPT_BATCH_BYTES {
+                *kept = None;
+            }
+            appended.map(Some)
+        },
+    )
 }
 
 /// From the moment a commit was submitted until its success the outcome is unknown; the log

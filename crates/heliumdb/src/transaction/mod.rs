@@ -211,6 +211,11 @@ impl Transaction {
     }
 
     fn undo(&mut self) {
+        if self.parts.iter().any(Part::is_elsewhere) {
+            // A copy, in a fork of the process: who was changing the same trees is not here to go on.
+            std::mem::forget(std::mem::take(&mut self.parts));
+            return;
+        }
         for part in &mut self.parts {
             part.undo(self.id);
         }

@@ -89,6 +89,11 @@ pub(super) enum Manners {
 }
 
 impl Part {
+    /// Whether this is a copy in a fork of the process that opened the volume.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.volume.owner.is_elsewhere()
+    }
+
     pub(super) fn new(volume: Arc<Shared>) -> Self {
         volume.enter();
         Self {

@@ -8,7 +8,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use arc_swap::ArcSwapOption;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use super::{
     Datastore, DatastoreId, DatastoreInfo, Shared,
@@ -202,7 +202,7 @@ impl Shared {
         check_name(name)?;
         check_attributes(attributes)?;
         let catalog = &self.catalog;
-        let _change = catalog.change.lock();
+        let _change = self.changing()?;
         self.check_name_free(name)?;
         let id = {
             let known = catalog.known.read();
@@ -247,9 +247,16 @@ impl Shared {
         Ok(Datastore::new(self.clone(), state))
     }
 
+    /// One change of the catalog at a time.
+    fn changing(&self) -> Result<MutexGuard<'_, ()>> {
+        // First: in a fork of the process somebody who is not there may have the lock.
+        self.check_open()?;
+        Ok(self.catalog.change.lock())
+    }
+
     pub(super) fn rename_datastore(&self, id: DatastoreId, name: &[u8]) -> Result<()> {
         check_name(name)?;
-        let _change = self.catalog.change.lock();
+        let _change = self.changing()?;
         let mut descriptor = self.catalog.descriptor(id)?;
         if descriptor.name == name {
             return Ok(());
@@ -265,7 +272,7 @@ impl Shared {
 
     pub(super) fn set_attributes(&self, id: DatastoreId, attributes: &[u8]) -> Result<()> {
         check_attributes(attributes)?;
-        let _change = self.catalog.change.lock();
+        let _change = self.changing()?;
         let mut descriptor = self.catalog.descriptor(id)?;
         descriptor.attributes = attributes.to_vec();
         self.write_catalog(id.0, Some(&descriptor), None, None)?;
@@ -274,7 +281,7 @@ impl Shared {
     }
 
     pub(super) fn set_compress(&self, id: DatastoreId, compress: bool) -> Result<()> {
-        let _change = self.catalog.change.lock();
+        let _change = self.changing()?;
         let mut descriptor = self.catalog.descriptor(id)?;
         if descriptor.compress == compress {
             return Ok(());
@@ -288,7 +295,7 @@ impl Shared {
     }
 
     pub(super) fn remove_datastore(&self, id: DatastoreId) -> Result<()> {
-        let _change = self.catalog.change.lock();
+        let _change = self.changing()?;
         let descriptor = self.catalog.descriptor(id)?;
         let tree = self.tree_of(id)?;
         let closing = tree.close()?;
@@ -310,7 +317,7 @@ impl Shared {
         attributes: Option<&[u8]>,
     ) -> Result<()> {
         attributes.map_or(Ok(()), check_attributes)?;
-        let _change = self.catalog.change.lock();
+        let _change = self.changing()?;
         let mut descriptor = self.catalog.descriptor(id)?;
         let tree = self.tree_of(id)?;
         let closing = tree.close()?;
@@ -369,7 +376,7 @@ impl Shared {
         check_name(&descriptor.name)?;
         check_attributes(&descriptor.attributes)?;
         let catalog = &self.catalog;
-        let _change = catalog.change.lock();
+        let _change = self.changing()?;
         self.check_name_free(&descriptor.name)?;
         if catalog.state(DatastoreId(id)).is_some() {
             return Err(Error::new(

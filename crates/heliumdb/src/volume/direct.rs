@@ -15,6 +15,7 @@ use crate::{
     limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX},
     location::{Location, Slot, Word},
     log::{Appended, Batch, BatchKind, Spot},
+    scratch,
     transaction::{key_too_long, value_too_long},
     version::{
         Attempt, Mode, Payload, State, Turn, TxnId,
@@ -24,7 +25,11 @@ use crate::{
 };
 
 thread_local! {
-    static BATCH: RefCell<Batch> = RefCell::new(Batch::new(BatchKind::Commit));
+    static BATCH: RefCell<Batch> = RefCell::new(new_batch());
+}
+
+fn new_batch() -> Batch {
+    Batch::new(BatchKind::Commit)
 }
 
 /// What must hold of the newest committed state of an item for a write to go ahead.
@@ -177,7 +182,7 @@ impl Shared {
         key: &[u8],
         value: Option<&[u8]>,
     ) -> Result<Option<Location>> {
-        BATCH.with_borrow_mut(|batch| {
+        scratch::lend(&BATCH, new_batch, |batch| {
             batch.clear(BatchKind::Commit);
             batch.set_compress(tree.compresses());
             batch.push(tree.id, sequence, overtakes, key, value);

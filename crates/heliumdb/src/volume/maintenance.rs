@@ -5,16 +5,20 @@
 //! holds no handle while it rests, so that it does not keep its volume open.
 
 use std::{
+    cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Weak, atomic::Ordering},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
 use super::{Shared, scrub};
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    bell::Bell,
+    error::{Error, ErrorKind, Result},
+};
 
 /// How often it looks whether there is something to do.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -22,20 +26,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The thread, if there is one, and how to wake it.
 #[derive(Default)]
 pub(crate) struct Maintenance {
-    signal: Arc<Signal>,
+    bell: Arc<Bell>,
     thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-#[derive(Default)]
-struct Signal {
-    state: Mutex<State>,
-    wake: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    stop: bool,
-    asked: bool,
 }
 
 impl Maintenance {
@@ -45,11 +37,11 @@ impl Maintenance {
             return Ok(());
         }
         let this = &shared.maintenance;
-        let signal = this.signal.clone();
+        let bell = this.bell.clone();
         let volume = Arc::downgrade(shared);
         let thread = thread::Builder::new().name("helium-upkeep".to_owned());
         let started = thread
-            .spawn(move || run(&volume, &signal))
+            .spawn(move || run(&volume, &bell))
             .map_err(|e| Error::io("start the volume's maintenance thread", e))?;
         *this.thread.lock() = Some(started);
         Ok(())
@@ -57,43 +49,45 @@ impl Maintenance {
 
     /// Asks for a step soon.
     pub(crate) fn wake(&self) {
-        self.signal.state.lock().asked = true;
-        self.signal.wake.notify_all();
+        self.bell.ring();
+    }
+
+    /// In a fork of the process that started it: the thread is not here to be joined, nor to be let go of.
+    pub(super) fn forget(&mut self) {
+        std::mem::forget(self.thread.get_mut().take());
     }
 
     /// Ends the thread.
     pub(super) fn stop(&self) {
-        self.signal.state.lock().stop = true;
-        self.signal.wake.notify_all();
+        self.bell.stop();
         let Some(running) = self.thread.lock().take() else {
             return;
         };
-        // The thread itself may have been the last to hold the volume, and be closing it now.
-        if running.thread().id() != thread::current().id() {
+        // The thread itself may have been the last to hold the volume, and be closing it now. (Who it
+        // is `thread::current` cannot say in a thread on its way out.)
+        if !IS_UPKEEP.try_with(Cell::get).unwrap_or(false) {
             // Its panic, if any, has poisoned the volume.
             let _ = running.join();
         }
     }
 }
 
-fn run(volume: &Weak<Shared>, signal: &Signal) {
-    loop {
-        {
-            let mut state = signal.state.lock();
-            if !state.stop && !state.asked {
-                signal.wake.wait_for(&mut state, PAUSE);
-            }
-            if state.stop {
-                return;
-            }
-            state.asked = false;
-        }
+thread_local! {
+    /// Whether this is a volume's maintenance thread, which never holds another volume.
+    static IS_UPKEEP: Cell<bool> = const { Cell::new(false) };
+}
+
+fn run(volume: &Weak<Shared>, bell: &Bell) {
+    IS_UPKEEP.set(true);
+    while bell.rest(Some(PAUSE)) {
         let Some(shared) = volume.upgrade() else {
             return;
         };
         let stepped = catch_unwind(AssertUnwindSafe(|| step(&shared)));
         match stepped {
-            Ok(Ok(worked)) => signal.state.lock().asked |= worked,
+            Ok(Ok(false)) => {}
+            // There may be more to do.
+            Ok(Ok(true)) => bell.ring(),
             Ok(Err(why)) => {
                 if shared.log.poisoned().is_some() {
                     return;

@@ -12,10 +12,13 @@ use std::{
 use parking_lot::Mutex;
 
 use super::Shared;
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    process::PerProcess,
+};
 
 /// The volumes open by URL, under the canonical paths of their devices.
-static OPEN: Mutex<BTreeMap<Key, Holder>> = Mutex::new(BTreeMap::new());
+static OPEN: PerProcess<Mutex<BTreeMap<Key, Holder>>> = PerProcess::new();
 
 type Key = Vec<PathBuf>;
 
@@ -31,13 +34,13 @@ pub(super) struct Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        OPEN.lock().remove(&self.key);
+        OPEN.get().lock().remove(&self.key);
     }
 }
 
 /// The volume on `paths`, if this process has it open and both sides are willing to share it.
 pub(super) fn find(paths: &[PathBuf], exclusive: bool) -> Result<Option<Arc<Shared>>> {
-    let open = OPEN.lock();
+    let open = OPEN.get().lock();
     let Some(holder) = open.get(&key(paths)) else {
         return Ok(None);
     };
@@ -64,7 +67,7 @@ pub(super) fn register(paths: &[PathBuf], volume: &Arc<Shared>) {
         volume: Arc::downgrade(volume),
         exclusive: volume.options.exclusive,
     };
-    OPEN.lock().insert(key.clone(), holder);
+    OPEN.get().lock().insert(key.clone(), holder);
     *volume.registration.lock() = Some(Registration { key });
 }
 

@@ -144,13 +144,20 @@ impl Queue {
                     let ours = items.iter().filter(|item| item.share % threads == thread);
                     Applier { trees, keys, live }.run(ours, |_, _| true);
                 };
+                let mut left = Vec::new();
                 thread::scope(|scope| {
                     for (live, thread) in others.iter_mut().zip(1..) {
                         let work = move || run(thread, live);
-                        scope.spawn(work);
+                        if thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                            left.push(thread);
+                        }
                     }
                     run(0, live);
                 });
+                // Where no thread can be made, this one does their parts.
+                for thread in left {
+                    run(thread, &mut others[thread as usize - 1]);
+                }
             }
             Some((live, _)) => {
                 let admits = |item: &Item, key: &[u8]| judges.admit(item, key);

@@ -27,6 +27,7 @@ use crate::{
     cleaner::Cleaner,
     error::{Error, ErrorKind, Result},
     log::Log,
+    process::Owner,
     transaction::{native::Manager, several::Owed},
     version::{Attempt, Horizon, Readers, TxnId, Waiting, settle::Unsettled},
 };
@@ -84,6 +85,8 @@ pub(crate) struct Shared {
     pub(crate) certainty: Certainty,
     pub(super) checkpoints: Checkpoints,
     closed: AtomicBool,
+    /// Who opened it: a fork of that process leaves it alone.
+    pub(crate) owner: Owner,
     pub(super) recovered_items: u64,
     pub(super) registration: Mutex<Option<Registration>>,
 }
@@ -106,6 +109,7 @@ impl Shared {
     ) -> Self {
         Self {
             url,
+            owner: log.owner,
             log,
             unsettled: Unsettled::new(options.version_budget_bytes),
             waiting: Waiting::default(),
@@ -156,6 +160,7 @@ impl Shared {
     }
 
     pub(crate) fn check_open(&self) -> Result<()> {
+        self.owner.check()?;
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::new(
                 ErrorKind::Closed,
@@ -310,6 +315,7 @@ impl Shared {
 
     /// Closes the log, whatever handles there are; later calls fail with `Closed`.
     pub(super) fn close(&self) -> Result<()> {
+        self.owner.check()?;
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
@@ -345,6 +351,10 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        if self.owner.is_elsewhere() {
+            self.maintenance.forget();
+            return;
+        }
         if let Err(why) = self.close() {
             tracing::error!(url = self.url, %why, "closing a volume failed");
         }

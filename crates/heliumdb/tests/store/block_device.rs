@@ -4,6 +4,7 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     process::Command,
+    rc::Rc,
 };
 
 use heliumdb::{ErrorKind, Volume, VolumeOptions};
@@ -11,18 +12,23 @@ use heliumdb::{ErrorKind, Volume, VolumeOptions};
 /// A loop device over a sparse file; detached when dropped.
 struct Loop {
     node: PathBuf,
-    _folder: tempfile::TempDir,
+    folder: Rc<tempfile::TempDir>,
 }
 
 impl Loop {
     /// `None` where there are no loop devices, or no right to make one.
     fn attach(bytes: u64) -> Option<Self> {
-        let folder = tempfile::tempdir().ok()?;
+        let folder = Rc::new(tempfile::tempdir().ok()?);
         let image = folder.path().join("image");
         File::create(&image).ok()?.set_len(bytes).ok()?;
+        Self::over(&image, folder)
+    }
+
+    /// One more over a file.
+    fn over(image: &Path, folder: Rc<tempfile::TempDir>) -> Option<Self> {
         let made = Command::new("losetup")
             .args(["-f", "--show"])
-            .arg(&image)
+            .arg(image)
             .output();
         let made = made.ok().filter(|made| made.status.success());
         let Some(made) = made else {
@@ -30,10 +36,18 @@ impl Loop {
             return None;
         };
         let node = String::from_utf8(made.stdout).ok()?.trim().into();
-        Some(Self {
-            node,
-            _folder: folder,
-        })
+        Some(Self { node, folder })
+    }
+}
+
+impl Loop {
+    fn image(&self) -> PathBuf {
+        self.folder.path().join("image")
+    }
+
+    /// Another loop device over the same file.
+    fn twin(&self) -> Self {
+        Self::over(&self.image(), self.folder.clone()).expect("as before")
     }
 }
 
@@ -96,4 +110,64 @@ fn a_foreign_block_device_is_left_alone() {
     let mut node = File::open(&device.node).unwrap();
     std::io::Read::read_exact(&mut node, &mut head).unwrap();
     assert!(head == foreign, "the device was written to");
+}
+
+/// Whoever opens what lies under it, or something else over that, would write to the same bytes.
+#[test]
+fn a_volume_has_one_writer_by_whatever_name() {
+    let Some(first) = Loop::attach(64 << 20) else {
+        return;
+    };
+    let second = first.twin();
+    let stacked = Loop::over(&first.node, first.folder.clone()).expect("as before");
+    let names = [&first.image(), &first.node, &second.node, &stacked.node];
+    for (i, one) in names.iter().enumerate() {
+        let volume = Volume::open(&url(&[one]), &VolumeOptions::default()).unwrap();
+        let mut reading = VolumeOptions::default();
+        reading.read_only = true;
+        // By the same name this process shares it.
+        for (j, other) in names.iter().enumerate().filter(|(j, _)| *j != i) {
+            for options in [&VolumeOptions::default(), &reading] {
+                let refused = Volume::open(&url(&[other]), options).unwrap_err();
+                assert_eq!(
+                    refused.kind(),
+                    ErrorKind::VolumeInUse,
+                    "{i}, {j}: {refused}"
+                );
+            }
+        }
+        // Whoever closed it has let go of all of it.
+        volume.close().unwrap();
+        let again = Volume::open(&url(&[names[(i + 1) % 4]]), &VolumeOptions::default()).unwrap();
+        again.close().unwrap();
+    }
+}
+
+/// Another node of the same device: what the kernel knows.
+#[test]
+fn two_nodes_of_a_device_are_one_device() {
+    let Some(device) = Loop::attach(64 << 20) else {
+        return;
+    };
+    let twin = device.folder.path().join("node");
+    let (major, minor) = {
+        let stat = rustix::fs::stat(&device.node).unwrap();
+        (
+            rustix::fs::major(stat.st_rdev),
+            rustix::fs::minor(stat.st_rdev),
+        )
+    };
+    let made = Command::new("mknod")
+        .arg(&twin)
+        .args(["b", &major.to_string(), &minor.to_string()])
+        .status();
+    if !made.is_ok_and(|made| made.success()) {
+        eprintln!("skipped: this user makes no device nodes");
+        return;
+    }
+    let volume = Volume::open(&url(&[&device.node]), &VolumeOptions::default()).unwrap();
+    let refused = Volume::open(&url(&[&twin]), &VolumeOptions::default()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::VolumeInUse, "{refused}");
+    volume.close().unwrap();
+    Volume::open(&url(&[&twin]), &VolumeOptions::default()).unwrap();
 }

@@ -9,9 +9,11 @@
 extern "C" {
 #endif
 
+#if !defined(HE_VERSION_MAJOR)
 #define HE_VERSION_MAJOR 2
 #define HE_VERSION_MINOR 8
 #define HE_VERSION_PATCH 2
+#endif
 
 /* Limits. */
 #define HE_MAX_DATASTORES 4095
@@ -133,7 +135,14 @@ int he_iterate(he_t he, he_iterate_cbf_t cbf, void *arg);
 /* Errors and version. */
 void he_perror(const char *s);
 const char *he_strerror(int err);
+#if HE_VERSION_MINOR == 8
 const char *he_version(int *major, int *minor, int *patch);
+#elif defined(__GNUC__)
+const char *he_version(int *major, int *minor, int *patch) __asm__("he_version_v2_12");
+#else
+#define he_version he_version_v2_12
+const char *he_version(int *major, int *minor, int *patch);
+#endif
 
 #ifdef __cplusplus
 }

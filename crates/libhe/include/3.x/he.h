@@ -1,4 +1,4 @@
-/* he.h: the Helium C interface, version 3.x. Link with -lhe; see he(3). */
+/* he.h: the Helium C interface, versions 3.4 to 3.8. Link with -lhe; see he(3). */
 #ifndef HE_H
 #define HE_H
 
@@ -63,10 +63,18 @@ extern "C" {
 #define HE_ERR_NETWORK_PROTOCOL (-128)
 #define HE_ERR_READ_ONLY_DATASTORE (-129)
 
-/* What has another form here than in other versions has a symbol of its own. */
+/*
+ * What has another form here than in other versions has a symbol of its own: given as such where
+ * the compiler can, so that it is there for what reads headers without macros (cgo, bindgen).
+ */
+#if defined(__GNUC__)
+#define HE_SYMBOL(symbol) __asm__(symbol)
+#else
+#define HE_SYMBOL(symbol)
 #define he_open he_open_v3
 #define he_stats he_stats_v3
 #define he_version he_version_v3
+#endif
 
 /* A handle of a datastore or a transaction. One that was closed gives HE_ERR_ARGUMENTS. */
 typedef void *he_t;
@@ -126,16 +134,21 @@ int he_is_read_only(const he_t he);
 
 /* Datastores. */
 int he_enumerate(const char *url, he_enumerate_cbf_t cbf, void *arg);
-he_t he_open(const char *url, const char *name, int flags, const struct he_env *env);
+he_t he_open(const char *url, const char *name, int flags, const struct he_env *env)
+    HE_SYMBOL("he_open_v3");
 int he_close(he_t he);
 int he_remove(he_t he);
 int he_rename(he_t he, const char *name);
-int he_stats(he_t he, struct he_stats *stats);
+int he_stats(he_t he, struct he_stats *stats) HE_SYMBOL("he_stats_v3");
 int he_remove_volume(const char *url, int flag);
 
 /* Transactions; for a datastore, he_commit makes its volume durable and he_discard empties it. */
+#if defined(HE_TRANSACTION_TAKES_FLAGS) && defined(__GNUC__)
+he_t he_transaction(he_t he, uint16_t flags) HE_SYMBOL("he_transaction_v3_8");
+#else
 he_t he_transaction(he_t he);
 he_t he_transaction_v3_8(he_t he, uint16_t flags);
+#endif
 he_t he_transaction_datastore(he_t transaction, he_t he);
 int he_commit(he_t he);
 int he_discard(he_t he);
@@ -161,15 +174,28 @@ void he_iter_close(he_iter_t iter);
 /* Errors and version. */
 void he_perror(const char *s);
 const char *he_strerror(int err);
-const char *he_version(int *major, int *minor, int *patch);
-
-/* he_transaction(he) as up to 3.7, he_transaction(he, flags) as from 3.8 on. */
-#define HE_PICK_TRANSACTION(one, two, name, ...) name
-#define he_transaction(...) \
-	HE_PICK_TRANSACTION(__VA_ARGS__, he_transaction_v3_8, he_transaction, 0)(__VA_ARGS__)
+const char *he_version(int *major, int *minor, int *patch) HE_SYMBOL("he_version_v3");
 
 #ifdef __cplusplus
 }
 #endif
+
+/* he_transaction(he) as up to 3.7, he_transaction(he, flags) as from 3.8 on, where the language can. */
+#if defined(HE_TRANSACTION_TAKES_FLAGS)
+#if !defined(__GNUC__)
+#define he_transaction he_transaction_v3_8
+#endif
+#elif defined(__cplusplus)
+static inline he_t he_transaction(he_t he, uint16_t flags)
+{
+	return he_transaction_v3_8(he, flags);
+}
+#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 199901L
+#define HE_PICK_TRANSACTION(one, two, name, ...) name
+#define he_transaction(...) \
+	HE_PICK_TRANSACTION(__VA_ARGS__, he_transaction_v3_8, he_transaction, 0)(__VA_ARGS__)
+#endif
+
+#undef HE_SYMBOL
 
 #endif

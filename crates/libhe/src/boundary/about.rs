@@ -100,6 +100,21 @@ pub unsafe extern "C" fn he_version_v2_2(major: *mut c_int, minor: *mut c_int) -
     unsafe { version([major, minor, nowhere], [2, 2, 0], c"2.2".as_ptr()) }
 }
 
+/// [`he_version`] for programs of version 2.12.
+///
+/// # Safety
+///
+/// Each address is null or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn he_version_v2_12(
+    major: *mut c_int,
+    minor: *mut c_int,
+    patch: *mut c_int,
+) -> *const c_char {
+    // SAFETY: as the caller says.
+    unsafe { version([major, minor, patch], [2, 12, 0], c"2.12.0".as_ptr()) }
+}
+
 /// [`he_version`] for programs of versions 3.x.
 ///
 /// # Safety

@@ -132,7 +132,16 @@ fn source(object: &Object) -> Result<(Source, Arc<OpenVolume>)> {
 /// The next item, which stays as it is until the next call; null at the end.
 #[unsafe(no_mangle)]
 pub extern "C" fn he_iter_next(iterator: HeIterT) -> *const ShownItem {
-    answer_address(|| find(iterator)?.iterator()?.next())
+    answer_address(|| {
+        let found = find(iterator)?;
+        let next = found.iterator()?.next();
+        if next == Err(Code::ARGUMENTS) {
+            // Its datastore is closed. Now nobody looks at what it handed out any more.
+            drop(found);
+            handle::end(number(iterator));
+        }
+        next
+    })
 }
 
 /// Closes an iterator; one that is closed already is left alone.
@@ -140,8 +149,12 @@ pub extern "C" fn he_iter_next(iterator: HeIterT) -> *const ShownItem {
 pub extern "C" fn he_iter_close(iterator: HeIterT) {
     answer(|| {
         let entry = handle::take(number(iterator), |object| object.iterator().is_ok())?;
-        let parent = handle::find(entry.iterator()?.parent)?;
-        parent.datastore()?.disown(number(iterator));
+        // It is gone if the datastore was closed first.
+        if let Ok(parent) = handle::find(entry.iterator()?.parent)
+            && let Ok(datastore) = parent.datastore()
+        {
+            datastore.disown(number(iterator));
+        }
         Ok(())
     });
 }

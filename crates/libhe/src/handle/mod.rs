@@ -17,7 +17,7 @@ use crate::{
 use table::Table;
 pub use table::{Entry, Found};
 
-/// A handle's number, as C sees it. Always odd, so that it never is the address of anything.
+/// A handle's number, as C sees it: one that is no address in any process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Number(pub usize);
 
@@ -35,9 +35,15 @@ pub fn insert(object: Object) -> Result<Number> {
     TABLE.insert(object).ok_or(Code::MEMORY)
 }
 
-/// What the handle stands for; it stays there for as long as the answer is held.
+/// What the handle stands for; it stays there for as long as the answer is held. In a fork of the
+/// process that was given the handle nothing is done with it, not even a lock is asked for: threads
+/// that are not there may have held it.
 pub fn find(number: Number) -> Result<Found> {
-    TABLE.find(number).ok_or(Code::ARGUMENTS)
+    let found = TABLE.find(number).ok_or(Code::ARGUMENTS)?;
+    if found.is_elsewhere() {
+        return Err(Code::DEVICE_LOCK);
+    }
+    Ok(found)
 }
 
 /// Ends a handle that `is_right`; whoever gets the entry is the one who ended it.

@@ -9,12 +9,17 @@ use std::{
 };
 
 use arc_swap::{ArcSwapOption, Guard};
+use heliumdb::process::Owner;
 use parking_lot::Mutex;
 
 use super::{Number, Object};
 use crate::limits::HANDLES_MAX;
 
-/// Bits of a number that say which slot; above them is a count that never repeats, below a one.
+/// Set in every number, and no other bit above it: no process has memory at such addresses (x86-64
+/// has it below 2^57 and above -2^57), so that nobody who looks at all words for pointers, as a
+/// garbage collector does, takes a number for one.
+const NO_ADDRESS: usize = 1 << 62;
+/// Bits of a number that say which slot; above them is a count that never repeats.
 const SLOT_BITS: u32 = HANDLES_MAX.trailing_zeros();
 /// Slots of the first chunk; each further one has twice as many as all before it together.
 const FIRST_BITS: u32 = 6;
@@ -25,6 +30,8 @@ type Slot = ArcSwapOption<Entry>;
 /// An object under its number.
 pub struct Entry {
     number: Number,
+    /// Who was given the number: a fork of that process has a copy of all this.
+    owner: Owner,
     object: Object,
 }
 
@@ -63,6 +70,15 @@ impl Deref for Found {
     }
 }
 
+impl Found {
+    /// Whether it is another process's: this is a fork of that.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|entry| entry.owner.is_elsewhere())
+    }
+}
+
 impl Table {
     pub(super) const fn new() -> Self {
         Self {
@@ -77,6 +93,7 @@ impl Table {
 
     /// Gives `object` a number; `None` if there are as many handles as there can be.
     pub(super) fn insert(&self, object: Object) -> Option<Number> {
+        let owner = Owner::here().ok()?;
         let mut slots = self.slots.lock();
         let index = match slots.free.pop() {
             Some(index) => index,
@@ -86,18 +103,23 @@ impl Table {
             }
             None => return None,
         };
-        slots.given += 1;
-        let number = Number((((slots.given << SLOT_BITS) | index) << 1) | 1);
+        // As often as this, nobody opens anything: 2^42 times.
+        let given = slots.given + 1;
+        if given >= NO_ADDRESS >> SLOT_BITS {
+            return None;
+        }
+        slots.given = given;
+        let number = Number(NO_ADDRESS | (given << SLOT_BITS) | index);
         drop(slots);
-        self.slot_or_make(index)?
-            .store(Some(Arc::new(Entry { number, object })));
+        self.slot_or_make(index)?.store(Some(Arc::new(Entry {
+            number,
+            owner,
+            object,
+        })));
         Some(number)
     }
 
     pub(super) fn find(&self, number: Number) -> Option<Found> {
-        if number.0 & 1 == 0 {
-            return None;
-        }
         let entry = self.slot(index_of(number))?.load();
         let is_it = entry.as_ref().is_some_and(|entry| entry.number == number);
         is_it.then_some(Found(entry))
@@ -135,7 +157,7 @@ impl Table {
 }
 
 fn index_of(number: Number) -> usize {
-    (number.0 >> 1) & (HANDLES_MAX - 1)
+    number.0 & (HANDLES_MAX - 1)
 }
 
 /// Chunk 0 has the first 64 slots, chunk 1 the next 64, then 128, 256 and so on.

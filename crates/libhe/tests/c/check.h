@@ -29,11 +29,25 @@
 		}                                                                         \
 	} while (0)
 
+/* The call works, and leaves errno alone. */
 #define WORKS(call)                                                                       \
 	do {                                                                              \
+		errno = 4711;                                                             \
 		int ret_ = (call);                                                        \
-		if (ret_ != 0) {                                                          \
-			fprintf(stderr, "%s:%d: %s gave %d %s\n", __FILE__, __LINE__, #call, ret_, he_strerror(ret_)); \
+		if (ret_ != 0 || errno != 4711) {                                         \
+			fprintf(stderr, "%s:%d: %s gave %d %s (errno %d)\n", __FILE__, __LINE__, #call, ret_,  \
+			    he_strerror(ret_), errno);                                    \
+			exit(1);                                                          \
+		}                                                                         \
+	} while (0)
+
+/* The call gives a handle, which is no address of any process, and leaves errno alone. */
+#define HANDLE(he, call)                                                                  \
+	do {                                                                              \
+		errno = 4711;                                                             \
+		(he) = (call);                                                            \
+		if ((he) == NULL || errno != 4711 || (size_t)(he) >> 57 == 0) {           \
+			fprintf(stderr, "%s:%d: %s gave %p (errno %d)\n", __FILE__, __LINE__, #call, (void *)(he), errno); \
 			exit(1);                                                          \
 		}                                                                         \
 	} while (0)

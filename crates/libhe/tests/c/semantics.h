@@ -122,7 +122,7 @@ opening(const char *folder)
 	NO_HANDLE(he_open(blank, "a", HE_O_TRUNCATE, NULL), HE_ERR_DATASTORE_IN_USE);
 	NO_HANDLE(he_open(blank, "a", FRESH | HE_O_TRUNCATE | HE_O_VOLUME_TRUNCATE, NULL), HE_ERR_DATASTORE_IN_USE);
 	NO_HANDLE(he_open(blank, "b", FRESH | HE_O_VOLUME_TRUNCATE, NULL), HE_ERR_VOLUME_IN_USE);
-	NO_HANDLE(he_open(blank, "a", HE_O_VOLUME_TRUNCATE, NULL), HE_ERR_DATASTORE_NOT_FOUND);
+	NO_HANDLE(he_open(blank, "a", HE_O_VOLUME_TRUNCATE, NULL), HE_ERR_VOLUME_IN_USE);
 	WORKS(he_close(again));
 	WORKS(he_close(he));
 	CHECK((he = he_open(blank, "a", 0, NULL)) != NULL);

@@ -4,6 +4,11 @@
 
 #include "check.h"
 
+/* How a transaction begins, where that is not said. */
+#ifndef BEGIN
+#define BEGIN(he) he_transaction(he)
+#endif
+
 static inline int
 count_own(void *arg, const struct he_item *item)
 {
@@ -23,7 +28,7 @@ transactions(const char *folder)
 
 	CHECK(he != NULL && !he_is_transaction(he));
 	WORKS(put(he, he_insert, "there", "before"));
-	CHECK((tx = he_transaction(he)) != NULL);
+	CHECK((tx = BEGIN(he)) != NULL);
 	CHECK(he_is_valid(tx) && he_is_transaction(tx));
 
 	/* queued: nobody else sees it, and it sees only its own */
@@ -53,7 +58,7 @@ transactions(const char *folder)
 	/* what is not for transactions */
 	FAILS(he_rename(tx, "x"), HE_ERR_ARGUMENTS);
 	FAILS(he_remove(tx), HE_ERR_ARGUMENTS);
-	NO_HANDLE(he_transaction(tx), HE_ERR_ARGUMENTS);
+	NO_HANDLE(BEGIN(tx), HE_ERR_ARGUMENTS);
 
 	WORKS(he_commit(tx));
 	CHECK(!he_is_valid(tx));
@@ -65,22 +70,22 @@ transactions(const char *folder)
 	FAILS(there(he, "newer"), HE_ERR_ITEM_NOT_FOUND);
 
 	/* failures show at commit, and then nothing is applied */
-	CHECK((tx = he_transaction(he)) != NULL);
+	CHECK((tx = BEGIN(he)) != NULL);
 	WORKS(put(tx, he_update, "other", "x"));
 	WORKS(put(tx, he_insert, "new", "x"));
 	FAILS(he_commit(tx), HE_ERR_ITEM_EXISTS);
 	CHECK(!he_is_valid(tx));
 	FAILS(there(he, "other"), HE_ERR_ITEM_NOT_FOUND);
 	WORKS(reads(he, "new", "3"));
-	CHECK((tx = he_transaction(he)) != NULL);
+	CHECK((tx = BEGIN(he)) != NULL);
 	WORKS(put(tx, he_update, "other", "x"));
 	WORKS(put(tx, he_replace, "missing", "x"));
 	FAILS(he_commit(tx), HE_ERR_ITEM_NOT_FOUND);
-	CHECK((tx = he_transaction(he)) != NULL);
+	CHECK((tx = BEGIN(he)) != NULL);
 	WORKS(put(tx, he_update, "other", "x"));
 	WORKS(gone(tx, "missing"));
 	FAILS(he_commit(tx), HE_ERR_ITEM_NOT_FOUND);
-	CHECK((tx = he_transaction(he)) != NULL);
+	CHECK((tx = BEGIN(he)) != NULL);
 	WORKS(put(tx, he_insert, "twice", "x"));
 	WORKS(put(tx, he_insert, "twice", "y"));
 	FAILS(he_commit(tx), HE_ERR_ITEM_EXISTS);
@@ -88,8 +93,8 @@ transactions(const char *folder)
 	FAILS(there(he, "other"), HE_ERR_ITEM_NOT_FOUND);
 
 	/* no conflict detection: the later commit wins */
-	CHECK((tx = he_transaction(he)) != NULL);
-	CHECK((other = he_transaction(he)) != NULL);
+	CHECK((tx = BEGIN(he)) != NULL);
+	CHECK((other = BEGIN(he)) != NULL);
 	WORKS(put(tx, he_update, "race", "first begun"));
 	WORKS(put(other, he_update, "race", "second begun"));
 	WORKS(put(he, he_update, "race", "outside"));
@@ -99,24 +104,34 @@ transactions(const char *folder)
 	WORKS(reads(he, "race", "first begun"));
 
 	/* an insert that was legal when it was queued, and is not any more */
-	CHECK((tx = he_transaction(he)) != NULL);
+	CHECK((tx = BEGIN(he)) != NULL);
 	WORKS(put(tx, he_insert, "taken", "x"));
 	WORKS(put(he, he_insert, "taken", "y"));
 	FAILS(he_commit(tx), HE_ERR_ITEM_EXISTS);
 
+	/* a queue is as large as what it changes, however often it changes that */
+	item = item_of("large", NULL);
+	item.val_len = HE_MAX_VAL_LEN;
+	CHECK((item.val = calloc(1, item.val_len)) != NULL);
+	CHECK((tx = BEGIN(he)) != NULL);
+	for (int i = 0; i < 70; ++i)
+		WORKS(he_update(tx, &item));
+	WORKS(he_discard(tx));
+	free(item.val);
+
 	/* discard and close */
-	CHECK((tx = he_transaction(he)) != NULL);
+	CHECK((tx = BEGIN(he)) != NULL);
 	WORKS(put(tx, he_update, "discarded", "x"));
 	WORKS(he_discard(tx));
 	FAILS(he_discard(tx), HE_ERR_ARGUMENTS);
-	CHECK((tx = he_transaction(he)) != NULL);
+	CHECK((tx = BEGIN(he)) != NULL);
 	WORKS(put(tx, he_update, "discarded", "x"));
 	WORKS(he_close(tx));
 	FAILS(he_close(tx), HE_ERR_ARGUMENTS);
 	FAILS(there(he, "discarded"), HE_ERR_ITEM_NOT_FOUND);
 
 	/* closing the datastore discards its transactions */
-	CHECK((tx = he_transaction(he)) != NULL);
+	CHECK((tx = BEGIN(he)) != NULL);
 	WORKS(put(tx, he_update, "discarded", "x"));
 	WORKS(he_close(he));
 	FAILS(he_commit(tx), HE_ERR_ARGUMENTS);

@@ -214,8 +214,16 @@ iterators(const char *folder)
 	CHECK(own != NULL && (item = he_iter_next(own)) != NULL && memcmp(item->key, "own", 3) == 0);
 	CHECK(he_iter_next(own) == NULL);
 
-	/* iterators end with their datastore's handle */
+	/* iterators end with their datastore's handle; what they have handed out stays for a step */
+	CHECK(he_iter_next(iter) != NULL || errno == HE_ERR_ITEM_NOT_FOUND);
+	he_iter_t last = he_iter_open(he, NULL, 0, 10, 0), closed = he_iter_open(he, NULL, 0, 10, 0);
+	CHECK((item = he_iter_next(last)) != NULL && he_iter_next(closed) != NULL);
 	WORKS(he_close(he));
+	CHECK(item->key_len == 1 && memcmp(item->key, "b", 1) == 0 && item->val_len > 0 && *(char *)item->val != 0);
+	NO_HANDLE((void *)he_iter_next(last), HE_ERR_ARGUMENTS);
+	NO_HANDLE((void *)he_iter_next(last), HE_ERR_ARGUMENTS);
+	he_iter_close(closed);
+	NO_HANDLE((void *)he_iter_next(closed), HE_ERR_ARGUMENTS);
 	NO_HANDLE((void *)he_iter_next(iter), HE_ERR_ARGUMENTS);
 	NO_HANDLE((void *)he_iter_next(own), HE_ERR_ARGUMENTS);
 	he_iter_close(iter);

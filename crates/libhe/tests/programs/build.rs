@@ -10,23 +10,10 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Where the build left `libhe.so` and `libhe.a`: beside this program, or one folder up when
-/// they were built for themselves; the newest counts.
+/// Where the build left `libhe.so`, or `libhe.a` beside it.
 pub fn library(name: &str) -> PathBuf {
-    if let Some(folder) = std::env::var_os("HELIUM_LIBHE") {
-        return Path::new(&folder).join(name);
-    }
-    let program = std::env::current_exe().unwrap();
-    let folder = program.parent().unwrap();
-    let places = [folder.join(name), folder.join("..").join(name)];
-    let age = |path: &PathBuf| path.metadata().and_then(|found| found.modified()).ok();
-    let newest = places.into_iter().max_by_key(age).unwrap();
-    assert!(
-        newest.exists(),
-        "{name} is not beside {}",
-        program.display()
-    );
-    newest.canonicalize().unwrap()
+    let library = wiredtiger_testkit::c_connector::libhe().unwrap_or_else(|why| panic!("{why}"));
+    library.with_file_name(name)
 }
 
 /// A compiler call, up to what is specific to a program.

@@ -8,10 +8,20 @@ const CXX: &str = r#"
 #include <he.h>
 int main() {
     int major = 0, minor = 0;
-    he_stats(nullptr, nullptr);
-    return he_is_valid(nullptr) + (VERSION(&major, &minor) == nullptr);
+    he_stats(NULL, NULL);
+#if HE_VERSION_MAJOR == 3
+#ifndef HE_TRANSACTION_TAKES_FLAGS
+    if (he_transaction(NULL) != NULL) return 2;
+#endif
+    if (he_transaction(NULL, 0) != NULL) return 3;
+#endif
+    return he_is_valid(NULL) + (VERSION(&major, &minor) == NULL);
 }
 "#;
+
+/// The standards that every header has to be good in, to the letter.
+const CXX_STANDARDS: [&str; 2] = ["-std=c++98", "-std=c++11"];
+const C_STANDARDS: [&str; 3] = ["-std=c89", "-std=c99", "-std=c11"];
 
 #[test]
 fn the_shared_library_has_its_own_name_and_exports_nothing_else() {
@@ -21,7 +31,7 @@ fn the_shared_library_has_its_own_name_and_exports_nothing_else() {
     };
     let soname = text("-p");
     let soname = soname.lines().find(|line| line.contains("SONAME")).unwrap();
-    assert!(soname.trim_end().ends_with(" libhe.so"), "{soname}");
+    assert!(soname.trim_end().ends_with(" libhe.so.1"), "{soname}");
     let symbols = text("-T");
     let own = symbols.lines().filter(|line| line.contains(" .text"));
     let names: Vec<&str> = own
@@ -54,17 +64,19 @@ fn every_header_is_good_cxx_and_pedantic_c() {
     let folder = tempfile::tempdir().unwrap();
     for (version, call) in [
         ("2.2", "he_version(a, b)"),
-        ("2.8", "he_version(a, b, nullptr)"),
-        ("3.x", "he_version(a, b, nullptr)"),
+        ("2.8", "he_version(a, b, NULL)"),
+        ("2.12", "he_version(a, b, NULL)"),
+        ("3.x", "he_version(a, b, NULL)"),
+        ("3.8", "he_version(a, b, NULL)"),
     ] {
         let program = folder.path().join(version);
-        if has_cxx() {
+        for standard in CXX_STANDARDS.into_iter().filter(|_| has_cxx()) {
             let source = program.with_extension("cc");
             std::fs::write(&source, CXX).unwrap();
             let mut compiler = compiler(version);
             compiler
                 .arg(format!("-DVERSION(a,b)={call}"))
-                .args(["-x", "c++", "-std=c++11", "-pedantic"])
+                .args(["-x", "c++", standard, "-pedantic"])
                 .arg(&source)
                 .args(["-x", "none", "-o"])
                 .arg(&program);
@@ -102,9 +114,11 @@ fn has_cxx() -> bool {
 fn is_pedantic_c(version: &str, folder: &Path) {
     let source = folder.join("pedantic.c");
     std::fs::write(&source, "#include <he.h>\n#include <he.h>\nint unused;\n").unwrap();
-    let mut compiler = compiler(version);
-    compiler
-        .args(["-std=c99", "-pedantic", "-c", "-o", "/dev/null"])
-        .arg(&source);
-    done(&mut compiler);
+    for standard in C_STANDARDS {
+        let mut compiler = compiler(version);
+        compiler
+            .args([standard, "-pedantic", "-c", "-o", "/dev/null"])
+            .arg(&source);
+        done(&mut compiler);
+    }
 }

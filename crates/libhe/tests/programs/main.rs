@@ -37,6 +37,16 @@ fn v2_8() {
 }
 
 #[test]
+fn v2_12() {
+    passes("2.12", "v2_12");
+}
+
+#[test]
+fn v3_8() {
+    passes("3.8", "v3_8");
+}
+
+#[test]
 fn v3_x() {
     passes("3.x", "v3_x");
 }
@@ -44,4 +54,9 @@ fn v3_x() {
 #[test]
 fn one_process_per_volume_and_commits_are_of_the_volume() {
     passes("2.8", "two_processes");
+}
+
+#[test]
+fn forks_closed_descriptors_and_threads_at_their_end() {
+    passes("2.8", "processes");
 }

@@ -5,7 +5,10 @@
 //! is replaced by one that joins the thread and then closes.
 #![expect(unsafe_code, reason = "replaces a method of WiredTiger's")]
 
-use super::{guard::EINVAL, host::Wired};
+use super::{
+    guard::{EINVAL, report},
+    host::Wired,
+};
 use crate::{
     error::{Code, Error, Result},
     nudge,
@@ -114,6 +117,14 @@ unsafe extern "C" fn close(connection: *mut Connection, config: *const c_char) -
         let last = all
             .iter()
             .rposition(|wrapped| wrapped.connection == connection.addr());
+        // In a fork of the process the thread is not there to be joined, and what WiredTiger would
+        // write is the parent's to write.
+        let source = last.map(|index| all[index].settler.source.clone());
+        if let Some(source) = source
+            && let Err(error) = source.check_process()
+        {
+            return report(source.host(), None, &error);
+        }
         last.map(|index| all.remove(index))
     };
     let Some(wrapped) = wrapped else {

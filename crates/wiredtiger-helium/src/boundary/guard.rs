@@ -28,6 +28,9 @@ pub fn answer(
     session: Option<SessionHandle>,
     work: impl FnOnce() -> Result<()>,
 ) -> c_int {
+    if let Err(error) = source.check_process() {
+        return report(source.host(), session, &error);
+    }
     let error = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(())) => return 0,
         Ok(Err(error)) => error,

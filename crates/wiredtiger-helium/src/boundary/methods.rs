@@ -262,8 +262,12 @@ unsafe extern "C" fn checkpoint(
 
 unsafe extern "C" fn terminate(table: *mut DataSource, session: *mut Session) -> c_int {
     // SAFETY: WiredTiger passes the table that it was given.
-    if unsafe { Adapter::of(table) }.is_none() {
+    let Some(adapter) = (unsafe { Adapter::of(table) }) else {
         return EINVAL;
+    };
+    // A fork's copy is left as it is: its threads are not there to be joined.
+    if let Err(error) = adapter.source.check_process() {
+        return report(adapter.source.host(), SessionHandle::new(session), &error);
     }
     // SAFETY: the adapter was leaked when it was registered, and WiredTiger forgets it now.
     let mut adapter = unsafe { Box::from_raw(table.cast::<Adapter>()) };

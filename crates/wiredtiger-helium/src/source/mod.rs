@@ -33,7 +33,7 @@ use crate::{
     transactions::{Outcome, SessionState, SessionView, Transactions},
 };
 use helium_activity::Publisher;
-use heliumdb::{ErrorKind, Transaction, TxnId, Volume};
+use heliumdb::{ErrorKind, Transaction, TxnId, Volume, process::Owner};
 use parking_lot::Mutex;
 use std::{
     collections::HashMap,
@@ -83,11 +83,13 @@ pub struct Source<H: Host> {
     unfinished: AtomicBool,
     /// A panic was caught: nothing more is tried.
     broken: AtomicBool,
+    owner: Owner,
 }
 
 impl<H: Host> Source<H> {
     /// Opens the volumes.
     pub fn open(host: H, options: ConnectionOptions) -> Result<Self> {
+        let owner = Owner::here()?;
         let wanted: Vec<_> = options
             .volumes
             .iter()
@@ -112,6 +114,7 @@ impl<H: Host> Source<H> {
             // WiredTiger's recovery has not run yet: who is an orphan shows later.
             unfinished: AtomicBool::new(true),
             broken: AtomicBool::new(false),
+            owner,
         };
         for mounted in &source.volumes {
             source.tell(None, || {
@@ -208,6 +211,11 @@ impl<H: Host> Source<H> {
             ));
         }
         Ok(())
+    }
+
+    /// Refuses to do anything in a fork of the process that opened the connection.
+    pub fn check_process(&self) -> Result<()> {
+        Ok(self.owner.check()?)
     }
 
     /// Has everything from now on refused.

@@ -251,6 +251,9 @@ impl Txn {
 impl Drop for Txn {
     fn drop(&mut self) {
         self.writes.abort();
+        if self.volume.owner.is_elsewhere() {
+            return;
+        }
         let id = self.writes.id();
         if id != 0 {
             self.volume.native.end(id);

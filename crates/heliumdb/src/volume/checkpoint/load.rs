@@ -151,7 +151,9 @@ fn load_tree(
     };
     let threads = threads.min(groups.len()).min(THREADS_MAX);
     let counted = thread::scope(|scope| {
-        let helpers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        // Where no thread can be made, fewer do it.
+        let helper = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
+        let helpers: Vec<_> = (1..threads).map_while(helper).collect();
         let mut counted = vec![work()];
         for helper in helpers {
             let panicked = |_| Err("a thread that read it panicked".to_owned());
