@@ -4,13 +4,13 @@
 //! makes: every batch below it wholly, and nothing behind it.
 
 use crate::{
-    DatastoreInfo, Position, ReadAhead, Snapshot, Volume,
+    Datastore, Position, ReadAhead, Snapshot, Volume,
     error::{Error, ErrorKind, Result},
     progress::{Phase, Progress, Reporter},
     salvage::{self, Rules, Source},
     version::View,
     volume::{
-        Descriptor,
+        Descriptor, SeenDatastore,
         load::{self, Loader},
         tree::tree_id,
     },
@@ -108,19 +108,15 @@ impl Volume {
         target: &Volume,
         reporter: &mut Reporter<'_>,
     ) -> Result<BackupReport> {
-        let mut stores = self.datastores();
-        stores.sort_by_key(|info| info.id);
-        let next_id = stores.last().map_or(0, |info| info.id.0 + 1);
-        let next_id = next_id.max(self.next_datastore_id());
+        let next_id = self.next_datastore_id();
         let mut report = BackupReport::default();
-        let mut total = 0;
-        for info in &stores {
-            total += self.datastore_by_id(info.id)?.approximate_len();
-        }
-        for info in stores {
+        // As the view sees them: whatever becomes of them while they are copied.
+        let stores = self.datastores_seen_by(view);
+        let total = stores.iter().map(|store| store.tree.index.len()).sum();
+        for store in stores {
             self.copy_datastore(
                 view,
-                info,
+                store,
                 next_id,
                 target,
                 |report| reporter.at(Phase::Copying, report.items, total),
@@ -134,20 +130,23 @@ impl Volume {
     fn copy_datastore(
         &self,
         view: &dyn View,
-        info: DatastoreInfo,
+        seen: SeenDatastore,
         next_id: u32,
         target: &Volume,
         mut step: impl FnMut(&BackupReport) -> Result<()>,
         report: &mut BackupReport,
     ) -> Result<()> {
-        let store = self.datastore_by_id(info.id)?;
+        let SeenDatastore {
+            id,
+            descriptor,
+            tree,
+        } = seen;
+        let store = Datastore::of_tree(self.shared(), id, tree);
         let descriptor = Descriptor {
-            tree: tree_id(info.id.0, info.unordered),
-            name: info.name,
-            attributes: info.attributes,
-            compress: info.compress,
+            tree: tree_id(id.0, descriptor.is_unordered()),
+            ..descriptor
         };
-        let restored = target.restore_datastore(info.id, &descriptor, next_id)?;
+        let restored = target.restore_datastore(id, &descriptor, next_id)?;
         let mut loader = Loader::new(&restored)?;
         if descriptor.is_unordered() {
             for item in store.items_with(Some(view)) {

@@ -2,7 +2,8 @@
 //!
 //! Invariant: the number below which nothing can supersede a moved item any more is read before
 //! the item is seen to be live, under its leaf's latch; whoever removes it later has a higher
-//! one, or stands above it in its chain already.
+//! one, or stands above it in its chain already. Whether its tree is over is asked in the gate, which
+//! is left when the item was appended: nothing of a tree is appended behind the mark that it is over.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -64,6 +65,7 @@ impl Shared {
         // Removals in the store's own trees are not numbered under a latch, but under this lock.
         let is_internal = first.header.tree < INTERNAL_TREES_END;
         let _internal = is_internal.then(|| self.internal.lock());
+        let _inside = self.gate.enter();
         let most_bytes = self.log.move_bytes();
         let mut placed = self.sequence();
         let (mut items, mut bytes, mut next) = (Vec::new(), 0, next);
@@ -107,6 +109,7 @@ impl Shared {
         gathered: &Gathered,
         item: &Moving,
     ) -> Result<()> {
+        let _inside = self.gate.enter();
         // The guard keeps the pieces where they are until they are read.
         let guard = epoch::pin();
         let mut placed = self.sequence();
@@ -146,9 +149,16 @@ impl Shared {
         guard: &Guard,
     ) -> Movable {
         let oldest = self.unsettled.oldest();
-        let Some(tree) = tree else {
+        let Some(tree) = tree.filter(|tree| !tree.is_retired()) else {
             return Movable::Dead;
         };
+        if tree.is_leaving() {
+            // It may be kept after all: what it has stays where it is for now.
+            return match item.header.has(TOMBSTONE) {
+                true => Movable::Unsure,
+                false => Movable::Dead,
+            };
+        }
         tree.update(gathered.key(item), guard, |word| {
             let movable = match Word(word).slot() {
                 Slot::Empty if item.header.has(TOMBSTONE) => Movable::Above(u64::MAX),
@@ -160,6 +170,7 @@ impl Shared {
         })
     }
 
+    /// The caller is in the gate.
     fn append_moves(
         &self,
         trees: &HashMap<u32, Arc<Tree>>,
@@ -167,7 +178,6 @@ impl Shared {
         items: &[&Moving],
         batch: &mut Batch,
     ) -> Result<()> {
-        let _inside = self.gate.enter();
         let appended = self.log.append_moves(batch, !gathered.in_open_room)?;
         // CRASH: old and new place hold the same item; replay takes the new one if it would find
         // the old one. The old one's segment is not freed before this is durable.

@@ -3,7 +3,8 @@
 //! The newest record of a datastore says which tree its items are in. A tree that no newest
 //! record names was truncated or dropped if anything says so: a record of it that was
 //! overwritten, or the mark that truncating and dropping leave. Otherwise its record is lost,
-//! and its items get a datastore with a made-up name.
+//! and its items get a datastore with a made-up name; but not of a volume that is open, whose catalog
+//! was read, and so is whole.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -53,7 +54,8 @@ pub(super) fn plan(source: &Source, scanned: &Scanned) -> (Vec<Plan>, u32) {
         });
     }
     let lost = scanned.newest.trees().filter(|tree| {
-        tree_number(*tree) >= USER_IDS_START
+        !scanned.is_sound
+            && tree_number(*tree) >= USER_IDS_START
             && !named.contains(tree)
             && !catalog.retired.contains(tree)
             && scanned.newest.has_items(*tree)

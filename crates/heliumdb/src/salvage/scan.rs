@@ -44,6 +44,8 @@ pub(crate) struct Scanned {
     pub(super) counts: Counts,
     pub(super) segments: u64,
     pub(super) lost_segments: u64,
+    /// Of a volume whose catalog is whole: items of trees that it does not name are nobody's.
+    pub(super) is_sound: bool,
 }
 
 pub(crate) fn scan(
@@ -89,6 +91,7 @@ pub(crate) fn scan(
         counts: batches.counts,
         segments: segments.len() as u64,
         lost_segments: lost.len() as u64,
+        is_sound: rules.below.is_some(),
     })
 }
 

@@ -197,7 +197,7 @@ impl Part {
         change: Change<'_>,
         mode: Mode,
     ) -> Result<Option<isize>> {
-        let tree = self.enter(datastore)?;
+        let tree = self.enter(datastore, writer.view)?;
         let payload_bytes = match change {
             Change::Put(value) => value.len(),
             _ => 0,
@@ -242,12 +242,15 @@ impl Part {
     }
 
     /// Enters the datastore's tree of now; returns its place in `trees`.
-    fn enter(&mut self, datastore: &Datastore) -> Result<usize> {
+    fn enter(&mut self, datastore: &Datastore, view: &dyn View) -> Result<usize> {
         datastore.with_tree(|tree| {
             if let Some(index) = self.trees.iter().position(|t| Arc::ptr_eq(t, tree)) {
                 return Ok(index);
             }
             tree.enter()?;
+            datastore
+                .check_seen_by(view)
+                .inspect_err(|_| tree.leave())?;
             self.trees.push(tree.clone());
             Ok(self.trees.len() - 1)
         })

@@ -188,7 +188,7 @@ impl Datastore {
         value: &mut Vec<u8>,
     ) -> Result<bool> {
         self.shared.check_open()?;
-        self.with_tree(|tree| {
+        self.with_tree_of(Some(view), |tree| {
             tree.check_ordered()?;
             let own = view.own();
             let now = When {

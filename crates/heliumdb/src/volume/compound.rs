@@ -27,7 +27,7 @@ impl Datastore {
 
     pub(crate) fn contains_with(&self, eyes: Eyes<'_>, key: &[u8]) -> Result<bool> {
         self.shared.check_open()?;
-        self.with_tree(|tree| {
+        self.with_tree_of(eyes, |tree| {
             let guard = epoch::pin();
             let word = Word(tree.get(key, &guard));
             Ok(look(eyes, word, &guard)?.is_present())
@@ -48,7 +48,7 @@ impl Datastore {
     ) -> Result<Vec<Option<Vec<u8>>>> {
         self.shared.check_open()?;
         let mut values = Vec::with_capacity(keys.len());
-        self.with_tree(|tree| {
+        self.with_tree_of(eyes, |tree| {
             let mut fetch = Fetch::take();
             for keys in keys.chunks(GET_TOGETHER) {
                 self.get_together(tree, eyes, keys, &mut fetch, &mut values)?;

@@ -2,11 +2,11 @@
 
 use std::{collections::VecDeque, fmt, ops::RangeBounds, sync::Arc};
 
-use arc_swap::ArcSwapOption;
 use crossbeam_epoch::{self as epoch, Guard};
 
 use super::{
-    DatastoreId, DatastoreInfo, Range, Shared, Volume, direct::Expect, step::Step, tree::Tree,
+    DatastoreId, DatastoreInfo, Range, Shared, Volume, direct::Expect, state::State, step::Step,
+    tree::Tree,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -14,7 +14,7 @@ use crate::{
     location::Word,
     log::{Expected, Purpose},
     version::{
-        Mode, View,
+        Isolation, Mode, View,
         chain::{self, Seen},
     },
 };
@@ -48,13 +48,6 @@ pub struct Datastore {
     read_only: bool,
 }
 
-/// What all handles of a datastore share.
-pub(crate) struct State {
-    pub(super) id: DatastoreId,
-    /// Its items; `None` once it was removed.
-    pub(super) tree: ArcSwapOption<Tree>,
-}
-
 /// Where a seek starts, and which way it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Position<'a> {
@@ -79,6 +72,22 @@ impl Datastore {
             state,
             read_only: false,
         }
+    }
+
+    /// The items that `tree` has, whatever becomes of the datastore `id`.
+    pub(crate) fn of_tree(shared: &Arc<Shared>, id: DatastoreId, tree: Arc<Tree>) -> Self {
+        Self {
+            shared: shared.clone(),
+            state: State::new(id, tree),
+            read_only: true,
+        }
+    }
+
+    /// The items that `eyes` see now, for a walk: it goes on through them whatever becomes of the
+    /// datastore meanwhile.
+    pub(crate) fn pinned(&self, eyes: Eyes<'_>) -> Result<Self> {
+        let tree = self.state.seen_by(eyes).ok_or_else(|| self.removed())?;
+        Ok(Self::of_tree(&self.shared, self.state.id, tree))
     }
 
     /// The same datastore, through a handle that writes nothing.
@@ -117,7 +126,7 @@ impl Datastore {
         expect: Expect,
     ) -> Result<bool> {
         self.shared.when_resolved(|| {
-            self.with_tree(|tree| {
+            self.with_tree_to_write(|tree| {
                 // Who waits for room holds no guard.
                 self.shared
                     .when_room(|| self.shared.write_if(tree, key, value, expect))
@@ -136,13 +145,61 @@ impl Datastore {
 
     /// Its items of now.
     pub(crate) fn tree(&self) -> Result<Arc<Tree>> {
-        self.state.tree.load_full().ok_or_else(|| self.removed())
+        self.state.tree().ok_or_else(|| self.removed())
     }
 
     /// Runs `f` on its items of now.
     pub(crate) fn with_tree<R>(&self, f: impl FnOnce(&Arc<Tree>) -> Result<R>) -> Result<R> {
-        let tree = self.state.tree.load();
+        let tree = self.state.now();
         f(tree.as_ref().ok_or_else(|| self.removed())?)
+    }
+
+    /// Runs `f` on the items that `eyes` see: those that it had when a snapshot was taken, if it
+    /// was emptied or removed since.
+    #[inline]
+    pub(crate) fn with_tree_of<R>(
+        &self,
+        eyes: Eyes<'_>,
+        f: impl FnOnce(&Arc<Tree>) -> Result<R>,
+    ) -> Result<R> {
+        // In this order: see [`State`].
+        let now = self.state.now();
+        if let Some(before) = self.state.before(eyes) {
+            return f(&before);
+        }
+        f(now.as_ref().ok_or_else(|| self.removed())?)
+    }
+
+    /// Runs `f`, which writes outside transactions, on its items of now; again, if the datastore was
+    /// being emptied or removed, once that is over.
+    pub(crate) fn with_tree_to_write<R>(
+        &self,
+        mut f: impl FnMut(&Arc<Tree>) -> Result<R>,
+    ) -> Result<R> {
+        loop {
+            let tree = self.state.now();
+            let tree = tree.as_ref().ok_or_else(|| self.removed())?;
+            match f(tree) {
+                Err(why) if why.kind() == ErrorKind::Busy && tree.is_leaving() => {}
+                done => return done,
+            }
+            self.shared.await_change()?;
+        }
+    }
+
+    /// Fails if `view` does not see the items of now, so that a write among them would be one that
+    /// its transaction does not see itself.
+    pub(crate) fn check_seen_by(&self, view: &dyn View) -> Result<()> {
+        if view.isolation() == Isolation::Snapshot && self.state.before(Some(view)).is_some() {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!(
+                    "datastore {} was emptied after the transaction began; roll back and retry",
+                    self.state.id.0
+                ),
+            ));
+        }
+        Ok(())
     }
 
     fn removed(&self) -> Error {
@@ -175,11 +232,8 @@ impl Datastore {
 
     /// Number of slots in the index: items, and keys that only have versions no one sees.
     pub fn approximate_len(&self) -> u64 {
-        self.state
-            .tree
-            .load()
-            .as_ref()
-            .map_or(0, |tree| tree.index.len())
+        let tree = self.state.now();
+        tree.as_ref().map_or(0, |tree| tree.index.len())
     }
 
     /// Number of items: keys whose newest committed state is an item. What transactions have not
@@ -198,7 +252,7 @@ impl Datastore {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn len(&self) -> u64 {
-        let tree = self.state.tree.load();
+        let tree = self.state.now();
         tree.as_ref().map_or(0, |tree| tree.live.get())
     }
 
@@ -220,7 +274,7 @@ impl Datastore {
         value: &mut Vec<u8>,
     ) -> Result<bool> {
         self.shared.check_open()?;
-        self.with_tree(|tree| {
+        self.with_tree_of(eyes, |tree| {
             let guard = epoch::pin();
             let word = Word(tree.get(key, &guard));
             self.read_slot(tree, (key, word), value, &guard, eyes, Purpose::Point)
@@ -283,7 +337,7 @@ impl Datastore {
         value: &mut Vec<u8>,
     ) -> Result<bool> {
         self.shared.check_open()?;
-        self.with_tree(|tree| {
+        self.with_tree_of(eyes, |tree| {
             tree.check_ordered()?;
             let guard = epoch::pin();
             let (bound, direction) = start(position);
@@ -337,6 +391,7 @@ impl Datastore {
     /// not in memory get sequential. Returns how many were moved: none of an unordered datastore, which
     /// has no such scans. Readers and writers go on.
     pub fn compact(&self) -> Result<u64> {
+        self.check_handle()?;
         let tree = self.tree()?;
         if tree.is_unordered() {
             return Ok(0);
@@ -373,7 +428,7 @@ impl Datastore {
         items: &mut VecDeque<Item>,
     ) -> Result<bool> {
         self.shared.check_open()?;
-        self.with_tree(|tree| {
+        self.with_tree_of(eyes, |tree| {
             tree.check_ordered()?;
             let guard = epoch::pin();
             let mut slots = tree.index.iter(bound, direction, &guard);
@@ -430,10 +485,11 @@ impl Datastore {
     }
 
     /// The newest committed items whose keys are in `bounds`, in order; `rev()` goes the other
-    /// way, and both ends can be mixed. Each item is looked up when the iterator gets there.
+    /// way, and both ends can be mixed. Each item is looked up when the iterator gets there, among
+    /// those of the datastore as it is now: that it is emptied or removed meanwhile does not show.
     pub fn range<K: AsRef<[u8]>>(&self, bounds: impl RangeBounds<K>) -> Range {
         Range::new(
-            self.clone(),
+            self,
             bounds.start_bound().map(|key| key.as_ref().to_vec()),
             bounds.end_bound().map(|key| key.as_ref().to_vec()),
         )

@@ -79,7 +79,7 @@ impl Volume {
                     {
                         self.datastore(name)?
                     }
-                    made => made?,
+                    made => self.handle_of(made?),
                 }
             }
             Err(why) => return Err(why),

@@ -85,6 +85,7 @@ impl Shared {
         check_lengths(key, value)?;
         self.check_writable()?;
         let _inside = self.gate.enter();
+        tree.check_accepts()?;
         let guard = epoch::pin();
         let direct = self.native.begin_direct();
         let mut write = Write {

@@ -4,7 +4,8 @@
 //! is in the index. Invariant: whoever appends something that the index will show enters
 //! before the append and leaves after the index shows it, or after it is certain that it
 //! never will. [`Gate::drain`] returns when all are gone who were in when it was called;
-//! who comes later does not hold it up. Nobody waits for room in the log while inside: room
+//! who comes later does not hold it up. So whoever forbids something, and then drains, knows that
+//! nobody does it any more who asked inside whether it is allowed. Nobody waits for room in the log while inside: room
 //! may come from a checkpoint only.
 
 use std::{
@@ -14,6 +15,7 @@ use std::{
 };
 
 use crossbeam_utils::CachePadded;
+use parking_lot::Mutex;
 
 const SHARDS: usize = 16;
 /// How often a drain looks again, once it has to wait for more than a moment.
@@ -25,6 +27,8 @@ pub(crate) struct Gate {
     /// Its lowest bit says which counters take in who enters now.
     phase: CachePadded<AtomicU64>,
     shards: [CachePadded<[AtomicU64; 2]>; SHARDS],
+    /// Held by the drain that goes on.
+    draining: Mutex<()>,
 }
 
 /// Where someone inside was counted: to be given back to [`Gate::leave`].
@@ -73,9 +77,10 @@ impl Gate {
         counter.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Waits until everybody has left who is in now; one drain at a time. False if `give_up` said
-    /// so before.
+    /// Waits until everybody has left who is in now, the caller not among them. False if `give_up`
+    /// said so before.
     pub(crate) fn drain(&self, give_up: impl Fn() -> bool) -> bool {
+        let _one_at_a_time = self.draining.lock();
         let now = (self.phase.load(Ordering::SeqCst) & 1) as usize;
         // Those that an earlier drain gave up on: nobody new is counted with them.
         if !self.wait(1 - now, &give_up) {

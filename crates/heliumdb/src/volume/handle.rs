@@ -3,15 +3,15 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    Damage, Datastore, DatastoreId, Descriptor, Kind, Shared, VolumeId, VolumeOptions, maintenance,
-    open,
+    Damage, Datastore, DatastoreId, Descriptor, Kind, SeenDatastore, Shared, VolumeId,
+    VolumeOptions, maintenance, open, state::State,
 };
 use crate::{
     device::Device,
     error::Result,
     log::Hold,
     transaction::native::{self, Snapshot, Txn, TxnOptions, WriteBatch},
-    version::Horizon,
+    version::{Horizon, View},
 };
 
 /// An open volume; clones share it. The last handle to go, of its datastores' too, closes it.
@@ -69,8 +69,14 @@ impl Volume {
 
     /// Makes a datastore; durable when it returns. Its owner may keep `attributes` with it.
     pub fn create_datastore(&self, name: &[u8], attributes: &[u8]) -> Result<Datastore> {
-        self.shared
-            .create_datastore(name, attributes, Kind::default())
+        let made = self
+            .shared
+            .create_datastore(name, attributes, Kind::default());
+        made.map(|state| self.handle_of(state))
+    }
+
+    pub(super) fn handle_of(&self, state: Arc<State>) -> Datastore {
+        Datastore::new(self.shared.clone(), state)
     }
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {
@@ -80,6 +86,11 @@ impl Volume {
     /// The id that the next datastore gets.
     pub(crate) fn next_datastore_id(&self) -> u32 {
         self.shared.catalog.next_id()
+    }
+
+    /// The datastores that `view` sees, with their items, as they were called then.
+    pub(crate) fn datastores_seen_by(&self, view: &dyn View) -> Vec<SeenDatastore> {
+        self.shared.catalog.seen_by(view)
     }
 
     /// Keeps the log as it is, for reading all of it.
@@ -95,17 +106,20 @@ impl Volume {
         descriptor: &Descriptor,
         next_id: u32,
     ) -> Result<Datastore> {
-        self.shared.restore_datastore(id.0, descriptor, next_id)
+        let restored = self.shared.restore_datastore(id.0, descriptor, next_id);
+        restored.map(|state| self.handle_of(state))
     }
 
     /// Opens a datastore by name.
     pub fn datastore(&self, name: &[u8]) -> Result<Datastore> {
-        self.shared.datastore(name)
+        let found = self.shared.datastore(name);
+        found.map(|state| self.handle_of(state))
     }
 
     /// Opens a datastore by id.
     pub fn datastore_by_id(&self, id: DatastoreId) -> Result<Datastore> {
-        self.shared.datastore_by_id(id)
+        let found = self.shared.datastore_by_id(id);
+        found.map(|state| self.handle_of(state))
     }
 
     /// All datastores, in order of their names.
@@ -130,12 +144,16 @@ impl Volume {
         self.shared.set_compress(id, compress)
     }
 
-    /// Removes a datastore and its items; durable when it returns. `Busy` as for rename.
+    /// Removes a datastore and its items; durable when it returns. `Busy` as for rename. Snapshots,
+    /// transactions at snapshot isolation, iterators and backups that began before go on seeing
+    /// them: their memory and their room are free when the last of these is gone.
     pub fn remove_datastore(&self, id: DatastoreId) -> Result<()> {
         self.shared.remove_datastore(id)
     }
 
-    /// Removes all items of a datastore at once; durable when it returns. `Busy` as for rename.
+    /// Removes all items of a datastore at once; durable when it returns. `Busy` as for rename. Who
+    /// began before goes on seeing them, as for [`Volume::remove_datastore`]; a transaction at
+    /// snapshot isolation that began before gets [`crate::ErrorKind::Conflict`] when it writes there.
     pub fn truncate_datastore(&self, id: DatastoreId) -> Result<()> {
         self.shared.truncate_datastore(id, None, None)
     }

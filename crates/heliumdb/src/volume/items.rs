@@ -29,7 +29,8 @@ const STEP_BYTES: usize = 1 << 20;
 
 /// Iterator over all items of a datastore: see [`Datastore::items`].
 pub struct Items<'a> {
-    datastore: Datastore,
+    /// Of the items that there were when the walk began.
+    datastore: Result<Datastore>,
     eyes: Eyes<'a>,
     /// What the index has for the last key that was read.
     after: Option<Vec<u8>>,
@@ -40,7 +41,7 @@ pub struct Items<'a> {
 impl Datastore {
     /// All newest committed items, each once, in the order in which the index has them: by key, or in an
     /// [unordered](crate::DatastoreOptions::unordered) datastore in none that means anything. What is written meanwhile
-    /// may be among them or not.
+    /// may be among them or not; that the datastore is emptied or removed does not show.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -63,7 +64,7 @@ impl Datastore {
 
     pub(crate) fn items_with<'a>(&self, eyes: Eyes<'a>) -> Items<'a> {
         Items {
-            datastore: self.clone(),
+            datastore: self.pinned(eyes),
             eyes,
             after: None,
             ready: VecDeque::new(),
@@ -74,7 +75,7 @@ impl Datastore {
 
 impl Items<'_> {
     fn fill(&mut self) -> Result<()> {
-        let datastore = self.datastore.clone();
+        let datastore = self.datastore.clone()?;
         datastore.shared.check_open()?;
         datastore.with_tree(|tree| {
             let guard = epoch::pin();
@@ -92,7 +93,7 @@ impl Items<'_> {
                 }
                 let mut read = datastore.read_at(tree, slot, *at, fetch.ready(i, &here), &guard)?;
                 if read.is_none() {
-                    read = self.read_again(tree, slot, &guard)?;
+                    read = self.read_again(&datastore, tree, slot, &guard)?;
                 }
                 if let Some((key, value)) = read {
                     bytes += key.len() + value.len();
@@ -127,18 +128,24 @@ impl Items<'_> {
 
     /// The place was reused since the slot was looked at.
     #[cold]
-    fn read_again(&self, tree: &Tree, slot: &[u8], guard: &Guard) -> Result<Option<Item>> {
+    fn read_again(
+        &self,
+        datastore: &Datastore,
+        tree: &Tree,
+        slot: &[u8],
+        guard: &Guard,
+    ) -> Result<Option<Item>> {
         for _ in 0..READ_ATTEMPTS {
             let word = Word(tree.index.get(slot, guard));
             let Some(at) = place_seen(self.eyes, word, guard)? else {
                 return Ok(None);
             };
-            let read = self.datastore.read_at(tree, slot, at, Ready::No, guard)?;
+            let read = datastore.read_at(tree, slot, at, Ready::No, guard)?;
             if read.is_some() {
                 return Ok(read);
             }
         }
-        Err(self.datastore.misplaced(slot))
+        Err(datastore.misplaced(slot))
     }
 }
 

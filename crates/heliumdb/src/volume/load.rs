@@ -71,6 +71,7 @@ impl<'a> Loader<'a> {
         let shared = &self.datastore.shared;
         shared.check_writable()?;
         let _inside = shared.gate.enter();
+        self.tree.check_accepts()?;
         let appended = shared.log.append(&mut self.batch, false)?;
         let guard = epoch::pin();
         let mut new_items = 0;

@@ -28,13 +28,14 @@ mod registry;
 mod replay;
 mod scrub;
 mod shared;
+mod state;
 mod stats;
 mod step;
 pub(crate) mod tree;
 mod verify;
 
 pub use ahead::ReadAhead;
-pub(crate) use catalog::{Descriptor, Kind, descriptor as catalog_keys};
+pub(crate) use catalog::{Descriptor, Kind, SeenDatastore, descriptor as catalog_keys};
 pub use damage::Damage;
 pub(crate) use datastore::start;
 pub use datastore::{Datastore, Item, Position};

@@ -9,14 +9,15 @@ use super::{
     Datastore, Position,
     datastore::{Item, start},
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Items read ahead at most. The first step reads one, each further one twice as many.
 const READ_AHEAD_ITEMS_MAX: usize = 128;
 
 /// Iterator over the newest committed items of a range: see [`Datastore::range`].
 pub struct Range {
-    datastore: Datastore,
+    /// Of the items that there were when the walk began.
+    datastore: Result<Datastore>,
     low: Bound<Vec<u8>>,
     high: Bound<Vec<u8>>,
     front: VecDeque<Item>,
@@ -27,9 +28,9 @@ pub struct Range {
 }
 
 impl Range {
-    pub(super) fn new(datastore: Datastore, low: Bound<Vec<u8>>, high: Bound<Vec<u8>>) -> Self {
+    pub(super) fn new(datastore: &Datastore, low: Bound<Vec<u8>>, high: Bound<Vec<u8>>) -> Self {
         Self {
-            datastore,
+            datastore: datastore.pinned(None),
             low,
             high,
             front: VecDeque::new(),
@@ -51,10 +52,9 @@ impl Range {
             Bound::Unbounded => true,
         };
         let most = self.read_ahead;
+        let datastore = self.datastore.as_ref().map_err(Error::clone)?;
         self.exhausted =
-            !self
-                .datastore
-                .nearest_many(None, start(position), most, within, &mut self.front)?;
+            !datastore.nearest_many(None, start(position), most, within, &mut self.front)?;
         if let Some((key, _)) = self.front.back() {
             self.low = Bound::Excluded(key.clone());
         }
@@ -74,10 +74,9 @@ impl Range {
             Bound::Unbounded => true,
         };
         let most = self.read_ahead;
+        let datastore = self.datastore.as_ref().map_err(Error::clone)?;
         self.exhausted =
-            !self
-                .datastore
-                .nearest_many(None, start(position), most, within, &mut self.back)?;
+            !datastore.nearest_many(None, start(position), most, within, &mut self.back)?;
         if let Some((key, _)) = self.back.back() {
             self.high = Bound::Excluded(key.clone());
         }
@@ -86,7 +85,7 @@ impl Range {
     }
 
     /// Hands out an error once; what was read ahead is still handed out after it.
-    fn failed(&mut self, why: crate::Error) -> Option<Result<Item>> {
+    fn failed(&mut self, why: Error) -> Option<Result<Item>> {
         self.exhausted = true;
         Some(Err(why))
     }

@@ -1,13 +1,14 @@
 //! One generation of a datastore's items: an index and who is using it.
 //!
-//! Truncating a datastore gives it a new tree with a new id. Invariant: a tree whose items
-//! are dead on the log (`retired`) has no unresolved versions, and none can come. The index has for
+//! Truncating a datastore gives it a new tree with a new id. Invariant: a tree that the catalog has
+//! forgotten is retired: it has no unresolved versions, none can come, and nothing of it is appended
+//! to the log any more. Its items are alive as long as somebody has it, and die with it. The index has for
 //! keys what [`Tree::index_key`] makes of them; who has a key goes through [`Tree::get`] and
 //! [`Tree::update`], who walks sees what is in the index.
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
 };
 
 use crossbeam_epoch::{self as epoch, Guard};
@@ -25,6 +26,15 @@ use crate::{
 /// Bits of [`Tree::writers`] that count transactions.
 const WRITERS_BITS: u32 = 24;
 const ONE_CHANGE: u64 = 1 << WRITERS_BITS;
+
+/// What may be written to a tree: anything.
+const OPEN: u8 = 0;
+/// No transaction may begin to write: the datastore is being renamed, truncated or removed.
+const CLOSING: u8 = 1;
+/// Nothing of it may be appended to the log: it is about to be retired, or not.
+const RETIRING: u8 = 2;
+/// The catalog has durably forgotten it.
+const RETIRED: u8 = 3;
 
 /// The id of the tree with the number `number`, which no two trees of a volume share.
 pub(crate) const fn tree_id(number: u32, unordered: bool) -> u32 {
@@ -51,10 +61,8 @@ pub(crate) struct Tree {
     /// Transactions that have unresolved versions here, and above [`WRITERS_BITS`] how often
     /// something was resolved: one word, so that a transaction that leaves counts as both.
     writers: CachePadded<AtomicU64>,
-    /// The datastore is being truncated, renamed or removed: no transaction may start to write.
-    closing: AtomicBool,
-    /// The catalog has durably forgotten the tree: its items die with it.
-    retired: AtomicBool,
+    /// What may be written to it.
+    stage: AtomicU8,
     /// Values are compressed.
     compress: AtomicBool,
 }
@@ -73,8 +81,7 @@ impl Tree {
             secret: log.secret(),
             log,
             writers: CachePadded::default(),
-            closing: AtomicBool::new(false),
-            retired: AtomicBool::new(false),
+            stage: AtomicU8::new(OPEN),
             compress: AtomicBool::new(false),
         })
     }
@@ -145,14 +152,31 @@ impl Tree {
     pub(crate) fn enter(&self) -> Result<()> {
         // Entering and closing each announce themselves before they look for the other.
         self.writers.fetch_add(1, Ordering::SeqCst);
-        if self.closing.load(Ordering::SeqCst) {
+        if self.stage.load(Ordering::SeqCst) != OPEN {
             self.leave();
-            return Err(Error::new(
-                ErrorKind::Busy,
-                "the datastore is being truncated, renamed or removed",
-            ));
+            return Err(changing());
         }
         Ok(())
+    }
+
+    /// `Busy` if nothing of the tree may be appended to the log. Whoever appends asks this in the
+    /// gate, and stays there until the index shows what was appended: retiring waits for that.
+    #[inline]
+    pub(crate) fn check_accepts(&self) -> Result<()> {
+        match self.stage.load(Ordering::SeqCst) {
+            OPEN | CLOSING => Ok(()),
+            _ => Err(changing()),
+        }
+    }
+
+    /// Whether the tree is being retired, or was.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.stage.load(Ordering::SeqCst) >= RETIRING
+    }
+
+    /// Whether the catalog has durably forgotten the tree.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.stage.load(Ordering::SeqCst) == RETIRED
     }
 
     pub(crate) fn leave(&self) {
@@ -170,9 +194,9 @@ impl Tree {
         self.writers.load(Ordering::SeqCst) >> WRITERS_BITS
     }
 
-    /// Keeps transactions out, if none is in.
+    /// Keeps transactions out, if none is in. One at a time.
     pub(crate) fn close(&self) -> Result<Closing<'_>> {
-        self.closing.store(true, Ordering::SeqCst);
+        self.stage.store(CLOSING, Ordering::SeqCst);
         let closing = Closing(self);
         if !self
             .writers
@@ -197,26 +221,42 @@ impl Tree {
     }
 }
 
+fn changing() -> Error {
+    Error::new(
+        ErrorKind::Busy,
+        "the datastore is being truncated, renamed or removed; retry",
+    )
+}
+
 /// Transactions are kept out of a tree; dropping it lets them in again.
 pub(crate) struct Closing<'a>(&'a Tree);
 
 impl Closing<'_> {
+    /// Keeps out everybody else who appends something of the tree; those who are in the gate may
+    /// not know of it yet.
+    pub(crate) fn to_all(&self) {
+        self.0.stage.store(RETIRING, Ordering::SeqCst);
+    }
+
     /// The catalog has durably forgotten the tree.
     pub(crate) fn retire(self) {
-        self.0.retired.store(true, Ordering::Release);
+        self.0.stage.store(RETIRED, Ordering::SeqCst);
         std::mem::forget(self);
     }
 }
 
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
-        self.0.closing.store(false, Ordering::SeqCst);
+        self.0.stage.store(OPEN, Ordering::SeqCst);
     }
 }
 
 impl Drop for Tree {
     fn drop(&mut self) {
-        let retired = *self.retired.get_mut();
+        if self.log.owner.is_elsewhere() {
+            return;
+        }
+        let retired = *self.stage.get_mut() == RETIRED;
         let guard = epoch::pin();
         let log = &self.log;
         self.index.drain_words(|word| {

@@ -82,12 +82,12 @@ impl Datastore {
 impl Check {
     /// Of a datastore, if it is still there.
     pub(super) fn of_datastore(shared: &Arc<Shared>, id: DatastoreId) -> Result<Option<Self>> {
-        let store = match shared.datastore_by_id(id) {
-            Ok(store) => store,
+        let state = match shared.datastore_by_id(id) {
+            Ok(state) => state,
             Err(why) if why.kind() == ErrorKind::DatastoreNotFound => return Ok(None),
             Err(why) => return Err(why),
         };
-        let tree = store.state.tree.load_full();
+        let tree = state.tree();
         Ok(tree.map(|tree| Self {
             shared: shared.clone(),
             tree,

@@ -76,6 +76,7 @@ impl WriteBatch {
         value: Option<&[u8]>,
     ) -> Result<&mut Self> {
         check_volume(&self.volume, datastore)?;
+        datastore.check_handle()?;
         let known = self.datastores.iter().rposition(|d| d.is_same(datastore));
         let index = known.unwrap_or_else(|| {
             self.datastores.push(datastore.clone());

@@ -2,12 +2,13 @@
 //!
 //! Invariant: an id is running from before its first version is linked until after its last one
 //! is stamped or gone; so whoever takes a snapshot sees all of a transaction or nothing. While any
-//! snapshot is in use no write outside a transaction replaces an item without leaving a version.
+//! snapshot is in use no write outside a transaction replaces an item without leaving a version. A
+//! change of the catalog has an id too: what it replaced is kept until every snapshot in use sees it.
 
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -16,7 +17,10 @@ use std::{
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
-use crate::version::{Horizon, Readers, TxnId, TxnSnapshot};
+use crate::{
+    process::Owner,
+    version::{Horizon, Readers, TxnId, TxnSnapshot},
+};
 
 /// Counters of writes that go on outside transactions: each thread uses one of them.
 const SHARDS: usize = 8;
@@ -32,7 +36,14 @@ pub(crate) struct Manager {
     in_use: CachePadded<AtomicUsize>,
     /// Writes under way, outside transactions, that leave no version of what they replace.
     plain: [CachePadded<AtomicUsize>; SHARDS],
+    /// Something is kept for snapshots.
+    keeps: AtomicBool,
+    /// In a fork of this process nobody asks for the lock.
+    owner: Owner,
 }
+
+/// What a change of the catalog replaced: dropping it forgets it.
+type Past = Box<dyn Send + Sync>;
 
 struct State {
     next: TxnId,
@@ -42,6 +53,8 @@ struct State {
     current: Option<Arc<TxnSnapshot>>,
     /// Snapshots taken, in order; in use as long as somebody else has one.
     taken: Vec<Arc<TxnSnapshot>>,
+    /// What changes of the catalog replaced, by their ids, for snapshots that do not see them.
+    kept: Vec<(TxnId, Past)>,
 }
 
 impl State {
@@ -63,6 +76,27 @@ impl State {
         });
     }
 
+    fn end(&mut self, id: TxnId) {
+        if let Ok(index) = self.running.binary_search(&id) {
+            self.running.remove(index);
+            self.current = None;
+        }
+    }
+
+    /// Takes out what no snapshot in use needs: they were taken in order, so that the first one
+    /// says what all of them see.
+    fn take_unneeded(&mut self) -> Vec<(TxnId, Past)> {
+        self.forget_unused();
+        let first = self.taken.first();
+        let is_needed = |id| first.is_some_and(|first| !first.sees(id));
+        let unneeded = self
+            .kept
+            .iter()
+            .take_while(|kept| !is_needed(kept.0))
+            .count();
+        self.kept.drain(..unneeded).collect()
+    }
+
     fn oldest(&self) -> TxnId {
         let running = self.running.first().copied().unwrap_or(self.next);
         // They were taken in order, so the lowest is the first.
@@ -72,16 +106,19 @@ impl State {
 }
 
 impl Manager {
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(owner: Owner) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(State {
                 next: 1,
                 running: Vec::new(),
                 current: None,
                 taken: Vec::new(),
+                kept: Vec::new(),
             }),
             in_use: CachePadded::default(),
             plain: Default::default(),
+            keeps: AtomicBool::new(false),
+            owner,
         })
     }
 
@@ -103,7 +140,7 @@ impl Manager {
         drop(state);
         Hold {
             ids,
-            manager: self.clone(),
+            _leaving: Leaving(self.clone()),
         }
     }
 
@@ -136,12 +173,28 @@ impl Manager {
     /// someone may still need.
     pub(crate) fn end(&self, id: TxnId) -> TxnId {
         let mut state = self.state.lock();
-        if let Ok(index) = state.running.binary_search(&id) {
-            state.running.remove(index);
-            state.current = None;
-        }
+        state.end(id);
         state.forget_unused();
         state.oldest()
+    }
+
+    /// A change of the catalog begins: snapshots that are taken before [`Changing::finish`] do not
+    /// see it.
+    pub(crate) fn begin_change(&self) -> Changing<'_> {
+        Changing {
+            manager: self,
+            id: self.start(),
+        }
+    }
+
+    /// Lets go of what is kept for snapshots that are gone.
+    fn let_go(&self) {
+        let mut state = self.state.lock();
+        let unneeded = state.take_unneeded();
+        self.keeps.store(!state.kept.is_empty(), Ordering::SeqCst);
+        drop(state);
+        // Trees may go with it: not under the lock.
+        drop(unneeded);
     }
 
     /// A write outside any transaction begins.
@@ -162,6 +215,9 @@ impl Manager {
 
     /// Who may still look.
     pub(crate) fn readers(&self) -> Readers {
+        if self.keeps.load(Ordering::Relaxed) {
+            self.let_go();
+        }
         let mut state = self.state.lock();
         state.forget_unused();
         let now = state.current();
@@ -186,11 +242,51 @@ impl Horizon for Manager {
     }
 }
 
-/// A snapshot in use.
-pub(crate) struct Hold {
-    ids: Arc<TxnSnapshot>,
-    manager: Arc<Manager>,
+/// A change of the catalog, while it goes on; dropping it says that it did not happen.
+pub(crate) struct Changing<'a> {
+    manager: &'a Manager,
+    id: TxnId,
 }
+
+impl Changing<'_> {
+    /// The id of the change.
+    pub(crate) fn id(&self) -> TxnId {
+        self.id
+    }
+
+    /// The change happens in `install`, which is short, at one moment: snapshots taken before it
+    /// do not see the change, those taken after it do. `past`, what it replaced, is dropped when
+    /// all snapshots in use see it.
+    pub(crate) fn finish(self, past: impl Send + Sync + 'static, install: impl FnOnce()) {
+        let manager = self.manager;
+        let mut state = manager.state.lock();
+        install();
+        state.end(self.id);
+        state.kept.push((self.id, Box::new(past)));
+        // Before the look at who is left: whoever leaves afterwards sees it.
+        manager.keeps.store(true, Ordering::SeqCst);
+        drop(state);
+        drop(self);
+        manager.let_go();
+    }
+}
+
+impl Drop for Changing<'_> {
+    fn drop(&mut self) {
+        self.manager.end(self.id);
+    }
+}
+
+/// A snapshot in use.
+#[derive(Clone)]
+pub(crate) struct Hold {
+    // Goes first: what is kept for it can be let go of when the other field goes.
+    ids: Arc<TxnSnapshot>,
+    _leaving: Leaving,
+}
+
+/// Counts a snapshot in use, until it is dropped.
+struct Leaving(Arc<Manager>);
 
 impl Hold {
     pub(crate) fn sees(&self, id: TxnId) -> bool {
@@ -198,19 +294,19 @@ impl Hold {
     }
 }
 
-impl Clone for Hold {
+impl Clone for Leaving {
     fn clone(&self) -> Self {
-        self.manager.in_use.fetch_add(1, Ordering::Relaxed);
-        Self {
-            ids: self.ids.clone(),
-            manager: self.manager.clone(),
-        }
+        self.0.in_use.fetch_add(1, Ordering::Relaxed);
+        Self(self.0.clone())
     }
 }
 
-impl Drop for Hold {
+impl Drop for Leaving {
     fn drop(&mut self) {
-        self.manager.in_use.fetch_sub(1, Ordering::Release);
+        self.0.in_use.fetch_sub(1, Ordering::SeqCst);
+        if self.0.keeps.load(Ordering::SeqCst) && !self.0.owner.is_elsewhere() {
+            self.0.let_go();
+        }
     }
 }
 

@@ -15,10 +15,11 @@ use crate::{
 /// Items read ahead at most. The first step reads one, each further one twice as many.
 const READ_AHEAD_ITEMS_MAX: usize = 128;
 
-/// Iterator over the items of a range, of one moment: see [`crate::Readable::range`].
+/// Iterator over the items of a range, of one moment unless at read-uncommitted: see
+/// [`crate::Readable::range`].
 pub struct SnapshotRange<'a> {
-    datastore: Datastore,
-    eyes: Result<Eyes<'a>>,
+    /// Who looks, and at what: the items that they saw when the walk began.
+    looks: Result<(Eyes<'a>, Datastore)>,
     /// The range as it was asked for.
     bounds: (Bound<Vec<u8>>, Bound<Vec<u8>>),
     low: Bound<Vec<u8>>,
@@ -32,14 +33,14 @@ pub struct SnapshotRange<'a> {
 
 impl<'a> SnapshotRange<'a> {
     pub(super) fn new(
-        datastore: Datastore,
+        datastore: &Datastore,
         eyes: Result<Eyes<'a>>,
         low: Bound<Vec<u8>>,
         high: Bound<Vec<u8>>,
     ) -> Self {
+        let pinned = |eyes| datastore.pinned(Some(&eyes)).map(|pinned| (eyes, pinned));
         Self {
-            datastore,
-            eyes,
+            looks: eyes.and_then(pinned),
             bounds: (low.clone(), high.clone()),
             low,
             high,
@@ -68,7 +69,7 @@ impl<'a> SnapshotRange<'a> {
     }
 
     fn fill(&mut self, direction: Direction) -> Result<()> {
-        let eyes = self.eyes.as_ref().map_err(Error::clone)?;
+        let (eyes, datastore) = self.looks.as_ref().map_err(Error::clone)?;
         let (from, to) = match direction {
             Direction::Forward => (&self.low, &self.high),
             Direction::Backward => (&self.high, &self.low),
@@ -89,13 +90,8 @@ impl<'a> SnapshotRange<'a> {
             Direction::Forward => &mut self.front,
             Direction::Backward => &mut self.back,
         };
-        let more = self.datastore.nearest_many(
-            Some(eyes),
-            start(position),
-            self.read_ahead,
-            within,
-            items,
-        )?;
+        let most = self.read_ahead;
+        let more = datastore.nearest_many(Some(eyes), start(position), most, within, items)?;
         let last = items.back().map(|(key, _)| Bound::Excluded(key.clone()));
         if let Some(last) = last {
             match direction {

@@ -9,7 +9,10 @@ use crate::{
 };
 
 /// Reading through a [`crate::Txn`] or a [`crate::Snapshot`]: every operation sees the volume as
-/// it was when that was begun, and a transaction sees its own writes too.
+/// it was when that was begun, and a transaction sees its own writes too. At the weaker isolation
+/// levels each operation sees what was committed when it began ([`crate::Isolation::ReadCommitted`]), or
+/// what there is when it looks ([`crate::Isolation::ReadUncommitted`]). A datastore that was emptied or
+/// removed since is seen as it was, as well.
 ///
 /// ```
 /// use heliumdb::Readable;
@@ -78,8 +81,10 @@ pub trait Readable: sealed::Look {
         self.nearest(datastore, Position::Before(key))
     }
 
-    /// The items whose keys are in `bounds`, in order, from both ends if you like; one moment's
-    /// state, whatever the isolation level.
+    /// The items whose keys are in `bounds`, in order, from both ends if you like: one moment's
+    /// state, that of the beginning of the transaction or snapshot, or of this call. At
+    /// read-uncommitted it is not: each item is what there is when the iterator gets there,
+    /// committed or not, and two of them may never have been there at once.
     fn range<K: AsRef<[u8]>>(
         &self,
         datastore: &Datastore,
@@ -87,7 +92,7 @@ pub trait Readable: sealed::Look {
     ) -> SnapshotRange<'_> {
         let eyes = self.check(datastore).and_then(|()| self.look());
         SnapshotRange::new(
-            datastore.clone(),
+            datastore,
             eyes,
             bounds.start_bound().map(|key| key.as_ref().to_vec()),
             bounds.end_bound().map(|key| key.as_ref().to_vec()),

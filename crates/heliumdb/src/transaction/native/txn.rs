@@ -169,6 +169,7 @@ impl Txn {
 
     /// Removes `key` and returns its value, if it was there.
     pub fn take(&mut self, datastore: &Datastore, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        datastore.check_handle()?;
         self.look_and_write(datastore, key, false, |writes, eyes, old| {
             if old.is_some() {
                 writes.write_as(datastore, eyes, key, Change::Remove, Mode::Any, true)?;

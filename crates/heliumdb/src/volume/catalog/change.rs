@@ -1,0 +1,332 @@
+//! Changes of the catalog: making, emptying, renaming and removing datastores.
+//!
+//! Invariant: a change is durable before anybody sees it, and seen by all at one moment: by a
+//! snapshot wholly or not at all. Nothing of a tree is appended to the log behind the mark that says
+//! that it is over.
+
+use std::sync::Arc;
+
+use parking_lot::MutexGuard;
+
+use super::{Descriptor, Kind, NEXT_ID_KEY, descriptor, not_found, past::Keeping};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    index::UNORDERED,
+    limits::{ATTRIBUTES_BYTES_MAX, DATASTORES_MAX, NAME_BYTES_MAX},
+    volume::{
+        DatastoreId, Shared,
+        state::State,
+        tree::{Closing, Tree, tree_id},
+    },
+};
+
+/// What becomes of a datastore.
+#[derive(Default)]
+pub(super) struct Change {
+    /// What the catalog says of it from now on; `None` if it is removed.
+    pub(super) descriptor: Option<Descriptor>,
+    pub(super) next_id: Option<u32>,
+    /// What has its items from now on, if something else than before.
+    pub(super) tree: Option<Arc<Tree>>,
+    /// The tree that is over.
+    retired: Option<u32>,
+}
+
+impl Shared {
+    pub(in crate::volume) fn create_datastore(
+        &self,
+        name: &[u8],
+        attributes: &[u8],
+        kind: Kind,
+    ) -> Result<Arc<State>> {
+        check_name(name)?;
+        check_attributes(attributes)?;
+        let catalog = &self.catalog;
+        let _change = self.changing()?;
+        self.check_name_free(name)?;
+        let id = {
+            let known = catalog.known.read();
+            if known.by_id.len() >= DATASTORES_MAX {
+                return Err(Error::new(
+                    ErrorKind::TooManyDatastores,
+                    format!(
+                        "the volume holds {DATASTORES_MAX} datastores already, which is the most it can"
+                    ),
+                ));
+            }
+            known.next_id
+        };
+        let next_id = id_after(id)?;
+        let descriptor = Descriptor {
+            tree: tree_id(id, kind.unordered),
+            name: name.to_vec(),
+            attributes: attributes.to_vec(),
+            compress: kind.compress,
+        };
+        self.add(id, descriptor, next_id)
+    }
+
+    /// Adds a datastore without items; the caller holds the lock on changes.
+    fn add(&self, id: u32, descriptor: Descriptor, next_id: u32) -> Result<Arc<State>> {
+        let tree = Tree::new(descriptor.tree, self.log.clone());
+        let state = self.change(
+            id,
+            Change {
+                descriptor: Some(descriptor),
+                next_id: Some(next_id),
+                tree: Some(tree),
+                retired: None,
+            },
+        )?;
+        state.ok_or_else(|| not_found(&format!("with id {id}")))
+    }
+
+    pub(in crate::volume) fn datastore(&self, name: &[u8]) -> Result<Arc<State>> {
+        self.check_open()?;
+        let id = self.catalog.by_name(name);
+        id.map_or_else(
+            || Err(not_found(&format!("called '{}'", name.escape_ascii()))),
+            |id| self.datastore_by_id(id),
+        )
+    }
+
+    pub(in crate::volume) fn datastore_by_id(&self, id: DatastoreId) -> Result<Arc<State>> {
+        self.check_open()?;
+        let state = self.catalog.state(id);
+        state.ok_or_else(|| not_found(&format!("with id {}", id.0)))
+    }
+
+    pub(in crate::volume) fn rename_datastore(&self, id: DatastoreId, name: &[u8]) -> Result<()> {
+        check_name(name)?;
+        let _change = self.changing()?;
+        let mut descriptor = self.catalog.descriptor(id)?;
+        if descriptor.name == name {
+            return Ok(());
+        }
+        self.check_name_free(name)?;
+        let tree = self.tree_of(id)?;
+        let _closing = tree.close()?;
+        descriptor.name = name.to_vec();
+        self.describe(id, descriptor)
+    }
+
+    pub(in crate::volume) fn set_attributes(
+        &self,
+        id: DatastoreId,
+        attributes: &[u8],
+    ) -> Result<()> {
+        check_attributes(attributes)?;
+        let _change = self.changing()?;
+        let mut descriptor = self.catalog.descriptor(id)?;
+        descriptor.attributes = attributes.to_vec();
+        self.describe(id, descriptor)
+    }
+
+    pub(in crate::volume) fn set_compress(&self, id: DatastoreId, compress: bool) -> Result<()> {
+        let _change = self.changing()?;
+        let mut descriptor = self.catalog.descriptor(id)?;
+        if descriptor.compress == compress {
+            return Ok(());
+        }
+        let tree = self.tree_of(id)?;
+        descriptor.compress = compress;
+        self.describe(id, descriptor)?;
+        tree.set_compress(compress);
+        Ok(())
+    }
+
+    /// Says something else of a datastore, whose items stay.
+    fn describe(&self, id: DatastoreId, descriptor: Descriptor) -> Result<()> {
+        let change = Change {
+            descriptor: Some(descriptor),
+            ..Change::default()
+        };
+        self.change(id.0, change).map(drop)
+    }
+
+    pub(in crate::volume) fn remove_datastore(&self, id: DatastoreId) -> Result<()> {
+        let _change = self.changing()?;
+        let tree = self.tree_of(id)?;
+        let closing = self.close_to_all(&tree)?;
+        let change = Change {
+            retired: Some(tree.id),
+            ..Change::default()
+        };
+        self.change(id.0, change)?;
+        closing.retire();
+        Ok(())
+    }
+
+    /// Empties a datastore, which stays as it is where `kind` and `attributes` do not say otherwise.
+    pub(in crate::volume) fn truncate_datastore(
+        &self,
+        id: DatastoreId,
+        kind: Option<Kind>,
+        attributes: Option<&[u8]>,
+    ) -> Result<()> {
+        attributes.map_or(Ok(()), check_attributes)?;
+        let _change = self.changing()?;
+        let mut descriptor = self.catalog.descriptor(id)?;
+        let tree = self.tree_of(id)?;
+        let closing = self.close_to_all(&tree)?;
+        let number = self.catalog.known.read().next_id;
+        let next_id = id_after(number)?;
+        let kind = kind.unwrap_or(descriptor.kind());
+        descriptor.tree = tree_id(number, kind.unordered);
+        descriptor.compress = kind.compress;
+        if let Some(attributes) = attributes {
+            descriptor.attributes = attributes.to_vec();
+        }
+        let new = Tree::new(descriptor.tree, self.log.clone());
+        let change = Change {
+            descriptor: Some(descriptor),
+            next_id: Some(next_id),
+            tree: Some(new),
+            retired: Some(tree.id),
+        };
+        self.change(id.0, change)?;
+        closing.retire();
+        Ok(())
+    }
+
+    /// One change of the catalog at a time.
+    fn changing(&self) -> Result<MutexGuard<'_, ()>> {
+        // First: in a fork of the process somebody who is not there may have the lock.
+        self.check_open()?;
+        Ok(self.catalog.change.lock())
+    }
+
+    /// Waits for a change of the catalog that is under way.
+    pub(in crate::volume) fn await_change(&self) -> Result<()> {
+        self.changing().map(drop)
+    }
+
+    /// Keeps out of a tree whoever would append something of it to the log, and waits for those who
+    /// are at it: what comes behind in the log is of other trees.
+    fn close_to_all<'a>(&self, tree: &'a Tree) -> Result<Closing<'a>> {
+        let closing = tree.close()?;
+        closing.to_all();
+        if !self.gate.drain(|| self.log.poisoned().is_some()) {
+            self.check_writable()?;
+        }
+        Ok(closing)
+    }
+
+    /// Makes one change durable, then shows it. Returns what the handles of the datastore share, if
+    /// there still is one.
+    fn change(&self, id: u32, change: Change) -> Result<Option<Arc<State>>> {
+        self.check_writable()?;
+        let changing = self.native.begin_change();
+        self.write_catalog(id, &change)?;
+        let (known, number) = (&self.catalog.known, changing.id());
+        let past = Keeping::new(known, number);
+        let mut state = None;
+        changing.finish(past, || state = known.write().apply(number, id, change));
+        Ok(state)
+    }
+
+    fn tree_of(&self, id: DatastoreId) -> Result<Arc<Tree>> {
+        let state = self.catalog.state(id);
+        state
+            .and_then(|state| state.tree())
+            .ok_or_else(|| not_found(&format!("with id {}", id.0)))
+    }
+
+    fn check_name_free(&self, name: &[u8]) -> Result<()> {
+        match self.catalog.by_name(name) {
+            None => Ok(()),
+            Some(_) => Err(Error::new(
+                ErrorKind::DatastoreExists,
+                format!(
+                    "a datastore called '{}' exists already",
+                    name.escape_ascii()
+                ),
+            )),
+        }
+    }
+
+    /// Makes a datastore with an id of the caller's choosing, which no other has, for one that
+    /// another volume had under it. Ids below `next_id` are not given any more.
+    pub(in crate::volume) fn restore_datastore(
+        &self,
+        id: u32,
+        descriptor: &Descriptor,
+        next_id: u32,
+    ) -> Result<Arc<State>> {
+        check_name(&descriptor.name)?;
+        check_attributes(&descriptor.attributes)?;
+        let catalog = &self.catalog;
+        let _change = self.changing()?;
+        self.check_name_free(&descriptor.name)?;
+        if catalog.state(DatastoreId(id)).is_some() {
+            return Err(Error::new(
+                ErrorKind::DatastoreExists,
+                format!("a datastore with id {id} exists already"),
+            ));
+        }
+        let next_id = next_id.max(id_after(id)?).max(catalog.known.read().next_id);
+        let descriptor = Descriptor {
+            tree: tree_id(id, descriptor.is_unordered()),
+            ..descriptor.clone()
+        };
+        self.add(id, descriptor, next_id)
+    }
+
+    /// Writes a descriptor (or its end), the next id, and which tree ends, in one synced batch.
+    ///
+    /// CRASH: before the sync returns, the operation has happened or it has not; nothing
+    /// else depends on it yet.
+    fn write_catalog(&self, id: u32, change: &Change) -> Result<()> {
+        let key = id.to_be_bytes();
+        let value = change.descriptor.as_ref().map(Descriptor::encode);
+        let next_id = change.next_id.map(descriptor::encode_next_id);
+        let mut items: Vec<(&[u8], Option<&[u8]>)> = vec![(&key, value.as_deref())];
+        if let Some(next_id) = &next_id {
+            items.push((NEXT_ID_KEY, Some(next_id)));
+        }
+        let retired = change.retired.map(descriptor::retired_key);
+        if let Some(key) = &retired {
+            items.push((key, None));
+        }
+        self.write_internal(&self.catalog.tree, &items)
+    }
+}
+
+/// The id to give after `id`.
+fn id_after(id: u32) -> Result<u32> {
+    if id >= UNORDERED - 1 {
+        return Err(Error::new(
+            ErrorKind::TooManyDatastores,
+            format!(
+                "datastores were made and emptied {id} times, which is the most that a volume can count: copy it to a new one"
+            ),
+        ));
+    }
+    Ok(id + 1)
+}
+
+fn check_name(name: &[u8]) -> Result<()> {
+    if name.is_empty() || name.len() > NAME_BYTES_MAX {
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!(
+                "the datastore's name has {} bytes; it must have 1 to {NAME_BYTES_MAX}",
+                name.len()
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn check_attributes(attributes: &[u8]) -> Result<()> {
+    if attributes.len() > ATTRIBUTES_BYTES_MAX {
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!(
+                "the datastore's attributes have {} bytes; the most that fits is {ATTRIBUTES_BYTES_MAX}",
+                attributes.len()
+            ),
+        ));
+    }
+    Ok(())
+}
