@@ -13,6 +13,7 @@ mod interrupt;
 mod old;
 mod output;
 mod progress;
+mod target;
 mod text;
 mod top;
 mod volume;

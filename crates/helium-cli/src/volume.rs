@@ -12,7 +12,7 @@ use crate::{
     fresh::Fresh,
     interrupt,
     progress::Progress,
-    text,
+    target, text,
 };
 
 /// What is going to be done with a volume.
@@ -75,6 +75,7 @@ pub fn with_options<R>(
 
 fn open(volume: &str, options: &VolumeOptions) -> Result<Volume> {
     let _progress = Progress::waiting("opening the volume");
+    target::refuse_output_on(volume)?;
     let fresh = Fresh::of(volume);
     // Of a volume that is being made a kill could leave a part.
     let stays = fresh.is_there() && !options.truncate;

@@ -18,6 +18,7 @@ use crate::{
     failure::{self, Code, Failure, Result},
     interrupt,
     output::Output,
+    target,
     text::{self, parse_size},
     volume::{self, Access},
 };
@@ -139,12 +140,18 @@ impl Bench {
         report::print(self, &measured, output)?;
         match &self.plot {
             None => Ok(()),
-            Some(path) => plot::draw(&self.title(threads), &measured, path).map_err(|why| {
-                Failure::new(
-                    Code::Failed,
-                    format!("cannot draw {}: {why}", path.display()),
-                )
-            }),
+            Some(path) => {
+                let cannot = |why: &dyn std::fmt::Display| {
+                    let message = format!("cannot draw {}: {why}", path.display());
+                    Failure::new(Code::Failed, message)
+                };
+                let picture = plot::draw(&self.title(threads), &measured);
+                let picture = picture.map_err(|why| cannot(&why))?;
+                target::write(path, target::PUBLIC, self.volume.as_deref(), |file| {
+                    file.write_all(picture.as_bytes())
+                        .map_err(|why| cannot(&why))
+                })
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! The results as a picture: operations per second as bars, latencies as lines.
 
-use std::{error::Error, path::Path};
+use std::error::Error;
 
 use plotters::{
     prelude::*,
@@ -32,8 +32,8 @@ const COLORS: [RGBColor; 11] = [
     RGBColor(0x79, 0x79, 0x79),
 ];
 
-/// Draws them into a file, under a title.
-pub fn draw(title: &str, measured: &[Measured], path: &Path) -> Result<(), Box<dyn Error>> {
+/// Draws them, under a title: the picture's file.
+pub fn draw(title: &str, measured: &[Measured]) -> Result<String, Box<dyn Error>> {
     let mut picture = String::new();
     {
         let area = SVGBackend::with_string(&mut picture, SIZE).into_drawing_area();
@@ -49,8 +49,7 @@ pub fn draw(title: &str, measured: &[Measured], path: &Path) -> Result<(), Box<d
         latencies(measured, &below)?;
         area.present()?;
     }
-    std::fs::write(path, picture)?;
-    Ok(())
+    Ok(picture)
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;

@@ -1,7 +1,7 @@
 //! What `helium salvage`, `helium backup` and `helium verify` have in common: a new volume, and
 //! progress of work that the store does.
 
-use std::path::PathBuf;
+use std::fs::Metadata;
 
 use heliumdb::{Error, ErrorKind, Phase, Progress as Step, Volume};
 
@@ -10,6 +10,7 @@ use crate::{
     fresh::Fresh,
     interrupt,
     progress::Progress,
+    target,
     volume::{self, Access},
 };
 
@@ -50,17 +51,13 @@ pub fn into_new<R>(
 }
 
 /// A volume cannot be copied to devices that it is on.
-fn refuse_same(source: &str, target: &str) -> Result<()> {
-    let devices = |volume: &str| -> Result<Vec<PathBuf>> {
-        let paths = heliumdb::device::paths(&volume::url(volume))?.into_iter();
-        let one = |path: PathBuf| path.canonicalize().unwrap_or(path);
-        Ok(paths.map(one).collect())
-    };
-    let (from, to) = (devices(source)?, devices(target)?);
-    match to.iter().find(|path| from.contains(path)) {
+fn refuse_same(source: &str, to_volume: &str) -> Result<()> {
+    let (from, to) = (target::devices(source)?, target::devices(to_volume)?);
+    let is_read = |to: &Metadata| from.iter().any(|(_, from)| target::is_same(from, to));
+    match to.iter().find(|(_, to)| is_read(to)) {
         Some(_) => Err(Failure::new(
             Code::Usage,
-            format!("{source} cannot be copied to {target}: that is the volume itself"),
+            format!("{source} cannot be copied to {to_volume}: that is the volume itself"),
         )
         .advise("Name a volume that is not there yet.")),
         None => Ok(()),

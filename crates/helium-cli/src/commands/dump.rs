@@ -1,22 +1,17 @@
 //! `helium dump`.
 
-use std::{
-    ffi::OsString,
-    fs::File,
-    io::{self, BufWriter, Write},
-    path::{Path, PathBuf},
-};
+use std::{ffi::OsString, path::PathBuf};
 
 use heliumdb::Datastore;
 use serde_json::json;
 
 use crate::{
-    failure::{self, Code, Failure, Result},
+    failure::{Code, Failure, Result},
     formats::{Format, Sink},
     interrupt,
     output::Output,
     progress::Progress,
-    text,
+    target, text,
     volume::{self, Access},
 };
 
@@ -30,7 +25,7 @@ pub struct Dump {
     /// The format
     #[arg(short, long, value_enum, default_value = "jsonl")]
     format: Format,
-    /// Write to this file, which appears when it is complete
+    /// Write to this file, which appears, or replaces what is there, when it is complete
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -55,7 +50,7 @@ impl Dump {
                 dump(&chosen, sink).map(drop)?;
                 return Ok(());
             };
-            let items = to_file(path, |file| {
+            let items = target::write(path, target::PRIVATE, Some(&self.volume), |file| {
                 let sink = self.format.sink(Box::new(file), several)?;
                 dump(&chosen, sink)
             })?;
@@ -70,29 +65,6 @@ impl Dump {
             })
         })
     }
-}
-
-/// Writes a file under another name first, so that `path` is never half of one.
-fn to_file<R>(path: &Path, work: impl FnOnce(&mut dyn Write) -> Result<R>) -> Result<R> {
-    let complain =
-        |why: io::Error| failure::system(format_args!("cannot write {}", path.display()), why);
-    if !path.metadata().map_or(true, |found| found.is_file()) {
-        // A pipe or a device: there is nothing to replace.
-        return work(&mut File::create(path).map_err(complain)?);
-    }
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let file = tempfile::NamedTempFile::new_in(folder).map_err(complain)?;
-    let mut writer = BufWriter::with_capacity(64 << 10, file);
-    let result = work(&mut writer)?;
-    let file = writer
-        .into_inner()
-        .map_err(|why| complain(why.into_error()))?;
-    file.as_file().sync_all().map_err(complain)?;
-    file.persist(path).map_err(|why| complain(why.error))?;
-    Ok(result)
 }
 
 fn dump(datastores: &[Datastore], mut sink: Box<dyn Sink + '_>) -> Result<u64> {

@@ -7,7 +7,7 @@ use super::copying::{self, Half, Steps};
 use crate::{
     failure::Result,
     output::{Column, Output, figures, table},
-    text, volume,
+    target, text, volume,
 };
 
 /// Arguments of `helium salvage`.
@@ -34,6 +34,7 @@ pub struct Salvage {
 impl Salvage {
     /// Copies what is left.
     pub fn run(self, output: Output) -> Result<()> {
+        target::refuse_output_on(&self.volume)?;
         let unresolved = match self.unresolved {
             true => Unresolved::Keep,
             false => Unresolved::Drop,

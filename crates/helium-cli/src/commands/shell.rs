@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, Write},
+    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -14,6 +14,7 @@ use crate::{
     args::Args,
     failure::{self, Result},
     output::{self, Output},
+    target,
 };
 
 /// Arguments of `helium completions`.
@@ -56,9 +57,8 @@ impl Man {
                 why,
             )
         };
-        fs::create_dir_all(&self.folder)
-            .and_then(|()| pages(&self.folder))
-            .map_err(complain)?;
+        fs::create_dir_all(&self.folder).map_err(complain)?;
+        pages(&self.folder)?;
         let folder = self.folder.to_string_lossy();
         output.print(&json!({"folder": folder}), String::new)
     }
@@ -68,7 +68,7 @@ impl Man {
 const DATE: &str = "2026-11-23";
 
 /// Writes all pages.
-fn pages(folder: &Path) -> io::Result<()> {
+fn pages(folder: &Path) -> Result<()> {
     let mut command = Args::command();
     command.build();
     page(&command, folder)?;
@@ -77,14 +77,18 @@ fn pages(folder: &Path) -> io::Result<()> {
         .try_for_each(|command| page(command, folder))
 }
 
-fn page(command: &clap::Command, folder: &Path) -> io::Result<()> {
+fn page(command: &clap::Command, folder: &Path) -> Result<()> {
     let man = clap_mangen::Man::new(command.clone())
         .date(DATE)
         .source(concat!("helium ", env!("CARGO_PKG_VERSION")))
         .manual("Helium");
     let mut text = Vec::new();
-    man.render(&mut text)?;
+    man.render(&mut text).map_err(failure::output)?;
     // A blank line is a break by itself.
     let text = String::from_utf8_lossy(&text).replace("\n.br\n\n.br\n", "\n.sp\n");
-    fs::write(folder.join(man.get_filename()), text)
+    let path = folder.join(man.get_filename());
+    target::write(&path, target::PUBLIC, None, |file| {
+        file.write_all(text.as_bytes())
+            .map_err(|why| failure::system(format_args!("cannot write {}", path.display()), why))
+    })
 }

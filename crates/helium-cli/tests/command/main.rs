@@ -7,5 +7,6 @@ mod harness;
 mod interrupted;
 mod roundtrip;
 mod session;
+mod targets;
 mod terminal;
 mod top;

@@ -290,3 +290,8 @@ pub(crate) fn prefix_len(kind: Kind, payload: &[u8]) -> Option<usize> {
         Kind::Cancel | Kind::Resolve | Kind::Seal => Some(payload.len()),
     }
 }
+
+/// Whether bytes start like a frame header, whole or not.
+pub(crate) fn has_magic(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MAGIC.to_le_bytes())
+}

@@ -112,3 +112,8 @@ impl SegmentHeader {
         Look::Good(header)
     }
 }
+
+/// Whether bytes start like a segment header, whole or not.
+pub(crate) fn has_magic(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MAGIC.to_le_bytes())
+}

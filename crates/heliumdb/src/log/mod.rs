@@ -6,6 +6,7 @@
 mod append;
 mod background;
 mod batch;
+mod blank;
 mod buffer;
 mod bulk;
 mod cleaning;

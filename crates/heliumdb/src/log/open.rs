@@ -3,7 +3,7 @@
 //! Invariant: nothing that is not ours or blank is written to, unless truncation asks for it.
 
 use super::{
-    Core, Found, Log, Replay, background,
+    Core, Found, Log, Replay, background, blank,
     create::{self, mark_on, unmark},
     recovery,
     walk::{early, newer},
@@ -155,15 +155,23 @@ fn load(devices: &[Box<dyn Device>]) -> Result<Loaded> {
     } else {
         Loaded::Blank
     };
+    let blank = || -> Result<()> {
+        let mut each = devices.iter().zip(looks.iter().zip(&marks));
+        // What has a mark was looked at when it got it.
+        each.try_for_each(|(device, known)| match known {
+            (None, None) => blank::check(device.as_ref()),
+            _ => Ok(()),
+        })
+    };
     let Some(newest) = looks.iter().flatten().max_by_key(|s| s.generation) else {
-        return Ok(nothing);
+        return blank().map(|()| nothing);
     };
     // Formatting that was cut short: no device was ever in use, or all were to be blank.
     let first = newest.generation == 1 && (is_unfinished || looks.iter().any(Option::is_none));
     let each = || looks.iter().zip(&marks);
     let wiped = each().any(|(look, mark)| look.is_none() && mark.is_some());
     if first || wiped && each().all(|(look, mark)| look.is_none() || mark.is_some()) {
-        return Ok(nothing);
+        return blank().map(|()| nothing);
     }
     for (i, (device, look)) in devices.iter().zip(&looks).enumerate() {
         check_member(i, devices, look.as_ref(), newest)?;
