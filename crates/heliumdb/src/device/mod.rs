@@ -24,6 +24,8 @@ use std::io;
 /// Offsets and lengths are in bytes. Implementations do whole transfers: a short
 /// read or write is an error. Everything is callable from several threads at once.
 pub trait Device: Send + Sync {
+    // Of a volume's devices the log's `disk` module makes one road to sync: it passes on all else.
+
     /// Fills `buffer` from `offset`.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
     /// Fills `buffer` from `offset` if that needs no waiting; false if it was not done.

@@ -3,7 +3,7 @@
 //! Invariant: no segment is used before a superblock that counts it is durable.
 
 use super::{
-    Lsn, cleaning::Written, commit::Flush, create::is_full, group::Group, ledger::Ledger,
+    Lsn, cleaning::Written, commit::Flush, create::is_full, disk, group::Group, ledger::Ledger,
     pool::Pool, resident::Resident, segments::Appender, space::Space, table::Table,
     traffic::Traffic,
 };
@@ -32,6 +32,7 @@ use std::{
 
 /// The log without its background thread.
 pub(crate) struct Core {
+    /// Each behind the one road to its sync.
     pub(super) devices: Vec<Box<dyn Device>>,
     pub(super) segment_bytes: u64,
     pub(super) volume: VolumeId,
@@ -133,6 +134,7 @@ impl Core {
         };
         let budgets = Budgets::of(options, machine::memory_bytes());
         let segments_max = largest.min(limits::VOLUME_BYTES_MAX / segment_bytes);
+        let devices = disk::serial(devices);
         Ok(Self {
             segment_bytes,
             volume: superblock.volume,

@@ -13,6 +13,7 @@ mod cleaning;
 mod commit;
 mod core;
 mod create;
+mod disk;
 mod fetch;
 mod group;
 mod hold;
