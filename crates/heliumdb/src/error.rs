@@ -54,7 +54,7 @@ pub enum ErrorKind {
     Forked,
     /// An earlier write or sync failed: the volume is read-only until reopened.
     Poisoned,
-    /// A commit was under way when the device failed: its outcome shows at reopen.
+    /// A commit, or another write, was under way when the device failed: its outcome shows at reopen.
     OutcomeUnknown,
     /// A batch awaits the decision of a volume that is not open.
     InDoubt,
@@ -123,6 +123,16 @@ impl Error {
     pub(crate) fn advice(mut self, what: impl fmt::Display) -> Self {
         self.message = format!("{}; {what}", self.message).into_boxed_str();
         self
+    }
+
+    /// The failure of something that others may have written out by then.
+    pub(crate) fn outcome_unknown(self) -> Self {
+        let what = "whether it took effect shows when the volume is opened again";
+        match self.kind {
+            // It was said already.
+            ErrorKind::OutcomeUnknown => self,
+            _ => self.context(what).with_kind(ErrorKind::OutcomeUnknown),
+        }
     }
 
     /// What kind of failure it was.

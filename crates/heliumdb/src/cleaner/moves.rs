@@ -17,7 +17,7 @@ use crate::{
     location::{Slot, Word},
     log::{Batch, BatchKind},
     version::chain,
-    volume::{INTERNAL_TREES_END, Shared, tree::Tree},
+    volume::{DECISIONS_TREE, INTERNAL_TREES_END, Shared, tree::Tree},
 };
 
 /// Whether an item may move.
@@ -159,6 +159,10 @@ impl Shared {
                 false => Movable::Dead,
             };
         }
+        // A copy would stand for itself, and not go with the batch.
+        if self.is_decision_open(item.header.tree, gathered.key(item)) {
+            return Movable::Dead;
+        }
         tree.update(gathered.key(item), guard, |word| {
             let movable = match Word(word).slot() {
                 Slot::Empty if item.header.has(TOMBSTONE) => Movable::Above(u64::MAX),
@@ -168,6 +172,13 @@ impl Shared {
             };
             (word, movable)
         })
+    }
+
+    /// Whether the item is a decision that goes if the batch is taken back that it was logged in.
+    fn is_decision_open(&self, tree: u32, key: &[u8]) -> bool {
+        tree == DECISIONS_TREE
+            && <[u8; 8]>::try_from(key)
+                .is_ok_and(|number| !self.certainty.is_final(u64::from_be_bytes(number)))
     }
 
     /// The caller is in the gate.

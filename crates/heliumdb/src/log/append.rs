@@ -3,7 +3,7 @@
 //! Invariant: the frames of a batch follow each other, and each is published whole.
 
 use super::{
-    Appended, GlobalTxn, Lsn, batch::Batch, commit::Active, core::Core, ledger::Ledger,
+    Appended, BatchKind, GlobalTxn, Lsn, batch::Batch, commit::Active, core::Core, ledger::Ledger,
     segments::Appender, space::Reservation,
 };
 use crate::{
@@ -45,6 +45,16 @@ impl Core {
             Room::Open
         };
         self.append_in(batch, room)
+    }
+
+    /// Appends what says how a transaction ended: that goes as long as there is any room at all.
+    pub(crate) fn append_outcome(&self, batch: &mut Batch) -> Result<Appended> {
+        match self.append_in(batch, Room::Reserve) {
+            Err(why) if why.kind() == ErrorKind::VolumeFull => {
+                self.append_in(batch, Room::Promised).map_err(|_| why)
+            }
+            appended => appended,
+        }
     }
 
     /// Appends items of a checkpoint. They do not count as something to make a checkpoint of.
@@ -157,6 +167,8 @@ impl Core {
         bytes + segments * lost + BLOCK_BYTES as u64
     }
 
+    /// On error nothing of the batch counts, now or after a crash; unless the kind is
+    /// `OutcomeUnknown`: then all of it is in the buffer, where others may write it out.
     fn append_in(&self, batch: &mut Batch, room: Room) -> Result<Appended> {
         self.check_writable()?;
         let mut appender = self.appender.lock();
@@ -176,8 +188,24 @@ impl Core {
             self.kept_bytes.fetch_add(batch.kept_bytes, Relaxed);
         }
         self.written.count(batch);
-        self.relieve(waiting)?;
-        Ok(appended)
+        match self.relieve(waiting) {
+            Ok(()) => Ok(appended),
+            Err(why) => Err(self.in_doubt(batch.kind(), why)),
+        }
+    }
+
+    /// What is said of a failure after the batch's last frame is in the buffer.
+    fn in_doubt(&self, kind: &BatchKind, why: Error) -> Error {
+        // Who meets the failure of others' write finds the log poisoned; a closed one is not yet.
+        self.poison(why.clone());
+        match kind {
+            BatchKind::Commit | BatchKind::CommitSpilled(_) => why.outcome_unknown(),
+            // These do not count by themselves: without what is to follow they never will.
+            BatchKind::Prepare { .. }
+            | BatchKind::Spill { .. }
+            | BatchKind::Move { .. }
+            | BatchKind::Checkpoint => why,
+        }
     }
 
     fn take_room(&self, cost: u64, room: Room) -> Result<()> {

@@ -8,10 +8,11 @@ use super::{
     several,
 };
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
     log::{Appended, Batch, BatchKind},
     scratch,
     version::TxnId,
+    volume::Cancelling,
 };
 
 /// A buffer that grew past this is not kept for the next commit.
@@ -72,23 +73,36 @@ impl Transaction {
         }
     }
 
-    /// Takes back a commit that no one has seen yet: durable when it returns. Legal until
-    /// the horizon has passed the id; a transaction that did not commit is aborted.
+    /// Takes back a commit that no one has seen yet: durable when it returns. A transaction that
+    /// did not commit is aborted.
+    ///
+    /// Legal until the horizon has passed the id, that of readers and that of cancels: after that
+    /// it is refused with `InvalidArgument`, and the transaction stays committed. Any other error
+    /// has poisoned all volumes that the transaction wrote to.
     pub fn cancel(&mut self) -> Result<()> {
         if self.phase != Phase::Committed {
             self.abort();
             return Ok(());
         }
+        let _cancelling = self.begin_cancel()?;
         self.phase = Phase::Aborted;
         self.parts.iter_mut().for_each(Part::enter_gate);
-        let cancelled = match &mut self.parts[..] {
+        let cancelled = match &self.parts[..] {
             [] => Ok(()),
-            [part] => cancel_part(part),
-            parts => several::cancel(self.id, parts),
+            [part] => cancel_part(part, None),
+            parts => several::cancel(parts, self.id),
         };
+        let cancelled = cancelled.map_err(|why| poison(&self.parts, why));
         self.undo();
         self.parts.iter_mut().for_each(Part::leave_gate);
         cancelled
+    }
+
+    /// From here until the returned values are dropped the horizon does not pass the transaction.
+    fn begin_cancel(&self) -> Result<Vec<Cancelling>> {
+        let parts = self.parts.iter();
+        let begun = parts.map(|part| Cancelling::begin(&part.volume, self.id));
+        begun.collect()
     }
 }
 
@@ -100,10 +114,8 @@ fn commit_part(part: &mut Part, durability: Durability) -> Result<()> {
     // CRASH: the batch is buffered; until the sync returns it is wholly there after recovery
     // or wholly gone, as its frame's checksum decides.
     if durability == Durability::Synced {
-        part.volume
-            .log
-            .sync_to(appended.end)
-            .map_err(outcome_unknown)?;
+        let synced = part.volume.log.sync_to(appended.end);
+        synced.map_err(|why| poison(std::slice::from_ref(part), why))?;
     }
     part.logged(&appended);
     Ok(())
@@ -141,18 +153,27 @@ pub(super) fn append(
     )
 }
 
-/// From the moment a commit was submitted until its success the outcome is unknown; the log
-/// has poisoned itself before it reported the failure.
-pub(super) fn outcome_unknown(why: Error) -> Error {
-    why.context("whether the transaction committed shows when the volume is opened again")
-        .with_kind(ErrorKind::OutcomeUnknown)
+/// From the moment a commit, or what takes it back, is in the buffer until its success the outcome
+/// is unknown. Nothing more is acknowledged on any volume of it, before anybody hears of that.
+pub(super) fn poison(parts: &[Part], why: Error) -> Error {
+    let why = why.outcome_unknown();
+    for part in parts {
+        part.volume.log.poison(why.clone());
+    }
+    why
 }
 
-fn cancel_part(part: &Part) -> Result<()> {
+/// Takes back what a part was logged as, with the `decision` in it about others.
+pub(super) fn cancel_part(part: &Part, decision: Option<u64>) -> Result<()> {
     let Some(batch_id) = part.batch_id else {
         return Ok(());
     };
-    // CRASH: until the cancel record is durable, recovery finds the batch committed.
-    let end = part.volume.log.append_cancel(batch_id)?;
-    part.volume.log.sync_to(end).map_err(outcome_unknown)
+    // CRASH: until the cancel record is durable, recovery finds the batch committed. The record
+    // comes first: a decision that is gone while its batch counts would settle others' parts
+    // as absent.
+    let mut end = part.volume.log.append_cancel(batch_id)?;
+    if let Some(number) = decision {
+        end = part.volume.delete_decision(number)?;
+    }
+    part.volume.log.sync_to(end)
 }

@@ -7,17 +7,20 @@
 //!
 //! A decision stays until every participant has durably resolved its part. That is not done
 //! before the horizon has passed the transaction, because until then it may be cancelled.
+//!
+//! Invariant: once the decision is in the log's buffer, a failure poisons every volume that took part
+//! before anybody hears of it, and no record says that the transaction was aborted.
 
 use std::sync::Arc;
 
 use super::{
-    commit::{append, outcome_unknown},
+    commit::{append, cancel_part, poison},
     part::Part,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
     limits::VOLUMES_PER_TRANSACTION_MAX,
-    log::{BatchKind, GlobalTxn, Lsn},
+    log::{Appended, BatchKind, GlobalTxn, Lsn},
     version::TxnId,
     volume::{Shared, VolumeId},
 };
@@ -29,8 +32,6 @@ pub(crate) struct Owed {
     global: GlobalTxn,
     /// Each participant, with the end of its resolve record once that was written.
     participants: Vec<(Arc<Shared>, Option<Lsn>)>,
-    /// The batch that holds the decision.
-    batch_id: u64,
 }
 
 pub(super) fn check_count(volumes: usize) -> Result<()> {
@@ -50,18 +51,35 @@ pub(super) fn commit(owner: TxnId, parts: &mut [Part]) -> Result<()> {
         decider: decider.volume.id(),
         number: decider.volume.next_sequence(),
     };
-    prepare(global, others).inspect_err(|_| resolve(global, others, false))?;
-    decide(global, decider, others)?;
-    decider.volume.owe(Owed {
+    let appended = prepare(global, others)
+        .and_then(|()| decide(global, decider, others))
+        .map_err(|why| give_up(global, parts, why))?;
+    // CRASH: all parts are prepared; this frame, whole or torn, decides for all of them.
+    let volume = parts[0].volume.clone();
+    let synced = volume.log.sync_to(appended.end);
+    synced.map_err(|why| poison(parts, why))?;
+    if let Some(&location) = appended.locations.last() {
+        volume.insert_decision(global.number, location, owner, appended.batch_id);
+    }
+    let (decider, others) = parts.split_first_mut().ok_or_else(no_parts)?;
+    let participants = others.iter().map(|part| (part.volume.clone(), None));
+    volume.owe(Owed {
         owner,
         global,
-        batch_id: decider.batch_id.unwrap_or(0),
-        participants: others
-            .iter()
-            .map(|part| (part.volume.clone(), None))
-            .collect(),
+        participants: participants.collect(),
     });
+    decider.logged(&appended);
     Ok(())
+}
+
+/// The transaction has failed before it was decided, and the volumes that were reached may know;
+/// or nobody knows whether it was.
+fn give_up(global: GlobalTxn, parts: &[Part], why: Error) -> Error {
+    if why.kind() == ErrorKind::OutcomeUnknown {
+        return poison(parts, why);
+    }
+    resolve(global, &parts[1..], false);
+    why
 }
 
 fn no_parts() -> Error {
@@ -96,11 +114,9 @@ fn prepare(global: GlobalTxn, others: &mut [Part]) -> Result<()> {
     Ok(())
 }
 
-/// Logs the decider's part with the decision. From here to the sync's success the outcome is
-/// unknown, and a failure poisons every volume that took part.
-fn decide(global: GlobalTxn, decider: &mut Part, others: &mut [Part]) -> Result<()> {
+/// Logs the decider's part with the decision.
+fn decide(global: GlobalTxn, decider: &mut Part, others: &[Part]) -> Result<Appended> {
     let participants = ids(others);
-    let log = decider.volume.log.clone();
     let sequence = decider.volume.next_sequence();
     let tree = decider.volume.decisions.id;
     let appended = append(decider, BatchKind::Commit, |batch| {
@@ -108,21 +124,8 @@ fn decide(global: GlobalTxn, decider: &mut Part, others: &mut [Part]) -> Result<
         let key = global.number.to_be_bytes();
         batch.set_compress(false);
         batch.push(tree, sequence, false, &key, Some(&value));
-    })
-    .inspect_err(|_| resolve(global, others, false))?
-    .ok_or_else(no_parts)?;
-    // CRASH: all parts are prepared; this frame, whole or torn, decides for all of them.
-    if let Err(why) = log.sync_to(appended.end) {
-        for part in others {
-            part.volume.log.poison(why.clone());
-        }
-        return Err(outcome_unknown(why));
-    }
-    if let Some(&location) = appended.locations.last() {
-        decider.volume.insert_decision(global.number, location);
-    }
-    decider.logged(&appended);
-    Ok(())
+    });
+    appended?.ok_or_else(no_parts)
 }
 
 /// Writes, buffered, what became of the prepared batches. A lost record costs a question to
@@ -133,18 +136,16 @@ fn resolve(global: GlobalTxn, parts: &[Part], committed: bool) {
     }
 }
 
-/// Takes back a decided transaction: cancelled on the decider, which durably undoes the
-/// decision, then resolved as absent everywhere else.
-pub(super) fn cancel(owner: TxnId, parts: &mut [Part]) -> Result<()> {
-    let (decider, others) = parts.split_first_mut().ok_or_else(no_parts)?;
-    let owed = decider.volume.forget_owed(owner);
-    if let Some(batch_id) = decider.batch_id {
-        let end = decider.volume.log.append_cancel(batch_id)?;
-        decider.volume.log.sync_to(end).map_err(outcome_unknown)?;
-    }
-    if let Some(owed) = owed {
-        resolve(owed.global, others, false);
-        decider.volume.erase_decision(owed.global.number);
+/// Takes back a decided transaction: cancelled on the decider, together with the decision, then
+/// resolved as absent everywhere else.
+pub(super) fn cancel(parts: &[Part], owner: TxnId) -> Result<()> {
+    let (decider, others) = parts.split_first().ok_or_else(no_parts)?;
+    // Until the horizon has passed the transaction, which it does not now, it is owed.
+    let owed = decider.volume.owed_by(owner);
+    cancel_part(decider, owed.map(|global| global.number))?;
+    decider.volume.forget_owed(owner);
+    if let Some(global) = owed {
+        resolve(global, others, false);
     }
     Ok(())
 }
@@ -154,9 +155,8 @@ impl Owed {
         self.owner
     }
 
-    /// The key of the decision, and the batch that holds it.
-    pub(crate) fn decision(&self) -> (u64, u64) {
-        (self.global.number, self.batch_id)
+    pub(crate) fn global(&self) -> GlobalTxn {
+        self.global
     }
 
     /// Takes the next step towards forgetting the decision, as far as `oldest` allows: resolve

@@ -51,11 +51,13 @@ pub trait View {
     fn sees(&self, id: TxnId) -> bool;
 }
 
-/// What the running transactions may still need.
+/// What the running transactions may still need. Nothing settles, moves or is resolved on another
+/// volume before both ids have passed it.
 pub trait Horizon: Send + Sync {
     /// Every update with a smaller id, if committed, is visible to every reader.
     fn oldest(&self) -> TxnId;
-    /// Every update with a smaller id, if committed, cannot be cancelled any more.
+    /// Every update with a smaller id, if committed, cannot be cancelled any more: [`crate::Transaction::cancel`]
+    /// refuses it once a volume has heard that this id and the oldest have passed it.
     fn final_below(&self) -> TxnId {
         self.oldest()
     }

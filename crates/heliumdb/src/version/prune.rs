@@ -106,6 +106,7 @@ fn settled_base(
 struct Looking<'a> {
     snapshots: Vec<&'a TxnSnapshot>,
     now: Option<&'a TxnSnapshot>,
+    final_below: TxnId,
 }
 
 impl<'a> Looking<'a> {
@@ -119,6 +120,7 @@ impl<'a> Looking<'a> {
         Self {
             snapshots: known.iter().map(|snapshot| &**snapshot).collect(),
             now: known.last().map(|snapshot| &**snapshot),
+            final_below: readers.final_below,
         }
     }
 
@@ -130,7 +132,8 @@ impl<'a> Looking<'a> {
         guard: &Guard,
         swept: &mut Swept,
     ) -> Option<Word> {
-        if !self.now?.sees(version.owner) {
+        // Were it taken back, who stops here would go on to what is below.
+        if version.owner >= self.final_below || !self.now?.sees(version.owner) {
             return None;
         }
         let said = version.payload.get(guard);

@@ -43,6 +43,8 @@ impl TxnSnapshot {
 pub(crate) struct Readers {
     /// Everyone sees what was committed below this id.
     pub(crate) oldest: TxnId,
+    /// What was committed below this id is not taken back any more.
+    pub(crate) final_below: TxnId,
     /// If known: every snapshot that is in use, and last of all one of now. Snapshots to come
     /// see at least what the last one sees.
     pub(crate) snapshots: Option<Vec<Arc<TxnSnapshot>>>,
@@ -53,13 +55,14 @@ impl Readers {
     pub(crate) fn below(oldest: TxnId) -> Self {
         Self {
             oldest,
+            final_below: oldest,
             snapshots: None,
         }
     }
 
-    /// Whether transaction `id` is over for good: everyone who comes sees it.
+    /// Whether transaction `id` is over for good: everyone who comes sees it, and it is not taken back.
     pub(super) fn is_over(&self, id: TxnId) -> bool {
         let now = self.snapshots.as_ref().and_then(|all| all.last());
-        id < self.oldest || now.is_some_and(|now| now.sees(id))
+        id < self.oldest || (id < self.final_below && now.is_some_and(|now| now.sees(id)))
     }
 }

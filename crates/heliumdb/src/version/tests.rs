@@ -263,6 +263,7 @@ fn the_middle_of_a_chain_goes_when_no_snapshot_needs_it() {
     let now = TxnSnapshot::new(&[9], 10);
     let readers = Readers {
         oldest: 4,
+        final_below: 10,
         snapshots: Some([&early, &late, &now].map(|s| s.clone().into()).into()),
     };
     let mut swept = Swept::default();
@@ -337,6 +338,7 @@ fn all_unresolved_versions_are_overruled_whatever_becomes_of_what_overruled_them
     (10..20).for_each(|owner| slot.commit(owner, owner));
     let readers = Readers {
         oldest: 5,
+        final_below: TxnId::MAX,
         snapshots: Some(vec![TxnSnapshot::new(&[5, 6], 20).into()]),
     };
     let mut swept = Swept::default();

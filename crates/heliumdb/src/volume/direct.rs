@@ -14,7 +14,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX},
     location::{Location, Slot, Word},
-    log::{Appended, Batch, BatchKind, Spot},
+    log::{Appended, Batch, BatchKind, Lsn, Spot},
     scratch,
     transaction::{key_too_long, value_too_long},
     version::{
@@ -211,7 +211,8 @@ impl Shared {
         self.index_internal(tree, items, &appended);
         drop((internal, inside));
         // CRASH: the batch is buffered; after recovery all of its items are there, or none.
-        self.log.sync_to(appended.end)
+        let synced = self.log.sync_to(appended.end);
+        synced.map_err(Error::outcome_unknown)
     }
 
     fn index_internal(&self, tree: &Tree, items: &[(&[u8], Option<&[u8]>)], appended: &Appended) {
@@ -229,24 +230,31 @@ impl Shared {
         }
     }
 
-    pub(crate) fn insert_decision(&self, number: u64, location: Location) {
+    /// Puts a decision in the index, which counts as long as `batch` of `owner` does.
+    pub(crate) fn insert_decision(
+        &self,
+        number: u64,
+        location: Location,
+        owner: TxnId,
+        batch: u64,
+    ) {
+        // First: whoever finds it in the index learns what it depends on.
+        self.certainty.decided(number, owner, batch);
         self.set_internal(&self.decisions, &number.to_be_bytes(), Some(location));
     }
 
-    /// Takes a decision whose batch was cancelled out of the index.
-    pub(crate) fn erase_decision(&self, number: u64) {
-        self.set_internal(&self.decisions, &number.to_be_bytes(), None);
-    }
-
-    /// Forgets a decision, buffered.
-    pub(crate) fn delete_decision(&self, number: u64) -> Result<()> {
+    /// Forgets a decision, buffered: gone when the log is durable up to the returned position.
+    pub(crate) fn delete_decision(&self, number: u64) -> Result<Lsn> {
         self.check_poison()?;
         let key = number.to_be_bytes();
         let _internal = self.internal.lock();
         let _inside = self.gate.enter();
-        self.append_one(&self.decisions, self.next_sequence(), false, &key, None)?;
-        self.erase_decision(number);
-        Ok(())
+        let mut batch = Batch::new(BatchKind::Commit);
+        batch.push(self.decisions.id, self.next_sequence(), false, &key, None);
+        let appended = self.log.append_outcome(&mut batch)?;
+        self.set_internal(&self.decisions, &key, None);
+        self.certainty.forget_decision(number);
+        Ok(appended.end)
     }
 
     fn check_poison(&self) -> Result<()> {

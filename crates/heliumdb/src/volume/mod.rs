@@ -36,6 +36,7 @@ mod verify;
 
 pub use ahead::ReadAhead;
 pub(crate) use catalog::{Descriptor, Kind, SeenDatastore, descriptor as catalog_keys};
+pub(crate) use checkpoint::Cancelling;
 pub use damage::Damage;
 pub(crate) use datastore::start;
 pub use datastore::{Datastore, Item, Position};

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     cleaner::Cleaner,
     error::{Error, ErrorKind, Result},
-    log::Log,
+    log::{GlobalTxn, Log},
     process::Owner,
     transaction::{native::Manager, several::Owed},
     version::{Attempt, Horizon, Readers, TxnId, Waiting, settle::Unsettled},
@@ -234,12 +234,13 @@ impl Shared {
         let readers = if self.is_native() {
             self.native.readers()
         } else {
-            let oldest = horizon.oldest();
-            // Before anything is said of them in the log.
-            self.certainty
-                .forget_below(horizon.final_below().min(oldest));
+            // What may be taken back is needed as long as what somebody may look at.
+            let said = horizon.oldest().min(horizon.final_below());
+            // Before anything is said of them in the log. Whoever is being cancelled now stays, too.
+            let oldest = self.certainty.forget_below(said).min(said);
             Readers {
                 oldest,
+                final_below: oldest,
                 snapshots: horizon.snapshots(),
             }
         };
@@ -293,10 +294,15 @@ impl Shared {
         self.owed.lock().push(owed);
     }
 
-    pub(crate) fn forget_owed(&self, owner: TxnId) -> Option<Owed> {
-        let mut owed = self.owed.lock();
-        let index = owed.iter().position(|o| o.owner() == owner)?;
-        Some(owed.swap_remove(index))
+    /// The transaction of `owner` that is owed.
+    pub(crate) fn owed_by(&self, owner: TxnId) -> Option<GlobalTxn> {
+        let owed = self.owed.lock();
+        let found = owed.iter().find(|owed| owed.owner() == owner);
+        found.map(Owed::global)
+    }
+
+    pub(crate) fn forget_owed(&self, owner: TxnId) {
+        self.owed.lock().retain(|owed| owed.owner() != owner);
     }
 
     fn step_owed(&self, oldest: TxnId) {
@@ -339,12 +345,14 @@ impl Shared {
 
     /// No one can cancel any more: resolve what was decided, and forget it.
     fn close_owed(&self) -> Result<()> {
-        self.step_owed(TxnId::MAX);
+        // But for who is cancelling now: they find the log closed, and their volumes poisoned.
+        let oldest = self.certainty.forget_below(TxnId::MAX);
+        self.step_owed(oldest);
         for owed in self.owed.lock().iter() {
             // A participant that is closed already has its question answered at the next open.
             let _ = owed.flush();
         }
-        self.step_owed(TxnId::MAX);
+        self.step_owed(oldest);
         Ok(())
     }
 }

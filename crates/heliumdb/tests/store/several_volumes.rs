@@ -6,7 +6,7 @@ use heliumdb::{Datastore, ErrorKind, Horizon, Isolation, Result, Volume};
 use crate::common::{Session, after_power_loss, machine, open};
 
 /// A machine with volumes whose ids rise with their disks' numbers, so that the first decides.
-fn ordered(volumes: usize) -> (Machine, Vec<Volume>, Vec<Datastore>) {
+pub(crate) fn ordered(volumes: usize) -> (Machine, Vec<Volume>, Vec<Datastore>) {
     let disks: Vec<usize> = (0..volumes).collect();
     let machine = machine(0, volumes);
     let mut all = open(&machine, &disks).unwrap();
@@ -28,7 +28,7 @@ fn disk_of(volume: &Volume) -> usize {
     volume.url().trim_start_matches("disk").parse().unwrap()
 }
 
-fn stores(volumes: &[Volume]) -> Vec<Datastore> {
+pub(crate) fn stores(volumes: &[Volume]) -> Vec<Datastore> {
     volumes
         .iter()
         .map(|v| v.datastore(b"store").unwrap())
@@ -36,7 +36,7 @@ fn stores(volumes: &[Volume]) -> Vec<Datastore> {
 }
 
 /// One transaction that puts `value` under `key` on all of the volumes.
-fn commit_on(
+pub(crate) fn commit_on(
     keeper: &std::sync::Arc<Keeper>,
     stores: &[&Datastore],
     key: &str,
@@ -49,7 +49,7 @@ fn commit_on(
     session.commit()
 }
 
-fn values(stores: &[Datastore], key: &str) -> Vec<Option<String>> {
+pub(crate) fn values(stores: &[Datastore], key: &str) -> Vec<Option<String>> {
     let text = |value: Vec<u8>| String::from_utf8(value).unwrap();
     stores
         .iter()

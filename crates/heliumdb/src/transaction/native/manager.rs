@@ -225,6 +225,8 @@ impl Manager {
         snapshots.push(now);
         Readers {
             oldest: state.oldest(),
+            // The volume's own transactions are never taken back.
+            final_below: TxnId::MAX,
             snapshots: Some(snapshots),
         }
     }

@@ -1,18 +1,31 @@
 //! What of the log may still be taken back, and what was written above something unresolved.
 //!
 //! Invariants:
+//! - A horizon that nobody can be cancelled below rises only up to who is being cancelled, and who
+//!   is below it is not cancelled any more: both are seen to under one lock.
 //! - Of every committed transaction that may still be cancelled it is known which batch it was
 //!   logged as, from before its versions count as committed until nobody holds it any more, or
 //!   the horizon has passed it. So a committed version whose owner is not known stays.
+//! - Of every decision it is known in which batch it was logged, from before the index has it until
+//!   after the index has it no more. It counts as long as that batch does: so a checkpoint says it
+//!   with the batch, and until its transaction cannot be cancelled any more no cleaner moves it.
 //! - Every committed version that was linked above an unresolved one is remembered until nothing
 //!   of a lower sequence can be appended any more; while a checkpoint has taken its start and not
 //!   yet looked, for longer.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
-use crate::{log::GlobalTxn, version::TxnId};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    log::GlobalTxn,
+    version::TxnId,
+    volume::Shared,
+};
 
 /// What a transaction was logged as.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,6 +39,7 @@ pub(crate) struct LoggedAs {
 #[derive(Default)]
 pub(crate) struct Certainty {
     commits: Mutex<Commits>,
+    decisions: Mutex<Decisions>,
     overtakers: Mutex<Overtakers>,
 }
 
@@ -33,6 +47,56 @@ pub(crate) struct Certainty {
 struct Commits {
     known: BTreeMap<TxnId, LoggedAs>,
     forgotten_below: TxnId,
+    /// Who is being cancelled now.
+    cancelling: BTreeSet<TxnId>,
+}
+
+impl Commits {
+    /// Nobody below `id` can be cancelled any more, but for who is being cancelled now, and who
+    /// came after them; returns how far that goes.
+    fn pass(&mut self, id: TxnId) -> TxnId {
+        let id = self.cancelling.first().map_or(id, |first| id.min(*first));
+        self.forgotten_below = self.forgotten_below.max(id);
+        self.forgotten_below
+    }
+}
+
+/// By number: who decided, in which batch.
+pub(super) type Decisions = HashMap<u64, (TxnId, u64)>;
+
+/// While this lives, its transaction is being cancelled on one volume.
+pub(crate) struct Cancelling {
+    volume: Arc<Shared>,
+    owner: TxnId,
+}
+
+impl Cancelling {
+    /// Refused when nobody below some higher id can be cancelled any more.
+    pub(crate) fn begin(volume: &Arc<Shared>, owner: TxnId) -> Result<Self> {
+        let mut commits = volume.certainty.commits.lock();
+        if owner < commits.forgotten_below {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!(
+                    "transaction {owner} stays committed on {}: no transaction below {} can be taken back any more",
+                    volume.url, commits.forgotten_below
+                ),
+            ));
+        }
+        commits.cancelling.insert(owner);
+        drop(commits);
+        Ok(Self {
+            volume: volume.clone(),
+            owner,
+        })
+    }
+}
+
+impl Drop for Cancelling {
+    fn drop(&mut self) {
+        let mut commits = self.volume.certainty.commits.lock();
+        commits.cancelling.remove(&self.owner);
+    }
 }
 
 /// Tree and key.
@@ -68,12 +132,37 @@ impl Certainty {
         self.commits.lock().known.remove(&owner);
     }
 
-    /// Nobody below `id` can be cancelled any more.
-    pub(crate) fn forget_below(&self, id: TxnId) {
+    /// Nobody below `id` can be cancelled any more. Returns up to where that holds: not beyond who
+    /// is being cancelled now.
+    pub(crate) fn forget_below(&self, id: TxnId) -> TxnId {
         let mut commits = self.commits.lock();
-        commits.forgotten_below = commits.forgotten_below.max(id);
-        let below = commits.forgotten_below;
+        let below = commits.pass(id);
         commits.known = commits.known.split_off(&below);
+        below
+    }
+
+    /// Decision `number` is in a batch of `owner`: said before the index has it.
+    pub(crate) fn decided(&self, number: u64, owner: TxnId, batch: u64) {
+        self.decisions.lock().insert(number, (owner, batch));
+    }
+
+    /// The index has the decision no more.
+    pub(crate) fn forget_decision(&self, number: u64) {
+        self.decisions.lock().remove(&number);
+    }
+
+    /// Whether decision `number` stays one whatever becomes of the batch that it was logged in.
+    pub(crate) fn is_final(&self, number: u64) -> bool {
+        let Some(&(owner, _)) = self.decisions.lock().get(&number) else {
+            // Of an earlier session.
+            return true;
+        };
+        owner < self.commits.lock().forgotten_below
+    }
+
+    /// The decisions whose batches are known. While they are looked at none comes or goes.
+    pub(super) fn decisions(&self) -> MutexGuard<'_, Decisions> {
+        self.decisions.lock()
     }
 
     /// A committed version was linked above an unresolved one.
@@ -122,8 +211,7 @@ impl Certainty {
         // or can not be cancelled any more.
         let mut overtakers = self.overtakers.lock();
         let mut commits = self.commits.lock();
-        commits.forgotten_below = commits.forgotten_below.max(below);
-        let below = commits.forgotten_below;
+        let below = commits.pass(below);
         let known = commits.known.range(below..).map(|(o, l)| (*o, *l));
         let mut certain = Certain {
             below,

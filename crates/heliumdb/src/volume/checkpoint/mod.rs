@@ -18,7 +18,7 @@ mod manifest;
 mod page;
 mod write;
 
-pub(crate) use certainty::Certainty;
+pub(crate) use certainty::{Cancelling, Certainty};
 pub(super) use load::{Loaded, load};
 pub(super) use manifest::Tentative;
 

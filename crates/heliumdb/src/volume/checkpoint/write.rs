@@ -154,16 +154,11 @@ impl Writer<'_> {
         }
     }
 
-    /// The decisions, with the batches of those that may still be cancelled.
+    /// The decisions, with the batches that hold them.
     fn decisions(&self) -> Vec<Decision> {
         let shared = self.shared;
-        let owed = shared.owed.lock();
-        let certainty = &shared.certainty;
-        let open = owed
-            .iter()
-            .filter(|owed| certainty.cancellable(&self.certain, owed.owner()).is_some());
-        let open: HashMap<u64, u64> = open.map(|owed| owed.decision()).collect();
-        drop(owed);
+        // Kept for as long as the index is looked at, so that none of its decisions is unknown.
+        let known = shared.certainty.decisions();
         let guard = epoch::pin();
         let index = &shared.decisions.index;
         let mut all = index.iter(Bound::Unbounded, Direction::Forward, &guard);
@@ -174,7 +169,7 @@ impl Writer<'_> {
                 decisions.push(Decision {
                     key: key.to_vec(),
                     at,
-                    batch: open.get(&number).copied().unwrap_or(0),
+                    batch: known.get(&number).map_or(0, |(_, batch)| *batch),
                 });
             }
         }

@@ -1,0 +1,115 @@
+//! Syncs that are held up or fail: whoever they were for hears of it, nobody else's success covers
+//! what is gone, and nothing counts as durable before its sync has ended.
+
+use std::thread;
+
+use helium_sim::{Fault, FaultKind, Operation, Verdict, sim_options};
+use heliumdb::{Datastore, ErrorKind, Result, Volume};
+
+use crate::common::{after_power_loss, held_store, open_one};
+
+fn put_durably(volume: &Volume, store: &Datastore, key: &[u8]) -> Result<()> {
+    let mut txn = volume.begin()?;
+    txn.put(store, key, b"v")?;
+    txn.commit()
+}
+
+/// Waits for what other threads do in memory.
+fn await_that(done: impl Fn() -> bool) {
+    while !done() {
+        thread::yield_now();
+    }
+}
+
+/// The kernel tells a failed sync to one caller alone: writing ahead, in the background, is told that
+/// the bytes of a commit are gone, while the commit's own sync waits for its turn.
+#[test]
+fn of_two_syncs_of_a_device_none_succeeds_once_one_has_failed() {
+    for kind in [FaultKind::SyncKeepsCache, FaultKind::SyncRevertsCache] {
+        let (machine, latch, volume, store) = held_store(&sim_options());
+        put_durably(&volume, &store, b"before").unwrap();
+        latch.hold(|operation| *operation == Operation::Sync);
+        let committed = thread::scope(|scope| {
+            let background = scope.spawn(|| volume.background_step());
+            latch.await_held(1);
+            let changes = machine.changes();
+            let commit = scope.spawn(|| put_durably(&volume, &store, b"k"));
+            // It is written: the sync that is under way may cover it, and fails.
+            await_that(|| machine.changes() > changes);
+            let (on, nth, for_ever) = (helium_sim::On::Sync, 0, false);
+            machine.plan(Fault {
+                on,
+                nth,
+                for_ever,
+                kind,
+            });
+            latch.release_one(Verdict::Go);
+            let worked = background.join().unwrap();
+            assert_eq!(worked.unwrap_err().kind(), ErrorKind::Io);
+            latch.release(Verdict::Go);
+            commit.join().unwrap()
+        });
+        let refused = committed.expect_err("its bytes may be gone");
+        assert_eq!(refused.kind(), ErrorKind::OutcomeUnknown, "{refused}");
+        let later = put_durably(&volume, &store, b"later").unwrap_err();
+        assert_eq!(later.kind(), ErrorKind::Poisoned, "{later}");
+        let again = open_one(&after_power_loss(&machine, 1)).unwrap();
+        let found = again.datastore(b"store").unwrap();
+        assert_eq!(found.get(b"before").unwrap(), Some(b"v".to_vec()));
+        assert_eq!(found.get(b"later").unwrap(), None);
+    }
+}
+
+#[test]
+fn a_sync_that_fails_fails_for_all_that_share_it() {
+    for _ in 0..20 {
+        let (_machine, latch, volume, store) = held_store(&sim_options());
+        let frames = || volume.stats().frames;
+        latch.hold(|operation| *operation == Operation::Sync);
+        thread::scope(|scope| {
+            let put = |key: &'static [u8]| {
+                let (volume, store) = (&volume, &store);
+                scope.spawn(move || put_durably(volume, store, key))
+            };
+            let first = put(b"first");
+            latch.await_held(1);
+            let appended = frames();
+            let rest = [b"a", b"b", b"c", b"d"].map(|key| put(key));
+            // All of them are in the log: whoever leads next syncs for all.
+            await_that(|| frames() >= appended + 4);
+            latch.release_one(Verdict::Go);
+            first.join().unwrap().unwrap();
+            latch.await_held(1);
+            latch.release(Verdict::FailLate);
+            for commit in rest {
+                let why = commit.join().unwrap().unwrap_err();
+                assert_eq!(why.kind(), ErrorKind::OutcomeUnknown, "{why}");
+            }
+        });
+        let later = volume.flush().unwrap_err();
+        assert!(later.to_string().contains("sync"), "{later}");
+    }
+}
+
+#[test]
+fn nothing_is_durable_before_its_sync_has_ended() {
+    let (machine, latch, volume, store) = held_store(&sim_options());
+    put_durably(&volume, &store, b"before").unwrap();
+    assert_eq!(volume.stats().buffered_bytes, 0);
+    latch.hold(|operation| *operation == Operation::Sync);
+    thread::scope(|scope| {
+        let commit = scope.spawn(|| put_durably(&volume, &store, b"k"));
+        latch.await_held(1);
+        assert!(volume.stats().buffered_bytes > 0, "it is not there yet");
+        let flush = scope.spawn(|| volume.flush());
+        let after = open_one(&after_power_loss(&machine, 7)).unwrap();
+        let found = after.datastore(b"store").unwrap();
+        assert_eq!(found.get(b"before").unwrap(), Some(b"v".to_vec()));
+        // Enough for one that does not wait.
+        (0..1_000).for_each(|_| thread::yield_now());
+        assert!(!flush.is_finished(), "nothing has been synced");
+        latch.release(Verdict::Fail);
+        commit.join().unwrap().unwrap_err();
+        flush.join().unwrap().unwrap_err();
+    });
+}
