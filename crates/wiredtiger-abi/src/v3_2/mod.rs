@@ -1,4 +1,5 @@
-//! The layouts of WiredTiger 3.2.1, as in its `wiredtiger.h` and `wiredtiger_ext.h`.
+//! The layouts of WiredTiger 3.2.1, as in its `wiredtiger.h` and `wiredtiger_ext.h`,
+//! and, for what a session holds behind them, in its sources.
 //!
 //! Invariant: every structure has exactly the C size, and every field the C
 //! name and offset. Rust's type names leave the `WT_` out; a field that would
@@ -20,6 +21,7 @@ mod constants;
 mod cursor;
 mod data_source;
 mod extension;
+mod internals;
 mod item;
 mod session;
 
@@ -29,6 +31,7 @@ pub use constants::*;
 pub use cursor::{Cursor, CursorQueue};
 pub use data_source::DataSource;
 pub use extension::{ExtensionApi, TxnNotify};
+pub use internals::*;
 pub use item::{Item, Modify};
 pub use session::Session;
 

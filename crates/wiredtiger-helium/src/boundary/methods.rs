@@ -9,6 +9,7 @@ use super::{
     host::{SessionHandle, Wired},
     mover::Mover,
     notify::Notify,
+    session,
 };
 use crate::{
     config::Lookup,
@@ -89,7 +90,7 @@ impl Adapter {
 }
 
 /// Truncate and range truncate are left out: WiredTiger then removes row by row inside a
-/// transaction, which can be rolled back.
+/// transaction, which can be rolled back. Where a range ends see [`super::cursor::range`].
 fn table() -> DataSource {
     DataSource {
         alter: None,
@@ -226,6 +227,7 @@ unsafe extern "C" fn open_cursor(
         *new_cursor = ptr::null_mut();
         method(table, session, config, |call| {
             let source = call.source;
+            session::wrap(session);
             let opened = source.open_cursor(call.session, text(uri)?, &call.config);
             let cursor = match opened {
                 Err(error) if dumps(&call.config) => {
@@ -233,8 +235,7 @@ unsafe extern "C" fn open_cursor(
                 }
                 opened => Ok(opened?),
             };
-            *new_cursor = cursor::into_wiredtiger(cursor, session, new_cursor);
-            Ok(())
+            cursor::into_wiredtiger(cursor, session, new_cursor)
         })
     }
 }

@@ -11,9 +11,11 @@ mod cursor;
 mod entry;
 mod guard;
 mod host;
+mod inside;
 mod library;
 mod methods;
 mod mover;
 mod notify;
+mod session;
 
 pub use entry::{wiredtiger_extension_init, wiredtiger_extension_terminate};

@@ -4,8 +4,9 @@
 use super::{
     guard::{EINVAL, answer},
     host::{SessionHandle, Wired},
+    inside::Inside,
 };
-use crate::source::Source;
+use crate::{host::Host, source::Source};
 use std::{
     ffi::c_int,
     sync::{OnceLock, Weak},
@@ -35,7 +36,43 @@ impl Notify {
         // It is set once, when the connection is opened.
         let _ = self.source.set(source);
     }
+
+    /// The handler that a transaction was given, if it is one of ours.
+    ///
+    /// # Safety
+    ///
+    /// `notify` is null or a live handler.
+    pub unsafe fn of<'a>(notify: *mut TxnNotify) -> Option<&'a Self> {
+        let ours = resolve as unsafe extern "C" fn(_, _, _, _) -> _ as usize;
+        // SAFETY: the caller vouches for it; what calls `resolve` is the head of one of ours.
+        unsafe {
+            let head = notify.as_ref()?;
+            let is_ours = head.notify.is_some_and(|resolve| resolve as usize == ours);
+            is_ours.then(|| &*notify.cast::<Self>())
+        }
+    }
+
+    /// Whether the session's transaction can only be rolled back because a call failed in it,
+    /// whoever's call it was: what was changed here must not be kept. Tells the application so.
+    pub fn refuses(&self, session: *mut Session) -> bool {
+        let Some(source) = self.source.get().and_then(Weak::upgrade) else {
+            return false;
+        };
+        let Some(handle) = SessionHandle::new(session) else {
+            return false;
+        };
+        // SAFETY: WiredTiger's pointer, in one of its calls.
+        let has_failed = unsafe { Inside::of(session) }.is_some_and(Inside::has_failed);
+        let refuses = has_failed && source.transactions().has_changes(handle);
+        if refuses {
+            source.host().error(Some(handle), FAILED);
+        }
+        refuses
+    }
 }
+
+/// As WiredTiger says it of its own tables.
+const FAILED: &str = "failed transaction requires rollback";
 
 unsafe extern "C" fn resolve(
     notify: *mut TxnNotify,
@@ -50,6 +87,10 @@ unsafe extern "C" fn resolve(
     let Some(source) = notify.source.get().and_then(Weak::upgrade) else {
         return EINVAL;
     };
+    // The session's own commit has seen to this, unless somebody else has replaced it.
+    if committed != 0 && notify.refuses(session) {
+        return EINVAL;
+    }
     answer(&source, SessionHandle::new(session), || {
         source.resolve(SessionHandle::required(session)?, id, committed != 0)
     })

@@ -44,6 +44,8 @@ pub struct Cursor<H: Host> {
     state: Arc<SessionState>,
     appends: bool,
     overwrites: bool,
+    /// There was nothing to remove.
+    has_missed: bool,
     place: Place,
 }
 
@@ -59,6 +61,7 @@ impl<H: Host> Cursor<H> {
         Self {
             appends: options.append && object.has_recnos,
             overwrites: options.overwrite,
+            has_missed: false,
             place: Place {
                 has_recnos: object.has_recnos,
                 ..Place::default()
@@ -108,6 +111,21 @@ impl<H: Host> Cursor<H> {
     /// Whether `start` is in one of the cursor's own buffers.
     pub fn owns(&self, start: *const u8) -> bool {
         self.place.owns(start)
+    }
+
+    /// Whether it stands on an item.
+    pub fn is_positioned(&self) -> bool {
+        self.place.positioned
+    }
+
+    /// Whether the last removal succeeded because there was nothing to remove.
+    pub fn has_missed(&self) -> bool {
+        self.has_missed
+    }
+
+    /// Stands nowhere from now on; key and value stay in their buffers.
+    pub fn leave_place(&mut self) {
+        self.place.positioned = false;
     }
 
     /// Loses the position.

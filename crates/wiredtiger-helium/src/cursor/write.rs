@@ -41,8 +41,8 @@ impl<H: Host> Cursor<H> {
         Ok(())
     }
 
-    /// Removes an item; that there is none is an error unless `overwrite` says otherwise.
-    /// The cursor stays where it was.
+    /// Removes an item; that there is none is an error unless `overwrite` says otherwise, or the
+    /// cursor stood on it. The cursor stays where it was.
     pub fn remove(&mut self, key: Key<'_>, overwrite: bool) -> Result<()> {
         let (left, write) = if self.object.has_bit_fields {
             (NO_BITS, Write::Value(Mode::Present))
@@ -50,8 +50,12 @@ impl<H: Host> Cursor<H> {
             (NO_BYTES, Write::Removal)
         };
         let left = Input::Bytes(left);
+        self.has_missed = false;
         self.place.positioned = match self.write("remove", key, left, write) {
-            Err(error) if overwrite && error.code() == Code::NotFound => false,
+            Err(error) if overwrite && error.code() == Code::NotFound => {
+                self.has_missed = true;
+                false
+            }
             stood_there => stood_there?,
         };
         self.place.keep_value(left);
@@ -67,14 +71,15 @@ impl<H: Host> Cursor<H> {
         Ok(())
     }
 
-    /// Does one write; says whether the cursor stood on the item.
+    /// Does one write; says whether the cursor stood on the item, and stands there still.
     fn write(&mut self, what: &str, key: Key<'_>, value: Input<'_>, write: Write) -> Result<bool> {
         self.tell(what, key, value);
         let (source, object, place) = (&*self.source, &self.object, &mut self.place);
         let session = self.session;
         source.write(session, &self.state, object, |transaction, view| {
             let held = place.take_key(key)?;
-            let (change, mode) = write.in_store(place.bytes_of(value));
+            place.positioned = held;
+            let (change, mode) = write.in_store(place.bytes_of(value), held);
             let mut put = || {
                 transaction
                     .write(&object.datastore, view, &place.key, change, mode)
@@ -135,9 +140,12 @@ enum Write {
 }
 
 impl Write {
-    fn in_store(self, value: &[u8]) -> (Change<'_>, Mode) {
+    /// An item on which the cursor stands (`held`) counts as there, as on WiredTiger's own tables.
+    fn in_store(self, value: &[u8], held: bool) -> (Change<'_>, Mode) {
         match self {
+            Self::Value(Mode::Present) if held => (Change::Put(value), Mode::Any),
             Self::Value(mode) => (Change::Put(value), mode),
+            Self::Removal if held => (Change::Remove, Mode::Any),
             Self::Removal => (Change::Remove, Mode::Present),
             Self::Claim => (Change::Reserve, Mode::Present),
         }

@@ -118,6 +118,7 @@ impl<H: Host> Transactions<H> {
         running.touch(object);
         let view = SessionView::new(host, session, id);
         let result = write(&mut running.transaction, &view);
+        running.has_changes |= result.is_ok();
         if let Err(error) = &result
             && !error.spares_transaction()
         {
@@ -155,6 +156,18 @@ impl<H: Host> Transactions<H> {
             }
             _ => unknown(id, committed),
         }
+    }
+
+    /// Whether the session's transaction has changed anything here.
+    pub fn has_changes(&self, session: H::Session) -> bool {
+        let Some(state) = self.state(session) else {
+            return false;
+        };
+        let inner = state.lock();
+        inner
+            .running
+            .as_ref()
+            .is_some_and(|running| running.has_changes)
     }
 
     /// Lets go of committed transactions that everyone can see, and so can no longer be

@@ -31,6 +31,8 @@ pub(super) struct Running {
     pub id: TxnId,
     pub transaction: Transaction,
     pub writes: u64,
+    /// Whether a write has succeeded.
+    pub has_changes: bool,
     touched: Vec<Arc<Object>>,
 }
 
@@ -70,6 +72,7 @@ impl SessionState {
             id,
             transaction,
             writes: 0,
+            has_changes: false,
             touched,
         });
         self.own.store(id, Ordering::Relaxed);

@@ -5,6 +5,7 @@
 //! called only with the type that the cursor's format asks for.
 #![expect(unsafe_code, reason = "calls WiredTiger's methods")]
 
+mod interrupt;
 mod items;
 
 use std::cell::RefCell;

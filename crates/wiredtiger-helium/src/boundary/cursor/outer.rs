@@ -1,0 +1,206 @@
+//! WiredTiger's cursor around ours, where it treats a data source's otherwise than its own.
+//!
+//! Before it calls us it makes a copy of the key that our last operation left, so that we could
+//! not tell it from one that the application has set; and after our operation it says
+//! what key and value there are by rules of its own. So the methods of the wrapper that take a key
+//! are replaced by ones that look before and put right behind. Invariant: WiredTiger's method does
+//! the work; ours touch nothing but the flags that say which of key and value are set.
+
+use super::{ALIVE, Handle, SLOT_IN_WRAPPER};
+use crate::{boundary::inside::Inside, cursor::Cursor, error::Error};
+use std::ffi::c_int;
+use wiredtiger_abi::v3_2::{
+    Cursor as WtCursor, WT_CURSTD_APPEND, WT_CURSTD_KEY_EXT, WT_CURSTD_KEY_INT, WT_CURSTD_KEY_SET,
+    WT_CURSTD_VALUE_EXT, WT_CURSTD_VALUE_SET, WT_NOTFOUND,
+};
+
+type Operation = unsafe extern "C" fn(*mut WtCursor) -> c_int;
+type Near = unsafe extern "C" fn(*mut WtCursor, *mut c_int) -> c_int;
+
+/// WiredTiger's own methods of one wrapper.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Theirs {
+    search: Option<Operation>,
+    search_near: Option<Near>,
+    insert: Option<Operation>,
+    update: Option<Operation>,
+    remove: Option<Operation>,
+    reserve: Option<Operation>,
+}
+
+impl Theirs {
+    /// Puts our methods in front of those of `wrapper`.
+    ///
+    /// # Safety
+    ///
+    /// `wrapper` is WiredTiger's cursor around one of ours that is being opened.
+    pub(super) unsafe fn replace(wrapper: *mut WtCursor) -> Self {
+        // SAFETY: the caller vouches for it.
+        let methods = unsafe { &mut *wrapper };
+        Self {
+            search: methods.search.replace(search),
+            search_near: methods.search_near.replace(search_near),
+            insert: methods.insert.replace(insert),
+            update: methods.update.replace(update),
+            remove: methods.remove.replace(remove),
+            reserve: methods.reserve.replace(reserve),
+        }
+    }
+}
+
+/// The handle of ours in `wrapper`.
+///
+/// # Safety
+///
+/// `wrapper` is a live cursor of WiredTiger's around one of ours.
+pub(super) unsafe fn handle(wrapper: *mut WtCursor) -> Option<*mut Handle> {
+    // SAFETY: the caller vouches for it.
+    unsafe {
+        let this = *wrapper
+            .wrapping_byte_add(SLOT_IN_WRAPPER)
+            .cast::<*mut Handle>();
+        (!this.is_null() && (*this).alive == ALIVE).then_some(this)
+    }
+}
+
+/// Calls WiredTiger's method. If it finds nothing, the key stays set, and a value that was; unless
+/// the whole session was reset, as it is after a failed write outside of a transaction.
+///
+/// # Safety
+///
+/// As for [`handle`].
+unsafe fn call(wrapper: *mut WtCursor, method: impl FnOnce(&Theirs) -> Option<c_int>) -> c_int {
+    // SAFETY: the caller vouches for it. The method finds its way to the handle by itself.
+    unsafe {
+        let Some(this) = handle(wrapper) else {
+            return super::EINVAL;
+        };
+        let flags = (*wrapper).flags;
+        (*this).is_on_key = flags & WT_CURSTD_KEY_SET == WT_CURSTD_KEY_INT;
+        (*this).was_reset = false;
+        let theirs = (*this).theirs;
+        let answer = method(&theirs).unwrap_or(super::EINVAL);
+        (*this).is_on_key = false;
+        if answer == WT_NOTFOUND && flags & WT_CURSTD_KEY_SET != 0 && !(*this).was_reset {
+            // WiredTiger has made a copy of what was ours.
+            (*wrapper).flags |= WT_CURSTD_KEY_EXT | flags & WT_CURSTD_VALUE_EXT;
+        }
+        answer
+    }
+}
+
+/// Calls WiredTiger's method of a write that needs what `needed` says. It would begin a transaction
+/// before it sees that a key or value is missing, and so reset all the session's cursors.
+///
+/// # Safety
+///
+/// As for [`handle`].
+unsafe fn write(
+    wrapper: *mut WtCursor,
+    needed: &[(u32, &'static str)],
+    method: impl FnOnce(&Theirs) -> Option<c_int>,
+) -> c_int {
+    // SAFETY: the caller vouches for it.
+    unsafe {
+        let flags = (*wrapper).flags;
+        let missing = needed.iter().find(|(what, _)| flags & what == 0);
+        if let Some(&(_, why)) = missing
+            && let Some(this) = handle(wrapper)
+            && Inside::of((*wrapper).session).is_some_and(|inside| !inside.is_running())
+        {
+            return (*this).refuse(&Error::invalid(why));
+        }
+        let is_on_key = flags & WT_CURSTD_KEY_SET == WT_CURSTD_KEY_INT;
+        let had_snapshot = Inside::of((*wrapper).session).is_some_and(Inside::has_snapshot);
+        let answer = call(wrapper, method);
+        if is_on_key
+            && !had_snapshot
+            && answer == 0
+            && let Some(this) = handle(wrapper)
+        {
+            // Writing where it stands, a native cursor needs none, and so begins no view.
+            Handle::end_view(this);
+        }
+        answer
+    }
+}
+
+const KEY: (u32, &str) = (WT_CURSTD_KEY_SET, "requires key be set");
+const VALUE: (u32, &str) = (WT_CURSTD_VALUE_SET, "requires value be set");
+
+unsafe extern "C" fn search(wrapper: *mut WtCursor) -> c_int {
+    // SAFETY: the application's pointer, handed on as it came.
+    unsafe { call(wrapper, |theirs| Some(theirs.search?(wrapper))) }
+}
+
+unsafe extern "C" fn search_near(wrapper: *mut WtCursor, exact: *mut c_int) -> c_int {
+    // SAFETY: as above.
+    unsafe { call(wrapper, |theirs| Some(theirs.search_near?(wrapper, exact))) }
+}
+
+unsafe extern "C" fn update(wrapper: *mut WtCursor) -> c_int {
+    // SAFETY: as above.
+    unsafe {
+        write(wrapper, &[KEY, VALUE], |theirs| {
+            Some(theirs.update?(wrapper))
+        })
+    }
+}
+
+/// Leaves neither key nor value set; of an appended item the key.
+unsafe extern "C" fn insert(wrapper: *mut WtCursor) -> c_int {
+    // SAFETY: as above.
+    unsafe {
+        let appends = (*wrapper).flags & WT_CURSTD_APPEND != 0;
+        let needed: &[_] = if appends { &[VALUE] } else { &[KEY, VALUE] };
+        let answer = write(wrapper, needed, |theirs| Some(theirs.insert?(wrapper)));
+        if answer == 0 {
+            (*wrapper).flags &= !(WT_CURSTD_KEY_SET | WT_CURSTD_VALUE_SET);
+            if appends {
+                (*wrapper).flags |= WT_CURSTD_KEY_EXT;
+            }
+        }
+        answer
+    }
+}
+
+/// Leaves no value set, and the key only if the cursor stands there or nothing was removed; where it
+/// fails, only a key that the application has set.
+unsafe extern "C" fn remove(wrapper: *mut WtCursor) -> c_int {
+    // SAFETY: as above.
+    unsafe {
+        let is_on_key = (*wrapper).flags & WT_CURSTD_KEY_SET == WT_CURSTD_KEY_INT;
+        let answer = write(wrapper, &[KEY], |theirs| Some(theirs.remove?(wrapper)));
+        if answer != 0 && is_on_key {
+            (*wrapper).flags &= !WT_CURSTD_KEY_SET;
+        }
+        if answer == 0 {
+            (*wrapper).flags &= !WT_CURSTD_VALUE_SET;
+            let cursor = handle(wrapper).and_then(|this| (*this).cursor.as_ref().ok());
+            if !cursor.is_some_and(Cursor::is_positioned) {
+                (*wrapper).flags &= !WT_CURSTD_KEY_SET;
+            }
+            if cursor.is_some_and(Cursor::has_missed) {
+                (*wrapper).flags |= WT_CURSTD_KEY_EXT;
+            }
+        }
+        answer
+    }
+}
+
+/// Is for transactions only, and leaves the row's value.
+unsafe extern "C" fn reserve(wrapper: *mut WtCursor) -> c_int {
+    // SAFETY: as above.
+    unsafe {
+        if let Some(this) = handle(wrapper)
+            && Inside::of((*wrapper).session).is_some_and(|inside| !inside.is_running())
+        {
+            let why = "reserve is only permitted in a running transaction";
+            return (*this).refuse(&Error::invalid(why));
+        }
+        match call(wrapper, |theirs| Some(theirs.reserve?(wrapper))) {
+            0 => search(wrapper),
+            failed => failed,
+        }
+    }
+}
