@@ -39,6 +39,11 @@ pub trait Host: Send + Sync + 'static {
     /// Removes the metadata entry of `uri`.
     fn remove_metadata(&self, session: Self::Session, uri: &str) -> Result<()>;
 
+    /// Waits until every schema operation that has begun is over, its changes of the metadata on
+    /// the medium or taken back, except for one that this session is in; false if that cannot be
+    /// had. No lock of ours may be held.
+    fn await_schema(&self, session: Self::Session) -> bool;
+
     /// Tells the application something.
     fn message(&self, session: Option<Self::Session>, text: &str);
 

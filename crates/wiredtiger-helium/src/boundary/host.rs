@@ -58,6 +58,10 @@ macro_rules! calls {
     };
 }
 
+/// No file has this name.
+const NOTHING: &CStr = c"file:helium_nothing.wt";
+const IF_THERE: &CStr = c"force=true,remove_files=false,checkpoint_wait=false";
+
 type Api = *mut ExtensionApi;
 
 calls! {
@@ -216,6 +220,16 @@ impl Host for Wired {
         match number {
             0 => Ok(()),
             number => Err(self.failed(session, &format!("{uri}: metadata remove"), number)),
+        }
+    }
+
+    fn await_schema(&self, session: SessionHandle) -> bool {
+        let session = session.as_ptr();
+        // SAFETY: the session is one that WiredTiger is calling us in, and may be used meanwhile.
+        // Dropping what is not there does nothing, under the lock that schema operations hold.
+        unsafe {
+            let drop = (*session).drop;
+            drop.is_some_and(|drop| drop(session, NOTHING.as_ptr(), IF_THERE.as_ptr()) == 0)
         }
     }
 

@@ -15,6 +15,8 @@ pub struct CreateOptions {
     pub truncate: bool,
     /// Compress items.
     pub compress: bool,
+    /// It is to be an index, which is filled from a table's rows.
+    pub is_index: bool,
     /// Format of keys.
     pub key_format: String,
     /// Format of values.
@@ -36,6 +38,7 @@ impl CreateOptions {
             exclusive: boolean(config, "exclusive")?.unwrap_or(false),
             truncate: boolean(config, "helium_o_truncate")?.unwrap_or(false),
             compress: boolean(config, "helium_o_compress")?.unwrap_or(false),
+            is_index: config.value("index_key_columns")?.is_some(),
             key_format: format(config, "key_format")?,
             value_format: format(config, "value_format")?,
             columns: text("columns")?,

@@ -12,6 +12,7 @@ use crate::{
     error::{Error, Result},
     metadata::{Hex, from_hex, word},
 };
+use heliumdb::DatastoreInfo;
 
 /// Longest two formats together, in bytes, which is what the catalog has room for.
 const FORMATS_BYTES_MAX: usize = 12_000;
@@ -19,7 +20,7 @@ const FORMATS_BYTES_MAX: usize = 12_000;
 /// Where in its life an object is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Being made: nobody but the one that fills an index has opened it.
+    /// Being made, or made and not opened since: whether the metadata keeps its entry is not sure.
     Creating,
     /// In use.
     Live,
@@ -30,6 +31,13 @@ pub enum State {
         /// The object's name before.
         from: String,
     },
+}
+
+impl State {
+    /// The state of the object that `info` tells of; none if it was not made here.
+    pub fn of(info: &DatastoreInfo) -> Option<Self> {
+        Attributes::read(&info.attributes).map(|attributes| attributes.state)
+    }
 }
 
 /// What the catalog keeps.

@@ -1,12 +1,14 @@
 //! Creating an object: catalog first, durable, then the metadata.
 //!
 //! CRASH: in between, the datastore is there without a metadata entry, in state
-//! `Creating`; the next create of that name makes it anew.
+//! `Creating`; the next create of that name makes it anew. WiredTiger may still take the entry
+//! back, or lose it with a crash, until its create is over: so the state stays until then, and
+//! what is there without an entry in another state was in use.
 
 use super::{
     Mounted, Name, Source,
     attributes::{Attributes, State},
-    find::without_datastore,
+    find::{Creates, without_datastore},
 };
 use crate::{
     config::{CreateOptions, Lookup},
@@ -37,7 +39,7 @@ impl<H: Host> Source<H> {
                 return Err(Code::Exists.into());
             }
             let datastore = self
-                .find(session, mounted, &name, &entry, true)?
+                .find(session, mounted, &name, &entry, Creates::UnderWay)?
                 .ok_or_else(|| without_datastore(uri, mounted))?;
             if !options.accept_formats(&entry.key_format, &entry.value_format) {
                 return Err(Error::invalid(format!(
@@ -50,6 +52,11 @@ impl<H: Host> Source<H> {
         // What was open under this name went away without our being told.
         self.retire(uri)?;
         let datastore = match self.orphan(session, mounted, &name)? {
+            // Nobody's rows are in it: there are none, or they are made anew from a table's.
+            Some(orphan) if options.is_index || orphan.is_empty() => {
+                mounted.volume.remove_datastore(orphan.id())?;
+                make(mounted, &name, &options)?
+            }
             Some(orphan) => self.adopt(session, mounted, &name, &options, orphan)?,
             None => make(mounted, &name, &options)?,
         };
@@ -103,7 +110,7 @@ impl<H: Host> Source<H> {
                 if !self.is_known_as(session, mounted, &old_name, &datastore)? {
                     return Ok(Some(datastore));
                 }
-                self.make_live(mounted, &old_name, &datastore, false)?;
+                self.make_live(mounted, &old_name, &datastore, Creates::Over)?;
             }
         }
         Ok(None)
@@ -159,15 +166,11 @@ impl<H: Host> Source<H> {
         }
         let formats = (&attributes.key_format, &attributes.value_format);
         if formats != (&options.key_format, &options.value_format) {
-            if orphan.approximate_len() > 0 {
-                let has = format!(
-                    "with key_format={} and value_format={}",
-                    formats.0, formats.1
-                );
-                return Err(refusal(&has));
-            }
-            mounted.volume.remove_datastore(info.id)?;
-            return make(mounted, name, options);
+            let has = format!(
+                "with key_format={} and value_format={}",
+                formats.0, formats.1
+            );
+            return Err(refusal(&has));
         }
         self.host.message(
             Some(session),

@@ -6,6 +6,7 @@
 use super::{
     Name, Source,
     attributes::{Attributes, State},
+    find::Creates,
 };
 use crate::{
     error::{Code, Error, Result},
@@ -27,7 +28,7 @@ impl<H: Host> Source<H> {
             return Err(Code::NoEntry.into());
         }
         self.retire(uri)?;
-        let Some(datastore) = self.find(session, mounted, &name, &entry, true)? else {
+        let Some(datastore) = self.find(session, mounted, &name, &entry, Creates::UnderWay)? else {
             self.host.message(
                 Some(session),
                 &format!("{uri}: volume {} does not hold it", mounted.name),

@@ -10,11 +10,20 @@ use crate::{
     metadata::Entry,
 };
 use heliumdb::{Datastore, ErrorKind};
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
+
+/// Whether the create of an object that the metadata knows may still be under way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Creates {
+    /// It may: the metadata's entry may yet be taken back.
+    UnderWay,
+    /// It is over: the entry is there to stay.
+    Over,
+}
 
 impl<H: Host> Source<H> {
     /// The object `uri`, with its user counted; `fills_index` if the user is the one that
-    /// fills an index that is being made.
+    /// fills an index that is being made. Anyone else waits until it is made.
     pub(super) fn enter(
         &self,
         session: H::Session,
@@ -24,6 +33,11 @@ impl<H: Host> Source<H> {
         if let Some(object) = self.enter_open(uri) {
             return Ok(object);
         }
+        let creates = match fills_index || !self.is_being_made(session, uri)? {
+            true => Creates::UnderWay,
+            false if self.host.await_schema(session) => Creates::Over,
+            false => Creates::UnderWay,
+        };
         let name = Name::parse(uri)?;
         let mounted = self.mounted(&name)?;
         let _schema = self.schema.lock();
@@ -37,13 +51,29 @@ impl<H: Host> Source<H> {
             return Err(Code::NoEntry.into());
         }
         let datastore = self
-            .find(session, mounted, &name, &entry, fills_index)?
+            .find(session, mounted, &name, &entry, creates)?
             .ok_or_else(|| without_datastore(uri, mounted))?;
         let object = Arc::new(Object::new(uri, datastore, &entry));
         object.enter();
         let mut objects = self.objects.lock();
         objects.insert(uri.to_owned(), Arc::clone(&object));
         Ok(object)
+    }
+
+    /// Whether the object `uri` is one of which it is not sure that the metadata keeps its entry.
+    fn is_being_made(&self, session: H::Session, uri: &str) -> Result<bool> {
+        if !self.unfinished.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let name = Name::parse(uri)?;
+        let mounted = self.mounted(&name)?;
+        let _schema = self.schema.lock();
+        let identity = self.entry(session, uri)?.and_then(|entry| entry.identity);
+        let datastore = identity.map(|identity| mounted.volume.datastore_by_id(identity.datastore));
+        let Some(Ok(datastore)) = datastore else {
+            return Ok(false);
+        };
+        Ok(State::of(&datastore.info()?) == Some(State::Creating))
     }
 
     fn enter_open(&self, uri: &str) -> Option<Arc<Object>> {
@@ -54,6 +84,12 @@ impl<H: Host> Source<H> {
         Some(Arc::clone(object))
     }
 
+    /// Takes `uri` out of the registry, as if nobody had opened it.
+    #[cfg(test)]
+    pub fn forget(&self, uri: &str) {
+        self.objects.lock().remove(uri);
+    }
+
     /// Takes `uri` out of the registry, if nothing uses it.
     pub(super) fn retire(&self, uri: &str) -> Result<()> {
         let mut objects = self.objects.lock();
@@ -62,12 +98,6 @@ impl<H: Host> Source<H> {
         }
         objects.remove(uri);
         Ok(())
-    }
-
-    /// Whether a cursor is open on `uri`.
-    pub(super) fn is_open(&self, uri: &str) -> bool {
-        let objects = self.objects.lock();
-        objects.get(uri).is_some_and(|object| object.is_open())
     }
 
     /// The volume that `name` is on.
@@ -93,14 +123,15 @@ impl<H: Host> Source<H> {
     }
 
     /// The datastore that `entry` means, with whatever was half done to it taken back: an
-    /// object that the metadata knows is in use, and has the name under which it is known.
+    /// object that the metadata knows is in use, once its create is over, and has the name under
+    /// which it is known.
     pub(super) fn find(
         &self,
         session: H::Session,
         mounted: &Mounted,
         name: &Name<'_>,
         entry: &Entry,
-        fills_index: bool,
+        creates: Creates,
     ) -> Result<Option<Datastore>> {
         let volume = &mounted.volume;
         let found = match entry.identity {
@@ -116,7 +147,7 @@ impl<H: Host> Source<H> {
             found => found?,
         };
         if !self.has_old_entry(session, mounted, name, &datastore)? {
-            self.make_live(mounted, name, &datastore, fills_index)?;
+            self.make_live(mounted, name, &datastore, creates)?;
         }
         Ok(Some(datastore))
     }
@@ -127,7 +158,7 @@ impl<H: Host> Source<H> {
         mounted: &Mounted,
         name: &Name<'_>,
         datastore: &Datastore,
-        fills_index: bool,
+        creates: Creates,
     ) -> Result<()> {
         let info = datastore.info()?;
         let wanted = name.datastore();
@@ -140,7 +171,7 @@ impl<H: Host> Source<H> {
         };
         match attributes.state {
             State::Live => Ok(()),
-            State::Creating if fills_index => Ok(()),
+            State::Creating if creates == Creates::UnderWay => Ok(()),
             _ => {
                 let live = attributes.in_state(State::Live).to_bytes();
                 Ok(mounted.volume.set_attributes(info.id, &live)?)

@@ -58,15 +58,10 @@ impl Object {
         self.writers.fetch_sub(1, Ordering::Release);
     }
 
-    /// Whether a cursor is open on it.
-    pub fn is_open(&self) -> bool {
-        self.cursors.load(Ordering::Acquire) > 0
-    }
-
     /// Whether anything uses it. Once it is out of the registry and unused, it stays so:
     /// only an open cursor begins a writer.
     pub fn is_busy(&self) -> bool {
-        self.is_open() || self.writers.load(Ordering::Acquire) > 0
+        self.cursors.load(Ordering::Acquire) > 0 || self.writers.load(Ordering::Acquire) > 0
     }
 }
 

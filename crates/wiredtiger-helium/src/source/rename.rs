@@ -6,6 +6,7 @@
 use super::{
     Mounted, Name, Source,
     attributes::{Attributes, State},
+    find::{Creates, without_datastore},
 };
 use crate::{
     error::{Code, Error, Result},
@@ -39,8 +40,8 @@ impl<H: Host> Source<H> {
         }
         self.retire(uri)?;
         let datastore = self
-            .find(session, mounted, &name, &entry, false)?
-            .ok_or_else(|| super::find::without_datastore(uri, mounted))?;
+            .find(session, mounted, &name, &entry, Creates::Over)?
+            .ok_or_else(|| without_datastore(uri, mounted))?;
         self.retire(new_uri)?;
         if self.orphan(session, mounted, &new_name)?.is_some() {
             return Err(Error::new(
@@ -55,7 +56,7 @@ impl<H: Host> Source<H> {
         self.rename_datastore(mounted, &name, &new_name, &datastore)?;
         self.unfinished.store(true, Ordering::Relaxed);
         if let Err(error) = self.rename_entry(session, uri, new_uri, &text) {
-            self.make_live(mounted, &name, &datastore, false)?;
+            self.make_live(mounted, &name, &datastore, Creates::Over)?;
             return Err(error);
         }
         self.tell(Some(session), || format!("renamed {uri} to {new_uri}"));

@@ -3,7 +3,10 @@
 //! Invariant: nothing is removed that can be read, nothing is removed silently, and nothing at all
 //! for an error of the device that another attempt may not meet.
 
-use super::{HostHorizon, Name, Source};
+use super::{
+    HostHorizon, Name, Source,
+    find::{Creates, without_datastore},
+};
 use crate::{
     error::{Code, Error, Result},
     host::Host,
@@ -29,8 +32,8 @@ impl<H: Host> Source<H> {
         }
         self.retire(uri)?;
         let datastore = self
-            .find(session, mounted, &name, &entry, true)?
-            .ok_or_else(|| super::find::without_datastore(uri, mounted))?;
+            .find(session, mounted, &name, &entry, Creates::UnderWay)?
+            .ok_or_else(|| without_datastore(uri, mounted))?;
         self.settle();
         let mut removed = 0_u64;
         let report = datastore

@@ -1,14 +1,17 @@
 //! Settling what creates, drops and renames left in the catalog.
 //!
 //! Invariant: done at checkpoints only, when WiredTiger's own recovery is over and no drop
-//! or rename is under way, so that the metadata is right about what happened.
+//! or rename is under way, so that the metadata is right about what happened. A create may be
+//! under way, and the metadata show an entry that it takes back or loses with a crash: so the
+//! checkpoint waits for those creates whose objects it finds, and then looks again.
 
 use super::{
     Mounted, Name, Source,
     attributes::{Attributes, State},
+    find::Creates,
 };
 use crate::{error::Result, host::Host};
-use heliumdb::{DatastoreInfo, ErrorKind};
+use heliumdb::{DatastoreId, DatastoreInfo, ErrorKind, VolumeId};
 use std::sync::atomic::Ordering;
 
 impl<H: Host> Source<H> {
@@ -17,11 +20,17 @@ impl<H: Host> Source<H> {
         if !self.unfinished.swap(false, Ordering::Relaxed) {
             return Ok(false);
         }
+        let made = self.being_made();
+        let are_over = made.is_empty() || self.host.await_schema(session);
         let _schema = self.schema.lock();
         let mut has_removed = false;
         for mounted in &self.volumes {
             for info in mounted.volume.datastores() {
-                let finished = self.finish_one(session, mounted, &info);
+                let creates = match are_over && made.contains(&(mounted.volume.id(), info.id)) {
+                    true => Creates::Over,
+                    false => Creates::UnderWay,
+                };
+                let finished = self.finish_one(session, mounted, &info, creates);
                 if !matches!(finished, Ok(true)) {
                     self.unfinished.store(true, Ordering::Relaxed);
                 }
@@ -33,12 +42,25 @@ impl<H: Host> Source<H> {
         Ok(has_removed)
     }
 
+    /// The objects that are being made, or were.
+    fn being_made(&self) -> Vec<(VolumeId, DatastoreId)> {
+        let _schema = self.schema.lock();
+        let mut made = Vec::new();
+        for mounted in &self.volumes {
+            let infos = mounted.volume.datastores().into_iter();
+            let infos = infos.filter(|info| State::of(info) == Some(State::Creating));
+            made.extend(infos.map(|info| (mounted.volume.id(), info.id)));
+        }
+        made
+    }
+
     /// Settles one; false if it has to wait.
     fn finish_one(
         &self,
         session: H::Session,
         mounted: &Mounted,
         info: &DatastoreInfo,
+        creates: Creates,
     ) -> Result<bool> {
         let Some(name) = Name::of_datastore(&mounted.name, &info.name) else {
             return Ok(true);
@@ -52,8 +74,7 @@ impl<H: Host> Source<H> {
         let datastore = mounted.volume.datastore_by_id(info.id)?;
         let is_known = self.is_known_as(session, mounted, &name, &datastore)?;
         match attributes.state {
-            // Whoever fills it now may still fail.
-            State::Creating if self.is_open(&name.uri()) || !is_known => return Ok(false),
+            State::Creating if creates == Creates::UnderWay || !is_known => return Ok(false),
             State::Dropping if !is_known => return self.remove(mounted, info),
             State::Renaming { from } if !is_known => {
                 let old_name = Name {
@@ -62,7 +83,7 @@ impl<H: Host> Source<H> {
                 };
                 let is_known = self.is_known_as(session, mounted, &old_name, &datastore)?;
                 let name = if is_known { &old_name } else { &name };
-                self.make_live(mounted, name, &datastore, false)?;
+                self.make_live(mounted, name, &datastore, creates)?;
             }
             State::Renaming { from } => {
                 let old_name = Name {
@@ -72,9 +93,9 @@ impl<H: Host> Source<H> {
                 if self.has_old_entry(session, mounted, &name, &datastore)? {
                     self.host.remove_metadata(session, &old_name.uri())?;
                 }
-                self.make_live(mounted, &name, &datastore, false)?;
+                self.make_live(mounted, &name, &datastore, creates)?;
             }
-            _ => self.make_live(mounted, &name, &datastore, false)?,
+            _ => self.make_live(mounted, &name, &datastore, creates)?,
         }
         Ok(true)
     }

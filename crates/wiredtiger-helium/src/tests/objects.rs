@@ -56,6 +56,72 @@ fn a_volume_that_is_not_there_is_named() {
     assert_eq!(open_code(&connection, "helium:dev1/nothing"), Code::NoEntry);
 }
 
+/// A checkpoint, or somebody who opens it, falls into a create that WiredTiger then takes back.
+#[test]
+fn a_create_that_is_taken_back_leaves_nothing() {
+    let exclusive = "key_format=S,exclusive=true";
+    for opens in [false, true] {
+        let connection = Connection::open();
+        let index = "key_format=S,index_key_columns=1";
+        connection.create(URI, index).expect("under way");
+        let mut fill = connection
+            .cursor_with(1, URI, "bulk=unordered")
+            .expect("fills it");
+        fill.insert("a", "").expect("inserted");
+        drop(fill);
+        connection.sim().take_back(URI);
+        if opens {
+            // Who fills it has it open; another process would not.
+            connection.source.forget(URI);
+            assert_eq!(open_code(&connection, URI), Code::NoEntry);
+        } else {
+            connection.source.checkpoint(0, false).expect("beside it");
+        }
+        connection.create(URI, exclusive).expect("it was not made");
+        assert_eq!(connection.cursor(1, URI).keys(), "");
+    }
+}
+
+/// One that is over is in use from then on, whatever becomes of the metadata.
+#[test]
+fn a_create_that_is_over_is_not_taken_back() {
+    for opens in [false, true] {
+        let connection = Connection::open();
+        connection.create(URI, "key_format=S").expect("made");
+        if !opens {
+            connection.source.checkpoint(0, false).expect("behind it");
+        }
+        let mut table = connection.cursor(1, URI);
+        table.insert("a", "1").expect("inserted");
+        drop(table);
+        connection.sim().set_entry(URI, None);
+        connection.source.forget(URI);
+        connection.create(URI, "key_format=S").expect("adopted");
+        assert_eq!(connection.cursor(1, URI).keys(), "a");
+    }
+}
+
+/// Rows that the metadata does not lead to are somebody's; an index's are nobody's, nor is nothing.
+#[test]
+fn leftovers_of_an_index_and_empty_ones_are_not_adopted() {
+    let exclusive = "key_format=S,exclusive=true";
+    for (rows, again) in [("a", "key_format=S,index_key_columns=1"), ("", exclusive)] {
+        let connection = open();
+        if rows.is_empty() {
+            let truncate = "helium_o_truncate=true";
+            connection.create(URI, truncate).expect("emptied");
+        }
+        assert_eq!(connection.cursor(1, URI).keys(), rows);
+        connection.sim().set_entry(URI, None);
+        connection.source.forget(URI);
+        connection.create(URI, again).expect("made anew");
+        assert_eq!(connection.cursor(1, URI).keys(), "");
+    }
+    let connection = open();
+    connection.sim().set_entry(URI, None);
+    assert_eq!(code(connection.create(URI, exclusive)), Code::Exists);
+}
+
 #[test]
 fn dropping_removes_and_needs_everybody_gone() {
     let connection = open();
@@ -178,6 +244,7 @@ fn what_an_unfinished_create_left_is_made_anew() {
         .cursor_with(1, URI, "bulk=unordered")
         .expect("opens");
     filler.insert("half", "filled").expect("inserted");
+    connection.sim().set_failing("await", true);
     connection.source.checkpoint(0, false).expect("flushed");
     drop(filler);
     connection.sim().set_entry(URI, None);

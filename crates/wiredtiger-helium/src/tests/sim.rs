@@ -52,6 +52,8 @@ struct State {
     messages: Vec<String>,
     errors: Vec<String>,
     fails: BTreeSet<&'static str>,
+    /// The create of this object is under way, and fails at its end.
+    taken_back: Option<String>,
 }
 
 /// The simulated host.
@@ -138,6 +140,14 @@ impl Host for Sim {
             .ok_or_else(|| Code::NotFound.into())
     }
 
+    fn await_schema(&self, _session: u32) -> bool {
+        let mut state = self.state.lock();
+        if let Some(uri) = state.taken_back.take() {
+            state.metadata.remove(&uri);
+        }
+        !state.fails.contains("await")
+    }
+
     fn message(&self, _session: Option<u32>, text: &str) {
         self.state.lock().messages.push(text.to_owned());
     }
@@ -178,6 +188,12 @@ impl Sim {
         }
     }
 
+    /// Has the create of `uri`, which is under way, taken back when somebody waits for its end.
+    pub fn take_back(&self, uri: &str) {
+        self.state.lock().taken_back = Some(uri.to_owned());
+    }
+
+    /// The metadata entry of `uri`.
     pub fn entry(&self, uri: &str) -> Option<String> {
         self.state.lock().metadata.get(uri).cloned()
     }
