@@ -3,7 +3,7 @@
 //! Invariant: what happens here happens wholly or not at all, and no latch of the store is
 //! held while a caller's function runs.
 
-use std::{ops::Bound, path::PathBuf, thread};
+use std::{ops::Bound, thread};
 
 use helium_activity::Publisher;
 use heliumdb::{DatastoreId, DatastoreOptions, Readable, Txn, TxnOptions, VolumeOptions};
@@ -49,11 +49,6 @@ impl Properties {
         options.compress = self.compressed;
         options
     }
-}
-
-/// The paths that a URL names.
-pub fn paths(url: &str) -> Result<Vec<PathBuf>> {
-    heliumdb::device::paths(url)
 }
 
 /// Wipes the volume that a URL names.

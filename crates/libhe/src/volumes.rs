@@ -6,15 +6,13 @@
 
 use std::{
     collections::BTreeMap,
-    mem,
-    path::{Path, PathBuf},
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
-use heliumdb::process::PerProcess;
+use heliumdb::{device::Identity, process::PerProcess};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::{
@@ -22,7 +20,13 @@ use crate::{
     store,
 };
 
-type Key = Vec<PathBuf>;
+/// A volume by what tells its files from others: one that was put in another's place, under the same
+/// path, is another volume.
+struct Entry {
+    number: u64,
+    identity: Identity,
+    slot: Slot,
+}
 
 enum Slot {
     /// Somebody opens it now.
@@ -36,13 +40,13 @@ static OPEN: PerProcess<Open> = PerProcess::new();
 
 #[derive(Default)]
 struct Open {
-    volumes: Mutex<BTreeMap<Key, Slot>>,
+    volumes: Mutex<Vec<Entry>>,
     changed: Condvar,
 }
 
 /// A volume that is open.
 pub struct OpenVolume {
-    key: Key,
+    number: u64,
     pub store: store::Volume,
     users: Mutex<Users>,
 }
@@ -72,12 +76,13 @@ pub fn open(
     url: &str,
     open: impl FnOnce() -> Result<store::Volume>,
 ) -> Result<(Arc<OpenVolume>, bool)> {
-    let key = key(url)?;
     let Open { volumes, changed } = OPEN.get();
     let mut volumes = volumes.lock();
-    loop {
-        match volumes.get(&key) {
-            None => break,
+    let identity = loop {
+        // Anew each time: it may have been made meanwhile, or another one put in its place.
+        let identity = identify(url)?;
+        match find_in(&volumes, &identity) {
+            None => break identity,
             Some(Slot::Open(volume)) => {
                 if let Some(volume) = volume.upgrade() {
                     return Ok((volume, false));
@@ -86,47 +91,78 @@ pub fn open(
             Some(Slot::Opening) => {}
         }
         changed.wait(&mut volumes);
-    }
-    volumes.insert(key.clone(), Slot::Opening);
+    };
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    volumes.push(Entry {
+        number,
+        identity,
+        slot: Slot::Opening,
+    });
     drop(volumes);
-    let opening = Opening(key);
+    let opening = Opening(number);
     let volume = Arc::new(OpenVolume {
-        key: opening.0.clone(),
+        number,
         store: open()?,
         users: Mutex::default(),
     });
-    opening.done(&volume);
+    opening.done(url, &volume);
     Ok((volume, true))
 }
 
 /// The volume that a URL names, if this process has it open.
 pub fn find(url: &str) -> Result<Option<Arc<OpenVolume>>> {
+    let identity = identify(url)?;
     let volumes = OPEN.get().volumes.lock();
-    Ok(match volumes.get(&key(url)?) {
+    Ok(match find_in(&volumes, &identity) {
         Some(Slot::Open(volume)) => volume.upgrade(),
         _ => None,
     })
 }
 
+fn identify(url: &str) -> Result<Identity> {
+    Identity::of(url).map_err(|why| of(&why, During::Open))
+}
+
+/// The files of one that is being made may not be there yet: it goes by its names.
+fn find_in<'a>(volumes: &'a [Entry], identity: &Identity) -> Option<&'a Slot> {
+    let is_it = |entry: &&Entry| {
+        let is_opening = matches!(entry.slot, Slot::Opening);
+        entry.identity.is_same(identity) || is_opening && entry.identity.has_same_names(identity)
+    };
+    volumes.iter().find(is_it).map(|entry| &entry.slot)
+}
+
+/// The volume is not open, nor about to be.
+fn forget(number: u64) {
+    let Open { volumes, changed } = OPEN.get();
+    volumes.lock().retain(|entry| entry.number != number);
+    changed.notify_all();
+}
+
 /// The promise to open a volume; dropping it before that gives it up.
-struct Opening(Key);
+struct Opening(u64);
 
 impl Opening {
-    fn done(mut self, volume: &Arc<OpenVolume>) {
-        let slot = Slot::Open(Arc::downgrade(volume));
-        OPEN.get()
-            .volumes
-            .lock()
-            .insert(mem::take(&mut self.0), slot);
-        OPEN.get().changed.notify_all();
-        mem::forget(self);
+    fn done(self, url: &str, volume: &Arc<OpenVolume>) {
+        let Open { volumes, changed } = OPEN.get();
+        let mut volumes = volumes.lock();
+        if let Some(entry) = volumes.iter_mut().find(|entry| entry.number == self.0) {
+            entry.slot = Slot::Open(Arc::downgrade(volume));
+            // Its files are there now.
+            if let Ok(identity) = Identity::of(url) {
+                entry.identity = identity;
+            }
+        }
+        drop(volumes);
+        changed.notify_all();
+        std::mem::forget(self);
     }
 }
 
 impl Drop for Opening {
     fn drop(&mut self) {
-        OPEN.get().volumes.lock().remove(&self.0);
-        OPEN.get().changed.notify_all();
+        forget(self.0);
     }
 }
 
@@ -151,8 +187,7 @@ impl Drop for OpenVolume {
         if let Err(why) = self.store.close() {
             tracing::error!(%why, "closing a volume failed");
         }
-        OPEN.get().volumes.lock().remove(&self.key);
-        OPEN.get().changed.notify_all();
+        forget(self.number);
     }
 }
 
@@ -215,28 +250,5 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.leave();
-    }
-}
-
-/// Device order does not matter, nor how the paths are written.
-fn key(url: &str) -> Result<Key> {
-    let paths = store::paths(url).map_err(|why| of(&why, During::Open))?;
-    let mut key: Key = paths.iter().map(|path| canonical(path)).collect();
-    key.sort();
-    Ok(key)
-}
-
-/// Of a file that is not there yet, the path that it will have.
-fn canonical(path: &Path) -> PathBuf {
-    path.canonicalize()
-        .or_else(|_| std::path::absolute(path).map(canonical_parent))
-        .unwrap_or_else(|_| path.to_path_buf())
-}
-
-fn canonical_parent(path: PathBuf) -> PathBuf {
-    let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
-    match (folder, path.file_name()) {
-        (Some(folder), Some(name)) => folder.join(name),
-        _ => path,
     }
 }

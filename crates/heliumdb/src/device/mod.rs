@@ -4,6 +4,7 @@ pub(crate) mod aligned;
 mod backing;
 mod descriptor;
 mod file;
+mod identity;
 mod lock;
 pub(crate) mod machine;
 mod memory;
@@ -13,6 +14,7 @@ mod url;
 
 pub use descriptor::above_standard;
 pub(crate) use file::FileDevice;
+pub use identity::Identity;
 pub(crate) use memory::MemoryDevice;
 pub(crate) use url::open_url;
 pub use url::paths;

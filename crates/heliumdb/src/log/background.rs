@@ -15,6 +15,7 @@ use crate::{
     },
 };
 use std::{
+    cell::Cell,
     collections::BTreeSet,
     sync::{Arc, atomic::Ordering::*},
     thread::JoinHandle,
@@ -313,7 +314,19 @@ pub(super) fn spawn(core: &Arc<Core>) -> Result<Option<JoinHandle<()>>> {
         .map_err(|e| Error::io("start the log's background thread", e))
 }
 
+thread_local! {
+    /// Whose thread this is: where that log is.
+    static WORKER_OF: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Whether this is the thread of that log.
+pub(super) fn is_worker_of(core: &Arc<Core>) -> bool {
+    let working_for = WORKER_OF.try_with(Cell::get).unwrap_or(0);
+    working_for == Arc::as_ptr(core).addr()
+}
+
 fn run(core: &Arc<Core>) {
+    WORKER_OF.set(Arc::as_ptr(core).addr());
     loop {
         let worked = match core.background_step() {
             Ok(worked) => worked,

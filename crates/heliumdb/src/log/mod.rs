@@ -258,7 +258,9 @@ impl Log {
 
     fn stop_worker(&self) {
         self.core.bell.stop();
-        if let Some(worker) = self.worker.lock().take() {
+        let worker = self.worker.lock().take();
+        // A device that the thread calls may have had the last handle, so that it closes the volume itself.
+        if let Some(worker) = worker.filter(|_| !background::is_worker_of(&self.core)) {
             // Its panic, if any, has poisoned the log.
             let _ = worker.join();
         }

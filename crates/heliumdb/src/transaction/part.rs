@@ -16,7 +16,7 @@ use crate::{
         Change, Mode, Payload, Readers, Said, Swept, TxnId, View,
         chain::{self, Held, VERSION_BYTES},
     },
-    volume::{Datastore, Shared, gate::Ticket, tree::Tree},
+    volume::{Datastore, Lease, Shared, gate::Ticket, tree::Tree},
 };
 
 use super::{
@@ -29,7 +29,7 @@ use super::{
 const KEPT_BYTES: usize = 64 << 10;
 
 pub(super) struct Part {
-    pub(super) volume: Arc<Shared>,
+    pub(super) volume: Arc<Lease>,
     pub(super) trees: Vec<Arc<Tree>>,
     pub(super) writes: Vec<Write>,
     /// The keys of `writes`, end to end.
@@ -94,7 +94,7 @@ impl Part {
         self.volume.owner.is_elsewhere()
     }
 
-    pub(super) fn new(volume: Arc<Shared>) -> Self {
+    pub(super) fn new(volume: Arc<Lease>) -> Self {
         volume.enter();
         Self {
             volume,
@@ -157,7 +157,7 @@ impl Part {
         self
     }
 
-    pub(super) fn is_on(&self, volume: &Arc<Shared>) -> bool {
+    pub(super) fn is_on(&self, volume: &Arc<Lease>) -> bool {
         Arc::ptr_eq(&self.volume, volume)
     }
 
@@ -400,7 +400,8 @@ impl Part {
         }
         let guard = epoch::pin();
         let readers = Readers::below(oldest);
-        let Shared { unsettled, log, .. } = &*self.volume;
+        let volume: &Shared = &self.volume;
+        let Shared { unsettled, log, .. } = volume;
         for write in self.writes.iter().filter(|write| write.founded) {
             let (tree, key) = (&self.trees[write.tree], &self.keys[write.key.clone()]);
             if let Some(due) = unsettled.settle_one(tree, key, &readers, log, &guard) {

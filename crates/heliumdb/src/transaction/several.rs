@@ -62,7 +62,7 @@ pub(super) fn commit(owner: TxnId, parts: &mut [Part]) -> Result<()> {
         volume.insert_decision(global.number, location, owner, appended.batch_id);
     }
     let (decider, others) = parts.split_first_mut().ok_or_else(no_parts)?;
-    let participants = others.iter().map(|part| (part.volume.clone(), None));
+    let participants = others.iter().map(|part| (Arc::clone(&**part.volume), None));
     volume.owe(Owed {
         owner,
         global,

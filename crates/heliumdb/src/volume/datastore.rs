@@ -5,8 +5,8 @@ use std::{collections::VecDeque, fmt, ops::RangeBounds, sync::Arc};
 use crossbeam_epoch::{self as epoch, Guard};
 
 use super::{
-    DatastoreId, DatastoreInfo, Range, Shared, Volume, direct::Expect, state::State, step::Step,
-    tree::Tree,
+    DatastoreId, DatastoreInfo, Lease, Range, Shared, Volume, direct::Expect, state::State,
+    step::Step, tree::Tree,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -42,7 +42,7 @@ pub(super) fn look<'g>(eyes: Eyes<'_>, word: Word, guard: &'g Guard) -> Result<S
 /// A named set of items, in order of their keys unless made [unordered](super::DatastoreOptions::unordered); clones share it.
 #[derive(Clone)]
 pub struct Datastore {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<Lease>,
     pub(super) state: Arc<State>,
     /// Writes through this handle are refused.
     read_only: bool,
@@ -66,7 +66,7 @@ pub enum Position<'a> {
 }
 
 impl Datastore {
-    pub(super) fn new(shared: Arc<Shared>, state: Arc<State>) -> Self {
+    pub(super) fn new(shared: Arc<Lease>, state: Arc<State>) -> Self {
         Self {
             shared,
             state,
@@ -75,7 +75,7 @@ impl Datastore {
     }
 
     /// The items that `tree` has, whatever becomes of the datastore `id`.
-    pub(crate) fn of_tree(shared: &Arc<Shared>, id: DatastoreId, tree: Arc<Tree>) -> Self {
+    pub(crate) fn of_tree(shared: &Arc<Lease>, id: DatastoreId, tree: Arc<Tree>) -> Self {
         Self {
             shared: shared.clone(),
             state: State::new(id, tree),
@@ -139,7 +139,7 @@ impl Datastore {
         Arc::ptr_eq(&self.state, &other.state)
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Arc<Lease> {
         &self.shared
     }
 

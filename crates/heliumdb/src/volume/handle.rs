@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    Damage, Datastore, DatastoreId, Descriptor, Kind, SeenDatastore, Shared, VolumeId,
+    Damage, Datastore, DatastoreId, Descriptor, Kind, Lease, SeenDatastore, VolumeId,
     VolumeOptions, maintenance, open, state::State,
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
 /// An open volume; clones share it. The last handle to go, of its datastores' too, closes it.
 #[derive(Clone)]
 pub struct Volume {
-    shared: Arc<Shared>,
+    shared: Arc<Lease>,
 }
 
 /// What the catalog knows of a datastore.
@@ -53,7 +53,7 @@ impl Volume {
         open::destroy(url)
     }
 
-    pub(super) fn from_shared(shared: Arc<Shared>) -> Self {
+    pub(super) fn from_shared(shared: Arc<Lease>) -> Self {
         Self { shared }
     }
 
@@ -290,7 +290,7 @@ impl Volume {
         &self.shared.options
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Arc<Lease> {
         &self.shared
     }
 

@@ -1,13 +1,13 @@
 //! The volume's maintenance: work that no caller waits for, in a thread of its own.
 //!
 //! One step does a little of everything that is due. Invariant: [`Maintenance::stop`] returns when
-//! no step is running and none will begin; a step that panics poisons the volume. The thread
-//! holds no handle while it rests, so that it does not keep its volume open.
+//! no step is running and none will begin; a step that panics poisons the volume. The thread has
+//! the volume's memory and no [`Lease`](super::lease): it never keeps a volume open, nor closes one.
 
 use std::{
     cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Weak, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -38,7 +38,7 @@ impl Maintenance {
         }
         let this = &shared.maintenance;
         let bell = this.bell.clone();
-        let volume = Arc::downgrade(shared);
+        let volume = Arc::clone(shared);
         let thread = thread::Builder::new().name("helium-upkeep".to_owned());
         let started = thread
             .spawn(move || run(&volume, &bell))
@@ -63,9 +63,10 @@ impl Maintenance {
         let Some(running) = self.thread.lock().take() else {
             return;
         };
-        // The thread itself may have been the last to hold the volume, and be closing it now. (Who it
-        // is `thread::current` cannot say in a thread on its way out.)
-        if !IS_UPKEEP.try_with(Cell::get).unwrap_or(false) {
+        // What the thread calls, a device or whoever collects traces, may have had the last handle, so that
+        // it closes the volume itself. (Who it is `thread::current` cannot say in a thread on its way out.)
+        let working_for = UPKEEP_OF.try_with(Cell::get).unwrap_or(0);
+        if working_for != Arc::as_ptr(&self.bell).addr() {
             // Its panic, if any, has poisoned the volume.
             let _ = running.join();
         }
@@ -73,17 +74,14 @@ impl Maintenance {
 }
 
 thread_local! {
-    /// Whether this is a volume's maintenance thread, which never holds another volume.
-    static IS_UPKEEP: Cell<bool> = const { Cell::new(false) };
+    /// Whose maintenance thread this is: where that volume's bell is.
+    static UPKEEP_OF: Cell<usize> = const { Cell::new(0) };
 }
 
-fn run(volume: &Weak<Shared>, bell: &Bell) {
-    IS_UPKEEP.set(true);
+fn run(shared: &Arc<Shared>, bell: &Arc<Bell>) {
+    UPKEEP_OF.set(Arc::as_ptr(bell).addr());
     while bell.rest(Some(PAUSE)) {
-        let Some(shared) = volume.upgrade() else {
-            return;
-        };
-        let stepped = catch_unwind(AssertUnwindSafe(|| step(&shared)));
+        let stepped = catch_unwind(AssertUnwindSafe(|| step(shared)));
         match stepped {
             Ok(Ok(false)) => {}
             // There may be more to do.

@@ -1,12 +1,13 @@
 //! Opening volumes: devices, lock, recovery, and the questions that volumes have to each other.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     Shared, Volume, VolumeId, VolumeOptions,
+    lease::Lease,
     maintenance::Maintenance,
     recover::{self, Recovery, Replayed},
-    registry,
+    registry::{self, Claim, Registration},
 };
 use crate::{
     device::{self, Device},
@@ -22,9 +23,10 @@ pub(super) fn open(url: &str, options: &VolumeOptions) -> Result<Volume> {
 pub(super) fn destroy(url: &str) -> Result<()> {
     let options = VolumeOptions {
         create: false,
+        exclusive: true,
         ..VolumeOptions::default()
     };
-    registry::find(&device::paths(url)?, true)?;
+    let _claims = registry::claim(std::iter::once((url, &options)))?;
     check_owes_nothing(url, &options)?;
     device::open_url(url, &options)
         .and_then(Log::erase)
@@ -61,15 +63,17 @@ pub fn open_all_devices(
 /// Opens several volumes that share transactions, and settles between them what a crash left
 /// in doubt. `InDoubt` names a volume that has to be opened with them.
 pub fn open_all(volumes: &[(String, VolumeOptions)]) -> Result<Vec<Volume>> {
-    let mut shared: Vec<Option<Arc<Shared>>> = Vec::new();
+    let wanted = volumes.iter().map(|(url, options)| (&**url, options));
+    let mut shared: Vec<Option<Arc<Lease>>> = Vec::new();
     let mut opened = Vec::new();
-    for (url, options) in volumes {
-        let paths = identity(url, options)?;
-        let found = registry::find(&paths, options.exclusive)?;
-        if found.is_none() {
-            opened.push(Opened::new(url, options, paths)?);
-        }
-        shared.push(found);
+    for ((url, options), claim) in volumes.iter().zip(registry::claim(wanted)?) {
+        shared.push(match claim {
+            Claim::Joined(lease) => Some(lease),
+            Claim::Mine(registration) => {
+                opened.push(Opened::new(url, options, registration)?);
+                None
+            }
+        });
     }
     resolve_doubts(&mut opened)?;
     let mut opened = opened.into_iter();
@@ -84,27 +88,17 @@ pub fn open_all(volumes: &[(String, VolumeOptions)]) -> Result<Vec<Volume>> {
     Ok(all.into_iter().map(Volume::from_shared).collect())
 }
 
-/// The paths by which another opener in this process would meet the volume: none for memory
-/// that its opener wants alone, of which there may be any number.
-fn identity(url: &str, options: &VolumeOptions) -> Result<Vec<PathBuf>> {
-    let paths = device::paths(url)?;
-    let is_memory = |path: &PathBuf| path.as_os_str().as_encoded_bytes().starts_with(b"_");
-    if options.exclusive && paths.iter().all(is_memory) {
-        return Ok(Vec::new());
-    }
-    Ok(paths)
-}
-
 /// A volume on its way up.
 struct Opened {
     url: String,
     options: VolumeOptions,
-    paths: Vec<PathBuf>,
     replayed: Replayed,
+    // Goes last: whoever waits for it finds the devices free.
+    registration: Option<Registration>,
 }
 
 impl Opened {
-    fn new(url: &str, options: &VolumeOptions, paths: Vec<PathBuf>) -> Result<Self> {
+    fn new(url: &str, options: &VolumeOptions, registration: Option<Registration>) -> Result<Self> {
         let options = &options.clamped();
         if options.truncate {
             check_owes_nothing(url, options)?;
@@ -115,8 +109,8 @@ impl Opened {
         Ok(Self {
             url: url.to_owned(),
             options: options.clone(),
-            paths,
             replayed,
+            registration,
         })
     }
 
@@ -128,22 +122,24 @@ impl Opened {
         Ok(Self {
             url,
             options,
-            paths: Vec::new(),
             replayed,
+            registration: None,
         })
     }
 
-    fn finish(self) -> Result<Arc<Shared>> {
+    fn finish(self) -> Result<Arc<Lease>> {
+        // First: it goes after the log.
+        let Self { registration, .. } = self;
         let Replayed { log, recovery } = self.replayed;
         let recovered = recovery
             .finish(&log)
             .map_err(|why| why.context(&self.url))?;
-        let shared = Arc::new(Shared::new(self.url, log, self.options, recovered));
-        if !self.paths.is_empty() {
-            registry::register(&self.paths, &shared);
+        let lease = Lease::new(Shared::new(self.url, log, self.options, recovered));
+        if let Some(registration) = registration {
+            registration.opened(&lease);
         }
-        Maintenance::start(&shared)?;
-        Ok(shared)
+        Maintenance::start(&lease)?;
+        Ok(lease)
     }
 }
 
@@ -173,7 +169,7 @@ fn resolve_doubts(opened: &mut [Opened]) -> Result<()> {
 
 /// Forgets decisions whose participants are all here: [`resolve_doubts`] has left none of
 /// them in doubt.
-fn forget_decisions(volumes: &[Arc<Shared>]) -> Result<()> {
+fn forget_decisions(volumes: &[Arc<Lease>]) -> Result<()> {
     for decider in volumes
         .iter()
         .filter(|volume| volume.check_writable().is_ok())

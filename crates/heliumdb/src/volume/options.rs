@@ -62,7 +62,8 @@ pub struct VolumeOptions {
     /// Make no use of the checkpoint at the open: read all of the log, as if there were none. What is
     /// found is the same; it takes longer.
     pub scan: bool,
-    /// Refuse the volume if this process has it open already; otherwise it is shared.
+    /// Refuse the volume if this process has it open already; otherwise it is shared, with the options
+    /// that it was opened with: who asks for others gets [`crate::ErrorKind::VolumeInUse`].
     pub exclusive: bool,
     /// The id that a new volume gets; a random one by default.
     pub(crate) volume_id: Option<crate::VolumeId>,
@@ -92,6 +93,61 @@ impl VolumeOptions {
             retry_delay_us: self.retry_delay_us.min(limits::RETRY_DELAY_US_MAX),
             ..self.clone()
         }
+    }
+
+    /// Why these cannot be had where the volume is open already, if so: they count when it is opened,
+    /// and hold for all who share it. What is left as it is by default is content with anything.
+    pub(super) fn refused_beside(&self, volume: &super::Shared) -> Option<String> {
+        let (open, default) = (&volume.options, Self::default().clamped());
+        if self.exclusive || open.exclusive {
+            return Some(String::new());
+        }
+        if self.truncate {
+            return Some(", and cannot be truncated: close it first".to_owned());
+        }
+        if self.read_only != open.read_only {
+            let how = if open.read_only {
+                "read-only"
+            } else {
+                "for writing"
+            };
+            return Some(format!(
+                ", {how}, and cannot be opened otherwise: close it first"
+            ));
+        }
+        if self.volume_id.is_some_and(|id| id != volume.id()) {
+            return Some(", and cannot become the copy of another one".to_owned());
+        }
+        macro_rules! first_refused {
+            ($($option:ident),*) => {
+                [$((
+                    stringify!($option),
+                    self.$option != default.$option && self.$option != open.$option,
+                )),*]
+                .into_iter()
+                .find_map(|(name, is_refused)| is_refused.then_some(name))
+            };
+        }
+        let name = first_refused!(
+            limit_bytes,
+            write_cache_bytes,
+            read_cache_bytes,
+            version_budget_bytes,
+            auto_commit_period_ms,
+            scrub_bytes_per_second,
+            clean_util_pct,
+            clean_dirty_pct,
+            auto_clean_period_ms,
+            retry_count,
+            retry_delay_us,
+            no_trim,
+            checkpoint_log_bytes,
+            scan,
+            background_thread
+        )?;
+        Some(format!(
+            ", with another {name}, which cannot change while it is open: leave it as it is by default, or close the volume first"
+        ))
     }
 
     /// For a new volume that is to hold a backup of the volume `id`, or what was salvaged of

@@ -1,85 +1,168 @@
-//! Which volumes this process has open.
+//! Which volumes this process has open, is about to open, or is closing.
 //!
-//! The operating system's lock keeps other processes out; this keeps two openers within the
-//! process either on one shared volume or, if one of them wants it alone, apart.
+//! The operating system's lock keeps other processes out; this keeps openers within the process on one
+//! shared volume or, where they cannot share it, apart. Invariant: a volume is opened or closed by one
+//! thread at a time; whoever comes meanwhile waits, and then joins those who have it or opens it
+//! anew. Who waits has claimed nothing.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::{Arc, Weak},
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicU64, Ordering},
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use super::Shared;
+use super::{Shared, VolumeOptions, lease::Lease};
 use crate::{
+    device::Identity,
     error::{Error, ErrorKind, Result},
     process::PerProcess,
 };
 
-/// The volumes open by URL, under the canonical paths of their devices.
-static OPEN: PerProcess<Mutex<BTreeMap<Key, Holder>>> = PerProcess::new();
+static OPEN: PerProcess<Open> = PerProcess::new();
 
-type Key = Vec<PathBuf>;
+#[derive(Default)]
+struct Open {
+    entries: Mutex<Vec<Entry>>,
+    changed: Condvar,
+}
+
+struct Entry {
+    number: u64,
+    identity: Identity,
+    /// `None` while somebody opens it.
+    volume: Option<Holder>,
+}
 
 struct Holder {
-    volume: Weak<Shared>,
-    exclusive: bool,
+    lease: Weak<Lease>,
+    /// Does not keep it open.
+    shared: Arc<Shared>,
 }
 
 /// A volume's entry, which goes when it is dropped.
 pub(super) struct Registration {
-    key: Key,
+    number: u64,
+}
+
+/// What an opener gets.
+pub(super) enum Claim {
+    /// The volume is open already.
+    Joined(Arc<Lease>),
+    /// The opener is the only one: others wait until it has opened the volume or given up. `None` for
+    /// memory that its opener wants alone, of which there may be any number.
+    Mine(Option<Registration>),
+}
+
+/// Claims all of `wanted` at one moment, so that of two who want the same ones in another order
+/// neither waits for the other.
+pub(super) fn claim<'a>(
+    wanted: impl Iterator<Item = (&'a str, &'a VolumeOptions)> + Clone,
+) -> Result<Vec<Claim>> {
+    let Open { entries, changed } = OPEN.get();
+    let mut entries = entries.lock();
+    loop {
+        let mut found = Vec::new();
+        for (url, options) in wanted.clone() {
+            let identity = Identity::of(url)?;
+            found.push(look(&entries, &identity, options)?.map(|seen| (identity, seen)));
+        }
+        let Some(found) = found.into_iter().collect::<Option<Vec<_>>>() else {
+            changed.wait(&mut entries);
+            continue;
+        };
+        let claims = found.into_iter().map(|(identity, seen)| match seen {
+            Seen::Open(lease) => lease.upgrade().map(Claim::Joined),
+            Seen::Nobody => Some(Claim::Mine(Some(enter(&mut entries, identity)))),
+            Seen::Apart => Some(Claim::Mine(None)),
+        });
+        let claims: Vec<Option<Claim>> = claims.collect();
+        if claims.iter().all(Option::is_some) {
+            return Ok(claims.into_iter().flatten().collect());
+        }
+        // One of them was let go of just now. These may be the last handles of others, which close them.
+        MutexGuard::unlocked(&mut entries, || drop(claims));
+    }
+}
+
+/// Who has a volume.
+enum Seen {
+    Open(Weak<Lease>),
+    Nobody,
+    /// Nobody can meet it.
+    Apart,
+}
+
+/// Who has the volume, if `options` can be had with them; `None` if somebody opens or closes it.
+fn look(entries: &[Entry], identity: &Identity, options: &VolumeOptions) -> Result<Option<Seen>> {
+    if options.exclusive && identity.is_memory() {
+        return Ok(Some(Seen::Apart));
+    }
+    let is_it = |entry: &&Entry| {
+        let is_opening = entry.volume.is_none();
+        entry.identity.is_same(identity) || is_opening && entry.identity.has_same_names(identity)
+    };
+    let Some(entry) = entries.iter().find(is_it) else {
+        return Ok(Some(Seen::Nobody));
+    };
+    let Some(Holder { lease, shared }) = &entry.volume else {
+        return Ok(None);
+    };
+    if shared.is_closed() || lease.strong_count() == 0 {
+        return Ok(None);
+    }
+    match options.clamped().refused_beside(shared) {
+        Some(why) => Err(Error::new(
+            ErrorKind::VolumeInUse,
+            format!(
+                "the volume {} is in use by this process (pid {}) already{why}",
+                shared.url,
+                std::process::id()
+            ),
+        )),
+        None => Ok(Some(Seen::Open(lease.clone()))),
+    }
+}
+
+fn enter(entries: &mut Vec<Entry>, identity: Identity) -> Registration {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    entries.push(Entry {
+        number,
+        identity,
+        volume: None,
+    });
+    Registration { number }
+}
+
+impl Registration {
+    /// The volume is open: others may join. Its files are there now.
+    pub(super) fn opened(self, volume: &Arc<Lease>) {
+        let Open { entries, changed } = OPEN.get();
+        let mut entries = entries.lock();
+        if let Some(entry) = entries.iter_mut().find(|e| e.number == self.number) {
+            if let Ok(identity) = Identity::of(&volume.url) {
+                entry.identity = identity;
+            }
+            entry.volume = Some(Holder {
+                lease: Arc::downgrade(volume),
+                shared: Arc::clone(&**volume),
+            });
+        }
+        *volume.registration.lock() = Some(self);
+        drop(entries);
+        changed.notify_all();
+    }
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        OPEN.get().lock().remove(&self.key);
+        let Open { entries, changed } = OPEN.get();
+        let mut entries = entries.lock();
+        let known = entries.iter().position(|e| e.number == self.number);
+        let gone = known.map(|known| entries.swap_remove(known));
+        drop(entries);
+        changed.notify_all();
+        drop(gone);
     }
-}
-
-/// The volume on `paths`, if this process has it open and both sides are willing to share it.
-pub(super) fn find(paths: &[PathBuf], exclusive: bool) -> Result<Option<Arc<Shared>>> {
-    let open = OPEN.get().lock();
-    let Some(holder) = open.get(&key(paths)) else {
-        return Ok(None);
-    };
-    let Some(volume) = holder.volume.upgrade() else {
-        return Ok(None);
-    };
-    if exclusive || holder.exclusive {
-        return Err(Error::new(
-            ErrorKind::VolumeInUse,
-            format!(
-                "the volume {} is in use by this process (pid {}) already",
-                volume.url,
-                std::process::id()
-            ),
-        ));
-    }
-    Ok(Some(volume))
-}
-
-/// Enters a volume that was just opened; the operating system's lock says that it is the only one.
-pub(super) fn register(paths: &[PathBuf], volume: &Arc<Shared>) {
-    let key = key(paths);
-    let holder = Holder {
-        volume: Arc::downgrade(volume),
-        exclusive: volume.options.exclusive,
-    };
-    OPEN.get().lock().insert(key.clone(), holder);
-    *volume.registration.lock() = Some(Registration { key });
-}
-
-/// Device order does not matter, nor how the paths are written.
-fn key(paths: &[PathBuf]) -> Key {
-    let mut key: Key = paths.iter().map(|path| canonical(path)).collect();
-    key.sort();
-    key
-}
-
-fn canonical(path: &Path) -> PathBuf {
-    path.canonicalize()
-        .or_else(|_| std::path::absolute(path))
-        .unwrap_or_else(|_| path.to_path_buf())
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crossbeam_utils::CachePadded;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, ReentrantMutex};
 
 use super::{
     VolumeId, VolumeOptions,
@@ -85,6 +85,8 @@ pub(crate) struct Shared {
     pub(crate) certainty: Certainty,
     pub(super) checkpoints: Checkpoints,
     closed: AtomicBool,
+    /// Held while it is being closed: whoever closes it too returns when it is closed.
+    closing: ReentrantMutex<()>,
     /// Who opened it: a fork of that process leaves it alone.
     pub(crate) owner: Owner,
     pub(super) recovered_items: u64,
@@ -133,6 +135,7 @@ impl Shared {
             scrub: Scrub::default(),
             damages: Damages::default(),
             closed: AtomicBool::new(false),
+            closing: ReentrantMutex::new(()),
             recovered_items: recovered.items,
             registration: Mutex::new(None),
         }
@@ -157,6 +160,11 @@ impl Shared {
         let mut trees = self.catalog.trees();
         trees.push(self.decisions.clone());
         trees.into_iter().map(|tree| (tree.id, tree)).collect()
+    }
+
+    /// Whether it is closed, or being closed.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
     }
 
     pub(crate) fn check_open(&self) -> Result<()> {
@@ -322,6 +330,7 @@ impl Shared {
     /// Closes the log, whatever handles there are; later calls fail with `Closed`.
     pub(super) fn close(&self) -> Result<()> {
         self.owner.check()?;
+        let _closing = self.closing.lock();
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
@@ -361,10 +370,6 @@ impl Drop for Shared {
     fn drop(&mut self) {
         if self.owner.is_elsewhere() {
             self.maintenance.forget();
-            return;
-        }
-        if let Err(why) = self.close() {
-            tracing::error!(url = self.url, %why, "closing a volume failed");
         }
     }
 }

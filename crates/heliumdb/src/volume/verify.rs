@@ -64,7 +64,7 @@ impl Datastore {
     pub fn verify(&self, progress: &mut dyn FnMut(u64)) -> Result<VerifyReport> {
         self.shared.check_open()?;
         let check = Check {
-            shared: self.shared.clone(),
+            shared: Arc::clone(&**self.shared),
             tree: self.tree()?,
             datastore: Some(self.id()),
         };

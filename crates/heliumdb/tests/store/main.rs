@@ -26,6 +26,7 @@ mod creation;
 mod damage;
 mod forks;
 mod full;
+mod handles;
 mod io_faults;
 mod isolation;
 mod late_errors;

@@ -10,7 +10,7 @@ use crate::{
     error::Result,
     transaction::Durability,
     version::{Change, Mode},
-    volume::{Datastore, Shared},
+    volume::{Datastore, Lease},
 };
 
 /// Writes to any datastores of a volume that happen together: see [`crate::Volume::batch`].
@@ -32,7 +32,7 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct WriteBatch {
-    volume: Arc<Shared>,
+    volume: Arc<Lease>,
     datastores: Vec<Datastore>,
     writes: Vec<Write>,
     /// Keys and values, end to end.
@@ -50,7 +50,7 @@ struct Write {
 }
 
 impl WriteBatch {
-    pub(crate) fn new(volume: &Arc<Shared>) -> Self {
+    pub(crate) fn new(volume: &Arc<Lease>) -> Self {
         Self {
             volume: volume.clone(),
             datastores: Vec::new(),

@@ -118,7 +118,8 @@ pub(super) mod sealed {
 }
 
 pub(super) fn check_volume(volume: &Shared, datastore: &Datastore) -> Result<()> {
-    if std::ptr::eq(volume, &**datastore.shared()) {
+    let its: &Shared = datastore.shared();
+    if std::ptr::eq(volume, its) {
         return Ok(());
     }
     Err(Error::new(

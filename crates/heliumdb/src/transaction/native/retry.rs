@@ -3,7 +3,7 @@
 use std::{hash::BuildHasher, sync::Arc, thread, time::Duration};
 
 use super::{options::TxnOptions, txn::Txn};
-use crate::{error::Result, limits::TRANSACT_ATTEMPTS_MAX, volume::Shared};
+use crate::{error::Result, limits::TRANSACT_ATTEMPTS_MAX, volume::Lease};
 
 /// Longest pause between two attempts.
 const PAUSE_MAX: Duration = Duration::from_millis(10);
@@ -11,7 +11,7 @@ const PAUSE_MAX: Duration = Duration::from_millis(10);
 /// Runs `work` in a transaction and commits it; again, from the start, if either fails for what
 /// others did meanwhile.
 pub(crate) fn transact<R>(
-    volume: &Arc<Shared>,
+    volume: &Arc<Lease>,
     options: TxnOptions,
     mut work: impl FnMut(&mut Txn) -> Result<R>,
 ) -> Result<R> {

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result},
     version::Isolation,
-    volume::{Datastore, Keeper, Shared},
+    volume::{Datastore, Keeper, Lease},
 };
 
 /// The committed state of all datastores of a volume at one moment: see [`crate::Volume::snapshot`].
@@ -20,12 +20,12 @@ use crate::{
 /// long as a snapshot needs them, at some fifty bytes each, and their values in the log.
 #[derive(Clone)]
 pub struct Snapshot {
-    volume: Arc<Shared>,
+    volume: Arc<Lease>,
     hold: Hold,
 }
 
 impl Snapshot {
-    pub(crate) fn new(volume: &Arc<Shared>) -> Result<Self> {
+    pub(crate) fn new(volume: &Arc<Lease>) -> Result<Self> {
         volume.check_open()?;
         volume.claim(Keeper::Native)?;
         Ok(Self {
@@ -35,7 +35,7 @@ impl Snapshot {
     }
 
     /// Its eyes, to look at `volume`, which must be its own.
-    pub(crate) fn eyes_on(&self, volume: &Arc<Shared>) -> Result<Eyes<'_>> {
+    pub(crate) fn eyes_on(&self, volume: &Arc<Lease>) -> Result<Eyes<'_>> {
         if !Arc::ptr_eq(&self.volume, volume) {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,

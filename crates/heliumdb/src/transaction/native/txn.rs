@@ -21,7 +21,7 @@ use crate::{
     error::{Error, Result},
     transaction::{Durability, Savepoint, Transaction, part::Manners},
     version::{Change, Isolation, Mode},
-    volume::{Datastore, Keeper, Shared},
+    volume::{Datastore, Keeper, Lease, Shared},
 };
 
 /// A transaction over any datastores of one volume: see [`crate::Volume::begin`].
@@ -55,7 +55,7 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Txn {
-    volume: Arc<Shared>,
+    volume: Arc<Lease>,
     options: TxnOptions,
     /// What it sees, at snapshot isolation.
     hold: Option<Hold>,
@@ -65,7 +65,7 @@ pub struct Txn {
 }
 
 impl Txn {
-    pub(crate) fn begin(volume: &Arc<Shared>, options: TxnOptions) -> Result<Self> {
+    pub(crate) fn begin(volume: &Arc<Lease>, options: TxnOptions) -> Result<Self> {
         volume.check_open()?;
         volume.claim(Keeper::Native)?;
         let hold = (options.isolation == Isolation::Snapshot).then(|| volume.native.take());
@@ -79,7 +79,7 @@ impl Txn {
     }
 
     /// A transaction that writes without looking, for a batch.
-    pub(super) fn blind(volume: &Arc<Shared>) -> Result<Self> {
+    pub(super) fn blind(volume: &Arc<Lease>) -> Result<Self> {
         let options = TxnOptions {
             isolation: Isolation::ReadCommitted,
             ..TxnOptions::default()
