@@ -15,8 +15,10 @@ use crate::{
     source::Source,
 };
 use std::{
-    ffi::{CStr, c_int},
+    ffi::{CStr, OsStr, c_int},
+    os::unix::ffi::OsStrExt,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
     ptr::{self, NonNull},
     sync::Arc,
 };
@@ -26,6 +28,8 @@ use wiredtiger_abi::{
 };
 
 const PREFIX: &CStr = c"helium:";
+/// Where WiredTiger keeps where its metadata is.
+const TURTLE: &str = "WiredTiger.turtle";
 /// What `WT_SESSION.create` takes besides its own options.
 const CREATE_OPTIONS: [&CStr; 2] = [c"helium_o_compress=0", c"helium_o_truncate=0"];
 
@@ -102,7 +106,9 @@ unsafe fn load(
     let config = unsafe { CallConfig::new(host.api(), ptr::null_mut(), config) };
     let pairs = config.pairs()?;
     let items = pairs.iter().map(|(key, value)| (key.item(), value.item()));
-    let options = ConnectionOptions::read(items)?;
+    // SAFETY: the caller vouches for the connection.
+    let is_new = unsafe { is_new(connection) };
+    let options = ConnectionOptions::read(items)?.of_database(is_new);
     // SAFETY: the caller vouches for the connection.
     unsafe { configure_create(connection)? };
     let source = Arc::new(Source::open(host, options)?);
@@ -111,6 +117,28 @@ unsafe fn load(
     let adapter = unsafe { Adapter::start(connection, source, notify)? };
     // SAFETY: as above; WiredTiger gives it back to `terminate`.
     unsafe { register(connection, adapter) }
+}
+
+/// Whether the database is being made. One whose making was cut short is: extensions are loaded before there is
+/// a file that says what the database holds.
+///
+/// # Safety
+///
+/// The connection is live and of our release.
+unsafe fn is_new(connection: NonNull<Connection>) -> bool {
+    // SAFETY: this release's methods; the home is a C string that lives as long as the connection.
+    let (is_new, home) = unsafe {
+        let this = connection.as_ref();
+        let home = this.get_home.map(|home| home(connection.as_ptr()));
+        let home = home.filter(|home| !home.is_null());
+        (
+            this.is_new
+                .is_some_and(|is_new| is_new(connection.as_ptr()) != 0),
+            home.map(|home| CStr::from_ptr(home).to_bytes()),
+        )
+    };
+    let turtle = Path::new(OsStr::from_bytes(home.unwrap_or_default())).join(TURTLE);
+    is_new || !turtle.exists()
 }
 
 /// # Safety

@@ -3,6 +3,7 @@
 use super::{Item, Kind, volume};
 use crate::error::{Error, Result};
 use heliumdb::{Durability, VolumeOptions};
+use std::path::PathBuf;
 
 /// How much is told through WiredTiger's message handler.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +28,17 @@ pub struct VolumeConfig {
     pub options: VolumeOptions,
     /// Clean whatever gives room once it is open.
     pub clean: bool,
+    /// `helium_o_volume_create`: whether it is made if it is not there.
+    pub create: Option<bool>,
+}
+
+impl VolumeConfig {
+    /// Whether it is gone with the connection, whatever it holds.
+    fn is_memory(&self) -> bool {
+        let paths = heliumdb::device::paths(&self.url).unwrap_or_default();
+        let is_memory = |path: &PathBuf| path.as_os_str().as_encoded_bytes().starts_with(b"_");
+        !paths.is_empty() && paths.iter().all(is_memory)
+    }
 }
 
 /// The whole configuration of a connection.
@@ -54,6 +66,15 @@ impl ConnectionOptions {
             ));
         }
         Ok(options)
+    }
+
+    /// Says whether volumes that are not there are made. Of a database that was there before, what is not
+    /// there is missing, unless the configuration says in so many words that it is new.
+    pub fn of_database(mut self, is_new: bool) -> Self {
+        for volume in &mut self.volumes {
+            volume.options.create = volume.create.unwrap_or(is_new) || volume.is_memory();
+        }
+        self
     }
 
     fn apply(&mut self, key: Item<'_>, value: Item<'_>) -> Result<()> {

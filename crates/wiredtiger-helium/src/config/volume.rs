@@ -29,6 +29,7 @@ pub(super) fn read(name: &str, text: &str) -> Result<VolumeConfig> {
         url: String::new(),
         options,
         clean: false,
+        create: None,
     };
     for pair in Pairs::new(text) {
         let (key, value) = pair.map_err(|error| error.context(format!("volume {name}")))?;
@@ -54,6 +55,7 @@ impl Setting<'_> {
         let options = &mut config.options;
         match self.key {
             "helium_devices" => config.url = devices(self.volume, self.value)?,
+            "helium_o_volume_create" => config.create = Some(self.boolean()?),
             "helium_o_volume_truncate" => options.truncate = self.boolean()?,
             "helium_o_volume_notrim" => options.no_trim = self.boolean()?,
             "helium_o_volume_clean" => config.clean = self.boolean()?,

@@ -40,7 +40,7 @@ impl<H: Host> Source<H> {
             }
             let datastore = self
                 .find(session, mounted, &name, &entry, Creates::UnderWay)?
-                .ok_or_else(|| without_datastore(uri, mounted))?;
+                .ok_or_else(|| without_datastore(uri, mounted, &entry))?;
             if !options.accept_formats(&entry.key_format, &entry.value_format) {
                 return Err(Error::invalid(format!(
                     "{uri} exists with key_format={} and value_format={}, not {} and {}",

@@ -52,7 +52,7 @@ impl<H: Host> Source<H> {
         }
         let datastore = self
             .find(session, mounted, &name, &entry, creates)?
-            .ok_or_else(|| without_datastore(uri, mounted))?;
+            .ok_or_else(|| without_datastore(uri, mounted, &entry))?;
         let object = Arc::new(Object::new(uri, datastore, &entry));
         object.enter();
         let mut objects = self.objects.lock();
@@ -181,14 +181,24 @@ impl<H: Host> Source<H> {
 }
 
 /// The metadata has an object that its volume does not.
-pub(super) fn without_datastore(uri: &str, mounted: &Mounted) -> Error {
+pub(super) fn without_datastore(uri: &str, mounted: &Mounted, entry: &Entry) -> Error {
+    let (name, url, id) = (&mounted.name, mounted.volume.url(), mounted.volume.id());
+    if let Some(identity) = entry.identity.filter(|identity| identity.volume != id) {
+        return Error::new(
+            Code::NoEntry,
+            format!(
+                "{uri} is on the volume {}, and volume {name} ({url}) is another one, {id}: bring back the one that the \
+                 database was made with; or it can be dropped",
+                identity.volume
+            ),
+        );
+    }
     Error::new(
         Code::NoEntry,
         format!(
             "{uri} is in the metadata, but volume {} ({}) does not hold it; \
              it can be dropped",
-            mounted.name,
-            mounted.volume.url()
+            name, url
         ),
     )
 }

@@ -97,7 +97,7 @@ impl<H: Host> Source<H> {
             .collect();
         let volumes = heliumdb::open_all(&wanted).map_err(|error| {
             let culprit = culprit(&options.volumes, &error.to_string());
-            Error::from(error).context(culprit)
+            not_opened(error).context(culprit)
         })?;
         let configs = options.volumes.iter();
         let mounted = configs.clone().zip(volumes);
@@ -264,6 +264,22 @@ impl<H: Host> Source<H> {
             self.host.message(session, &text());
         }
     }
+}
+
+/// What is missing is `ENOENT`, with what to do about it.
+fn not_opened(error: heliumdb::Error) -> Error {
+    let source = std::error::Error::source(&error);
+    let system = source.and_then(|source| source.downcast_ref::<std::io::Error>());
+    if system.is_none_or(|why| why.kind() != std::io::ErrorKind::NotFound) {
+        return error.into();
+    }
+    Error::new(
+        Code::NoEntry,
+        format!(
+            "{error}; the database was made before, so that the volume is missing: bring it back, or if it is to be a new \
+             one say so with helium_o_volume_create=true"
+        ),
+    )
 }
 
 /// Which volume could not be opened, or which ones were to be opened together.

@@ -41,7 +41,7 @@ impl<H: Host> Source<H> {
         self.retire(uri)?;
         let datastore = self
             .find(session, mounted, &name, &entry, Creates::Over)?
-            .ok_or_else(|| without_datastore(uri, mounted))?;
+            .ok_or_else(|| without_datastore(uri, mounted, &entry))?;
         self.retire(new_uri)?;
         if self.orphan(session, mounted, &new_name)?.is_some() {
             return Err(Error::new(

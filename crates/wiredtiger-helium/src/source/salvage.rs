@@ -33,7 +33,7 @@ impl<H: Host> Source<H> {
         self.retire(uri)?;
         let datastore = self
             .find(session, mounted, &name, &entry, Creates::UnderWay)?
-            .ok_or_else(|| without_datastore(uri, mounted))?;
+            .ok_or_else(|| without_datastore(uri, mounted, &entry))?;
         self.settle();
         let mut removed = 0_u64;
         let report = datastore

@@ -445,3 +445,86 @@ fn devices_that_do_not_belong_together_are_refused() {
     );
     place.works(&[both], "", &["dev1"]);
 }
+
+/// What an existing database has objects on is missing, whoever opens it with whatever leave to create.
+#[test]
+fn a_missing_volume_is_not_made_anew() {
+    let place = Place::new();
+    let file = place.path().join("v");
+    let volume = [Volume::file("dev", &file)];
+    place.works(&volume, "", &["dev"]);
+    let kept = place.path().join("kept");
+    std::fs::rename(&file, &kept).unwrap();
+    let extension = helium::extensions_with(&volume, "").unwrap();
+    for config in ["create", "", "readonly=true", "create=true,exclusive=false"] {
+        let opened = Connection::open(place.path(), &format!("{config},{extension}"));
+        let error = opened.err().expect("this has to be refused");
+        assert_eq!(error.code.0, 2, "{config}: {error}");
+        says(
+            &error,
+            &[
+                "volume dev",
+                file.to_str().unwrap(),
+                "helium_o_volume_create",
+            ],
+        );
+        assert!(!file.exists(), "{config}");
+    }
+    // One that was cut to nothing is no better.
+    std::fs::write(&file, b"").unwrap();
+    says(&place.refused(&volume, ""), &["volume dev", "blank"]);
+    assert_eq!(std::fs::metadata(&file).unwrap().len(), 0);
+    std::fs::remove_file(&file).unwrap();
+
+    // In so many words it is made, and is not taken for the one that was there.
+    let anew = [volume[0].clone().with("helium_o_volume_create=true")];
+    {
+        let connection = place.open(&anew, "").unwrap();
+        let session = connection.session().unwrap();
+        let error = session.cursor("helium:dev/t", "").err();
+        assert_eq!(error.expect("its rows are gone").code.0, 2);
+    }
+    std::fs::rename(&kept, &file).unwrap();
+    place.works(&volume, "", &["dev"]);
+    let more = [
+        volume[0].clone(),
+        Volume::file("more", &place.path().join("w")).with("helium_o_volume_create=true"),
+    ];
+    place.works(&more, "", &["dev", "more"]);
+}
+
+/// Both superblocks gone: no open formats it, `wt list`'s neither.
+#[test]
+fn a_damaged_volume_is_not_formatted() {
+    use std::os::unix::fs::FileExt;
+    let place = Place::new();
+    let file = place.path().join("v");
+    let volume = [Volume::file("dev", &file)];
+    place.works(&volume, "", &["dev"]);
+    let device = std::fs::OpenOptions::new().write(true).open(&file).unwrap();
+    device.write_all_at(&[0; 8192], 0).unwrap();
+    let before = std::fs::read(&file).unwrap();
+    for option in [
+        "",
+        "helium_o_volume_create=true",
+        "helium_o_volume_create=false",
+    ] {
+        let volume = match option {
+            "" => volume[0].clone(),
+            option => volume[0].clone().with(option),
+        };
+        let error = place.refused(&[volume], "");
+        says(
+            &error,
+            &[
+                "volume dev",
+                "damaged",
+                "salvage",
+                "helium_o_volume_truncate",
+            ],
+        );
+    }
+    assert!(before == std::fs::read(&file).unwrap(), "it was written to");
+    let truncated = [volume[0].clone().with("helium_o_volume_truncate=true")];
+    drop(place.open(&truncated, "").unwrap());
+}
