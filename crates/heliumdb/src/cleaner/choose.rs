@@ -9,25 +9,23 @@
 //! then does not take the room that the checkpoint needs. What the cleaner has written is not
 //! chosen again until some of it is dead.
 
-use std::collections::BTreeMap;
-
-use super::{Need, ROUND_BYTES, ROUND_READ, ROUND_READ_PART, ROUND_SEGMENTS, policy::short_bytes};
+use super::{
+    Ended, Need, ROUND_BYTES, ROUND_READ, ROUND_READ_PART, ROUND_SEGMENTS, Stuck,
+    policy::short_bytes,
+};
 use crate::{log::Candidate, volume::Shared};
 
 /// A segment of which less than this part is gained gives next to nothing.
 const GAIN_PART: u64 = 20;
 
 impl Shared {
-    pub(super) fn choose_victims(
-        &self,
-        stuck: &BTreeMap<u64, (u64, u64)>,
-        need: Need,
-    ) -> Vec<Candidate> {
+    pub(super) fn choose_victims(&self, stuck: &Stuck, need: Need) -> Vec<Candidate> {
         let mut candidates = self.log.candidates();
-        let oldest = self.unsettled.oldest();
-        candidates
-            .retain(|c| !c.is_done() && stuck.get(&c.sequence) != Some(&(c.weight(), oldest)));
         let segment_bytes = self.log.room().segment_bytes;
+        // Writers that wait for room need it now.
+        let is_out = self.open_room() < segment_bytes;
+        let ended = Ended::of_now(self, is_out);
+        candidates.retain(|c| !c.is_done() && !stuck.holds(c, ended));
         let is_worth = |c: &Candidate| match need {
             Need::Nothing => false,
             Need::Dirty => {
@@ -42,8 +40,6 @@ impl Shared {
         if need == Need::Tombstones {
             candidates.sort_by_key(|c| c.min_placed);
         } else {
-            // Writers that wait for room need it now.
-            let is_out = self.open_room() < segment_bytes;
             let score = |c: &Candidate| match is_out {
                 true => gain_for_cost(c, segment_bytes),
                 false => score(c, segment_bytes, now),

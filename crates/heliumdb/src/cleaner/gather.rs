@@ -15,7 +15,10 @@ use crate::{
     format::item::{CHUNK, INDIRECT, ITEM_BYTES_MAX, ItemHeader, TOMBSTONE},
     location::{Location, Slot, Word},
     log::{Batch, Candidate},
-    version::chain,
+    version::{
+        chain,
+        standing::{self, Standing},
+    },
     volume::{Shared, tree::Tree},
 };
 
@@ -137,17 +140,36 @@ impl Shared {
                 gathered.push(header, bytes, at);
                 return;
             }
-            let guard = epoch::pin();
-            match Word(tree.get(header.key(bytes), &guard)).slot() {
-                Slot::Empty if header.seq >= needed_from => gathered.push(header, bytes, at),
-                Slot::Empty | Slot::At(_) => {}
-                // Not sure to stay: it may be one of those in the chain.
-                Slot::Chain(_) => {
+            match self.standing(tree, header.key(bytes), header.seq) {
+                Standing::Needed => gathered.push(header, bytes, at),
+                Standing::NeededByOlder if header.seq >= needed_from => {
+                    gathered.push(header, bytes, at);
+                }
+                Standing::NeededByOlder | Standing::Superseded => {}
+                Standing::Unsure => {
                     gathered.unsure.insert(victim.segment);
                 }
             }
         })?;
         Ok(())
+    }
+
+    /// How a tombstone stands that was found in the log.
+    pub(super) fn standing(&self, tree: &Tree, key: &[u8], sequence: u64) -> Standing {
+        let guard = epoch::pin();
+        let word = Word(tree.get(key, &guard));
+        match word.slot() {
+            Slot::Empty => Standing::NeededByOlder,
+            Slot::At(_) => Standing::Superseded,
+            // Links of chains change under the leaf's latch only.
+            Slot::Chain(_) => tree.update(key, &guard, |word| {
+                let below = self.final_below();
+                (
+                    word,
+                    standing::of_tombstone(Word(word), sequence, below, &guard),
+                )
+            }),
+        }
     }
 
     /// Adds the long values of which something is in `victims`.
@@ -170,7 +192,7 @@ impl Shared {
             let word = trees
                 .get(&header.tree)
                 .map_or(0, |tree| tree.get(header.key(&bytes), &guard));
-            if chain::movable(Word(word), at, self.unsettled.oldest(), &guard).is_some() {
+            if chain::movable(Word(word), at, self.final_below(), &guard).is_some() {
                 gathered.push(&header, &bytes[..header.len()], at);
             }
         }

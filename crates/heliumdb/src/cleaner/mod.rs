@@ -17,9 +17,11 @@ mod moves;
 mod pace;
 mod policy;
 mod room;
+mod stuck;
+mod tombstones;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     ops::RangeInclusive,
     sync::{
         Arc,
@@ -38,6 +40,8 @@ use crate::{
 use gather::Gathered;
 use pace::Pace;
 pub(crate) use policy::Need;
+use stuck::{Ended, Stuck};
+use tombstones::Tombstones;
 
 /// Bytes that a round moves, at most, unless a single segment has more.
 const ROUND_BYTES: u64 = 24 << 20;
@@ -60,6 +64,7 @@ pub(crate) struct Cleaner {
     round: Mutex<Progress>,
     asked: Mutex<Asked>,
     pace: Pace,
+    tombstones: Tombstones,
     rounds: AtomicU64,
 }
 
@@ -75,8 +80,8 @@ struct Asked {
 #[derive(Default)]
 struct Progress {
     round: Option<Round>,
-    /// Segments that could not be emptied, with what was live then and who was running.
-    stuck: BTreeMap<u64, (u64, u64)>,
+    /// Segments that could not be emptied.
+    stuck: Stuck,
     /// When the last round ended.
     ended: Option<Instant>,
     /// The memory of the last round, for the next one if that comes soon.
@@ -95,6 +100,8 @@ impl Progress {
 struct Round {
     need: Need,
     began: Instant,
+    /// Before anything was looked at.
+    ended: Ended,
     trees: HashMap<u32, Arc<Tree>>,
     victims: Vec<Candidate>,
     /// How many of them were read.
@@ -189,8 +196,13 @@ impl Shared {
     }
 
     fn begin(&self, progress: &mut Progress, need: Need) -> Option<Round> {
+        let ended = Ended::of_now(self, false);
         let victims = self.choose_victims(&progress.stuck, need);
         if victims.is_empty() {
+            if need == Need::Tombstones {
+                let candidates = self.log.candidates();
+                self.cleaner.tombstones.note(None, &candidates);
+            }
             if progress.ended.is_some_and(|at| at.elapsed() > SPARE_KEPT) {
                 progress.spare = Gathered::default();
             }
@@ -201,6 +213,7 @@ impl Shared {
         Some(Round {
             need,
             began: Instant::now(),
+            ended,
             trees: self.trees(),
             victims,
             read: 0,
@@ -239,23 +252,21 @@ impl Shared {
     }
 
     fn end(&self, progress: &mut Progress, round: Round) {
-        let oldest = self.unsettled.oldest();
         let candidates = self.log.candidates();
         let in_use = |sequence: u64| candidates.iter().find(|c| c.sequence == sequence);
-        progress
-            .stuck
-            .retain(|sequence, _| in_use(*sequence).is_some());
+        let stuck = &mut progress.stuck;
+        stuck.retain(|sequence| in_use(sequence).is_some());
         for victim in &round.victims {
             match in_use(victim.sequence) {
                 Some(left) if left.weight() > 0 => {
-                    progress
-                        .stuck
-                        .insert(victim.sequence, (left.weight(), oldest));
+                    stuck.note(victim.sequence, left.weight(), round.ended);
                 }
-                _ => {
-                    progress.stuck.remove(&victim.sequence);
-                }
+                _ => stuck.forget(victim.sequence),
             }
+        }
+        if round.need == Need::Tombstones {
+            let moved = round.victims.iter().map(|victim| victim.live_bytes).sum();
+            self.cleaner.tombstones.note(Some(moved), &candidates);
         }
         progress.ended = Some(Instant::now());
         progress.spare = round.gathered.emptied();

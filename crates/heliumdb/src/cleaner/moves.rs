@@ -14,9 +14,12 @@ use crate::{
     error::Result,
     format::item::{self, INDIRECT, ItemHeader, TOMBSTONE},
     limits::MOVES_PER_BATCH_MAX,
-    location::{Slot, Word},
+    location::Word,
     log::{Batch, BatchKind},
-    version::chain,
+    version::{
+        TxnId, chain,
+        standing::{self, Standing},
+    },
     volume::{DECISIONS_TREE, INTERNAL_TREES_END, Shared, tree::Tree},
 };
 
@@ -148,7 +151,7 @@ impl Shared {
         item: &Moving,
         guard: &Guard,
     ) -> Movable {
-        let oldest = self.unsettled.oldest();
+        let oldest = self.final_below();
         let Some(tree) = tree.filter(|tree| !tree.is_retired()) else {
             return Movable::Dead;
         };
@@ -164,10 +167,9 @@ impl Shared {
             return Movable::Dead;
         }
         tree.update(gathered.key(item), guard, |word| {
-            let movable = match Word(word).slot() {
-                Slot::Empty if item.header.has(TOMBSTONE) => Movable::Above(u64::MAX),
-                Slot::Chain(_) if item.header.has(TOMBSTONE) => Movable::Unsure,
-                _ => chain::movable(Word(word), item.from, oldest, guard)
+            let movable = match item.header.has(TOMBSTONE) {
+                true => tombstone(Word(word), item, oldest, guard),
+                false => chain::movable(Word(word), item.from, oldest, guard)
                     .map_or(Movable::Dead, Movable::Above),
             };
             (word, movable)
@@ -211,6 +213,15 @@ impl Shared {
             self.log.mark_dead(if is_there { item.from } else { to });
         }
         Ok(())
+    }
+}
+
+/// Whether a tombstone may move, as far as it is needed at all.
+fn tombstone(word: Word, item: &Moving, final_below: TxnId, guard: &Guard) -> Movable {
+    match standing::of_tombstone(word, item.header.seq, final_below, guard) {
+        Standing::Needed | Standing::NeededByOlder => Movable::Above(u64::MAX),
+        Standing::Superseded => Movable::Dead,
+        Standing::Unsure => Movable::Unsure,
     }
 }
 

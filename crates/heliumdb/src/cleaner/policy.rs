@@ -101,7 +101,8 @@ impl Shared {
         let room = self.log.room();
         let used: u64 = candidates.len() as u64 * room.segment_bytes;
         let tombstones: u64 = candidates.iter().map(|c| c.tombstone_bytes).sum();
-        if tombstones > room.segment_bytes && tombstones * 100 > used * TOMBSTONES_PCT {
+        let too_many = tombstones > room.segment_bytes && tombstones * 100 > used * TOMBSTONES_PCT;
+        if self.cleaner.tombstones.are_worth_it(tombstones, too_many) {
             return Need::Tombstones;
         }
         if self.is_short() {

@@ -2,21 +2,26 @@
 //! either may help.
 //!
 //! Invariant: who waits holds no latch, no epoch guard and no place in the gate, so that nothing
-//! that makes room waits for them. What was refused has changed nothing.
+//! that makes room waits for them. What was refused has changed nothing. Nobody waits for what cannot
+//! come: only segments count that can go, or can be emptied, as things are; so whoever has a
+//! transaction open that keeps the room from coming is told so at once.
 
 use std::{sync::Arc, time::Duration};
 
+use crossbeam_epoch as epoch;
+
 use super::{Need, choose::is_held};
 use crate::{
-    error::{ErrorKind, Result},
+    error::{Error, ErrorKind, Result},
     volume::{Shared, background_step},
 };
 
 /// Steps of background work that a writer does itself between two attempts, where the volume has
 /// no thread for that.
 const OWN_STEPS: usize = 64;
-/// How long it waits then for readers of what was freed.
+/// How long it waits then for readers of what was freed, before it looks again; and in all.
 const READERS_GO: Duration = Duration::from_millis(1);
+const READERS_MAX: Duration = Duration::from_millis(20);
 
 impl Shared {
     /// Does `write`, and tries again when it found the volume full and room is being made.
@@ -33,7 +38,7 @@ impl Shared {
                     // Others may have made room since, all that there was to make.
                     let is_hope = self.await_room()? || self.log.readmitted() != readmitted;
                     if attempts == self.options.retry_count || !is_hope {
-                        return Err(why);
+                        return Err(self.say_who_keeps_room(why));
                     }
                     attempts += 1;
                 }
@@ -49,8 +54,7 @@ impl Shared {
             for _ in 0..OWN_STEPS {
                 if !background_step(self)? {
                     if !worked && self.log.leaving() > 0 {
-                        // Readers of it, in other threads, are soon gone.
-                        self.log.await_segment(READERS_GO);
+                        self.await_readers();
                         return Ok(true);
                     }
                     return Ok(worked);
@@ -69,15 +73,41 @@ impl Shared {
         Ok(true)
     }
 
+    /// Readers of what was freed, in other threads, are soon gone.
+    fn await_readers(&self) {
+        let looks = Duration::from_micros(self.options.retry_delay_us).min(READERS_MAX);
+        for _ in 0..looks.as_millis().max(1) {
+            self.log.await_segment(READERS_GO);
+            epoch::pin().flush();
+            if self.log.leaving() == 0 {
+                return;
+            }
+        }
+    }
+
     fn may_make_room(&self) -> bool {
         let progress = self.cleaner.round.lock();
         if progress.round.is_some() || self.log.leaving() > 0 || self.is_checkpoint_coming() {
             return true;
         }
+        self.report_pending();
         let (candidates, room) = (self.log.candidates(), self.log.room().segment_bytes);
-        candidates.iter().any(|c| c.live_bytes == 0)
+        self.log.has_dead()
+            || self.is_native() && self.unsettled.has_due(&self.native.readers())
             || !self.choose_victims(&progress.stuck, Need::Short).is_empty()
             || candidates.iter().any(|c| is_held(c, room)) && self.cleaner.has_resort(&self.log)
+    }
+}
+
+impl Shared {
+    /// What the volume is full of may be what somebody can still look at.
+    fn say_who_keeps_room(&self, why: Error) -> Error {
+        match self.unsettled.has_any() {
+            true => why.advice(
+                "transactions and snapshots that are open, one's own included, keep what they may still read: end them",
+            ),
+            false => why,
+        }
     }
 }
 
@@ -85,10 +115,8 @@ impl Shared {
 mod tests {
     use std::cell::Cell;
 
-    use crossbeam_epoch as epoch;
-
     use super::*;
-    use crate::{DatastoreOptions, Volume, VolumeOptions, error::Error};
+    use crate::{DatastoreOptions, Volume, VolumeOptions};
 
     /// The last segment that could become free does, after a write was refused and before anybody
     /// has looked whether there is something to wait for.

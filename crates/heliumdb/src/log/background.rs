@@ -150,6 +150,11 @@ impl Core {
         Ok(!written.is_empty())
     }
 
+    /// Whether a segment can go as things are.
+    pub(crate) fn has_dead(&self) -> bool {
+        !self.dead_segments().is_empty()
+    }
+
     /// Sealed segments that nothing needs: sequence and id.
     fn dead_segments(&self) -> Vec<(u64, u64)> {
         if !self.live_known.load(Acquire) {

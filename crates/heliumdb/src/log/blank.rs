@@ -79,7 +79,7 @@ fn ranges(len: u64) -> impl Iterator<Item = Range<u64>> {
     let end = len.saturating_sub(END_BYTES) / BLOCK_BYTES as u64 * BLOCK_BYTES as u64;
     start
         .chain(places)
-        .chain([end..len])
+        .chain(std::iter::once(end..len))
         .map(move |range| range.start..range.end.min(len))
         .filter(|range| !range.is_empty())
 }

@@ -314,9 +314,11 @@ impl Core {
         let ledger = self.ledger.lock();
         let (mut live_bytes, mut dead_bytes) = (0, 0);
         for segment in ledger.in_use.values().filter_map(|id| self.table.get(*id)) {
-            let live = segment.live.load(Acquire).max(0) as u64;
+            // Size classes overstate what an item takes: no segment holds more than it has.
+            let live = (segment.live.load(Acquire).max(0) as u64).min(self.usable());
             live_bytes += live;
-            dead_bytes += segment.filled.load(Acquire).saturating_sub(live);
+            let filled = segment.filled.load(Acquire).min(self.usable());
+            dead_bytes += filled.saturating_sub(live);
         }
         LogStats {
             capacity_bytes: self.capacity_bytes(),

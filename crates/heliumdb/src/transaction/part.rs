@@ -16,7 +16,7 @@ use crate::{
         Change, Mode, Payload, Readers, Said, Swept, TxnId, View,
         chain::{self, Held, VERSION_BYTES},
     },
-    volume::{Datastore, Lease, Shared, gate::Ticket, tree::Tree},
+    volume::{Datastore, Lease, Shared, gate::Ticket, pending::Open, tree::Tree},
 };
 
 use super::{
@@ -40,7 +40,7 @@ pub(super) struct Part {
     pub(super) reserved_bytes: u64,
     pub(super) reservation: Option<Reservation>,
     /// Not yet resolved: counted in its trees and in the volume.
-    entered: bool,
+    entered: Option<Open>,
     /// The batch that the part was logged as.
     pub(super) batch_id: Option<u64>,
     /// A version with a lower sequence number is not changed any more: another one goes on top.
@@ -95,7 +95,7 @@ impl Part {
     }
 
     pub(super) fn new(volume: Arc<Lease>) -> Self {
-        volume.enter();
+        let entered = Some(volume.enter());
         Self {
             volume,
             trees: Vec::new(),
@@ -104,7 +104,7 @@ impl Part {
             needed_bytes: 0,
             reserved_bytes: 0,
             reservation: None,
-            entered: true,
+            entered,
             batch_id: None,
             in_place_from: 0,
             value_bytes: 0,
@@ -133,7 +133,7 @@ impl Part {
     /// that is too much to keep.
     pub(super) fn emptied(mut self) -> Option<Self> {
         self.let_go();
-        if self.entered || self.keys.capacity() > KEPT_BYTES {
+        if self.entered.is_some() || self.keys.capacity() > KEPT_BYTES {
             return None;
         }
         self.trees.clear();
@@ -152,8 +152,7 @@ impl Part {
 
     /// Takes an emptied part into use again.
     pub(super) fn reused(mut self) -> Self {
-        self.volume.enter();
-        self.entered = true;
+        self.entered = Some(self.volume.enter());
         self
     }
 
@@ -507,9 +506,9 @@ impl Part {
 
     fn leave(&mut self) {
         self.reservation = None;
-        if std::mem::take(&mut self.entered) {
+        if let Some(open) = self.entered.take() {
             self.trees.iter().for_each(|tree| tree.leave());
-            self.volume.leave();
+            self.volume.leave(open);
         } else {
             // Taken back after it was published: nobody should have seen it, and nobody goes on to.
             self.trees.iter().for_each(|tree| tree.note_change());

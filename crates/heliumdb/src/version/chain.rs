@@ -113,6 +113,11 @@ impl Version {
         self.payload.heap_bytes()
     }
 
+    /// Whether it was written outside any transaction, or by one below `id`.
+    pub(super) fn is_owned_below(&self, id: TxnId) -> bool {
+        self.owner < id
+    }
+
     pub(super) fn next(&self) -> Word {
         Word(self.next.load(Ordering::Acquire))
     }
@@ -169,7 +174,7 @@ impl<'g> Walk<'g> {
     }
 
     /// The word that ended the walk: the base, once `next` has returned `None`.
-    fn base(&self) -> Word {
+    pub(super) fn base(&self) -> Word {
         self.word
     }
 }

@@ -9,6 +9,7 @@ mod payload;
 mod prune;
 pub(crate) mod settle;
 mod snapshot;
+pub(crate) mod standing;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -44,7 +44,7 @@ pub(crate) fn settle(word: Word, readers: &Readers, guard: &Guard, swept: &mut S
     while let Some(version) = deref(at, guard) {
         let next = version.next();
         let gone = match version.state() {
-            State::Committed if version.owner < readers.oldest => {
+            State::Committed if readers.all_see(version.owner) => {
                 settled_base(version, next, readers, guard, swept)
                     .or_else(|| looking.passes(version, next, guard, swept))
             }

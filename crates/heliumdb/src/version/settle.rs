@@ -69,7 +69,7 @@ struct Chunk {
 }
 
 struct Queued {
-    /// When the horizon has passed this id there is something to settle.
+    /// When everyone sees what this one has committed there is something to settle.
     due: TxnId,
     tree: u32,
     key_end: u32,
@@ -86,10 +86,12 @@ impl Queue {
         }
     }
 
-    /// The chunk that was queued first, if its first chain is due.
-    fn pop(&mut self, oldest: TxnId) -> Option<Chunk> {
+    /// The chunk that was queued first, if its first chain is due. Those behind it were queued later,
+    /// and whoever does not see what it waits for sees even less of theirs.
+    fn pop(&mut self, readers: &Readers) -> Option<Chunk> {
         let first = self.chunks.front()?.chains.first()?;
-        (first.due < oldest).then(|| self.chunks.pop_front())?
+        let is_due = readers.all_see(first.due);
+        is_due.then(|| self.chunks.pop_front())?
     }
 
     /// When the first chain is due.
@@ -231,7 +233,7 @@ impl Unsettled {
         let mut left = self.queue.lock().chunks.len().min(most);
         let mut settled = 0;
         while left > 0 {
-            let Some(due) = self.queue.lock().pop(readers.oldest) else {
+            let Some(due) = self.queue.lock().pop(readers) else {
                 break;
             };
             left -= 1;
@@ -246,6 +248,16 @@ impl Unsettled {
     /// Whether the first chain that waits can be settled, as far as a look without a lock shows.
     pub(crate) fn is_due(&self, oldest: TxnId) -> bool {
         self.due.load(Ordering::Relaxed) < oldest
+    }
+
+    /// Whether the first chain that waits can be settled.
+    pub(crate) fn has_due(&self, readers: &Readers) -> bool {
+        readers.all_see(self.queue.lock().due())
+    }
+
+    /// Whether any chain waits.
+    pub(crate) fn has_any(&self) -> bool {
+        self.due.load(Ordering::Relaxed) != TxnId::MAX
     }
 
     /// Settles the chain of one key now; if that leaves it a chain, says when it is due again.
@@ -271,7 +283,7 @@ impl Unsettled {
         let mut settled = 0;
         let mut bytes = 0;
         for (chain, tree, key) in chunk.iter() {
-            if chain.due >= readers.oldest {
+            if !readers.all_see(chain.due) {
                 again.push((chain.due, tree, key));
                 continue;
             }

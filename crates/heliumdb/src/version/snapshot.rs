@@ -60,6 +60,14 @@ impl Readers {
         }
     }
 
+    /// Whether everyone, those to come included, sees what transaction `id` has committed, and it is not
+    /// taken back. Whoever is running, and looks at nothing but what is newest, does not matter.
+    pub(crate) fn all_see(&self, id: TxnId) -> bool {
+        let known = self.snapshots.as_deref().unwrap_or_default();
+        id < self.oldest
+            || (id < self.final_below && !known.is_empty() && known.iter().all(|s| s.sees(id)))
+    }
+
     /// Whether transaction `id` is over for good: everyone who comes sees it, and it is not taken back.
     pub(super) fn is_over(&self, id: TxnId) -> bool {
         let now = self.snapshots.as_ref().and_then(|all| all.last());

@@ -17,7 +17,7 @@ use std::{
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
-const SHARDS: usize = 16;
+pub(super) const SHARDS: usize = 16;
 /// How often a drain looks again, once it has to wait for more than a moment.
 const PAUSE: Duration = Duration::from_micros(100);
 
@@ -117,7 +117,7 @@ impl Drop for Inside<'_> {
     }
 }
 
-fn shard_of_thread() -> usize {
+pub(super) fn shard_of_thread() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
         static MINE: Cell<usize> = const { Cell::new(usize::MAX) };

@@ -107,6 +107,7 @@ fn run(shared: &Arc<Shared>, bell: &Arc<Bell>) {
 pub(super) fn step(shared: &Arc<Shared>) -> Result<bool> {
     shared.check_writable()?;
     let settled = shared.settle_native();
+    shared.report_pending();
     let flushed = auto_commit(shared)?;
     let cleaned = shared.clean_if_due()?;
     let checkpointed = shared.checkpoint_if_due()?;

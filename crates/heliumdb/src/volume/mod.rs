@@ -23,6 +23,7 @@ mod maintenance;
 mod numbers;
 mod open;
 mod options;
+pub(crate) mod pending;
 mod range;
 mod recover;
 mod registry;

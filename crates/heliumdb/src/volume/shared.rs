@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     time::Instant,
 };
@@ -19,6 +19,7 @@ use super::{
     damage::Damages,
     gate::Gate,
     maintenance::Maintenance,
+    pending::{Open, Writers},
     registry::Registration,
     scrub::Scrub,
     tree::Tree,
@@ -73,8 +74,8 @@ pub(crate) struct Shared {
     pub(crate) internal: Mutex<()>,
     /// Written by every write: not on a line that readers look at.
     next_sequence: CachePadded<AtomicU64>,
-    /// Transactions that have versions here which are not resolved.
-    writers: CachePadded<AtomicUsize>,
+    /// Transactions that may have versions here which are not resolved.
+    writers: Writers,
     pub(crate) gate: Gate,
     /// When nothing was buffered, last.
     pub(super) clean_at: Mutex<Instant>,
@@ -125,7 +126,7 @@ impl Shared {
             cleaner: Cleaner::default(),
             internal: Mutex::default(),
             next_sequence: AtomicU64::new(recovered.next_sequence).into(),
-            writers: CachePadded::default(),
+            writers: Writers::default(),
             gate: Gate::default(),
             maintenance: Maintenance::default(),
             certainty: Certainty::default(),
@@ -279,21 +280,35 @@ impl Shared {
     }
 
     /// A transaction is about to write here; [`Shared::leave`] ends that.
-    pub(crate) fn enter(&self) {
-        self.writers.fetch_add(1, Ordering::SeqCst);
+    pub(crate) fn enter(&self) -> Open {
+        self.writers.open(self.sequence())
     }
 
-    pub(crate) fn leave(&self) {
-        self.writers.fetch_sub(1, Ordering::SeqCst);
+    /// Nothing more of it is logged.
+    pub(crate) fn leave(&self, open: Open) {
+        self.writers.close(open);
     }
 
-    /// Tells the log, when no transaction is writing, that no item with a lower sequence number
-    /// than now will come any more. Whoever enters after the look gets a higher one.
-    fn report_pending(&self) {
-        let next = self.next_sequence.load(Ordering::SeqCst);
-        if self.writers.load(Ordering::SeqCst) == 0 {
-            self.log.set_oldest_pending(next);
-            self.certainty.forget_overtakers(next);
+    /// How many transactions that wrote here have come to their end.
+    pub(crate) fn writers_ended(&self) -> u64 {
+        self.writers.ended()
+    }
+
+    /// Tells the log that no item with a lower sequence number than this will come any more: than the
+    /// lowest that an open transaction may still log, or than the next one that is given.
+    pub(crate) fn report_pending(&self) {
+        let next = self.sequence();
+        let lowest = self.writers.lowest(next);
+        self.log.set_oldest_pending(lowest);
+        self.certainty.forget_overtakers(lowest);
+    }
+
+    /// Who owns less than this has committed for good, or not at all.
+    pub(crate) fn final_below(&self) -> TxnId {
+        match self.is_native() {
+            // What the volume's own transactions committed is never taken back.
+            true => TxnId::MAX,
+            false => self.unsettled.oldest(),
         }
     }
 

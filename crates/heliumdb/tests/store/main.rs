@@ -36,6 +36,7 @@ mod model;
 mod native;
 mod options;
 mod retired;
+mod room;
 mod salvage;
 mod settle;
 mod several_volumes;

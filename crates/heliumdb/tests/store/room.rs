@@ -1,0 +1,197 @@
+//! Room comes back while somebody is always writing, or looking: a small volume is overwritten many
+//! times over, and what is said of its room is true.
+
+use std::collections::VecDeque;
+
+use helium_sim::{DiskId, Machine, sim_options};
+use heliumdb::{Datastore, ErrorKind, Isolation, Readable, Txn, TxnOptions, Volume};
+
+use crate::common::{MIB, after_power_loss, open_one, store};
+
+fn begin(volume: &Volume, isolation: Isolation) -> Txn {
+    let options = TxnOptions {
+        isolation,
+        ..TxnOptions::default()
+    };
+    volume.begin_with(options).unwrap()
+}
+
+fn key(number: u64) -> Vec<u8> {
+    format!("key{number:05}").into_bytes()
+}
+
+fn step(volume: &Volume) {
+    for _ in 0..8 {
+        if !volume.background_step().unwrap() {
+            return;
+        }
+    }
+}
+
+/// Little is left, and it is what it should be, also after the power went.
+fn check(machine: &Machine, volume: Volume, store: &Datastore, wanted: &[(Vec<u8>, Vec<u8>)]) {
+    let items = |store: &Datastore| -> Vec<(Vec<u8>, Vec<u8>)> {
+        store.iter().map(|item| item.unwrap()).collect()
+    };
+    assert_eq!(items(store), wanted);
+    volume.flush().unwrap();
+    drop(volume);
+    for seed in 0..4 {
+        let volume = open_one(&after_power_loss(machine, seed)).unwrap();
+        assert_eq!(items(&volume.datastore(b"store").unwrap()), wanted);
+    }
+}
+
+/// Transactions overlap, so that there is never a moment at which none is open; removals outside them
+/// come above what they have written, which is not resolved then.
+#[test]
+fn segments_go_while_one_of_many_transactions_is_always_open() {
+    let (machine, volume, store) = store();
+    let mut open: VecDeque<Txn> = VecDeque::new();
+    for round in 0..4_000u64 {
+        let mut txn = begin(&volume, Isolation::ReadCommitted);
+        let key = key(round % 16);
+        // What is newest may be another's, who is still open.
+        if txn.put(&store, &key, &[round as u8; 60_000]).is_ok() && round % 3 == 0 {
+            let _ = store.delete(&key);
+        }
+        open.push_back(txn);
+        if open.len() > 3 {
+            let _ = open.pop_front().unwrap().commit();
+        }
+        if let Err(why) = store.put(b"other", &[round as u8; 20_000]) {
+            panic!("round {round}: {why}: {:?}", volume.stats());
+        }
+        step(&volume);
+    }
+    assert!(volume.stats().user_bytes > 2 * 64 * MIB);
+    open.into_iter().for_each(Txn::rollback);
+    for number in 0..16 {
+        let _ = store.delete(&key(number));
+    }
+    let wanted = vec![(b"other".to_vec(), vec![3_999u64 as u8; 20_000])];
+    check(&machine, volume, &store, &wanted);
+}
+
+/// One transaction has written an item elsewhere and does nothing more; others write, remove and
+/// overtake each other.
+#[test]
+fn segments_go_beside_an_idle_writer() {
+    for isolation in [Isolation::ReadCommitted, Isolation::ReadUncommitted] {
+        let (machine, volume, store) = store();
+        let elsewhere = volume.create_datastore(b"elsewhere", b"").unwrap();
+        let mut idle = begin(&volume, isolation);
+        idle.put(&elsewhere, b"mine", b"v").unwrap();
+        for round in 0..3_000u64 {
+            // Nobody comes by there again.
+            let key = key(round);
+            let mut txn = begin(&volume, Isolation::ReadCommitted);
+            txn.put(&store, &key, &[round as u8; 50_000]).unwrap();
+            if round % 2 == 0 {
+                // Above what is not resolved.
+                let _ = store.delete(&key);
+                txn.rollback();
+            } else {
+                txn.commit().unwrap();
+                let mut txn = begin(&volume, Isolation::ReadCommitted);
+                txn.delete(&store, &key).unwrap();
+                txn.commit().unwrap();
+            }
+            let put = store.put(b"other", &[round as u8; 50_000]);
+            put.unwrap_or_else(|why| panic!("round {round}: {why}: {:?}", volume.stats()));
+            step(&volume);
+        }
+        let stats = volume.stats();
+        assert!(stats.user_bytes > 3 * 64 * MIB, "{stats:?}");
+        // Nor is it remembered by whom everybody sees.
+        assert!(stats.version_bytes < 1 << 20, "{stats:?}");
+        idle.commit().unwrap();
+        let wanted = vec![(b"other".to_vec(), vec![2_999u64 as u8; 50_000])];
+        check(&machine, volume, &store, &wanted);
+    }
+}
+
+/// A snapshot needs what was there; it is not moved about for the sake of what comes and goes.
+#[test]
+fn what_a_snapshot_needs_is_not_moved_again_and_again() {
+    let machine = Machine::new(1, &[64 * MIB]);
+    let mut options = sim_options();
+    options.auto_clean_period_ms = 0;
+    let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
+    let store = volume.create_datastore(b"store", b"").unwrap();
+    for number in 0..3_000 {
+        store.put(&key(number), &[1; 2_000]).unwrap();
+    }
+    let snapshot = volume.snapshot().unwrap();
+    for number in 0..3_000 {
+        store.delete(&key(number)).unwrap();
+        step(&volume);
+    }
+    for round in 0..6_000u64 {
+        let key = key(10_000 + round % 2_000);
+        store.put(&key, &[2; 2_000]).unwrap();
+        store.delete(&key).unwrap();
+        step(&volume);
+    }
+    for _ in 0..3_000 {
+        step(&volume);
+    }
+    let stats = volume.stats();
+    assert!(
+        stats.cleaner_bytes < 3 * stats.live_bytes,
+        "{} bytes were moved of {} live: {stats:?}",
+        stats.cleaner_bytes,
+        stats.live_bytes
+    );
+    assert!(stats.used_bytes < 40 * MIB, "{stats:?}");
+    for number in (0..3_000).step_by(7) {
+        let found = snapshot.get(&store, &key(number)).unwrap();
+        assert_eq!(found, Some(vec![1; 2_000]));
+    }
+}
+
+/// Whoever keeps the room himself is told so, and what he keeps comes back with his end.
+#[test]
+fn who_keeps_the_room_is_told() {
+    let (_machine, volume, store) = store();
+    let mut items = 0;
+    while store.put(&key(items), &[1; 30_000]).is_ok() {
+        items += 1;
+        step(&volume);
+    }
+    let mut txn = begin(&volume, Isolation::Snapshot);
+    for number in 0..items {
+        let _ = store.delete(&key(number));
+    }
+    step(&volume);
+    let refused = loop {
+        match txn.put(&store, &key(100_000 + items), &[2; 500_000]) {
+            Ok(()) => items += 1,
+            Err(why) => break why,
+        }
+    };
+    assert_eq!(refused.kind(), ErrorKind::VolumeFull, "{refused}");
+    assert!(refused.to_string().contains("end them"), "{refused}");
+    txn.rollback();
+    for number in 0..100 {
+        store.put(&key(number), &[3; 300_000]).unwrap();
+        step(&volume);
+    }
+}
+
+#[test]
+fn no_more_is_live_than_is_used() {
+    for len in [100 << 10, (1 << 18) + 1, 70_000, 1 << 14] {
+        let (_machine, volume, store) = store();
+        for number in 0.. {
+            if store.put(&key(number), &vec![1; len]).is_err() {
+                break;
+            }
+            let stats = volume.stats();
+            assert!(stats.live_bytes <= stats.used_bytes, "{len}: {stats:?}");
+            let all = stats.live_bytes + stats.dead_bytes;
+            assert!(all <= stats.used_bytes, "{len}: {stats:?}");
+            step(&volume);
+        }
+    }
+}
