@@ -13,7 +13,7 @@ const EXTENSION: &str = "libwiredtiger_helium.so";
 /// Where tests and demo look for it first.
 const EXTENSION_VARIABLE: &str = "HELIUM_EXTENSION";
 /// How much the long tests do, unless the environment says so already.
-const SCALE: [(&str, &str); 13] = [
+const SCALE: [(&str, &str); 14] = [
     // Inside WiredTiger.
     ("HELIUM_BANK_SECONDS", "10"),
     ("HELIUM_CRASH_ROUNDS", "200"),
@@ -29,6 +29,7 @@ const SCALE: [(&str, &str); 13] = [
     ("HELIUM_CLEAN_CRASH_IMAGES", "5000"),
     ("HELIUM_CLEAN_MODEL_OPS", "50000"),
     ("HELIUM_SPILL_IMAGES", "1000"),
+    ("HELIUM_MUTATED_IMAGES", "600"),
 ];
 
 /// Sets up, builds everything in release and runs the demo.

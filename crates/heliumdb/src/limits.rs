@@ -18,6 +18,19 @@ pub const VOLUME_BYTES_MIN: u64 = 64 << 20;
 pub const VOLUME_BYTES_MAX: u64 = ITEM_ALIGN as u64 * (1 << 40);
 /// Bytes of a segment: of a volume smaller than 512 MiB, and of a larger one.
 pub const SEGMENT_BYTES: [u64; 2] = [1 << 20, 8 << 20];
+/// Highest number that is read: sequence numbers, positions, generations, epochs, ids of batches,
+/// transactions and parts of a checkpoint. No volume gets there by counting: one that has any higher than half
+/// of it opens, and is not written to.
+pub const NUMBERS_MAX: u64 = 1 << 62;
+/// Most segments that a volume fills in its life, so that positions stay below [`NUMBERS_MAX`]; the same
+/// holds of half of it.
+pub const SEQUENCES_MAX: u64 = 1 << 38;
+/// Memory that reading a volume takes beside its caches, in bytes for each byte that its devices have, to
+/// open, list, verify or salvage it, whatever the bytes are.
+pub const READING_BYTES_PER_BYTE: u64 = 8;
+/// A log has items of no more trees than one for so many bytes of the volume, and as many as there can be
+/// datastores: each was made, or emptied, by a batch of the catalog.
+pub const LOG_BYTES_PER_TREE: u64 = 1024;
 /// Values longer than this are cut into chunks of this size, each logged as an item of its own.
 pub const CHUNK_BYTES: usize = 256 << 10;
 /// Items start at multiples of this many bytes.

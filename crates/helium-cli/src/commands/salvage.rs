@@ -57,7 +57,7 @@ impl Salvage {
 }
 
 /// What is lost, by what programs and people call it.
-fn losses(report: &SalvageReport) -> [(&'static str, &'static str, u64); 9] {
+fn losses(report: &SalvageReport) -> [(&'static str, &'static str, u64); 10] {
     [
         (
             "missing_devices",
@@ -95,6 +95,11 @@ fn losses(report: &SalvageReport) -> [(&'static str, &'static str, u64); 9] {
             "unresolved_batches",
             "transactions without an outcome",
             report.unresolved_batches,
+        ),
+        (
+            "lost_datastores",
+            "datastores for which there is no place",
+            report.lost_datastores,
         ),
     ]
 }

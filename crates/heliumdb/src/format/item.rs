@@ -16,8 +16,6 @@ pub(crate) const OVERTAKES: u8 = 2;
 pub(crate) const INDIRECT: u8 = 4;
 pub(crate) const CHUNK: u8 = 8;
 const FLAGS: u8 = TOMBSTONE | OVERTAKES | INDIRECT | CHUNK;
-/// Most chunks of a value.
-pub(crate) const CHUNKS_MAX: usize = VALUE_BYTES_MAX.div_ceil(CHUNK_BYTES);
 const CHUNK_REF_BYTES: usize = 12;
 const LIST_HEADER_BYTES: usize = 8;
 /// Longest item, padding included.
@@ -165,7 +163,11 @@ pub(crate) fn encode_chunk_list(to: &mut [u8], total: usize, chunks: &[(Location
 pub(crate) fn decode_chunk_list(value: &[u8]) -> Option<ChunkList> {
     let total = get_u32(value, 0) as usize;
     let n = get_u32(value, 4) as usize;
-    if total > VALUE_BYTES_MAX || n > CHUNKS_MAX || value.len() != chunk_list_bytes(n) {
+    // All pieces but the last have so many bytes before they are compressed.
+    let fits = (CHUNK_BYTES + 1..=VALUE_BYTES_MAX).contains(&total)
+        && n == total.div_ceil(CHUNK_BYTES)
+        && value.len() == chunk_list_bytes(n);
+    if !fits {
         return None;
     }
     let mut chunks = Vec::with_capacity(n);

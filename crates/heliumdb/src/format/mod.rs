@@ -3,6 +3,7 @@
 //! Invariant: nothing decoded is handed out before its checksum, and every length in
 //! it before its limit, was checked.
 
+pub(crate) mod check;
 pub(crate) mod early;
 pub(crate) mod frame;
 pub(crate) mod item;

@@ -4,11 +4,16 @@
 //! that a torn write or a flipped bit always leaves one.
 
 use super::{Look, Salt, Version, get_id, get_u16, get_u32, get_u64, hash_seeded, is_zero, put};
-use crate::{VolumeId, limits::BLOCK_BYTES};
+use crate::{
+    VolumeId,
+    limits::{BLOCK_BYTES, SEGMENT_BYTES, VOLUME_BYTES_MAX},
+};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"HeSg");
 const WRITTEN: u8 = 1;
 const CHECKSUM_AT: usize = BLOCK_BYTES - 8;
+/// Segments that a volume can have at most.
+const SEGMENTS_MAX: u64 = VOLUME_BYTES_MAX / SEGMENT_BYTES[0];
 
 /// What a segment is used for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -106,7 +111,8 @@ impl SegmentHeader {
             horizon: get_u64(bytes, 72),
             written: bytes[7] & WRITTEN != 0,
         };
-        if header.segment != segment || header.slot() != slot || bytes[7] & !WRITTEN != 0 {
+        let fits = header.segment == segment && header.slot() == slot && segment < SEGMENTS_MAX;
+        if !fits || bytes[7] & !WRITTEN != 0 {
             return Look::Bad;
         }
         Look::Good(header)

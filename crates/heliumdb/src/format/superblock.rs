@@ -2,8 +2,8 @@
 //! device, in blocks 0 and 1; the whole one with the higher generation counts.
 
 use super::{
-    Look, Version, get, get_id, get_u16, get_u32, get_u64, hash_seeded, is_zero,
-    item::ITEM_BYTES_MAX, put,
+    Look, SEGMENTS_AT, Version, check, get, get_id, get_u16, get_u32, get_u64, hash_seeded,
+    is_zero, item::ITEM_BYTES_MAX, put,
 };
 use crate::{
     VolumeId,
@@ -167,11 +167,10 @@ impl Superblock {
             checkpoint,
             secret: get(bytes, SECRET_AT),
         };
-        let small = superblock
-            .members
-            .iter()
-            .all(|m| m.bytes <= VOLUME_BYTES_MAX * 2);
-        if superblock.block() != block || !small {
+        let most = VOLUME_BYTES_MAX / count as u64 + SEGMENTS_AT;
+        let small = superblock.members.iter().all(|m| m.bytes <= most);
+        let fits = check::are_numbers([superblock.generation, superblock.epoch]);
+        if superblock.block() != block || !small || !fits {
             return Look::Bad;
         }
         Look::Good(superblock)
@@ -210,7 +209,13 @@ fn decode_checkpoint(
     let sound = checkpoint.address < VOLUME_BYTES_MAX
         && checkpoint.address.is_multiple_of(ITEM_ALIGN as u64)
         && checkpoint.bytes as usize <= ITEM_BYTES_MAX
-        && checkpoint.version <= version;
+        && checkpoint.version <= version
+        && checkpoint.start.at <= checkpoint.durable
+        && check::are_numbers([
+            checkpoint.number,
+            checkpoint.start.epoch,
+            checkpoint.durable,
+        ]);
     // Only at a segment's start does its header say what comes before.
     let follows = checkpoint.start.chain != 0 || checkpoint.start.at.is_multiple_of(segment_bytes);
     match (sound, follows, version) {

@@ -15,7 +15,7 @@ use siphasher::sip128::SipHasher24;
 pub(crate) const UNORDERED: u32 = 1 << 31;
 
 /// Bytes of a hash that the index keeps.
-const HASH_BYTES: usize = 12;
+pub(crate) const HASH_BYTES: usize = 12;
 
 /// Whether the index of `tree` has hashes for keys.
 #[inline]

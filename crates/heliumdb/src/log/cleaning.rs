@@ -282,7 +282,7 @@ impl Core {
             match walk.next()? {
                 Step::Sealed => break,
                 Step::Broken { .. } if walk.lsn() >= end => break,
-                Step::Broken { found } => {
+                Step::Broken { found } | Step::Impossible { found } => {
                     let at = Location::new(id * self.segment_bytes + walk.at as u64, 0);
                     return Err(self.damaged(at, "a frame of the log", found));
                 }

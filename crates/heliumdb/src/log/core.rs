@@ -13,7 +13,9 @@ use crate::{
     cache::{Budgets, Cache},
     device::{Device, machine},
     format::{
-        SEGMENT_HEADER_BYTES, SEGMENTS_AT, Salt, Version, frame,
+        SEGMENT_HEADER_BYTES, SEGMENTS_AT, Salt, Version,
+        check::Bounds,
+        frame,
         segment::SegmentHeader,
         superblock::{Member, Superblock},
     },
@@ -275,6 +277,22 @@ impl Core {
         self.group.wake_all();
     }
 
+    /// Lets nothing be written if one of these leaves too little room to count on: what a program
+    /// counts up in its life never reaches the limit, so that no volume comes to be unreadable.
+    pub(crate) fn check_numbers<const N: usize>(&self, numbers: [u64; N]) {
+        let highest = numbers.into_iter().max().unwrap_or(0);
+        if highest > limits::NUMBERS_MAX / 2 && !self.read_only {
+            let name = self.devices.first().map_or("the volume", |d| d.name());
+            self.poison(Error::new(
+                ErrorKind::Damaged,
+                format!(
+                    "{name} counts with numbers as high as {highest}, which no volume comes to by itself: copy what is in \
+                     it to a new one with a backup"
+                ),
+            ));
+        }
+    }
+
     pub(crate) fn poisoned(&self) -> Option<Error> {
         self.poison.get().cloned()
     }
@@ -396,8 +414,10 @@ impl Core {
                 .iter()
                 .map(|m| if m.grows { bytes } else { m.bytes })
                 .sum();
-            let fits = bytes <= self.limit_bytes && total <= limits::VOLUME_BYTES_MAX;
-            if fits && self.grow_to(bytes)? {
+            // A place is counted over all devices alike, however long each of them is.
+            let share = limits::VOLUME_BYTES_MAX / members.len() as u64;
+            let most = self.limit_bytes.min(share);
+            if bytes <= most && total <= limits::VOLUME_BYTES_MAX && self.grow_to(bytes)? {
                 return Ok(true);
             }
             step /= 2;
@@ -446,6 +466,11 @@ impl Core {
             .iter()
             .map(most)
             .fold(0, u64::saturating_add)
+    }
+
+    /// Where places can be, as long as no file becomes longer.
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds::of(&self.superblock.lock().members, self.segment_bytes)
     }
 
     /// Segments on a device of so many bytes.

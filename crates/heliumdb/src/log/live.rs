@@ -4,8 +4,8 @@
 //! takes it over once ([`Core::set_live`]); before that it frees nothing. Threads count for
 //! themselves; what one adds, another may remove.
 
-use super::core::Core;
-use crate::location::Location;
+use super::{core::Core, ledger::Ledger};
+use crate::{Error, Result, location::Location};
 use parking_lot::Mutex;
 use std::{
     collections::HashSet,
@@ -41,12 +41,14 @@ impl Live {
         }
     }
 
-    pub(crate) fn add(&mut self, at: Location, is_long: bool) {
+    /// False if it is a long value that was added before.
+    pub(crate) fn add(&mut self, at: Location, is_long: bool) -> bool {
         *self.granule(at) += at.class_bytes() as i64;
-        if is_long {
-            self.long.addresses.lock().insert(at.address());
-            self.long.any.store(true, Release);
+        if !is_long {
+            return true;
         }
+        self.long.any.store(true, Release);
+        self.long.addresses.lock().insert(at.address())
     }
 
     pub(crate) fn remove(&mut self, at: Location) {
@@ -81,8 +83,10 @@ impl Live {
 }
 
 impl Core {
-    /// Takes over what is alive; from here on segments may be freed.
-    pub(crate) fn set_live(&self, live: &Live) {
+    /// Takes over what is alive; from here on segments may be freed. An error if that is where
+    /// nothing is: it would be written over.
+    pub(crate) fn set_live(&self, live: &Live) -> Result<()> {
+        self.check_live(live)?;
         for (granule, &bytes) in live.granules.iter().enumerate() {
             let segment = ((granule as u64) << GRANULE_BITS) / self.segment_bytes;
             if let Some(segment) = self.table.get(segment).filter(|_| bytes != 0) {
@@ -93,6 +97,7 @@ impl Core {
         let long = live.long.addresses.lock();
         ledger.chunks.retain(|item, _| long.contains(item));
         drop(long);
+        self.check_pieces(&ledger)?;
         for place in ledger.chunks.values().flatten() {
             if let Some(segment) = self.table.get(place.address() / self.segment_bytes) {
                 segment.live.fetch_add(place.class_bytes() as i64, AcqRel);
@@ -101,5 +106,39 @@ impl Core {
         drop(ledger);
         self.live_known.store(true, Release);
         self.nudge();
+        Ok(())
+    }
+
+    /// Pages of a checkpoint may name places that were used again; replay has replaced each of them.
+    fn check_live(&self, live: &Live) -> Result<()> {
+        let used: HashSet<u64> = self.ledger.lock().in_use.values().copied().collect();
+        for (granule, &bytes) in live.granules.iter().enumerate() {
+            let address = (granule as u64) << GRANULE_BITS;
+            if bytes != 0 && !used.contains(&(address / self.segment_bytes)) {
+                return Err(self.lost(Location::new(address, 0), "items that a checkpoint names"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every piece of a long value is in use, and no other's.
+    fn check_pieces(&self, ledger: &Ledger) -> Result<()> {
+        let used: HashSet<u64> = ledger.in_use.values().copied().collect();
+        let mut pieces = HashSet::new();
+        for place in ledger.chunks.values().flatten() {
+            if !used.contains(&(place.address() / self.segment_bytes)) {
+                return Err(self.lost(*place, "a piece of a long value"));
+            }
+            if !pieces.insert(place.address()) {
+                let expected = "a piece of one long value";
+                return Err(self.damaged(*place, expected, "one that two name"));
+            }
+        }
+        Ok(())
+    }
+
+    fn lost(&self, at: Location, what: &str) -> Error {
+        self.damaged(at, what, "a segment that holds nothing")
+            .advice("salvage copies what is left to another volume")
     }
 }

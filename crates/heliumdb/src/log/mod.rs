@@ -151,8 +151,9 @@ pub(crate) struct ReplayItem<'a> {
 /// delivered, in log order. What of it is alive in the end the sink tells the log by
 /// [`Core::set_live`], once open returned: until then nothing is freed.
 pub(crate) trait Replay {
-    /// Before anything else: what the keys of unordered trees are hashed with.
-    fn open(&mut self, _secret: Secret) {}
+    /// Before anything else: what the keys of unordered trees are hashed with, and how many trees the
+    /// log can have items of.
+    fn open(&mut self, _secret: Secret, _trees_max: usize) {}
     /// The log is read from its start. With `moved`, items may come more than once and in any
     /// order: per key the highest sequence number counts, that of a tombstone too.
     fn whole_log(&mut self, moved: bool);

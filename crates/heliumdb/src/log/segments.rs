@@ -184,7 +184,9 @@ impl Core {
         // never chain to those of another session, though they lie in the same segment:
         // position and chain of a survivor may fit, its epoch is lower than that of the
         // frame before it.
-        self.update_superblock(|next| next.epoch += 1)?;
+        // Whatever the superblocks say: an older copy of them may be all that is left.
+        let highest = self.epoch.load(Relaxed);
+        self.update_superblock(|next| next.epoch = next.epoch.max(highest) + 1)?;
         let epoch = self.superblock.lock().epoch;
         self.epoch.store(epoch, Relaxed);
         appender.resting = None;

@@ -6,7 +6,7 @@
 use crate::{
     Error, ErrorKind, Result,
     format::{
-        Look, SEGMENT_HEADER_BYTES, Salt, Version,
+        Look, SEGMENT_HEADER_BYTES, Salt, Version, check,
         early::Contents,
         fold,
         frame::{self, FrameHeader, Kind},
@@ -27,6 +27,8 @@ pub(super) enum Step {
     Sealed,
     /// No valid frame here.
     Broken { found: &'static str },
+    /// A whole frame that says what cannot be: nothing that a crash leaves.
+    Impossible { found: &'static str },
 }
 
 /// Walks the frames of one segment's image.
@@ -96,6 +98,10 @@ impl<'a> Walk<'a> {
         if header.chain != self.chain {
             return broken("a frame that does not follow the one before it");
         }
+        if !check::is_frame(&header) {
+            let found = "a frame with numbers that cannot be";
+            return Ok(Step::Impossible { found });
+        }
         let start = at + frame::HEADER_BYTES;
         let Some(payload) = self.image[start..].get(..header.payload_len as usize) else {
             return broken("a frame that is longer than its segment");
@@ -106,8 +112,12 @@ impl<'a> Walk<'a> {
             payload.len()
         } else {
             match check_payload(&header, payload, self.salt, address) {
-                Some(prefix_len) => prefix_len,
-                None => return self.contents_differ(&header, payload, address),
+                Payload::Sound { prefix_len } => prefix_len,
+                Payload::Impossible => {
+                    let found = "a frame whose items cannot be";
+                    return Ok(Step::Impossible { found });
+                }
+                Payload::Broken => return self.contents_differ(&header, payload, address),
             }
         };
         self.chain = hash;
@@ -150,17 +160,41 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Checks a frame's contents; returns the length of what stands before its items.
-fn check_payload(header: &FrameHeader, payload: &[u8], salt: Salt, address: u64) -> Option<usize> {
-    let prefix_len = frame::prefix_len(header.kind, payload)?;
+/// What a frame's contents are.
+enum Payload {
+    Sound {
+        /// Length of what stands before the items.
+        prefix_len: usize,
+    },
+    /// They do not match their checksums.
+    Broken,
+    /// They do, and are none.
+    Impossible,
+}
+
+/// Checks a frame's contents.
+fn check_payload(header: &FrameHeader, payload: &[u8], salt: Salt, address: u64) -> Payload {
+    let Some(prefix_len) = frame::prefix_len(header.kind, payload) else {
+        return Payload::Broken;
+    };
     let mut sum = frame::prefix_hash(&payload[..prefix_len]);
     let mut at = prefix_len;
+    let mut are_items = true;
     for _ in 0..header.item_count {
-        let (item, hash) = item::decode(&payload[at..], salt, address + at as u64)?;
+        let rest = &payload[at..];
+        let Some((item, hash)) = item::decode(rest, salt, address + at as u64) else {
+            return Payload::Broken;
+        };
+        are_items &=
+            check::is_item(&item, &rest[..item.len()]) && check::belongs(header.kind, &item);
         sum = fold(sum, hash);
         at += item.padded_len();
     }
-    (at == payload.len() && sum == header.payload_hash).then_some(prefix_len)
+    match at == payload.len() && sum == header.payload_hash {
+        true if are_items => Payload::Sound { prefix_len },
+        true => Payload::Impossible,
+        false => Payload::Broken,
+    }
 }
 
 /// Valid frame headers of this use of the segment from `at` on: what is said by frames
@@ -177,6 +211,7 @@ pub(super) fn survivors(
         if let Look::Good((header, _)) = FrameHeader::decode(&image[at..], salt)
             && header.lsn == base + at as u64
             && header.epoch >= segment.epoch
+            && check::is_frame(&header)
         {
             horizon = horizon.max(header.horizon);
             bytes += frame::HEADER_BYTES as u64 + u64::from(header.payload_len);

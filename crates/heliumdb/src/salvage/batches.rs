@@ -85,7 +85,7 @@ pub(super) struct Order {
 impl Order {
     /// Whether every segment with a sequence from `from` to below `to` was freed.
     fn freed(&self, from: u64, to: u64) -> bool {
-        from == to || (!self.incomplete && self.in_use.range(from..to).next().is_none())
+        from >= to || (!self.incomplete && self.in_use.range(from..to).next().is_none())
     }
 }
 
@@ -267,9 +267,10 @@ impl<'a> Batches<'a> {
         self.complete = complete;
     }
 
-    /// There is nothing more.
-    pub(super) fn finish(&mut self) {
+    /// There is nothing more, though with `is_cut` there should be.
+    pub(super) fn finish(&mut self, is_cut: bool) {
         self.interrupt();
+        self.counts.gaps += u64::from(is_cut);
         self.counts.broken_batches = self.broken.len() as u64;
         self.counts.unresolved_batches = self.unresolved.len() as u64;
         self.counts.cancelled_batches = self.cancelled.len() as u64;

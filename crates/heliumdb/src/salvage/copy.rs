@@ -1,5 +1,7 @@
 //! Writing what was found to another volume, datastore by datastore and in key order.
 
+use std::collections::HashSet;
+
 use super::{
     SalvageReport, SalvagedDatastore,
     datastores::{self, Plan},
@@ -24,7 +26,11 @@ pub(crate) fn copy(
     target: &Volume,
     reporter: &mut Reporter<'_>,
 ) -> Result<SalvageReport> {
-    let (plans, next_id) = datastores::plan(source, &scanned);
+    let datastores::Planned {
+        plans,
+        next_id,
+        left_out,
+    } = datastores::plan(source, &scanned);
     let counts = scanned.counts;
     let mut report = SalvageReport {
         volume: Some(source.volume),
@@ -41,6 +47,7 @@ pub(crate) fn copy(
         dropped_items: counts.dropped_items,
         cancelled_batches: counts.cancelled_batches,
         unresolved_batches: counts.unresolved_batches,
+        lost_datastores: left_out + scanned.newest.left_out,
         ..SalvageReport::default()
     };
     let keys = plans.iter().map(|plan| scanned.newest.len(plan.tree)).sum();
@@ -50,6 +57,7 @@ pub(crate) fn copy(
         reporter,
         keys,
         done: 0,
+        pieces: HashSet::new(),
     };
     for plan in &plans {
         let store = copying.datastore(plan, next_id, target, &mut report)?;
@@ -67,6 +75,8 @@ struct Copying<'a, 'b> {
     reporter: &'a mut Reporter<'b>,
     keys: u64,
     done: u64,
+    /// Addresses of the pieces of long values that were copied: each is of one.
+    pieces: HashSet<u64>,
 }
 
 impl Copying<'_, '_> {
@@ -100,7 +110,8 @@ impl Copying<'_, '_> {
             let Some(at) = at else { continue };
             let copies = walk.as_ref().map_or(&[][..], |walk| walk.copies());
             let mut places = std::iter::once(&at).chain(copies);
-            if places.any(|at| read(self.source, *at, plan.tree, &key, &mut value)) {
+            let pieces = &mut self.pieces;
+            if places.any(|at| read(self.source, *at, plan.tree, &key, &mut value, pieces)) {
                 report.bytes += (key.len() + value.len()) as u64;
                 store.items += 1;
                 loader.put(&key, &value)?;
@@ -114,7 +125,14 @@ impl Copying<'_, '_> {
 }
 
 /// Reads the value of an item, whole or not at all.
-fn read(source: &Source, at: Location, tree: u32, key: &[u8], value: &mut Vec<u8>) -> bool {
+fn read(
+    source: &Source,
+    at: Location,
+    tree: u32,
+    key: &[u8],
+    value: &mut Vec<u8>,
+    pieces: &mut HashSet<u64>,
+) -> bool {
     let mut bytes = Vec::new();
     value.clear();
     let Some(header) = source.item(at, &mut bytes) else {
@@ -131,6 +149,9 @@ fn read(source: &Source, at: Location, tree: u32, key: &[u8], value: &mut Vec<u8
     };
     let expected = (tree, header.seq);
     let all = list.chunks.iter().all(|&(place, len)| {
+        if !pieces.insert(place.address()) {
+            return false;
+        }
         let chunk = source.item(place, &mut bytes).filter(|chunk| {
             chunk.has(CHUNK) && (chunk.tree, chunk.seq) == expected && chunk.value_len == len
         });

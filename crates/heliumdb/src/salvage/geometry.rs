@@ -32,6 +32,8 @@ pub(super) struct Geometry {
     /// Which of the volume's devices each of the given ones is.
     pub(super) numbers: Vec<Option<usize>>,
     pub(super) lost_superblocks: u64,
+    /// A position that was durable, if the superblocks name one.
+    pub(super) durable: u64,
 }
 
 /// A segment header, and where on its device it was found.
@@ -134,6 +136,7 @@ fn from_superblock(
         devices: n,
         numbers,
         lost_superblocks: lost,
+        durable: newest.checkpoint.map_or(0, |c| c.durable),
     })
 }
 
@@ -182,6 +185,7 @@ fn from_headers(devices: &[Box<dyn Device>], wanted: Option<VolumeId>) -> Result
         devices: n,
         numbers,
         lost_superblocks: devices.len() as u64,
+        durable: 0,
     }))
 }
 
@@ -215,7 +219,7 @@ fn best_number(sightings: &[Sighting], segment_bytes: u64, n: usize) -> Option<(
         if header.segment / n as u64 * segment_bytes != *offset {
             continue;
         }
-        let start = header.sequence * segment_bytes;
+        let start = header.sequence.saturating_mul(segment_bytes);
         // What an earlier use of the place left there says nothing about this one.
         let vote = 1 + usize::from(*position == Some(start));
         *votes

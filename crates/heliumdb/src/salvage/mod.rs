@@ -122,6 +122,9 @@ pub struct SalvageReport {
     pub cancelled_batches: u64,
     /// Prepared batches whose outcome nothing told.
     pub unresolved_batches: u64,
+    /// Datastores, or the items of such, that have no place in a volume: there are too many, or
+    /// two have the same items.
+    pub lost_datastores: u64,
     /// The datastores, by id.
     pub datastores: Vec<SalvagedDatastore>,
     /// Items copied.
@@ -149,6 +152,7 @@ impl SalvageReport {
             self.gaps,
             self.damaged_frames,
             self.broken_batches,
+            self.lost_datastores,
             self.unresolved_batches,
         ];
         lost.iter().all(|&count| count == 0)

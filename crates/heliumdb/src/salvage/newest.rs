@@ -15,6 +15,10 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Newest {
     trees: BTreeMap<u32, Index>,
+    /// Most trees that there can be.
+    pub(super) trees_max: usize,
+    /// Items of others than the first so many.
+    pub(super) left_out: u64,
     /// What the indexes' words count.
     states: Vec<State>,
     /// Where else the newest state of a key is: moving leaves two copies for a while.
@@ -35,7 +39,12 @@ impl Newest {
             trees,
             states,
             copies,
+            ..
         } = self;
+        if trees.len() >= self.trees_max && !trees.contains_key(&tree) {
+            self.left_out += 1;
+            return;
+        }
         let word = at.map_or(Word::EMPTY, Word::at);
         let index = trees.entry(tree).or_insert_with(Index::new);
         let new = to_word(states.len());

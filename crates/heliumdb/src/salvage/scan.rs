@@ -17,12 +17,12 @@ use crate::{
     device::aligned::AlignedBuffer,
     error::Result,
     format::{
-        Look,
+        Look, check,
         frame::FrameHeader,
         segment::{SegmentHeader, State},
     },
     limits::ITEM_ALIGN,
-    log::{GlobalTxn, early, epoch_chain},
+    log::{GlobalTxn, Lsn, early, epoch_chain},
     progress::{Phase, Reporter},
     volume::DECISIONS_TREE,
 };
@@ -54,15 +54,14 @@ pub(crate) fn scan(
     decided: &Decided,
     reporter: &mut Reporter<'_>,
 ) -> Result<Scanned> {
-    let (segments, lost) = segments(source, rules);
+    let (segments, lost, horizon) = segments(source, rules);
     let order = Order {
         in_use: segments.iter().map(|segment| segment.sequence).collect(),
         incomplete: !lost.is_empty() || source.missing_devices() > 0,
         segment_bytes: source.segment_bytes,
     };
     let mut records = Records::default();
-    let headers = segments.iter().filter_map(|s| s.header.as_ref());
-    let mut durable = headers.map(|header| header.horizon).max().unwrap_or(0);
+    let mut durable = horizon.max(source.durable);
     let mut pass = Pass::new(source, &segments, Phase::Records);
     pass.run(reporter, |event| {
         if let Event::Piece(piece) = event {
@@ -73,8 +72,12 @@ pub(crate) fn scan(
         }
     })?;
     let mut batches = Batches::new(source.volume, rules, &records, decided, &order);
+    let bytes = segments.len() as u64 * source.segment_bytes;
+    batches.newest.trees_max = check::trees_max(bytes);
     let mut pass = Pass::new(source, &segments, Phase::Items);
     pass.durable = Some(durable);
+    let mut end = 0;
+    pass.takes_gaps = rules.doubtful;
     pass.run(reporter, |event| match event {
         Event::Segment(segment) => {
             let header = segment.header.as_ref();
@@ -82,9 +85,16 @@ pub(crate) fn scan(
             batches.segment(segment.sequence, header.map(|h| h.chain), starts_epoch);
         }
         Event::Piece(piece) => batches.piece(piece),
-        Event::End { complete } => batches.end_segment(complete),
+        Event::End { complete, at } => {
+            end = end.max(at);
+            batches.end_segment(complete);
+        }
     })?;
-    batches.finish();
+    // More was durable than is here: a copy that was made while someone wrote, say.
+    // (A session that has not written yet calls the start of its first segment durable.)
+    let is_more = durable > end && !durable.is_multiple_of(source.segment_bytes);
+    let is_cut = rules.below.is_none() && is_more;
+    batches.finish(is_cut);
     Ok(Scanned {
         newest: batches.newest,
         named: batches.named,
@@ -122,24 +132,31 @@ impl Scanned {
     }
 }
 
-/// The segments that hold log, by sequence, and those of which nobody knows. With doubtful
+/// The segments that hold log, by sequence, those of which nobody knows, and the highest position that a
+/// header calls durable. With doubtful
 /// things asked for, a segment without a header is what the newest of its frames says.
-fn segments(source: &Source, rules: &Rules) -> (Vec<Segment>, Vec<u64>) {
-    let mut known = Vec::new();
+fn segments(source: &Source, rules: &Rules) -> (Vec<Segment>, Vec<u64>, Lsn) {
+    let mut known: Vec<Segment> = Vec::new();
     let mut lost = Vec::new();
     let mut blank = Vec::new();
-    let mut highest = 0;
+    let (mut highest, mut horizon) = (0, 0);
     let mut sequences = BTreeSet::new();
     let bytes = source.segment_bytes as usize;
     for id in source.segments() {
         let look = source.header(id);
-        if let HeaderLook::Known(header) = &look {
+        if let HeaderLook::Known(header) = &look
+            && check::is_segment(header, source.segment_bytes)
+        {
             highest = highest.max(id);
             sequences.insert(header.sequence);
+            horizon = horizon.max(header.horizon);
         }
         match look {
             HeaderLook::Blank => blank.push(id),
             HeaderLook::Lost => lost.push(id),
+            HeaderLook::Known(header) if !check::is_segment(&header, source.segment_bytes) => {
+                lost.push(id);
+            }
             HeaderLook::Known(header) if header.state == State::Free => {}
             HeaderLook::Known(header) => {
                 let start = header.sequence * source.segment_bytes;
@@ -178,8 +195,34 @@ fn segments(source: &Source, rules: &Rules) -> (Vec<Segment>, Vec<u64>) {
         });
         known.extend(found);
     }
-    known.sort_unstable_by_key(|segment| segment.sequence);
-    (known, lost)
+    known.sort_by_key(|segment| segment.sequence);
+    drop_doubles(source, &mut known, &mut lost);
+    (known, lost, horizon)
+}
+
+/// Of segments that say that they are the same part of the log one stays: the first that has frames of it.
+fn drop_doubles(source: &Source, known: &mut Vec<Segment>, lost: &mut Vec<u64>) {
+    let mut kept: Vec<Segment> = Vec::new();
+    for segment in known.drain(..) {
+        match kept.last_mut() {
+            Some(last) if last.sequence == segment.sequence => {
+                let is_last = newest_use(source, last.id) == Some(last.sequence);
+                let dropped = if is_last {
+                    segment
+                } else {
+                    std::mem::replace(last, segment)
+                };
+                tracing::warn!(
+                    segment = dropped.id,
+                    sequence = dropped.sequence,
+                    "another segment says that it is the same part of the log"
+                );
+                lost.push(dropped.id);
+            }
+            _ => kept.push(segment),
+        }
+    }
+    *known = kept;
 }
 
 /// The highest sequence that any frame in the segment names.
@@ -200,7 +243,11 @@ fn newest_use(source: &Source, id: u64) -> Option<u64> {
 enum Event<'a> {
     Segment(&'a Segment),
     Piece(Piece<'a>),
-    End { complete: bool },
+    End {
+        complete: bool,
+        /// The position up to which the log was found.
+        at: Lsn,
+    },
 }
 
 struct Pass<'a> {
@@ -210,6 +257,8 @@ struct Pass<'a> {
     image: AlignedBuffer,
     /// Up to where the log is known to have been durable, once that was found out.
     durable: Option<u64>,
+    /// Items between frames are wanted.
+    takes_gaps: bool,
 }
 
 impl<'a> Pass<'a> {
@@ -220,6 +269,7 @@ impl<'a> Pass<'a> {
             phase,
             image: AlignedBuffer::new(source.segment_bytes as usize),
             durable: None,
+            takes_gaps: false,
         }
     }
 
@@ -235,7 +285,8 @@ impl<'a> Pass<'a> {
                 segment.id,
                 segment.sequence,
                 segment.end,
-            );
+            )
+            .take_gaps(self.takes_gaps);
             if let Some(durable) = self.durable.filter(|_| i + 1 == self.segments.len()) {
                 walk = walk.ends_here(durable);
             }
@@ -246,7 +297,8 @@ impl<'a> Pass<'a> {
                 return Err(early("the log"));
             }
             let complete = walk.is_complete();
-            f(Event::End { complete });
+            let at = segment.sequence * self.source.segment_bytes + walk.reached() as u64;
+            f(Event::End { complete, at });
         }
         reporter.at(self.phase, total, total)
     }

@@ -25,6 +25,8 @@ pub(crate) struct Source {
     /// By their number; `None` where one is missing.
     pub(super) devices: Vec<Option<Box<dyn Device>>>,
     pub(super) lost_superblocks: u64,
+    /// A position that a superblock calls durable.
+    pub(super) durable: u64,
     unreadable_bytes: AtomicU64,
 }
 
@@ -63,6 +65,7 @@ impl Source {
             segment_bytes: found.segment_bytes,
             devices: ordered,
             lost_superblocks: found.lost_superblocks,
+            durable: found.durable,
             unreadable_bytes: AtomicU64::new(0),
         })
     }
@@ -79,6 +82,7 @@ impl Source {
             segment_bytes,
             devices: devices.into_iter().map(Some).collect(),
             lost_superblocks: 0,
+            durable: 0,
             unreadable_bytes: AtomicU64::new(0),
         }
     }

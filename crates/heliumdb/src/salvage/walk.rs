@@ -6,7 +6,7 @@
 
 use crate::{
     format::{
-        Look, SEGMENT_HEADER_BYTES, Salt,
+        Look, SEGMENT_HEADER_BYTES, Salt, check,
         early::Contents,
         fold,
         frame::{self, FrameHeader, Kind},
@@ -14,6 +14,11 @@ use crate::{
     },
     limits::{BLOCK_BYTES, ITEM_ALIGN},
 };
+
+/// Bytes that may be hashed, for each place at which an item could begin, to see whether it does.
+const HASHED_PER_PLACE: usize = 1024;
+/// And so many more, so that long items are found as well.
+const HASHED_AT_LEAST: usize = 4 << 20;
 
 /// A stretch of a segment's image.
 pub(super) enum Piece<'a> {
@@ -59,6 +64,8 @@ pub(super) struct Walk<'a> {
     /// Where the last frame ends, if it is whole and nothing is known to be missing.
     last_end: usize,
     sealed: bool,
+    /// Items between frames are looked for.
+    takes_gaps: bool,
     /// A frame is whole as a development version made it, and cannot be read.
     is_early: bool,
     /// If it is the log's last segment: the position up to which the log is known to have been
@@ -83,9 +90,16 @@ impl<'a> Walk<'a> {
             at: SEGMENT_HEADER_BYTES,
             last_end: 0,
             sealed: false,
+            takes_gaps: false,
             is_early: false,
             last: None,
         }
+    }
+
+    /// Looks for items between frames, if they are wanted.
+    pub(super) fn take_gaps(mut self, wanted: bool) -> Self {
+        self.takes_gaps = wanted;
+        self
     }
 
     /// The log ends in this segment, and nothing says that more than up to `durable` was durable.
@@ -103,6 +117,15 @@ impl<'a> Walk<'a> {
     /// Whether what was walked through has frames that are whole and cannot be read.
     pub(super) fn is_early(&self) -> bool {
         self.is_early
+    }
+
+    /// Where the log that was walked through ends: with its segment, if it is complete.
+    pub(super) fn reached(&self) -> usize {
+        if self.is_complete() {
+            self.image.len()
+        } else {
+            self.last_end.next_multiple_of(BLOCK_BYTES)
+        }
     }
 
     /// What comes next; `None` at the end.
@@ -134,7 +157,9 @@ impl<'a> Walk<'a> {
     fn header_at(&self, at: usize) -> Option<(FrameHeader, u64)> {
         let position = self.sequence * self.image.len() as u64 + at as u64;
         match FrameHeader::decode(self.image.get(at..)?, self.salt) {
-            Look::Good((header, hash)) if header.lsn == position => Some((header, hash)),
+            Look::Good((header, hash)) if header.lsn == position && check::is_frame(&header) => {
+                Some((header, hash))
+            }
             _ => None,
         }
     }
@@ -186,13 +211,16 @@ impl<'a> Walk<'a> {
         for _ in 0..header.item_count {
             let bytes = payload.get(at..)?;
             let address = self.base + (start + at) as u64;
-            let (header, hash) = item::decode(bytes, self.salt, address)?;
+            let (item, hash) = item::decode(bytes, self.salt, address)?;
+            let bytes = &bytes[..item.len()];
+            let fits = check::is_item(&item, bytes) && check::belongs(header.kind, &item);
+            fits.then_some(())?;
             sum = fold(sum, hash);
-            at += header.padded_len();
+            at += item.padded_len();
             items.push(Found {
                 address,
-                header,
-                bytes: &bytes[..header.len()],
+                header: item,
+                bytes,
             });
         }
         (at == payload.len() && sum == header.payload_hash).then_some((prefix, items))
@@ -222,7 +250,11 @@ impl<'a> Walk<'a> {
         let to = self.at.min(self.end);
         Some(Piece::Gap {
             bytes: (to - from) as u64,
-            items: self.items(from, to),
+            items: if self.takes_gaps {
+                self.items(from, to)
+            } else {
+                Vec::new()
+            },
         })
     }
 
@@ -236,13 +268,24 @@ impl<'a> Walk<'a> {
     }
 
     /// Whatever has the right checksum for where it is.
+    ///
+    /// Every place of a stretch can say that it is a long item, and has to be hashed to see that it is
+    /// none: no more bytes than so many times the stretch. Short items are looked for in any case.
     fn items(&self, from: usize, to: usize) -> Vec<Found<'a>> {
         let mut items = Vec::new();
         let mut at = from.next_multiple_of(ITEM_ALIGN);
+        let mut hashed = HASHED_AT_LEAST;
         while at < to {
+            hashed += HASHED_PER_PLACE;
             let address = self.base + at as u64;
             let bytes = &self.image[at..to];
-            match item::decode(bytes, self.salt, address) {
+            let len = ItemHeader::decode(bytes).map_or(0, |header| header.len());
+            let found = if len > 0 && len <= hashed {
+                item::decode(bytes, self.salt, address)
+            } else {
+                None
+            };
+            match found.filter(|(header, _)| check::is_item(header, &bytes[..header.len()])) {
                 Some((header, _)) => {
                     items.push(Found {
                         address,
@@ -251,7 +294,10 @@ impl<'a> Walk<'a> {
                     });
                     at += header.padded_len();
                 }
-                None => at += ITEM_ALIGN,
+                None => {
+                    hashed = hashed.saturating_sub(len);
+                    at += ITEM_ALIGN;
+                }
             }
         }
         items

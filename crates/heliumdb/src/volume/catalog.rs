@@ -6,12 +6,25 @@
 //! ids, which datastores and trees share, are never used twice. Who looks through a snapshot sees the
 //! catalog as it was then ([`past`]).
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use parking_lot::{Mutex, RwLock};
 
-use super::{DatastoreId, DatastoreInfo, shared::INTERNAL_TREES_END, state::State, tree::Tree};
-use crate::error::{Error, ErrorKind, Result};
+use super::{
+    DatastoreId, DatastoreInfo,
+    shared::INTERNAL_TREES_END,
+    state::State,
+    tree::{Tree, tree_number},
+};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    format::check,
+    index::UNORDERED,
+    limits::DATASTORES_MAX,
+};
 
 mod change;
 pub(crate) mod descriptor;
@@ -53,21 +66,22 @@ impl Catalog {
         records: impl Iterator<Item = Result<(Vec<u8>, Vec<u8>)>>,
         mut take_tree: impl FnMut(u32) -> Arc<Tree>,
     ) -> Result<Self> {
-        let mut known = Known {
-            next_id: INTERNAL_TREES_END,
-            ..Known::default()
-        };
+        let mut known = Known::default();
+        let (mut next_id, mut used) = (None, HashSet::new());
         for record in records {
             let (key, value) = record?;
-            match <[u8; 4]>::try_from(key.as_slice()) {
-                Ok(id) => {
-                    let descriptor = Descriptor::decode(&value)?;
-                    let tree = take_tree(descriptor.tree);
-                    known.add(u32::from_be_bytes(id), descriptor, tree);
-                }
-                Err(_) => known.next_id = descriptor::decode_next_id(&value)?,
+            if key == NEXT_ID_KEY {
+                next_id = Some(descriptor::decode_next_id(&value)?);
+                continue;
             }
+            let id = <[u8; 4]>::try_from(key.as_slice()).map_err(|_| impossible("a key"))?;
+            let descriptor = Descriptor::decode(&value)?;
+            let id = u32::from_be_bytes(id);
+            known.check_new(id, &descriptor, &mut used)?;
+            let tree = take_tree(descriptor.tree);
+            known.add(id, descriptor, tree);
         }
+        known.next_id = check_next_id(next_id, used.into_iter().max())?;
         Ok(Self {
             tree,
             change: Mutex::new(()),
@@ -146,6 +160,26 @@ impl Catalog {
 }
 
 impl Known {
+    /// Refuses what a catalog cannot say of a datastore beside all others. `used` are the numbers of
+    /// these and of their trees.
+    fn check_new(&self, id: u32, descriptor: &Descriptor, used: &mut HashSet<u32>) -> Result<()> {
+        let tree = tree_number(descriptor.tree);
+        let is_new = used.insert(id) && (tree == id || used.insert(tree));
+        if !check::is_datastore_number(id) {
+            return Err(impossible("an id that no datastore can have"));
+        }
+        if self.by_id.len() >= DATASTORES_MAX {
+            return Err(impossible("more datastores than a volume can hold"));
+        }
+        if self.by_name.contains_key(&descriptor.name) {
+            return Err(impossible("two datastores of one name"));
+        }
+        if !is_new {
+            return Err(impossible("two datastores with the same items"));
+        }
+        Ok(())
+    }
+
     fn add(&mut self, id: u32, descriptor: Descriptor, tree: Arc<Tree>) -> Arc<State> {
         tree.set_compress(descriptor.compress);
         let state = State::new(DatastoreId(id), tree);
@@ -169,6 +203,28 @@ impl Entry {
             unordered: self.descriptor.is_unordered(),
         }
     }
+}
+
+/// The next id, if the catalog can say so: `highest` is in use.
+fn check_next_id(next: Option<u32>, highest: Option<u32>) -> Result<u32> {
+    // The last id is the one after which none is given.
+    let given = INTERNAL_TREES_END..UNORDERED;
+    match (next, highest) {
+        (None, None) => Ok(INTERNAL_TREES_END),
+        (None, Some(_)) => Err(impossible("datastores, and no id for the next one")),
+        (Some(next), highest) if given.contains(&next) && highest < Some(next) => Ok(next),
+        (Some(_), _) => Err(impossible(
+            "an id for the next datastore that was given before, or cannot be",
+        )),
+    }
+}
+
+/// The catalog is whole, and cannot be.
+fn impossible(found: &str) -> Error {
+    Error::new(
+        ErrorKind::Damaged,
+        format!("the volume's catalog has {found}: salvage copies what is left to another volume"),
+    )
 }
 
 fn not_found(which: &str) -> Error {

@@ -51,7 +51,8 @@ pub use open::{open_all, open_all_devices};
 pub use options::VolumeOptions;
 pub use range::Range;
 pub(crate) use shared::{
-    CATALOG_TREE, DECISIONS_TREE, INTERNAL_TREES_END, Keeper, Shared, USER_IDS_START,
+    CATALOG_TREE, CHECKPOINT_TREE, DECISIONS_TREE, INTERNAL_TREES_END, Keeper, Shared,
+    USER_IDS_START,
 };
 pub use stats::{DatastoreStats, Metric, MetricKind, Stats};
 pub use verify::VerifyReport;

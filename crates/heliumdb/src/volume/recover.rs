@@ -37,6 +37,8 @@ use crate::{
 pub(super) struct Recovery {
     /// Everything here goes by what the indexes have for keys.
     secret: Secret,
+    /// Most trees that the log can have items of.
+    trees_max: usize,
     /// A checkpoint is not to be used.
     scan: bool,
     trees: HashMap<u32, Index>,
@@ -85,8 +87,9 @@ pub(super) struct Replayed {
 }
 
 impl Replay for Recovery {
-    fn open(&mut self, secret: Secret) {
+    fn open(&mut self, secret: Secret, trees_max: usize) {
         self.secret = secret;
+        self.trees_max = trees_max;
     }
 
     fn load(&mut self, core: &Core, checkpoint: &Checkpoint) -> Result<Option<LogState>> {
@@ -130,6 +133,9 @@ impl Replay for Recovery {
     }
 
     fn item(&mut self, batch: &ReplayBatch, item: &ReplayItem<'_>) -> Result<()> {
+        if self.trees.len() > self.trees_max {
+            return Err(too_many_trees(self.trees_max));
+        }
         self.items += 1;
         self.highest_sequence = self.highest_sequence.max(item.seq);
         let key = self.secret.index_key(item.tree, item.key);
@@ -393,7 +399,12 @@ impl Recovery {
         for counted in self.queue.counted() {
             self.live.merge(counted);
         }
-        log.set_live(&self.live);
+        log.set_live(&self.live)?;
+        let next_id = self
+            .checkpoint
+            .as_ref()
+            .map_or(0, checkpoint::Newest::next_id);
+        log.check_numbers([self.highest_sequence, next_id]);
         Ok(Recovered {
             catalog,
             decisions,
@@ -442,6 +453,15 @@ pub(super) fn read_all(tree: &Tree, log: &Log) -> Result<Vec<(Vec<u8>, Vec<u8>)>
         }
     }
     Ok(records)
+}
+
+fn too_many_trees(most: usize) -> Error {
+    Error::new(
+        ErrorKind::Damaged,
+        format!(
+            "the log has items of more than {most} datastores, which no volume of its size comes to"
+        ),
+    )
 }
 
 fn misplaced() -> Error {

@@ -246,7 +246,7 @@ impl<'a> Applier<'a> {
         }
         // Afterwards: it may be the same place again.
         if let Some(location) = item.location {
-            self.live.add(location, item.indirect);
+            let _ = self.live.add(location, item.indirect);
         }
     }
 }

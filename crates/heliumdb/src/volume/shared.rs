@@ -41,7 +41,7 @@ pub(crate) const CATALOG_TREE: u32 = 0;
 /// Tree of decisions about transactions over several volumes: number (big-endian) -> participants.
 pub(crate) const DECISIONS_TREE: u32 = 1;
 /// Tree of checkpoints: number (little-endian) -> a page, a piece of a manifest, or a root.
-pub(super) const CHECKPOINT_TREE: u32 = 2;
+pub(crate) const CHECKPOINT_TREE: u32 = 2;
 
 /// Who gives the ids of the transactions that write to a volume, and knows their snapshots.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -6,6 +6,7 @@ use super::super::{BatchKind, Lsn, Replay, ReplayBatch, ReplayItem, core::Core, 
 use crate::{
     Result,
     format::{
+        check::{self, Bounds},
         frame::{self, FIRST, FrameHeader, Kind, LAST},
         get_u64,
         item::{self, CHUNK, INDIRECT, ItemHeader, OVERTAKES, TOMBSTONE},
@@ -33,6 +34,7 @@ pub(super) struct Delivery<'a> {
     cancelled: &'a mut HashSet<u64>,
     sink: Option<&'a mut dyn Replay>,
     pending: Option<Pending>,
+    bounds: Bounds,
 }
 
 impl<'a> Delivery<'a> {
@@ -46,6 +48,7 @@ impl<'a> Delivery<'a> {
             cancelled,
             sink,
             pending: None,
+            bounds: core.bounds(),
         }
     }
 
@@ -67,37 +70,15 @@ impl<'a> Delivery<'a> {
         address: u64,
     ) -> Result<()> {
         let is_whole = header.flags & (FIRST | LAST) == FIRST | LAST;
+        let impossible = |found| {
+            let at = Location::new(address - frame::HEADER_BYTES as u64, 0);
+            Err(self.core.damaged(at, "a frame of the log", found))
+        };
         let kind = match header.kind {
             Kind::Commit if is_whole && !self.cancelled.contains(&header.batch_id) => {
                 // Nearly all are: one frame, of which nobody has to remember anything.
                 return self.commit(header.batch_id, payload, address);
             }
-            Kind::Commit => BatchKind::Commit,
-            Kind::Prepare => match frame::decode_prepare(payload) {
-                Some((global, participants, _)) => BatchKind::Prepare {
-                    global,
-                    participants,
-                },
-                None => return Ok(()),
-            },
-            Kind::Spill => match frame::decode_spill(payload) {
-                Some((id, number, _)) => BatchKind::Spill { id, number },
-                None => return Ok(()),
-            },
-            Kind::CommitSpilled => match frame::decode_spilled(payload) {
-                Some((spilled, _)) => BatchKind::CommitSpilled(spilled),
-                None => return Ok(()),
-            },
-            Kind::Move => match frame::decode_move(payload) {
-                Some((placed, units, _)) => BatchKind::Move {
-                    placed,
-                    from: units
-                        .iter()
-                        .map(|unit| Location::new(unit * ITEM_ALIGN as u64, 0))
-                        .collect(),
-                },
-                None => return Ok(()),
-            },
             Kind::Checkpoint => {
                 self.pending = None;
                 return Ok(());
@@ -106,12 +87,19 @@ impl<'a> Delivery<'a> {
                 self.pending = None;
                 return self.record(segment, header, payload);
             }
+            _ => match self.kind_of(header, payload) {
+                Some(kind) => kind,
+                None => return impossible("one that says impossible things of its items"),
+            },
         };
         if !is_whole || self.cancelled.contains(&header.batch_id) {
             self.note_numbers(&payload[prefix_len..]);
         }
         let mut pending = match self.pending.take() {
             Some(pending) if pending.batch.id == header.batch_id && header.flags & FIRST == 0 => {
+                if pending.batch.kind != kind {
+                    return impossible("one that says something else than the batch's first");
+                }
                 pending
             }
             // Without a first frame: that was in a segment of which nothing is needed any more.
@@ -140,6 +128,44 @@ impl<'a> Delivery<'a> {
             }
         }
         Ok(())
+    }
+
+    /// What a frame of items says of them; `None` if it cannot be.
+    fn kind_of(&self, header: &FrameHeader, payload: &[u8]) -> Option<BatchKind> {
+        match header.kind {
+            Kind::Prepare => {
+                let (global, participants, _) = frame::decode_prepare(payload)?;
+                Some(BatchKind::Prepare {
+                    global,
+                    participants,
+                })
+            }
+            Kind::Spill => {
+                let (id, number, _) = frame::decode_spill(payload)?;
+                check::are_numbers([id, number]).then_some(BatchKind::Spill { id, number })
+            }
+            Kind::CommitSpilled => {
+                let (spilled, _) = frame::decode_spilled(payload)?;
+                let fits = check::is_spilled(&spilled, header.lsn);
+                fits.then_some(BatchKind::CommitSpilled(spilled))
+            }
+            Kind::Move => {
+                let (placed, units, _) = frame::decode_move(payload)?;
+                let from = units.iter().map(|&unit| place_of(unit)).collect();
+                let fits = self.are_places(&units, placed);
+                fits.then_some(BatchKind::Move { placed, from })
+            }
+            _ => Some(BatchKind::Commit),
+        }
+    }
+
+    /// Whether a move may say that its items were there.
+    fn are_places(&self, units: &[u64], placed: u64) -> bool {
+        let is_place = |&unit: &u64| {
+            let at = Location::new(unit * ITEM_ALIGN as u64, item::HEADER_BYTES);
+            self.bounds.has_place(at)
+        };
+        check::are_numbers([placed]) && units.iter().all(is_place)
     }
 
     fn commit(&mut self, id: u64, payload: &[u8], address: u64) -> Result<()> {
@@ -213,10 +239,18 @@ impl<'a> Delivery<'a> {
     }
 
     fn deliver(&mut self, pending: &Pending, last: (u64, &[u8])) -> Result<()> {
+        let mut number = 0;
         for (address, bytes) in &pending.parts {
-            self.items(&pending.batch, *address, bytes)?;
+            number += self.items(&pending.batch, *address, bytes)?;
         }
-        self.items(&pending.batch, last.0, last.1)?;
+        number += self.items(&pending.batch, last.0, last.1)?;
+        if let BatchKind::Move { from, .. } = &pending.batch.kind
+            && from.len() != number
+        {
+            let at = Location::new(last.0, 0);
+            let expected = format!("{} items that were moved", from.len());
+            return Err(self.core.damaged(at, &expected, &number.to_string()));
+        }
         if let BatchKind::Move { from, .. } = &pending.batch.kind {
             let core = self.core;
             from.iter().for_each(|at| core.note_moved(*at, pending.end));
@@ -227,13 +261,15 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    fn items(&mut self, batch: &ReplayBatch, address: u64, bytes: &[u8]) -> Result<()> {
+    /// Delivers the items of one frame; returns how many, pieces not counted.
+    fn items(&mut self, batch: &ReplayBatch, address: u64, bytes: &[u8]) -> Result<usize> {
         let mut at = 0;
         let mut moved = match &batch.kind {
             BatchKind::Move { from, .. } => from.iter(),
             _ => [].iter(),
         };
         let mut kept = Items::default();
+        let mut number = 0;
         while let Some(header) = bytes.get(at..).and_then(ItemHeader::decode) {
             let place = address + at as u64;
             let item = &bytes[at..at + header.len()];
@@ -245,6 +281,7 @@ impl<'a> Delivery<'a> {
             if header.has(CHUNK) {
                 continue;
             }
+            number += 1;
             let from = moved
                 .next()
                 .map(|from| Location::new(from.address(), header.len()));
@@ -266,7 +303,7 @@ impl<'a> Delivery<'a> {
         if let Some(segment) = self.core.table.get(address / self.core.segment_bytes) {
             segment.add_frame(kept, matches!(batch.kind, BatchKind::Move { .. }));
         }
-        Ok(())
+        Ok(number)
     }
 
     /// Enters the item in its segment's figures, and the pieces of a long value in the ledger.
@@ -295,9 +332,13 @@ impl<'a> Delivery<'a> {
         }
         if header.has(INDIRECT) {
             let list = item::decode_chunk_list(header.value(bytes));
-            let list = list.ok_or_else(|| {
-                self.core
-                    .damaged(at, "a list of pieces", "impossible lengths")
+            let is_sound = |list: &item::ChunkList| {
+                let mut places = list.chunks.iter();
+                places.all(|(place, _)| self.bounds.has_place(*place))
+            };
+            let list = list.filter(is_sound).ok_or_else(|| {
+                let found = "impossible lengths or places";
+                self.core.damaged(at, "a list of pieces", found)
             })?;
             segment.indirect.store(true, Relaxed);
             let places: Box<[Location]> = list.chunks.iter().map(|(place, _)| *place).collect();
@@ -305,4 +346,9 @@ impl<'a> Delivery<'a> {
         }
         Ok(())
     }
+}
+
+/// Where something was moved from; how long it is says the item.
+fn place_of(unit: u64) -> Location {
+    Location::new(unit * ITEM_ALIGN as u64, 0)
 }

@@ -7,7 +7,7 @@ use crate::{
     Result,
     device::aligned::AlignedBuffer,
     format::{
-        Look, SEGMENT_HEADER_BYTES,
+        Look, SEGMENT_HEADER_BYTES, check,
         segment::{SegmentHeader, State},
     },
     limits::BLOCK_BYTES,
@@ -22,6 +22,8 @@ pub(super) struct Headers {
     /// The highest position that any slot calls durable.
     pub(super) horizon: Lsn,
     pub(super) max_sequence: u64,
+    /// The highest generation of a slot.
+    pub(super) highest: u64,
 }
 
 pub(super) fn read_headers(core: &Core) -> Result<Headers> {
@@ -29,6 +31,7 @@ pub(super) fn read_headers(core: &Core) -> Result<Headers> {
         in_use: Vec::new(),
         horizon: 0,
         max_sequence: 0,
+        highest: 0,
     };
     let mut slots = AlignedBuffer::new(SEGMENT_HEADER_BYTES);
     for id in core.all_segments() {
@@ -42,8 +45,15 @@ pub(super) fn read_headers(core: &Core) -> Result<Headers> {
         for look in &looks {
             match look {
                 Look::Newer(version) => return Err(newer("a segment header", *version)),
+                Look::Good(header) if !check::is_segment(header, core.segment_bytes) => {
+                    let at = Location::new(id * core.segment_bytes, 0);
+                    let found = "one with numbers that cannot be";
+                    return Err(core.damaged(at, "a segment header", found));
+                }
                 Look::Good(header) => {
+                    core.epoch.fetch_max(header.epoch, Relaxed);
                     headers.horizon = headers.horizon.max(header.horizon);
+                    headers.highest = headers.highest.max(header.generation);
                     headers.max_sequence = headers.max_sequence.max(header.sequence);
                     if newest.is_none_or(|n| n.generation < header.generation) {
                         newest = Some(*header);
@@ -61,7 +71,27 @@ pub(super) fn read_headers(core: &Core) -> Result<Headers> {
     headers
         .in_use
         .sort_unstable_by_key(|header| header.sequence);
+    check_sequences(core, &headers.in_use)?;
     Ok(headers)
+}
+
+/// Refuses segments that say that they are the same part of the log.
+fn check_sequences(core: &Core, in_use: &[SegmentHeader]) -> Result<()> {
+    for pair in in_use.windows(2) {
+        if let [one, other] = pair
+            && one.sequence == other.sequence
+        {
+            let at = Location::new(other.segment * core.segment_bytes, 0);
+            let (device, offset) = core.segment_place(one.segment);
+            let found = format!(
+                "the sequence {} of the segment at offset {offset} of {}",
+                one.sequence,
+                core.devices[device].name()
+            );
+            return Err(core.damaged(at, "a segment of its own", &found));
+        }
+    }
+    Ok(())
 }
 
 fn enter_segment(core: &Core, id: u64, newest: Option<SegmentHeader>, headers: &mut Headers) {

@@ -16,11 +16,13 @@ use super::{
     table::FILLING,
 };
 use crate::{
-    ErrorKind, Result,
+    Error, ErrorKind, Result,
     format::{
+        check,
         segment::{SegmentHeader, State},
         superblock::{MAY_HOLD_CANCELS, MAY_HOLD_MOVES},
     },
+    limits::{NUMBERS_MAX, SEQUENCES_MAX},
 };
 use deliver::Delivery;
 use headers::{Headers, read_headers};
@@ -40,7 +42,7 @@ pub(super) fn recover(core: &Core, sink: &mut dyn Replay) -> Result<()> {
 }
 
 fn find(core: &Core, sink: &mut dyn Replay) -> Result<()> {
-    sink.open(core.secret());
+    sink.open(core.secret(), check::trees_max(core.bounds().bytes()));
     let mut headers = read_headers(core)?;
     let checkpoint = core.checkpoint();
     if let Some(checkpoint) = &checkpoint {
@@ -79,6 +81,18 @@ fn find(core: &Core, sink: &mut dyn Replay) -> Result<()> {
     let delivery = Delivery::new(core, &mut cancelled, Some(&mut *sink));
     let tail = Scan::new(core, &headers, from, delivery).run()?;
     sink.end();
+    if let Some(checkpoint) = checkpoint.filter(|checkpoint| checkpoint.durable > tail.end) {
+        // It would be in the way of what is appended from here on.
+        return Err(Error::new(
+            ErrorKind::Damaged,
+            format!(
+                "the log of {} ends at position {}, below {}, up to where its superblock says that it was durable",
+                core.devices.first().map_or("the volume", |d| d.name()),
+                tail.end,
+                checkpoint.durable
+            ),
+        ));
+    }
     core.ledger.lock().forget_spills();
     core.written_end.store(tail.end, Release);
     core.end.store(tail.end, Release);
@@ -87,6 +101,14 @@ fn find(core: &Core, sink: &mut dyn Replay) -> Result<()> {
     if !core.read_only {
         settle(core, &headers, &tail)?;
     }
+    let superblock = core.superblock.lock().clone();
+    core.check_numbers([
+        superblock.generation,
+        core.epoch.load(Relaxed),
+        headers.highest,
+        superblock.checkpoint.map_or(0, |c| c.number),
+        headers.max_sequence * (NUMBERS_MAX / SEQUENCES_MAX),
+    ]);
     Ok(())
 }
 

@@ -159,12 +159,17 @@ impl<'a> Scan<'a> {
             match walk.next()? {
                 Step::Sealed => return Ok(None),
                 Step::Broken { found } => return Ok((!is_past(walk.lsn())).then_some(found)),
+                Step::Impossible { found } => {
+                    let at = walk.at;
+                    return Err(self.damage(&Break { segment, at, found }));
+                }
                 Step::Frame {
                     header,
                     payload,
                     prefix_len,
                 } => {
                     self.horizon = self.horizon.max(header.horizon);
+                    self.core.epoch.fetch_max(header.epoch, Relaxed);
                     if header.lsn < self.from.at {
                         continue;
                     }

@@ -189,7 +189,7 @@ fn a_batch_over_many_segments_is_whole_or_absent() {
         put_synced(&log, 1, b"a", b"1");
         let mut batch = Batch::new(BatchKind::Commit);
         for i in 0..40u64 {
-            batch.push(2, i + 2, false, &i.to_le_bytes(), Some(&[3; 100_000]));
+            batch.push(20, i + 2, false, &i.to_le_bytes(), Some(&[3; 100_000]));
         }
         let appended = log.append(&mut batch, false).unwrap();
         if seed % 4 == 0 {

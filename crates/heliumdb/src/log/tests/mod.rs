@@ -93,7 +93,7 @@ fn create(disk: &Disk) -> Arc<Log> {
 fn open(disk: &Disk) -> Result<(Arc<Log>, Model)> {
     let mut model = Model::default();
     let log = Log::open(vec![disk.device()], &quiet(), &mut model)?;
-    log.set_live(&model.alive);
+    log.set_live(&model.alive).unwrap();
     Ok((log, model))
 }
 

@@ -47,7 +47,7 @@ fn values_and_keys_of_every_size_come_back() {
     let mut expected = Vec::new();
     for (t, k) in keys.iter().enumerate() {
         for (s, n) in sizes.iter().enumerate() {
-            let tree = (t * 10 + s) as u32;
+            let tree = 16 + (t * 10 + s) as u32;
             let index = batch.push(
                 tree,
                 tree as u64 + 1,

@@ -2,8 +2,10 @@
 
 use crate::{
     error::{Error, ErrorKind, Result},
+    format::check,
     index::is_unordered,
     limits::{ATTRIBUTES_BYTES_MAX, NAME_BYTES_MAX},
+    volume::tree::tree_number,
 };
 
 const VERSION: u32 = 1;
@@ -76,12 +78,16 @@ impl Descriptor {
                 ),
             ));
         }
-        Ok(Self {
+        let descriptor = Self {
             tree,
             name: take_bytes(&mut bytes, NAME_BYTES_MAX)?,
             attributes: take_bytes(&mut bytes, ATTRIBUTES_BYTES_MAX)?,
             compress: flags & COMPRESS != 0,
-        })
+        };
+        let is_sound = check::is_datastore_number(tree_number(tree))
+            && !descriptor.name.is_empty()
+            && bytes.is_empty();
+        is_sound.then_some(descriptor).ok_or_else(malformed)
     }
 }
 
@@ -89,8 +95,9 @@ pub(super) fn encode_next_id(id: u32) -> Vec<u8> {
     id.to_le_bytes().to_vec()
 }
 
-pub(crate) fn decode_next_id(mut bytes: &[u8]) -> Result<u32> {
-    take_u32(&mut bytes)
+pub(crate) fn decode_next_id(bytes: &[u8]) -> Result<u32> {
+    let bytes = bytes.try_into().map_err(|_| malformed())?;
+    Ok(u32::from_le_bytes(bytes))
 }
 
 /// Key of the tombstone that says that a tree was truncated or dropped with its datastore.

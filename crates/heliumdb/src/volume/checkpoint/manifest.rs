@@ -8,14 +8,22 @@ use super::{
     directory::{Directory, Page},
 };
 use crate::{
+    format::check::{self, Bounds},
+    limits::{
+        CHUNK_BYTES, DATASTORES_MAX, KEY_BYTES_MAX, SEGMENT_BYTES, SEQUENCES_MAX, VALUE_BYTES_MAX,
+    },
     location::Location,
     log::{GlobalTxn, LogState, SegmentState},
-    volume::VolumeId,
+    volume::{USER_IDS_START, VolumeId},
 };
 
 /// Bytes of a piece: less than a value that is cut into chunks.
 pub(super) const PIECE_BYTES: usize = 240 << 10;
 
+/// Most pieces of a long value.
+const PIECES_MAX: usize = VALUE_BYTES_MAX.div_ceil(CHUNK_BYTES);
+/// Most trees: of all datastores, and the store's own.
+const TREES_MAX: usize = DATASTORES_MAX + USER_IDS_START as usize;
 const TOMBSTONE: u64 = 1;
 const OVERTAKES: u64 = 2;
 const PREPARED: u64 = 4;
@@ -119,29 +127,54 @@ impl Manifest {
         };
         for _ in 0..from.count(2)? {
             let tree = u32::try_from(from.varint()?).ok()?;
-            manifest.trees.push((tree, decode_directory(&mut from)?));
+            let follows = manifest.trees.last().is_none_or(|(last, _)| *last < tree);
+            // A tree without entries takes memory, and next to nothing here.
+            if !follows || !check::is_tree(tree) || manifest.trees.len() == TREES_MAX {
+                return None;
+            }
+            let directory = decode_directory(&mut from, manifest.next_id)?;
+            manifest.trees.push((tree, directory));
         }
         manifest.log = decode_log(&mut from)?;
         for _ in 0..from.count(6)? {
             manifest.tentative.push(Tentative::decode(&mut from)?);
         }
         for _ in 0..from.count(3)? {
-            let tree = u32::try_from(from.varint()?).ok()?;
-            let key = from.bytes()?.to_vec();
+            let (tree, key) = tree_and_key(&mut from)?;
             manifest.overtakers.push((tree, key, from.varint()?));
         }
         for _ in 0..from.count(8)? {
             manifest.decisions.push(Decision {
                 key: from.bytes()?.to_vec(),
                 at: from.location()?,
-                batch: from.varint()?,
+                batch: from.varint().filter(|batch| check::are_numbers([*batch]))?,
             });
         }
-        from.is_empty().then_some(manifest)
+        (from.is_empty() && manifest.counts_on()).then_some(manifest)
+    }
+
+    /// Whether its numbers can be, and are below the next ones.
+    fn counts_on(&self) -> bool {
+        let next = self.next_sequence;
+        check::are_numbers([self.next_id, next])
+            && self.tentative.iter().all(|version| version.sequence < next)
+            && self.overtakers.iter().all(|(_, _, number)| *number < next)
+    }
+
+    /// Whether all that it names, pages and pieces of the manifest among it, lies in the volume.
+    pub(super) fn is_within(&self, bounds: &Bounds) -> bool {
+        let has = |at: Location| bounds.has_place(at);
+        let mut directories = self.trees.iter().map(|(_, directory)| directory);
+        let mut pieces = self.log.chunks.iter().flat_map(|(_, places)| places);
+        let mut tentative = self.tentative.iter();
+        directories.all(|directory| directory.locations().all(has))
+            && pieces.all(|at| has(*at))
+            && tentative.all(|version| version.location.is_none_or(has))
+            && self.decisions.iter().all(|decision| has(decision.at))
     }
 }
 
-fn decode_directory(from: &mut Reader<'_>) -> Option<Directory> {
+fn decode_directory(from: &mut Reader<'_>, next_id: u64) -> Option<Directory> {
     let mut pages: Vec<Page> = Vec::new();
     for _ in 0..from.count(9)? {
         let page = Page {
@@ -155,7 +188,7 @@ fn decode_directory(from: &mut Reader<'_>) -> Option<Directory> {
             Some(before) => before.low < page.low,
             None => page.low.is_empty(),
         };
-        if !follows || page.count == 0 {
+        if !follows || page.count == 0 || page.id >= next_id || page.low.len() > KEY_BYTES_MAX {
             return None;
         }
         pages.push(page);
@@ -190,12 +223,13 @@ impl Tentative {
 
     fn decode(from: &mut Reader<'_>) -> Option<Self> {
         let flags = from.varint()?;
+        let (tree, key) = tree_and_key(from)?;
         Some(Self {
             overtakes: flags & OVERTAKES != 0,
-            tree: u32::try_from(from.varint()?).ok()?,
-            key: from.bytes()?.to_vec(),
+            tree,
+            key,
             sequence: from.varint()?,
-            batch: from.varint()?,
+            batch: from.varint().filter(|batch| check::are_numbers([*batch]))?,
             location: match flags & TOMBSTONE {
                 0 => Some(from.location()?),
                 _ => None,
@@ -206,6 +240,13 @@ impl Tentative {
             },
         })
     }
+}
+
+fn tree_and_key(from: &mut Reader<'_>) -> Option<(u32, Vec<u8>)> {
+    let tree = u32::try_from(from.varint()?).ok()?;
+    let key = from.bytes()?;
+    let fits = check::is_tree(tree) && key.len() <= KEY_BYTES_MAX;
+    fits.then(|| (tree, key.to_vec()))
 }
 
 fn put_global(to: &mut Vec<u8>, global: &GlobalTxn) {
@@ -260,6 +301,24 @@ fn encode_log(to: &mut Vec<u8>, log: &LogState) {
     }
 }
 
+/// Whether a segment's figures can be: everything in it, by its size class and with what moving it
+/// adds, has less than twice its bytes.
+fn is_possible(segment: &SegmentState) -> bool {
+    let most = 2 * SEGMENT_BYTES[1];
+    let counts = [
+        segment.filled,
+        segment.again,
+        segment.spare,
+        segment.tombstones,
+    ];
+    // Without items there is no lowest number.
+    let lowest = segment.min_placed;
+    segment.sequence <= SEQUENCES_MAX
+        && counts.iter().all(|&bytes| bytes <= most)
+        && check::are_numbers([segment.max_tombstone, segment.max_overtaking])
+        && (lowest == u64::MAX || check::are_numbers([lowest]))
+}
+
 fn decode_log(from: &mut Reader<'_>) -> Option<LogState> {
     let mut log = LogState::default();
     for _ in 0..from.count(9)? {
@@ -280,23 +339,100 @@ fn decode_log(from: &mut Reader<'_>) -> Option<LogState> {
             indirect: flags & 1 != 0,
             outcomes: flags & 2 != 0,
         });
+        let (last, before) = log.segments.split_last()?;
+        let follows = before.last().is_none_or(|b| b.sequence < last.sequence);
+        if !follows || !is_possible(last) {
+            return None;
+        }
     }
     for _ in 0..from.count(2)? {
         log.homes.push((from.varint()?, from.varint()?));
     }
     for _ in 0..from.count(2)? {
-        let batch = from.varint()?;
+        let batch = from.varint().filter(|batch| check::are_numbers([*batch]))?;
         let sequences = (0..from.count(1)?).map(|_| from.varint());
         log.spans.push((batch, sequences.collect::<Option<_>>()?));
     }
     for _ in 0..from.count(18)? {
         let global = global(from)?;
-        log.prepared.push((global, from.varint()?));
+        let batch = from.varint().filter(|batch| check::are_numbers([*batch]))?;
+        log.prepared.push((global, batch));
     }
     for _ in 0..from.count(2)? {
         let item = from.varint()?;
-        let places = (0..from.count(6)?).map(|_| from.location());
+        let count = from.count(6).filter(|&count| count <= PIECES_MAX)?;
+        let places = (0..count).map(|_| from.location());
         log.chunks.push((item, places.collect::<Option<_>>()?));
     }
     Some(log)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A manifest with these trees, none of which has a page.
+    fn with_trees(trees: impl Iterator<Item = u32>) -> Manifest {
+        Manifest {
+            next_id: 9,
+            next_sequence: 9,
+            trees: trees.map(|tree| (tree, Directory::default())).collect(),
+            ..Manifest::default()
+        }
+    }
+
+    fn decodes(manifest: &Manifest) -> bool {
+        Manifest::decode(&manifest.encode()).is_some()
+    }
+
+    #[test]
+    fn trees_come_in_order_and_not_more_than_a_volume_has() {
+        let most = TREES_MAX as u32 - 3;
+        let own = [0, 1, 2].into_iter();
+        let up_to = |last| with_trees(own.clone().chain(USER_IDS_START..=last));
+        assert!(decodes(&up_to(USER_IDS_START + most - 1)));
+        assert!(!decodes(&up_to(USER_IDS_START + most)));
+        assert!(!decodes(&with_trees([17, 16].into_iter())));
+        assert!(!decodes(&with_trees([16, 16].into_iter())));
+        assert!(!decodes(&with_trees([3].into_iter())));
+    }
+
+    #[test]
+    fn numbers_are_below_the_next_ones() {
+        let overtaker = |number, next_sequence| Manifest {
+            overtakers: vec![(16, b"key".to_vec(), number)],
+            next_sequence,
+            ..with_trees([0].into_iter())
+        };
+        assert!(decodes(&overtaker(8, 9)) && !decodes(&overtaker(9, 9)));
+        let most = crate::limits::NUMBERS_MAX;
+        assert!(decodes(&overtaker(8, most)) && !decodes(&overtaker(8, most + 1)));
+    }
+
+    #[test]
+    fn figures_of_a_segment_are_no_more_than_it_holds() {
+        let most = 2 * SEGMENT_BYTES[1];
+        let with = |sequence, filled| {
+            let segment = SegmentState {
+                sequence,
+                filled,
+                again: 0,
+                spare: 0,
+                tombstones: 0,
+                max_tombstone: 0,
+                max_overtaking: 0,
+                min_placed: u64::MAX,
+                indirect: false,
+                outcomes: false,
+            };
+            let mut manifest = with_trees([0].into_iter());
+            manifest.log.segments.push(segment);
+            manifest
+        };
+        assert!(decodes(&with(1, most)) && !decodes(&with(1, most + 1)));
+        assert!(decodes(&with(SEQUENCES_MAX, 0)) && !decodes(&with(SEQUENCES_MAX + 1, 0)));
+        let mut twice = with(1, 0);
+        twice.log.segments.push(twice.log.segments[0]);
+        assert!(!decodes(&twice));
+    }
 }

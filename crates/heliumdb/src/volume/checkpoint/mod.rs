@@ -83,6 +83,11 @@ impl Checkpoints {
 }
 
 impl Newest {
+    /// The next key of an item of the store's own.
+    pub(super) fn next_id(&self) -> u64 {
+        self.next_id
+    }
+
     /// Bytes of all of it, and of the largest page.
     fn bytes(&self) -> (u64, u64) {
         let bytes = |at: Location| at.class_bytes() as u64;

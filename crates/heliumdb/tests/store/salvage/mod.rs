@@ -1,6 +1,7 @@
 //! Salvage: all that is readable and counts is there, nothing else is, and the source is not
 //! touched.
 
+mod copied;
 mod damaged;
 mod oracle;
 mod outcomes;
