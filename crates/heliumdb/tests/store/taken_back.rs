@@ -184,6 +184,56 @@ fn a_decision_does_not_move_away_from_its_batch() {
     }
 }
 
+/// The power goes between what a cancel writes: decisions that the cleaner has met, or a manifest, do
+/// not count without the batches that are taken back. Other writes before each cancel put it at every
+/// place of a sector.
+#[test]
+fn a_cancel_that_is_cut_short_is_whole_or_absent() {
+    const CANCELS: usize = 32;
+    let key = |number: usize| format!("k{number}");
+    for scan in [false, true] {
+        let (machine, _latches, volumes, all) = held(&sim_options());
+        let keeper = Keeper::new();
+        // From now on it is known that cancels may come.
+        committed(&keeper, &all).cancel().unwrap();
+        let commit = |number| {
+            let mut session = Session::begin(&keeper, Isolation::Snapshot);
+            let each = all.iter();
+            each.for_each(|store| session.put(store, &key(number), "new").unwrap());
+            session.commit_unpublished().unwrap();
+            session
+        };
+        let sessions: Vec<Session> = (0..CANCELS).map(commit).collect();
+        bury(&volumes[0], &all[0]);
+        match scan {
+            true => volumes[0].clean_now().unwrap(),
+            false => volumes[0].checkpoint(&*keeper).unwrap(),
+        }
+        volumes.iter().for_each(|volume| volume.flush().unwrap());
+        machine.record(&[]);
+        for (number, session) in sessions.into_iter().enumerate() {
+            all[0].put(b"pad", &vec![0; 16 * number]).unwrap();
+            session.cancel().unwrap();
+        }
+        for (index, record) in machine.records().iter().enumerate() {
+            for round in 0..4 {
+                let mut rng = seed::rng(index as u64 * 4 + round);
+                let crashed = Machine::with_images(0, record.crash(&mut rng));
+                let opened = [0, 1].map(|disk| {
+                    let mut options = sim_options();
+                    options.scan = scan;
+                    (crashed.devices(&[DiskId(disk)]), options)
+                });
+                let found = stores(&open_all_devices(opened.into()).unwrap());
+                for number in 0..CANCELS {
+                    let both = values(&found, &key(number));
+                    assert_eq!(both[0], both[1], "scan {scan}, change {index}, {number}");
+                }
+            }
+        }
+    }
+}
+
 /// A keeper that says when readers need nothing older any more, and until when it may take back.
 struct Says {
     oldest: TxnId,
@@ -208,28 +258,46 @@ impl Horizon for Says {
 /// What everyone sees, and may still be taken back, neither settles nor is resolved.
 #[test]
 fn a_cancel_holds_though_no_reader_needs_what_was_before() {
-    for is_known in [false, true] {
-        let (machine, volumes, all) = ordered(2);
-        let keeper = Keeper::new();
-        commit_on(&keeper, &[&all[0], &all[1]], "k", "old").unwrap();
-        let session = committed(&keeper, &all);
-        let horizon = Says {
-            oldest: if is_known { 1 } else { 3 },
-            final_below: 2,
-            snapshots: is_known.then(|| vec![Arc::new(TxnSnapshot::new(&[], 3))]),
-        };
-        for _ in 0..3 {
-            for volume in &volumes {
-                volume.settle(&horizon);
-                volume.flush().unwrap();
-                volume.checkpoint(&horizon).unwrap();
-            }
+    let (machine, volumes, all) = ordered(2);
+    let keeper = Keeper::new();
+    commit_on(&keeper, &[&all[0], &all[1]], "k", "old").unwrap();
+    let session = committed(&keeper, &all);
+    let horizon = Says {
+        oldest: 3,
+        final_below: 2,
+        snapshots: None,
+    };
+    for _ in 0..3 {
+        for volume in &volumes {
+            volume.settle(&horizon);
+            volume.flush().unwrap();
+            volume.checkpoint(&horizon).unwrap();
         }
-        session.cancel().unwrap();
-        assert_eq!(values(&all, "k"), old());
-        volumes.iter().for_each(|volume| volume.flush().unwrap());
-        assert_eq!(after(&machine, 3), old());
     }
+    session.cancel().unwrap();
+    assert_eq!(values(&all, "k"), old());
+    volumes.iter().for_each(|volume| volume.flush().unwrap());
+    assert_eq!(after(&machine, 3), old());
+}
+
+/// Nor does anything go from the middle of a chain that shows again when what is above is taken back.
+#[test]
+fn what_is_below_a_version_that_may_be_taken_back_stays() {
+    let (_machine, volumes, all) = ordered(2);
+    let keeper = Keeper::new();
+    commit_on(&keeper, &[&all[0], &all[1]], "k", "first").unwrap();
+    commit_on(&keeper, &[&all[0], &all[1]], "k", "old").unwrap();
+    let session = committed(&keeper, &all);
+    let horizon = Says {
+        oldest: 2,
+        final_below: 3,
+        snapshots: Some(vec![Arc::new(TxnSnapshot::new(&[], 4))]),
+    };
+    volumes
+        .iter()
+        .for_each(|volume| _ = volume.settle(&horizon));
+    session.cancel().unwrap();
+    assert_eq!(values(&all, "k"), old());
 }
 
 /// Once one of its volumes has heard that it cannot be taken back, it stays, on all of them.
