@@ -27,6 +27,14 @@ pub trait Host: Send + Sync + 'static {
     /// prepared and of rolled back ones.
     fn is_visible(&self, session: Self::Session, id: TxnId) -> bool;
 
+    /// Whether the session's transaction passes over what prepared ones wrote.
+    fn ignores_prepared(&self, session: Self::Session) -> bool;
+
+    /// Refuses to write in the session's transaction, if that is for reading only.
+    fn check_writable(&self, _session: Self::Session) -> Result<()> {
+        Ok(())
+    }
+
     /// Every update with a smaller id, if committed, is visible to everyone.
     fn oldest(&self) -> TxnId;
 

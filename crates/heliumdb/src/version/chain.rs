@@ -271,16 +271,32 @@ fn sees(version: &Version, state: State, view: &dyn View) -> Result<bool> {
     let own = version.owner != 0 && version.owner == view.own();
     Ok(match state {
         State::Aborted => false,
-        _ if own || view.isolation() == Isolation::ReadUncommitted => true,
-        State::Committed => version.owner == 0 || view.sees(version.owner),
-        State::Unresolved if view.sees(version.owner) => {
+        _ if own => true,
+        State::Committed => {
+            version.owner == 0
+                || view.isolation() == Isolation::ReadUncommitted
+                || view.sees(version.owner)
+        }
+        State::Unresolved if is_prepared(version.owner, view) => {
+            if view.ignores_prepared() {
+                return Ok(false);
+            }
             return Err(Error::new(
                 ErrorKind::PrepareConflict,
                 "the item was written by a prepared transaction that is not resolved yet; retry when it is",
             ));
         }
-        State::Unresolved => false,
+        State::Unresolved => view.isolation() == Isolation::ReadUncommitted,
     })
+}
+
+/// Whether an unresolved transaction is prepared. Its keeper calls it visible then, but at
+/// read-uncommitted every other one as well.
+fn is_prepared(owner: TxnId, view: &dyn View) -> bool {
+    match view.isolation() {
+        Isolation::ReadUncommitted => view.is_prepared(owner),
+        _ => view.sees(owner),
+    }
 }
 
 /// Whether `view`'s transaction may write: at snapshot isolation the first updater wins.

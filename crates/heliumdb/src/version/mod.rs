@@ -50,6 +50,16 @@ pub trait View {
     /// reader. May be true of transactions that are prepared or rolled back: the
     /// store checks what became of them itself.
     fn sees(&self, id: TxnId) -> bool;
+    /// Whether transaction `id`, which is not resolved, is prepared, as far as the keeper knows it
+    /// other than by calling it visible: asked for readers who see what is not committed.
+    fn is_prepared(&self, id: TxnId) -> bool {
+        let _ = id;
+        false
+    }
+    /// Whether this reader passes over what prepared transactions wrote, instead of being told.
+    fn ignores_prepared(&self) -> bool {
+        false
+    }
 }
 
 /// What the running transactions may still need. Nothing settles, moves or is resolved on another

@@ -1,7 +1,7 @@
 //! [`Host`] over WiredTiger's extension interface.
 #![expect(unsafe_code, reason = "calls WiredTiger")]
 
-use super::notify::Notify;
+use super::{inside::Inside, notify::Notify};
 use crate::{
     error::{Code, Error, Result},
     host::Host,
@@ -160,6 +160,26 @@ impl Host for Wired {
     fn is_visible(&self, session: SessionHandle, id: TxnId) -> bool {
         // SAFETY: as above.
         unsafe { (self.calls.transaction_visible)(self.api.as_ptr(), session.as_ptr(), id) != 0 }
+    }
+
+    fn ignores_prepared(&self, session: SessionHandle) -> bool {
+        // SAFETY: as above.
+        unsafe { Inside::of(session.as_ptr()) }.is_some_and(Inside::ignores_prepared)
+    }
+
+    fn check_writable(&self, session: SessionHandle) -> Result<()> {
+        // SAFETY: as above.
+        match unsafe { Inside::of(session.as_ptr()) } {
+            Some(inside) if inside.is_read_only() && inside.ignores_prepared() => Err(Error::new(
+                Code::Unsupported,
+                "transactions with ignore_prepare=true cannot perform updates",
+            )),
+            Some(inside) if inside.is_read_only() => Err(Error::new(
+                Code::Rollback,
+                "attempt to update in a read-only transaction",
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn oldest(&self) -> TxnId {

@@ -14,7 +14,7 @@ use std::{
 };
 use wiredtiger_abi::v3_2::{
     ISO_SNAPSHOT, SESSION_TXN_OFFSETS, Session, SessionTxn, TxnNotify, WT_TXN_ERROR, WT_TXN_FLAGS,
-    WT_TXN_HAS_SNAPSHOT, WT_TXN_PREPARE, WT_TXN_RUNNING,
+    WT_TXN_HAS_SNAPSHOT, WT_TXN_IGNORE_PREPARE, WT_TXN_PREPARE, WT_TXN_READONLY, WT_TXN_RUNNING,
 };
 
 /// Where in a session its transaction is; zero until that is proven.
@@ -79,6 +79,16 @@ impl Inside {
     /// Whether that transaction is prepared.
     pub fn is_prepared(self) -> bool {
         self.flags() & WT_TXN_PREPARE != 0
+    }
+
+    /// Whether it passes over what prepared transactions wrote.
+    pub fn ignores_prepared(self) -> bool {
+        self.flags() & WT_TXN_IGNORE_PREPARE != 0
+    }
+
+    /// Whether the transaction must not write.
+    pub fn is_read_only(self) -> bool {
+        self.flags() & WT_TXN_READONLY != 0
     }
 
     /// Whether a call in the running transaction failed, so that it can only be rolled back.

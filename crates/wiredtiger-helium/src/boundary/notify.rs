@@ -52,6 +52,14 @@ impl Notify {
         }
     }
 
+    /// The session's transaction is prepared.
+    pub fn tell_prepared(&self, session: *mut Session) {
+        let source = self.source.get().and_then(Weak::upgrade);
+        if let (Some(source), Some(handle)) = (source, SessionHandle::new(session)) {
+            source.transactions().prepare(handle);
+        }
+    }
+
     /// Whether the session's transaction can only be rolled back because a call failed in it,
     /// whoever's call it was: what was changed here must not be kept. Tells the application so.
     pub fn refuses(&self, session: *mut Session) -> bool {

@@ -93,7 +93,14 @@ unsafe extern "C" fn commit(session: *mut Session, config: *const c_char) -> c_i
 
 unsafe extern "C" fn prepare(session: *mut Session, config: *const c_char) -> c_int {
     // SAFETY: as above.
-    unsafe { unless_failed(session, config, &PREPARE) }
+    unsafe {
+        let answer = unless_failed(session, config, &PREPARE);
+        let inside = Inside::of(session).filter(|_| answer == 0);
+        if let Some(notify) = inside.and_then(|inside| Notify::of(inside.notify())) {
+            notify.tell_prepared(session);
+        }
+        answer
+    }
 }
 
 /// # Safety

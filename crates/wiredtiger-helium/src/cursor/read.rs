@@ -8,7 +8,6 @@ use crate::{
     error::{Code, Error, Result},
     host::Host,
     recno,
-    transactions::SessionView,
 };
 use heliumdb::Position;
 use std::{cmp::Ordering, mem};
@@ -18,7 +17,7 @@ impl<H: Host> Cursor<H> {
     pub fn search(&mut self, key: Key<'_>) -> Result<()> {
         self.place.take_key(key)?;
         self.place.positioned = false;
-        let view = SessionView::new(self.source.host(), self.session, self.state.own());
+        let view = self.source.view(self.session, &self.state);
         let Place { key, value, .. } = &mut self.place;
         if !self.object.datastore.read(&view, key, value)? {
             return Err(Code::NotFound.into());
@@ -71,7 +70,7 @@ impl<H: Host> Cursor<H> {
     /// Reads the item that `from` the current key names into the spare key buffer and the
     /// value buffer.
     fn seek(&mut self, from: impl FnOnce(&[u8]) -> Position<'_>) -> Result<bool> {
-        let view = SessionView::new(self.source.host(), self.session, self.state.own());
+        let view = self.source.view(self.session, &self.state);
         let Place {
             key,
             next_key,

@@ -14,7 +14,7 @@ use crate::{
     config::{CreateOptions, Lookup},
     error::{Code, Error, Result},
     host::Host,
-    metadata::{Identity, entry_text},
+    metadata::{Entry, Identity, entry_text},
 };
 use heliumdb::{Datastore, DatastoreOptions, ErrorKind};
 use std::sync::atomic::Ordering;
@@ -35,6 +35,10 @@ impl<H: Host> Source<H> {
         if let Some(entry) = self.entry(session, uri)?
             && !self.forget_if_stale(session, mounted, &name, &entry)?
         {
+            if options.is_index && options.exclusive {
+                // WiredTiger knows no index to which it belongs: a drop was cut short.
+                return self.create_again(session, mounted, &name, &entry, &options);
+            }
             if options.exclusive {
                 return Err(Code::Exists.into());
             }
@@ -61,6 +65,24 @@ impl<H: Host> Source<H> {
             None => make(mounted, &name, &options)?,
         };
         self.publish(session, mounted, uri, &options, &datastore)
+    }
+
+    /// Makes the object `name` anew, in place of one that is nobody's.
+    fn create_again(
+        &self,
+        session: H::Session,
+        mounted: &Mounted,
+        name: &Name<'_>,
+        entry: &Entry,
+        options: &CreateOptions,
+    ) -> Result<()> {
+        let uri = name.uri();
+        self.retire(&uri)?;
+        if let Some(left) = self.find(session, mounted, name, entry, Creates::UnderWay)? {
+            mounted.volume.remove_datastore(left.id())?;
+        }
+        let datastore = make(mounted, name, options)?;
+        self.publish(session, mounted, &uri, options, &datastore)
     }
 
     fn truncate_if_asked(

@@ -178,6 +178,11 @@ impl<H: Host> Source<H> {
         Ok(())
     }
 
+    /// Through whose eyes an operation of the session looks.
+    pub fn view(&self, session: H::Session, state: &SessionState) -> SessionView<'_, H> {
+        SessionView::new(&self.host, &self.transactions, session, state.own())
+    }
+
     /// Runs one write of the session's transaction.
     pub fn write<T>(
         &self,

@@ -16,7 +16,8 @@ pub struct Object {
     pub datastore: Datastore,
     /// Whether keys are record numbers.
     pub has_recnos: bool,
-    /// Whether values are bit fields, for which removing means setting to zero.
+    /// Whether values are bit fields under record numbers, for which removing means setting to
+    /// zero. Under other keys they are values like others.
     pub has_bit_fields: bool,
     /// Which record number comes next.
     pub append: Append,
@@ -31,7 +32,7 @@ impl Object {
             uri: uri.to_owned(),
             datastore,
             has_recnos: entry.key_format == "r",
-            has_bit_fields: is_bit_field(&entry.value_format),
+            has_bit_fields: entry.key_format == "r" && is_bit_field(&entry.value_format),
             append: Append::default(),
             cursors: AtomicUsize::new(0),
             writers: AtomicUsize::new(0),

@@ -111,6 +111,10 @@ impl Host for Sim {
         }
     }
 
+    fn ignores_prepared(&self, _session: u32) -> bool {
+        false
+    }
+
     fn oldest(&self) -> TxnId {
         self.state.lock().oldest
     }

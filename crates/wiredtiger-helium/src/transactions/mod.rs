@@ -17,9 +17,9 @@ use crate::{
 };
 use heliumdb::{Durability, Transaction, TxnId};
 use parking_lot::Mutex;
-use session::Finished;
+use session::{Finished, Running};
 use std::{
-    collections::{HashMap, hash_map::RandomState},
+    collections::{HashMap, HashSet, hash_map::RandomState},
     hash::BuildHasher,
     sync::Arc,
 };
@@ -31,6 +31,8 @@ pub struct Transactions<H: Host> {
     durability: Durability,
     hasher: RandomState,
     shards: [Mutex<HashMap<H::Session, Attached>>; SHARDS],
+    /// Ids of those that are prepared, for readers at read-uncommitted.
+    prepared: Mutex<HashSet<TxnId>>,
 }
 
 /// A session with cursors, or with a transaction of ours.
@@ -67,6 +69,7 @@ impl<H: Host> Transactions<H> {
             durability,
             hasher: RandomState::new(),
             shards: Default::default(),
+            prepared: Mutex::default(),
         }
     }
 
@@ -99,6 +102,7 @@ impl<H: Host> Transactions<H> {
         object: &Arc<Object>,
         write: impl FnOnce(&mut Transaction, &SessionView<'_, H>) -> Result<T>,
     ) -> Result<T> {
+        host.check_writable(session)?;
         let mut inner = state.lock();
         let id = host.transaction_id(session);
         if inner
@@ -116,7 +120,7 @@ impl<H: Host> Transactions<H> {
             ));
         };
         running.touch(object);
-        let view = SessionView::new(host, session, id);
+        let view = SessionView::new(host, self, session, id);
         let result = write(&mut running.transaction, &view);
         running.has_changes |= result.is_ok();
         if let Err(error) = &result
@@ -137,14 +141,14 @@ impl<H: Host> Transactions<H> {
         if let Some(mut running) = inner.running.take_if(|running| running.id == id) {
             if !committed {
                 running.roll_back();
-                state.end(&running);
+                self.end(&state, &running);
                 return Ok(Outcome::RolledBack);
             }
             if let Err(error) = running.transaction.commit(self.durability) {
                 inner.running = Some(running);
                 return Err(error.into());
             }
-            state.end(&running);
+            self.end(&state, &running);
             let writes = running.writes;
             inner.finished = Some(Finished::from(running));
             return Ok(Outcome::Committed { id, writes });
@@ -155,6 +159,29 @@ impl<H: Host> Transactions<H> {
                 Ok(Outcome::RolledBack)
             }
             _ => unknown(id, committed),
+        }
+    }
+
+    /// The session's transaction is prepared.
+    pub fn prepare(&self, session: H::Session) {
+        if let Some(state) = self.state(session)
+            && let Some(running) = state.lock().running.as_mut()
+        {
+            running.is_prepared = true;
+            self.prepared.lock().insert(running.id);
+        }
+    }
+
+    /// Whether the transaction `id` is prepared, and not over.
+    pub fn is_prepared(&self, id: TxnId) -> bool {
+        self.prepared.lock().contains(&id)
+    }
+
+    /// The transaction is over.
+    fn end(&self, state: &SessionState, running: &Running) {
+        state.end(running);
+        if running.is_prepared {
+            self.prepared.lock().remove(&running.id);
         }
     }
 

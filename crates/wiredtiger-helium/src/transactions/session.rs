@@ -33,6 +33,7 @@ pub(super) struct Running {
     pub writes: u64,
     /// Whether a write has succeeded.
     pub has_changes: bool,
+    pub is_prepared: bool,
     touched: Vec<Arc<Object>>,
 }
 
@@ -73,6 +74,7 @@ impl SessionState {
             transaction,
             writes: 0,
             has_changes: false,
+            is_prepared: false,
             touched,
         });
         self.own.store(id, Ordering::Relaxed);

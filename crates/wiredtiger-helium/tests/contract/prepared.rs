@@ -43,6 +43,57 @@ on_every_kind! {
         });
     }
 
+    fn readers_of_what_is_not_committed_get_one_too(arena) {
+        with_prepared(arena, |uri, one, two| {
+            let other = arena.session();
+            let write = other.cursor(uri, "").unwrap();
+            other.begin("isolation=read-committed").unwrap();
+            write.put("b", "uncommitted").unwrap();
+            two.begin("isolation=read-uncommitted").unwrap();
+            let read = two.cursor(uri, "").unwrap();
+            for key in ["k", "new"] {
+                assert_eq!(read.seek(key).code(), Code::PREPARE_CONFLICT, "{key}");
+            }
+            assert_eq!(read.get("b").unwrap().unwrap(), "uncommitted");
+            one.rollback().unwrap();
+            assert_eq!(read.get("k").unwrap().unwrap(), "0");
+            assert_eq!(read.get("new").unwrap(), None);
+            two.rollback().unwrap();
+            other.rollback().unwrap();
+        });
+    }
+
+    /// A walk that met a prepared row goes on when it is tried again.
+    fn a_walk_that_is_tried_again_goes_on(arena) {
+        with_prepared(arena, |uri, one, two| {
+            let read = two.cursor(uri, "").unwrap();
+            two.begin("isolation=read-committed").unwrap();
+            read.next().unwrap();
+            for _ in 0..3 {
+                assert_eq!(read.next().code(), Code::PREPARE_CONFLICT);
+            }
+            one.rollback().unwrap();
+            read.next().unwrap();
+            assert_eq!(read.key_str().unwrap(), "k");
+            assert_eq!(read.next().code(), Code::NOTFOUND);
+            two.rollback().unwrap();
+        });
+    }
+
+    fn whoever_ignores_prepared_rows_sees_what_was_and_writes_nothing(arena) {
+        with_prepared(arena, |uri, one, two| {
+            for isolation in ["snapshot", "read-committed", "read-uncommitted"] {
+                two.begin(&format!("isolation={isolation},ignore_prepare=true")).unwrap();
+                let read = two.cursor(uri, "").unwrap();
+                assert_eq!(read.list().unwrap(), ["a=0", "k=0"], "{isolation}");
+                assert_eq!(read.put("a", "1").code(), Code::ENOTSUP, "{isolation}");
+                drop(read);
+                two.rollback().unwrap();
+            }
+            one.rollback().unwrap();
+        });
+    }
+
     fn a_snapshot_writer_of_a_prepared_row_is_rolled_back(arena) {
         with_prepared(arena, |uri, one, two| {
             two.begin("").unwrap();

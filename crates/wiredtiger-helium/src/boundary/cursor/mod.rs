@@ -346,8 +346,14 @@ unsafe fn input<'a>(
     Ok(Input::Bytes(copy))
 }
 
+/// Nothing has an address too, at which a text is empty: an application may look there.
 fn give(item: &mut Item, bytes: &[u8]) {
-    item.data = bytes.as_ptr().cast::<c_void>();
+    let start = if bytes.is_empty() {
+        c"".as_ptr().cast()
+    } else {
+        bytes.as_ptr()
+    };
+    item.data = start.cast::<c_void>();
     item.size = bytes.len();
 }
 

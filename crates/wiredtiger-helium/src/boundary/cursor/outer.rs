@@ -78,9 +78,14 @@ unsafe fn call(wrapper: *mut WtCursor, method: impl FnOnce(&Theirs) -> Option<c_
         let flags = (*wrapper).flags;
         (*this).is_on_key = flags & WT_CURSTD_KEY_SET == WT_CURSTD_KEY_INT;
         (*this).was_reset = false;
+        let had_snapshot = Inside::of((*wrapper).session).is_some_and(Inside::has_snapshot);
         let theirs = (*this).theirs;
         let answer = method(&theirs).unwrap_or(super::EINVAL);
         (*this).is_on_key = false;
+        if answer != 0 && flags & WT_CURSTD_KEY_SET == 0 && !had_snapshot {
+            // A native cursor that has no key is refused before a view begins.
+            Handle::end_view(this);
+        }
         if answer == WT_NOTFOUND && flags & WT_CURSTD_KEY_SET != 0 && !(*this).was_reset {
             // WiredTiger has made a copy of what was ours.
             (*wrapper).flags |= WT_CURSTD_KEY_EXT | flags & WT_CURSTD_VALUE_EXT;

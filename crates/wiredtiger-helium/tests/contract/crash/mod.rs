@@ -13,6 +13,7 @@
 mod acknowledgements;
 mod catalog;
 mod deeds;
+mod indices;
 mod life;
 
 use rand::rngs::SmallRng;
