@@ -22,7 +22,9 @@ const STEP_ITEMS: u64 = 1024;
 /// Which state is copied.
 pub enum BackupFrom<'a> {
     /// Everything committed by the time that the copying begins. The log is read for it, and an
-    /// index of its own is built; no segment is freed meanwhile.
+    /// index of its own is built; no segment is freed meanwhile. Commits under way are waited for.
+    /// One that its [`Transaction`](crate::Transaction) could still take back after a second
+    /// ([`crate::limits::BACKUP_WAIT_MS`]) is left out.
     Newest,
     /// What a snapshot view sees, which its keeper holds open until the backup is done. Writes
     /// outside transactions are seen as they come.
@@ -80,12 +82,23 @@ impl Volume {
 
     fn copy_log(&self, target: &Volume, reporter: &mut Reporter<'_>) -> Result<BackupReport> {
         let hold = self.hold_log()?;
-        let rules = Rules::below(hold.end()?);
+        let end = hold.end()?;
+        let (told, records_end) = self.shared().outcomes(&hold, end, reporter)?;
+        let rules = Rules::below(end, records_end);
         let source = Source::of_open_volume(hold.volume(), hold.segment_bytes(), hold.devices());
-        let decided = std::collections::HashSet::new();
-        let scanned = salvage::scan(&source, &rules, &decided, reporter)?;
+        let scanned = salvage::scan(&source, &rules, &told, reporter)?;
+        if scanned.unresolved_batches() > 0 {
+            return Err(Error::new(
+                ErrorKind::InDoubt,
+                format!(
+                    "{}: nothing here says whether a transaction over several volumes committed, so that a copy could \
+                     not be whole; open the volume again, together with the others",
+                    self.url()
+                ),
+            ));
+        }
         let copied = salvage::copy(&source, scanned, target, reporter)?;
-        if !copied.is_intact() {
+        if !copied.is_lossless() {
             return Err(Error::new(
                 ErrorKind::Damaged,
                 format!(

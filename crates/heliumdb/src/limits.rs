@@ -52,11 +52,18 @@ pub const MOVES_PER_BATCH_MAX: usize = 4096;
 pub const DELETES_WHEN_FULL: u64 = 4096;
 /// Most volumes in one transaction.
 pub const VOLUMES_PER_TRANSACTION_MAX: usize = 64;
+/// Most times that a volume that decides about transactions over several volumes is opened and written to.
+pub(crate) const DECIDING_EPOCHS_MAX: u64 = (1 << 23) - 1;
+/// Most transactions over several volumes that a volume decides while it is open once: a power of two.
+pub(crate) const DECISIONS_PER_EPOCH_MAX: u64 = 1 << 40;
 /// Memory for values that a transaction of the volume's own takes before it spills, unless
 /// configured otherwise, in bytes.
 pub const TRANSACTION_MEMORY_BYTES: usize = 64 << 20;
 /// Most times that a transaction that has spilled may go back over what it spilled.
 pub const SPILL_SKIPS_MAX: usize = 256;
+/// How long a backup of the newest state waits for commits that somebody could still take back, in
+/// milliseconds, before it leaves them out.
+pub const BACKUP_WAIT_MS: u64 = 1_000;
 /// Most times that [`crate::Volume::transact`] runs a transaction.
 pub const TRANSACT_ATTEMPTS_MAX: u32 = 128;
 /// Most times that [`crate::Datastore::merge`] asks for a new value before it gives up.

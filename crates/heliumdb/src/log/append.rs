@@ -3,8 +3,8 @@
 //! Invariant: the frames of a batch follow each other, and each is published whole.
 
 use super::{
-    Appended, BatchKind, GlobalTxn, Lsn, batch::Batch, commit::Active, core::Core, ledger::Ledger,
-    segments::Appender, space::Reservation,
+    Appended, BatchKind, GlobalTxn, Lsn, Prepared, batch::Batch, commit::Active, core::Core,
+    ledger::Ledger, segments::Appender, space::Reservation,
 };
 use crate::{
     Error, ErrorKind, Result,
@@ -121,6 +121,16 @@ impl Core {
                 ledger.resolved(global, home, self.segment_bytes);
             },
         )
+    }
+
+    /// The transaction `name`, whose part here was prepared, was acknowledged as committed.
+    pub(crate) fn note_committed(&self, name: GlobalTxn) {
+        self.ledger.lock().committed(name);
+    }
+
+    /// The prepared batches that nothing in the log resolves.
+    pub(crate) fn prepared(&self) -> Vec<(GlobalTxn, Prepared)> {
+        self.ledger.lock().prepared()
     }
 
     /// A promise of nothing, for a transaction that has not written yet.

@@ -370,6 +370,22 @@ impl Core {
         self.or_poison("sync", device, 0, self.devices[device].sync())
     }
 
+    /// Sees to it that what recovery has read is durable. Where it may write it has done so itself.
+    pub(crate) fn assure(&self) -> Result<()> {
+        if !self.read_only {
+            return Ok(());
+        }
+        for (i, device) in self.devices.iter().enumerate() {
+            let synced = device.sync();
+            synced.map_err(|e| self.io_error("sync", i, 0, e))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Acquire)
+    }
+
     pub(super) fn sync_all(&self) -> Result<()> {
         (0..self.devices.len()).try_for_each(|device| self.sync_device(device))
     }

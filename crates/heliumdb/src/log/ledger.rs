@@ -5,6 +5,14 @@ use super::{BatchKind, GlobalTxn, LogState, Spilled};
 use crate::location::Location;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+/// A prepared batch that nothing in the log resolves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Prepared {
+    pub(crate) batch: u64,
+    /// Its transaction was acknowledged as committed.
+    pub(crate) committed: bool,
+}
+
 #[derive(Default)]
 pub(super) struct Ledger {
     /// Segments in use: sequence to id.
@@ -16,7 +24,7 @@ pub(super) struct Ledger {
     /// Sequences of the segments of batches that lie in others than their number says.
     spans: HashMap<u64, Vec<u64>>,
     /// Prepared batches without a resolve record.
-    prepared: HashMap<GlobalTxn, u64>,
+    prepared: HashMap<GlobalTxn, Prepared>,
     /// Sequences of the segments of what was spilled and is not committed.
     spilled: HashMap<u64, Vec<u64>>,
     /// Long values: where their pieces are.
@@ -40,7 +48,7 @@ impl Ledger {
             BatchKind::Checkpoint => return,
             BatchKind::Commit | BatchKind::Move { .. } => {}
             BatchKind::Prepare { global, .. } => {
-                self.prepared.insert(*global, batch);
+                self.note_prepared(*global, batch);
             }
             BatchKind::Spill { id, .. } => {
                 let all = self.spilled.entry(*id).or_default();
@@ -87,9 +95,27 @@ impl Ledger {
     }
 
     pub(super) fn resolved(&mut self, global: GlobalTxn, home: u64, segment_bytes: u64) {
-        if let Some(batch) = self.prepared.remove(&global) {
+        if let Some(Prepared { batch, .. }) = self.prepared.remove(&global) {
             self.pin(home, batch, segment_bytes);
         }
+    }
+
+    fn note_prepared(&mut self, name: GlobalTxn, batch: u64) {
+        let committed = false;
+        self.prepared.insert(name, Prepared { batch, committed });
+    }
+
+    /// The transaction `name` was acknowledged as committed, and nothing in the log says so yet.
+    pub(super) fn committed(&mut self, name: GlobalTxn) {
+        if let Some(prepared) = self.prepared.get_mut(&name) {
+            prepared.committed = true;
+        }
+    }
+
+    /// The prepared batches that nothing in the log resolves.
+    pub(super) fn prepared(&self) -> Vec<(GlobalTxn, Prepared)> {
+        let all = self.prepared.iter();
+        all.map(|(name, prepared)| (*name, *prepared)).collect()
     }
 
     fn pin(&mut self, home: u64, batch: u64, segment_bytes: u64) {
@@ -122,7 +148,7 @@ impl Ledger {
             || self
                 .prepared
                 .values()
-                .any(|batch| match self.spans.get(batch) {
+                .any(|Prepared { batch, .. }| match self.spans.get(batch) {
                     Some(sequences) => sequences.contains(&sequence),
                     None => batch / segment_bytes == sequence,
                 })
@@ -157,7 +183,7 @@ impl Ledger {
         let prepared = self.prepared.iter();
         state
             .prepared
-            .extend(prepared.map(|(g, batch)| (*g, *batch)));
+            .extend(prepared.map(|(name, prepared)| (*name, prepared.batch)));
         let chunks = self.chunks.iter();
         state
             .chunks
@@ -177,7 +203,9 @@ impl Ledger {
         let spans = state.spans.iter();
         let known = spans.filter(|(_, s)| s.iter().any(|s| in_use.contains_key(s)));
         self.spans.extend(known.cloned());
-        self.prepared.extend(state.prepared.iter().copied());
+        for (name, batch) in &state.prepared {
+            self.note_prepared(*name, *batch);
+        }
         let chunks = state.chunks.iter();
         self.chunks
             .extend(chunks.map(|(item, places)| (*item, places.clone().into_boxed_slice())));

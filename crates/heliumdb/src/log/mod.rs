@@ -19,6 +19,7 @@ mod group;
 mod hold;
 mod ledger;
 mod live;
+mod name;
 mod open;
 mod place;
 mod pointer;
@@ -43,7 +44,9 @@ pub(crate) use cleaning::{Candidate, Room};
 pub(crate) use core::Core;
 pub(crate) use fetch::Fetch;
 pub(crate) use hold::Hold;
+pub(crate) use ledger::Prepared;
 pub(crate) use live::Live;
+pub(crate) use name::GlobalTxn;
 pub(crate) use reader::{Expected, Purpose, Ready, Spot, Value, append_value};
 pub(crate) use segments::epoch_chain;
 pub(crate) use space::Reservation;
@@ -67,13 +70,6 @@ use std::{
 
 /// Position in the log: segment sequence number * segment bytes + offset in the segment.
 pub(crate) type Lsn = u64;
-
-/// A transaction over several volumes: a number given by the volume that decides it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
-pub(crate) struct GlobalTxn {
-    pub decider: VolumeId,
-    pub number: u64,
-}
 
 /// What a transaction had spilled when it committed.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -157,6 +157,16 @@ impl Core {
         Ok(())
     }
 
+    /// The epoch of this session, once it is durable.
+    pub(crate) fn begin_epoch(&self) -> Result<u64> {
+        let mut appender = self.appender.lock();
+        self.check_writable()?;
+        if let Some(resting) = appender.resting {
+            self.wake(&mut appender, resting)?;
+        }
+        Ok(self.epoch.load(Relaxed))
+    }
+
     /// Begins this session's epoch, in the segment that the last one left unfinished if its
     /// tail is clean.
     fn wake(&self, appender: &mut Appender, resting: Resting) -> Result<()> {

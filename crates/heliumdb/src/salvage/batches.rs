@@ -5,10 +5,10 @@
 //! was cancelled; a prepared one's only if something says that it committed, and a spilled one's
 //! only if a commit names it.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
-    Decided, Rules, Unresolved,
+    Rules, Told, Unresolved,
     newest::Newest,
     spills::Spills,
     trouble::Trouble,
@@ -22,7 +22,7 @@ use crate::{
         item::{CHUNK, TOMBSTONE},
     },
     location::Location,
-    log::{GlobalTxn, Spilled},
+    log::{GlobalTxn, Lsn, Spilled},
     volume::{CATALOG_TREE, Descriptor},
 };
 
@@ -30,17 +30,33 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Records {
     pub(super) cancelled: HashSet<u64>,
-    resolved: HashMap<GlobalTxn, bool>,
+    /// By the position of the record: version 1 gave a name twice at times,
+    /// so a record speaks of the batch of that name before it.
+    resolved: HashMap<GlobalTxn, BTreeMap<Lsn, bool>>,
 }
 
 impl Records {
+    pub(super) fn of(told: &Told) -> Self {
+        Self {
+            cancelled: told.cancelled.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// What the first record behind a prepared batch says of it.
+    fn outcome(&self, name: GlobalTxn, batch: Lsn) -> Option<bool> {
+        let all = self.resolved.get(&name)?;
+        all.range(batch..).next().map(|(_, committed)| *committed)
+    }
+
     pub(super) fn piece(&mut self, piece: &Piece<'_>) {
         match piece {
             Piece::Frame { header, prefix, .. } => match header.kind {
                 Kind::Cancel => drop(self.cancelled.insert(get_u64(prefix, 0))),
                 Kind::Resolve => {
                     if let Some((global, committed)) = frame::decode_resolve(prefix) {
-                        self.resolved.insert(global, committed);
+                        let all = self.resolved.entry(global).or_default();
+                        all.insert(header.lsn, committed);
                     }
                 }
                 Kind::Commit
@@ -134,7 +150,7 @@ pub(super) struct Batches<'a> {
     volume: VolumeId,
     rules: &'a Rules,
     records: &'a Records,
-    decided: &'a Decided,
+    told: &'a Told,
     order: &'a Order,
     pub(super) newest: Newest,
     /// Trees that some record of the catalog names, overwritten or not.
@@ -162,14 +178,14 @@ impl<'a> Batches<'a> {
         volume: VolumeId,
         rules: &'a Rules,
         records: &'a Records,
-        decided: &'a Decided,
+        told: &'a Told,
         order: &'a Order,
     ) -> Self {
         Self {
             volume,
             rules,
             records,
-            decided,
+            told,
             order,
             newest: Newest::default(),
             named: HashSet::new(),
@@ -404,7 +420,7 @@ impl<'a> Batches<'a> {
                 spilled.for_each(|item| self.enter_item(item));
             }
             _ if is_cancelled => return,
-            Standing::Prepared(global) if !self.committed(global) => return,
+            Standing::Prepared(name) if !self.committed(name, batch.id) => return,
             Standing::Spilled(id, number) => {
                 return self.spills.add(id, number, batch.id, batch.items);
             }
@@ -421,14 +437,14 @@ impl<'a> Batches<'a> {
             .enter(item.tree, &item.key, item.sequence, item.at);
     }
 
-    fn committed(&mut self, global: GlobalTxn) -> bool {
-        if let Some(committed) = self.records.resolved.get(&global) {
-            return *committed;
+    fn committed(&mut self, name: GlobalTxn, batch: Lsn) -> bool {
+        if let Some(committed) = self.records.outcome(name, batch) {
+            return committed;
         }
-        if self.decided.contains(&(global, self.volume)) {
+        if self.told.decided.contains(&(name, self.volume)) {
             return true;
         }
-        self.unresolved.insert(global);
+        self.unresolved.insert(name);
         self.rules.unresolved == Unresolved::Keep
     }
 

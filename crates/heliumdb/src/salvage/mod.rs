@@ -52,8 +52,9 @@ pub struct Salvage {
 /// What is accepted.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Rules {
-    /// What of the log is looked at, if not all.
+    /// What of the log is looked at, if not all: for items, and for records that speak of them.
     below: Option<Lsn>,
+    records_below: Option<Lsn>,
     volume: Option<VolumeId>,
     partial: bool,
     doubtful: bool,
@@ -61,10 +62,12 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// What a sound volume holds below a position.
-    pub(crate) fn below(end: Lsn) -> Self {
+    /// What a sound volume holds below a position, of which what is logged below another one says
+    /// what became of it.
+    pub(crate) fn below(end: Lsn, records_end: Lsn) -> Self {
         Self {
             below: Some(end),
+            records_below: Some(records_end),
             ..Self::default()
         }
     }
@@ -134,15 +137,6 @@ pub struct SalvageReport {
 }
 
 impl SalvageReport {
-    /// Whether nothing was damaged, but for what has no outcome yet.
-    pub(crate) fn is_intact(&self) -> bool {
-        let with_outcomes = Self {
-            unresolved_batches: 0,
-            ..self.clone()
-        };
-        with_outcomes.is_lossless()
-    }
-
     /// Whether anything at all was damaged or missing.
     pub fn is_lossless(&self) -> bool {
         let lost = [
@@ -229,14 +223,14 @@ impl Salvage {
         let _span = tracing::info_span!("salvage", target = target.url()).entered();
         load::check_empty(target)?;
         let mut reporter = Reporter::new(progress);
-        let mut decided = HashSet::new();
+        let mut told = Told::default();
         for devices in self.deciders {
             let source = Source::identify(devices, None)?;
-            let scanned = scan(&source, &self.rules, &decided, &mut reporter)?;
-            decided.extend(scanned.decisions(&source));
+            let scanned = scan(&source, &self.rules, &told, &mut reporter)?;
+            told.decided.extend(scanned.decisions(&source));
         }
         let source = Source::identify(self.devices, self.rules.volume)?;
-        let scanned = scan(&source, &self.rules, &decided, &mut reporter)?;
+        let scanned = scan(&source, &self.rules, &told, &mut reporter)?;
         let report = copy(&source, scanned, target, &mut reporter)?;
         tracing::info!(
             volume = %source.volume,
@@ -248,8 +242,14 @@ impl Salvage {
     }
 }
 
-/// A decision: which transaction, and one volume that prepared for it.
-type Decided = HashSet<(GlobalTxn, VolumeId)>;
+/// What somebody else than the log says of its batches.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// Transactions over several volumes that committed, each with one volume that prepared for it.
+    pub(crate) decided: HashSet<(GlobalTxn, VolumeId)>,
+    /// Batches that do not count.
+    pub(crate) cancelled: HashSet<u64>,
+}
 
 fn open_source(url: &str) -> Result<Vec<Box<dyn Device>>> {
     let options = VolumeOptions {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::{
-    Decided, Rules,
+    Rules, Told,
     batches::{Batches, Counts, Order, Records},
     newest::Newest,
     source::{HeaderLook, Source},
@@ -51,18 +51,24 @@ pub(crate) struct Scanned {
 pub(crate) fn scan(
     source: &Source,
     rules: &Rules,
-    decided: &Decided,
+    told: &Told,
     reporter: &mut Reporter<'_>,
 ) -> Result<Scanned> {
-    let (segments, lost, horizon) = segments(source, rules);
+    let more = rules.records_below;
+    let with_records = more.map(|below| segments(source, rules, Some(below)).0);
+    let (segments, lost, horizon) = segments(source, rules, rules.below);
     let order = Order {
         in_use: segments.iter().map(|segment| segment.sequence).collect(),
         incomplete: !lost.is_empty() || source.missing_devices() > 0,
         segment_bytes: source.segment_bytes,
     };
-    let mut records = Records::default();
+    let mut records = Records::of(told);
     let mut durable = horizon.max(source.durable);
-    let mut pass = Pass::new(source, &segments, Phase::Records);
+    let mut pass = Pass::new(
+        source,
+        with_records.as_ref().unwrap_or(&segments),
+        Phase::Records,
+    );
     pass.run(reporter, |event| {
         if let Event::Piece(piece) = event {
             if let Piece::Frame { header, .. } = &piece {
@@ -71,7 +77,7 @@ pub(crate) fn scan(
             records.piece(&piece);
         }
     })?;
-    let mut batches = Batches::new(source.volume, rules, &records, decided, &order);
+    let mut batches = Batches::new(source.volume, rules, &records, told, &order);
     let bytes = segments.len() as u64 * source.segment_bytes;
     batches.newest.trees_max = check::trees_max(bytes);
     let mut pass = Pass::new(source, &segments, Phase::Items);
@@ -106,20 +112,21 @@ pub(crate) fn scan(
 }
 
 impl Scanned {
+    /// Prepared batches of which nothing says what became of them.
+    pub(crate) fn unresolved_batches(&self) -> u64 {
+        self.counts.unresolved_batches
+    }
+
     /// What this volume decided about others' prepared batches.
     pub(super) fn decisions(&self, source: &Source) -> Vec<(GlobalTxn, VolumeId)> {
         let mut decisions = Vec::new();
         let mut bytes = Vec::new();
         let mut enter = |key: &[u8], at: Option<_>| {
-            let (Ok(number), Some(at)) = (<[u8; 8]>::try_from(key), at) else {
+            let (Some(global), Some(at)) = (GlobalTxn::of_decision(source.volume, key), at) else {
                 return;
             };
             let Some(header) = source.item(at, &mut bytes).filter(|h| h.key(&bytes) == key) else {
                 return;
-            };
-            let global = GlobalTxn {
-                decider: source.volume,
-                number: u64::from_be_bytes(number),
             };
             for id in header.value(&bytes).chunks_exact(16) {
                 let mut participant = [0; 16];
@@ -135,7 +142,7 @@ impl Scanned {
 /// The segments that hold log, by sequence, those of which nobody knows, and the highest position that a
 /// header calls durable. With doubtful
 /// things asked for, a segment without a header is what the newest of its frames says.
-fn segments(source: &Source, rules: &Rules) -> (Vec<Segment>, Vec<u64>, Lsn) {
+fn segments(source: &Source, rules: &Rules, below: Option<Lsn>) -> (Vec<Segment>, Vec<u64>, Lsn) {
     let mut known: Vec<Segment> = Vec::new();
     let mut lost = Vec::new();
     let mut blank = Vec::new();
@@ -164,7 +171,7 @@ fn segments(source: &Source, rules: &Rules) -> (Vec<Segment>, Vec<u64>, Lsn) {
                     State::Ended => header.end,
                     State::InUse | State::Free => u64::MAX,
                 };
-                let end = end.min(rules.below.unwrap_or(u64::MAX));
+                let end = end.min(below.unwrap_or(u64::MAX));
                 if end > start {
                     known.push(Segment {
                         id,
@@ -179,7 +186,7 @@ fn segments(source: &Source, rules: &Rules) -> (Vec<Segment>, Vec<u64>, Lsn) {
     // Segments are used for the first time more or less in order: where a sequence is missing, a
     // blank one before a used one may have been zeroed. An open volume knows better.
     let all_known = sequences.last().copied().unwrap_or(0) == sequences.len() as u64;
-    if !all_known && rules.below.is_none() {
+    if !all_known && below.is_none() {
         lost.extend(blank.into_iter().filter(|id| *id < highest));
     }
     if rules.doubtful {

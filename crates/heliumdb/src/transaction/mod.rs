@@ -8,12 +8,13 @@
 
 mod commit;
 pub(crate) mod native;
+pub(crate) mod owed;
 mod part;
 mod room;
 mod savepoint;
 mod slot;
 pub(crate) use part::{key_too_long, value_too_long};
-pub(crate) mod several;
+mod several;
 mod spill;
 
 pub use savepoint::Savepoint;

@@ -349,6 +349,9 @@ impl Part {
             self.volume.certainty.committed(owner, batch, self.prepared);
             self.taken_back_by = Some(owner);
         }
+        if let Some(name) = self.prepared {
+            self.volume.log.note_committed(name);
+        }
         let mut is_awaited = false;
         for write in &self.writes {
             let tree = &self.trees[write.tree];

@@ -11,28 +11,18 @@
 //! Invariant: once the decision is in the log's buffer, a failure poisons every volume that took part
 //! before anybody hears of it, and no record says that the transaction was aborted.
 
-use std::sync::Arc;
-
 use super::{
     commit::{append, cancel_part, poison},
+    owed::{Owed, Participant},
     part::Part,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
     limits::VOLUMES_PER_TRANSACTION_MAX,
-    log::{Appended, BatchKind, GlobalTxn, Lsn},
+    log::{Appended, BatchKind, GlobalTxn},
     version::TxnId,
-    volume::{Shared, VolumeId},
+    volume::{Deciding, VolumeId},
 };
-
-/// A decided transaction whose participants have not all resolved it durably.
-pub(crate) struct Owed {
-    /// Once the horizon has passed it, the transaction cannot be cancelled any more.
-    owner: TxnId,
-    global: GlobalTxn,
-    /// Each participant, with the end of its resolve record once that was written.
-    participants: Vec<(Arc<Shared>, Option<Lsn>)>,
-}
 
 pub(super) fn check_count(volumes: usize) -> Result<()> {
     if volumes <= VOLUMES_PER_TRANSACTION_MAX {
@@ -47,10 +37,9 @@ pub(super) fn check_count(volumes: usize) -> Result<()> {
 pub(super) fn commit(owner: TxnId, parts: &mut [Part]) -> Result<()> {
     parts.sort_by_key(|part| part.volume.id());
     let (decider, others) = parts.split_first_mut().ok_or_else(no_parts)?;
-    let global = GlobalTxn {
-        decider: decider.volume.id(),
-        number: decider.volume.next_sequence(),
-    };
+    // Until it is over, whoever asks what became of it has to ask again.
+    let deciding = Deciding::begin(&decider.volume)?;
+    let global = deciding.name();
     let appended = prepare(global, others)
         .and_then(|()| decide(global, decider, others))
         .map_err(|why| give_up(global, parts, why))?;
@@ -62,12 +51,12 @@ pub(super) fn commit(owner: TxnId, parts: &mut [Part]) -> Result<()> {
         volume.insert_decision(global.number, location, owner, appended.batch_id);
     }
     let (decider, others) = parts.split_first_mut().ok_or_else(no_parts)?;
-    let participants = others.iter().map(|part| (Arc::clone(&**part.volume), None));
-    volume.owe(Owed {
-        owner,
-        global,
-        participants: participants.collect(),
+    let participants = others.iter().map(|part| {
+        part.volume.note_decider(&volume);
+        Participant::new(part.volume.id(), Some(part.volume.log.clone()))
     });
+    let owed = Owed::new(owner, global, participants.collect());
+    volume.owe(owed, appended.batch_id);
     decider.logged(&appended);
     Ok(())
 }
@@ -148,40 +137,4 @@ pub(super) fn cancel(parts: &[Part], owner: TxnId) -> Result<()> {
         resolve(global, others, false);
     }
     Ok(())
-}
-
-impl Owed {
-    pub(crate) fn owner(&self) -> TxnId {
-        self.owner
-    }
-
-    pub(crate) fn global(&self) -> GlobalTxn {
-        self.global
-    }
-
-    /// Takes the next step towards forgetting the decision, as far as `oldest` allows: resolve
-    /// records, then, when all of them are durable, the end. True when nothing is owed any more.
-    pub(crate) fn step(&mut self, oldest: TxnId, decider: &Shared) -> bool {
-        if self.owner >= oldest {
-            return false;
-        }
-        let mut durable = true;
-        for (volume, end) in &mut self.participants {
-            if end.is_none() {
-                *end = volume.log.append_resolve(self.global, true).ok();
-            }
-            durable &= end.is_some_and(|end| volume.log.durable() >= end);
-        }
-        durable && decider.delete_decision(self.global.number).is_ok()
-    }
-
-    /// Makes the resolve records durable, for a volume that is about to close.
-    pub(crate) fn flush(&self) -> Result<()> {
-        for (volume, end) in &self.participants {
-            if let Some(end) = end {
-                volume.log.sync_to(*end)?;
-            }
-        }
-        Ok(())
-    }
 }

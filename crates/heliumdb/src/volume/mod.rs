@@ -14,6 +14,7 @@ mod damaged;
 mod datastore;
 mod datastore_options;
 mod direct;
+mod doubts;
 pub(crate) mod gate;
 mod handle;
 mod items;
@@ -23,6 +24,8 @@ mod maintenance;
 mod numbers;
 mod open;
 mod options;
+mod outcomes;
+mod owing;
 pub(crate) mod pending;
 mod range;
 mod recover;
@@ -49,6 +52,7 @@ pub(crate) use lease::Lease;
 pub(crate) use maintenance::background_step;
 pub use open::{open_all, open_all_devices};
 pub use options::VolumeOptions;
+pub(crate) use owing::{Deciding, opened_since};
 pub use range::Range;
 pub(crate) use shared::{
     CATALOG_TREE, CHECKPOINT_TREE, DECISIONS_TREE, INTERNAL_TREES_END, Keeper, Shared,

@@ -1,18 +1,18 @@
-//! Opening volumes: devices, lock, recovery, and the questions that volumes have to each other.
+//! Opening volumes: devices, lock, recovery; [`doubts`] has the questions that volumes have to each other.
 
 use std::sync::Arc;
 
 use super::{
-    Shared, Volume, VolumeId, VolumeOptions,
+    Shared, Volume, VolumeId, VolumeOptions, doubts,
     lease::Lease,
     maintenance::Maintenance,
-    recover::{self, Recovery, Replayed},
+    recover::{Recovery, Replayed},
     registry::{self, Claim, Registration},
 };
 use crate::{
     device::{self, Device},
     error::{Error, ErrorKind, Result},
-    log::{GlobalTxn, Log},
+    log::Log,
 };
 
 pub(super) fn open(url: &str, options: &VolumeOptions) -> Result<Volume> {
@@ -53,10 +53,10 @@ pub fn open_all_devices(
     for (devices, options) in volumes {
         opened.push(Opened::on_devices(devices, options)?);
     }
-    resolve_doubts(&mut opened)?;
+    doubts::resolve(&mut opened, &[])?;
     let finished: Result<Vec<_>> = opened.into_iter().map(Opened::finish).collect();
     let all = finished?;
-    forget_decisions(&all)?;
+    doubts::adopt(&all, &[])?;
     Ok(all.into_iter().map(Volume::from_shared).collect())
 }
 
@@ -75,29 +75,32 @@ pub fn open_all(volumes: &[(String, VolumeOptions)]) -> Result<Vec<Volume>> {
             }
         });
     }
-    resolve_doubts(&mut opened)?;
-    let mut opened = opened.into_iter();
-    let mut all = Vec::with_capacity(shared.len());
-    for found in shared {
-        all.push(match found {
-            Some(shared) => shared,
-            None => opened.next().ok_or_else(|| no_devices(""))?.finish()?,
-        });
-    }
-    forget_decisions(&all)?;
-    Ok(all.into_iter().map(Volume::from_shared).collect())
+    let others: Vec<_> = shared.iter().flatten().cloned().collect();
+    doubts::resolve(&mut opened, &others)?;
+    let fresh: Result<Vec<_>> = opened.into_iter().map(Opened::finish).collect();
+    let fresh = fresh?;
+    doubts::adopt(&fresh, &others)?;
+    let mut fresh = fresh.into_iter();
+    let all = shared
+        .into_iter()
+        .map(|found| found.or_else(|| fresh.next()));
+    Ok(all.flatten().map(Volume::from_shared).collect())
 }
 
 /// A volume on its way up.
-struct Opened {
-    url: String,
-    options: VolumeOptions,
-    replayed: Replayed,
+pub(super) struct Opened {
+    pub(super) url: String,
+    pub(super) options: VolumeOptions,
+    pub(super) replayed: Replayed,
     // Goes last: whoever waits for it finds the devices free.
-    registration: Option<Registration>,
+    pub(super) registration: Option<Registration>,
 }
 
 impl Opened {
+    pub(super) fn id(&self) -> VolumeId {
+        self.replayed.log.volume_id()
+    }
+
     fn new(url: &str, options: &VolumeOptions, registration: Option<Registration>) -> Result<Self> {
         let options = &options.clamped();
         if options.truncate {
@@ -150,42 +153,6 @@ fn replay(devices: Vec<Box<dyn Device>>, options: &VolumeOptions) -> Result<Repl
     Ok(Replayed { log, recovery })
 }
 
-/// Asks the deciders what became of prepared batches; then, when all participants have that
-/// durably, forgets the decisions that no one can ask for any more.
-fn resolve_doubts(opened: &mut [Opened]) -> Result<()> {
-    for asking in 0..opened.len() {
-        for global in opened[asking].replayed.recovery.in_doubt() {
-            let committed = ask(opened, &opened[asking], global)?;
-            resolve(&mut opened[asking], global, committed)?;
-        }
-    }
-    // CRASH: resolve records are buffered until here; without them the same question is
-    // asked, and answered the same, next time.
-    for volume in opened.iter().filter(|volume| !volume.options.read_only) {
-        volume.replayed.log.sync_to(volume.replayed.log.end())?;
-    }
-    Ok(())
-}
-
-/// Forgets decisions whose participants are all here: [`resolve_doubts`] has left none of
-/// them in doubt.
-fn forget_decisions(volumes: &[Arc<Lease>]) -> Result<()> {
-    for decider in volumes
-        .iter()
-        .filter(|volume| volume.check_writable().is_ok())
-    {
-        for (number, participants) in recover::read_all(&decider.decisions, &decider.log)? {
-            let here = |id: &[u8]| volumes.iter().any(|volume| volume.id().0 == id);
-            if let Ok(number) = <[u8; 8]>::try_from(number.as_slice())
-                && participants.chunks(16).all(here)
-            {
-                decider.delete_decision(u64::from_be_bytes(number))?;
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Refuses to truncate a volume whose decisions others may still have to ask for. One that
 /// cannot be opened at all may be truncated.
 fn check_owes_nothing(url: &str, options: &VolumeOptions) -> Result<()> {
@@ -207,40 +174,4 @@ fn check_owes_nothing(url: &str, options: &VolumeOptions) -> Result<()> {
         Err(why) if why.kind() == ErrorKind::VolumeInUse => Err(why),
         _ => Ok(()),
     }
-}
-
-fn ask(opened: &[Opened], asking: &Opened, global: GlobalTxn) -> Result<bool> {
-    let decider = opened
-        .iter()
-        .find(|volume| volume.replayed.log.volume_id() == global.decider);
-    let decider = decider.ok_or_else(|| missing_decider(asking, global.decider))?;
-    let Replayed { log, recovery } = &decider.replayed;
-    recovery.has_decided(log, global.number, asking.replayed.log.volume_id())
-}
-
-fn resolve(volume: &mut Opened, global: GlobalTxn, committed: bool) -> Result<()> {
-    if volume.options.read_only {
-        return Err(Error::new(
-            ErrorKind::InDoubt,
-            format!(
-                "{}: a transaction over several volumes was cut short and has to be settled, which a read-only open \
-                 cannot do; open the volume for writing once",
-                volume.url
-            ),
-        ));
-    }
-    volume.replayed.log.append_resolve(global, committed)?;
-    volume.replayed.recovery.settle(global, committed);
-    Ok(())
-}
-
-fn missing_decider(asking: &Opened, decider: VolumeId) -> Error {
-    Error::new(
-        ErrorKind::InDoubt,
-        format!(
-            "{}: a transaction over several volumes was cut short, and only volume {decider} knows whether it \
-             committed; open that volume together with this one",
-            asking.url
-        ),
-    )
 }

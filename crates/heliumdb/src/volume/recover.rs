@@ -354,27 +354,17 @@ impl Recovery {
         self.prepared.keys().copied().collect()
     }
 
-    /// Whether this volume decided `number` for a commit that `participant` took part in. A number
-    /// that nothing durable bears is given again after a crash, so it alone says too little.
+    /// Whether this volume decided `name` for a commit that `participant` took part in.
     pub(super) fn has_decided(
         &self,
         log: &Log,
-        number: u64,
+        name: GlobalTxn,
         participant: VolumeId,
     ) -> Result<bool> {
-        let key = number.to_be_bytes();
-        let guard = epoch::pin();
-        let Some(decisions) = self.trees.get(&DECISIONS_TREE) else {
-            return Ok(false);
-        };
-        let Slot::At(location) = Word(decisions.get(&key, &guard)).slot() else {
-            return Ok(false);
-        };
-        let mut participants = Vec::new();
-        if !log.read(location, DECISIONS_TREE, &key, &mut participants)? {
-            return Err(misplaced());
+        match self.trees.get(&DECISIONS_TREE) {
+            Some(decisions) => has_decided(decisions, log, name, participant),
+            None => Ok(false),
         }
-        Ok(participants.chunks(16).any(|id| id == participant.0))
     }
 
     /// Whether other volumes may still ask this one about a commit.
@@ -462,6 +452,25 @@ fn too_many_trees(most: usize) -> Error {
             "the log has items of more than {most} datastores, which no volume of its size comes to"
         ),
     )
+}
+
+/// Whether the decisions say that `name` committed, and that `participant` took part in it.
+pub(super) fn has_decided(
+    decisions: &Index,
+    log: &Log,
+    name: GlobalTxn,
+    participant: VolumeId,
+) -> Result<bool> {
+    let key = name.decision_key();
+    let guard = epoch::pin();
+    let Slot::At(location) = Word(decisions.get(&key, &guard)).slot() else {
+        return Ok(false);
+    };
+    let mut participants = Vec::new();
+    if !log.read(location, DECISIONS_TREE, &key, &mut participants)? {
+        return Err(misplaced());
+    }
+    Ok(participants.chunks(16).any(|id| id == participant.0))
 }
 
 fn misplaced() -> Error {

@@ -12,7 +12,7 @@ use std::sync::{
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use super::{Shared, VolumeOptions, lease::Lease};
+use super::{Shared, VolumeId, VolumeOptions, lease::Lease};
 use crate::{
     device::Identity,
     error::{Error, ErrorKind, Result},
@@ -83,6 +83,26 @@ pub(super) fn claim<'a>(
         // One of them was let go of just now. These may be the last handles of others, which close them.
         MutexGuard::unlocked(&mut entries, || drop(claims));
     }
+}
+
+/// Whether a volume with that id is open.
+pub(super) fn is_open(id: VolumeId) -> bool {
+    !all_with_id(id).is_empty()
+}
+
+/// The volume with that id, if one is open, and no copy of it. That somebody has it keeps it open for
+/// nobody.
+pub(super) fn with_id(id: VolumeId) -> Option<Arc<Shared>> {
+    let mut found = all_with_id(id);
+    found.pop().filter(|_| found.is_empty())
+}
+
+fn all_with_id(id: VolumeId) -> Vec<Arc<Shared>> {
+    let entries = OPEN.get().entries.lock();
+    let open = entries.iter().filter_map(|entry| entry.volume.as_ref());
+    let open = open.map(|holder| &holder.shared);
+    let found = open.filter(|shared| shared.id() == id && !shared.is_closed());
+    found.cloned().collect()
 }
 
 /// Who has a volume.

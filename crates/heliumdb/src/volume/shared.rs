@@ -1,9 +1,9 @@
 //! An open volume: what all handles share.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     time::Instant,
@@ -19,6 +19,7 @@ use super::{
     damage::Damages,
     gate::Gate,
     maintenance::Maintenance,
+    owing::settle_with,
     pending::{Open, Writers},
     registry::Registration,
     scrub::Scrub,
@@ -29,7 +30,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     log::{GlobalTxn, Log},
     process::Owner,
-    transaction::{native::Manager, several::Owed},
+    transaction::{native::Manager, owed::Owed},
     version::{Attempt, Horizon, Readers, TxnId, Waiting, settle::Unsettled},
 };
 
@@ -68,7 +69,13 @@ pub(crate) struct Shared {
     keeper: AtomicU8,
     /// Held while a batch links its versions, so that no two of them mix.
     pub(crate) batching: Mutex<()>,
+    /// How many transactions over several volumes this one was to decide since it was opened.
+    pub(super) names_given: AtomicU64,
+    /// Those that this volume is deciding.
+    pub(super) deciding: Mutex<HashSet<GlobalTxn>>,
     pub(super) owed: Mutex<Vec<Owed>>,
+    /// The volumes that owe this one.
+    pub(super) deciders: Mutex<Vec<Weak<Shared>>>,
     pub(crate) cleaner: Cleaner,
     /// Held while items of the store's own trees get their numbers, until the index has them.
     pub(crate) internal: Mutex<()>,
@@ -122,7 +129,10 @@ impl Shared {
             decisions: recovered.decisions,
             keeper: AtomicU8::new(0),
             batching: Mutex::new(()),
+            names_given: AtomicU64::new(0),
+            deciding: Mutex::default(),
             owed: Mutex::new(Vec::new()),
+            deciders: Mutex::default(),
             cleaner: Cleaner::default(),
             internal: Mutex::default(),
             next_sequence: AtomicU64::new(recovered.next_sequence).into(),
@@ -312,26 +322,6 @@ impl Shared {
         }
     }
 
-    /// Remembers a decision until its participants have durably resolved their parts.
-    pub(crate) fn owe(&self, owed: Owed) {
-        self.owed.lock().push(owed);
-    }
-
-    /// The transaction of `owner` that is owed.
-    pub(crate) fn owed_by(&self, owner: TxnId) -> Option<GlobalTxn> {
-        let owed = self.owed.lock();
-        let found = owed.iter().find(|owed| owed.owner() == owner);
-        found.map(Owed::global)
-    }
-
-    pub(crate) fn forget_owed(&self, owner: TxnId) {
-        self.owed.lock().retain(|owed| owed.owner() != owner);
-    }
-
-    fn step_owed(&self, oldest: TxnId) {
-        self.owed.lock().retain_mut(|owed| !owed.step(oldest, self));
-    }
-
     /// Makes everything written durable, then resolves and forgets what was decided here.
     pub(super) fn flush(&self) -> Result<()> {
         self.check_open()?;
@@ -350,34 +340,22 @@ impl Shared {
             return Ok(());
         }
         self.maintenance.stop();
-        let resolved = if self.options.read_only || self.log.poisoned().is_some() {
+        let deciders = std::mem::take(&mut *self.deciders.lock());
+        if !self.options.read_only && self.log.poisoned().is_none() {
+            self.close_owed();
+            settle_with(&deciders);
+        }
+        let checkpointed = if self.options.read_only || self.log.poisoned().is_some() {
             Ok(())
         } else {
-            self.close_owed()
-        };
-        let resolved = match resolved {
-            Ok(()) if !self.options.read_only && self.log.poisoned().is_none() => {
-                self.checkpoint_at_close()
-            }
-            resolved => resolved,
+            self.checkpoint_at_close()
         };
         let closed = self.log.close();
+        // What it was owed is durable now.
+        settle_with(&deciders);
         self.owed.lock().clear();
         self.registration.lock().take();
-        resolved.and(closed)
-    }
-
-    /// No one can cancel any more: resolve what was decided, and forget it.
-    fn close_owed(&self) -> Result<()> {
-        // But for who is cancelling now: they find the log closed, and their volumes poisoned.
-        let oldest = self.certainty.forget_below(TxnId::MAX);
-        self.step_owed(oldest);
-        for owed in self.owed.lock().iter() {
-            // A participant that is closed already has its question answered at the next open.
-            let _ = owed.flush();
-        }
-        self.step_owed(oldest);
-        Ok(())
+        checkpointed.and(closed)
     }
 }
 

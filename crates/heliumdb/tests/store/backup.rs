@@ -10,7 +10,7 @@ use crate::{
     concurrency::{ACCOUNTS, START, place, transfer},
 };
 
-fn memory(mib: u64) -> Volume {
+pub(crate) fn memory(mib: u64) -> Volume {
     let mut options = VolumeOptions::default();
     options.exclusive = true;
     Volume::open(&format!("he://./_{}", mib * MIB), &options).unwrap()

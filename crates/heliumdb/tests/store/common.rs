@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use helium_sim::{DiskId, DriverOptions, Image, Keeper, Latch, Machine, Txn, sim_options};
+use helium_sim::{DiskId, DriverOptions, Image, Keeper, Latch, Machine, Txn, Verdict, sim_options};
 use heliumdb::{
     Change, Datastore, DatastoreOptions, Durability, Isolation, Mode, Result, Transaction, Volume,
     VolumeOptions, open_all_devices,
@@ -107,6 +107,15 @@ pub(crate) fn in_parallel(seeds: impl Iterator<Item = u64> + Send, round: impl F
             });
         }
     });
+}
+
+/// Lets go of whoever a latch holds up when it is dropped, so that a test that fails ends.
+pub(crate) struct Released<'a>(pub(crate) &'a Latch);
+
+impl Drop for Released<'_> {
+    fn drop(&mut self) {
+        self.0.release(Verdict::Fail);
+    }
 }
 
 /// One byte of `images` changed by `change`.

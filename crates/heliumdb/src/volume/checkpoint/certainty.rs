@@ -14,7 +14,7 @@
 //!   yet looked, for longer.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -130,6 +130,17 @@ impl Certainty {
     /// Nobody holds the transaction any more who could cancel it.
     pub(crate) fn forget(&self, owner: TxnId) {
         self.commits.lock().known.remove(&owner);
+    }
+
+    /// Whether `owner`, who has committed, cannot be taken back any more.
+    pub(crate) fn is_certain(&self, owner: TxnId) -> bool {
+        !self.commits.lock().known.contains_key(&owner)
+    }
+
+    /// The batches that can still be taken back.
+    pub(crate) fn open_batches(&self) -> HashSet<u64> {
+        let commits = self.commits.lock();
+        commits.known.values().map(|logged| logged.batch).collect()
     }
 
     /// Nobody below `id` can be cancelled any more. Returns up to where that holds: not beyond who

@@ -116,6 +116,12 @@ impl Shared {
         self.take_checkpoint(0)
     }
 
+    /// Waits until everybody has left the gate who is in now. No checkpoint begins meanwhile.
+    pub(super) fn drain_gate(&self, give_up: impl Fn() -> bool) -> bool {
+        let _one_at_a_time = self.checkpoints.newest.lock();
+        self.gate.drain(give_up)
+    }
+
     /// Takes a checkpoint, given that no transaction below `below` can be cancelled.
     fn take_checkpoint(&self, below: TxnId) -> Result<()> {
         let mut newest = self.checkpoints.newest.lock();
@@ -209,7 +215,12 @@ impl Shared {
         if self.options.checkpoint_log_bytes == Some(u64::MAX) || self.log_to_replay() == 0 {
             return Ok(());
         }
-        let taken = self.take_checkpoint(TxnId::MAX);
+        // What is still in doubt between volumes is decided elsewhere, and may be taken back there.
+        let below = match self.log.prepared().is_empty() {
+            true => TxnId::MAX,
+            false => 0,
+        };
+        let taken = self.take_checkpoint(below);
         taken.or_else(|why| match why.kind() {
             // It is there without one, too.
             ErrorKind::VolumeFull => {

@@ -17,7 +17,7 @@ use oracle::{BLOCK, Damage, Datastores};
 use crate::common::MIB;
 
 /// Salvages disks to a new volume: what is in it then.
-fn salvage(
+pub(crate) fn salvage(
     images: &[Image],
     options: impl FnOnce(Salvage) -> Salvage,
 ) -> (SalvageReport, Datastores) {
@@ -35,7 +35,7 @@ fn salvage(
 }
 
 /// All datastores of a volume.
-fn contents(volume: &Volume) -> Datastores {
+pub(crate) fn contents(volume: &Volume) -> Datastores {
     let stores = volume.datastores().into_iter();
     let read = |id| -> BTreeMap<Vec<u8>, Vec<u8>> {
         let store = volume.datastore_by_id(id).unwrap();

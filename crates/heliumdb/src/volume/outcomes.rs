@@ -1,0 +1,80 @@
+//! What became of the batches below a position of the log, for a copy of what lies below it.
+//!
+//! The log alone does not say: a prepared batch may be committed, and seen, long before that is logged;
+//! and a commit may be taken back later. Invariant: a batch below the position counts if and only if its
+//! transaction was acknowledged and can not be taken back by the time of [`Shared::outcomes`]; what
+//! comes later leaves that as it is.
+
+use std::{
+    cell::{Cell, RefCell},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::Shared;
+use crate::{
+    error::Result,
+    limits::BACKUP_WAIT_MS,
+    log::{Hold, Lsn},
+    progress::{Phase, Reporter},
+    salvage::Told,
+};
+
+/// How often it is looked again whether what can be taken back still can.
+const PAUSE: Duration = Duration::from_millis(1);
+/// Of the drain's looks, every so many times somebody is asked whether to go on.
+const LOOKS: u32 = 64;
+
+impl Shared {
+    /// What became of all that is below `end`, as far as the log does not say it up to a position
+    /// that is returned with it.
+    pub(crate) fn outcomes(
+        &self,
+        hold: &Hold,
+        end: Lsn,
+        reporter: &mut Reporter<'_>,
+    ) -> Result<(Told, Lsn)> {
+        if self.options.read_only {
+            return Ok((Told::default(), end));
+        }
+        let total = self.log.stats().used_bytes;
+        self.await_commits(total, reporter)?;
+        // Who has seen a commit may have built on it, a moment before its owner lets it go.
+        let deadline = Instant::now() + Duration::from_millis(BACKUP_WAIT_MS);
+        let mut told = Told {
+            cancelled: self.certainty.open_batches(),
+            ..Told::default()
+        };
+        while told.cancelled.iter().any(|batch| *batch < end) && Instant::now() < deadline {
+            reporter.at(Phase::Records, 0, total)?;
+            thread::sleep(PAUSE);
+            let open = self.certainty.open_batches();
+            told.cancelled.retain(|batch| open.contains(batch));
+        }
+        let prepared = self.log.prepared().into_iter();
+        let committed = prepared.filter(|(_, prepared)| prepared.committed);
+        told.decided = committed.map(|(name, _)| (name, self.id())).collect();
+        // What is not among these any more has been logged by now.
+        Ok((told, hold.end()?))
+    }
+
+    /// Returns when all who are appending now have been acknowledged, or have failed.
+    fn await_commits(&self, total: u64, reporter: &mut Reporter<'_>) -> Result<()> {
+        let (reporter, looks) = (RefCell::new(reporter), Cell::new(0));
+        let stopped = RefCell::new(Ok(()));
+        let give_up = || {
+            looks.set(looks.get() + 1);
+            let asked = match looks.get() % LOOKS {
+                0 => reporter.borrow_mut().at(Phase::Records, 0, total),
+                _ => self.check_writable(),
+            };
+            let is_over = asked.is_err();
+            if is_over {
+                *stopped.borrow_mut() = asked;
+            }
+            is_over
+        };
+        self.drain_gate(give_up);
+        stopped.into_inner()
+    }
+}
