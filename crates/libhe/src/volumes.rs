@@ -252,3 +252,39 @@ impl Drop for Seat {
         self.leave();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{env::Env, store::Opening};
+
+    fn opened(url: &str) -> (Arc<OpenVolume>, bool) {
+        let opening = Opening {
+            create: true,
+            ..Opening::default()
+        };
+        let made = || {
+            let made = store::Volume::open(url, opening, &Env::default());
+            made.map_err(|why| of(&why, During::Open))
+        };
+        open(url, made).unwrap()
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_an_open_one_is_another_volume() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["volume", "other"].map(|name| folder.path().join(name));
+        let [url, other] = paths.each_ref().map(|p| format!("he://{}", p.display()));
+        let (old, is_new) = opened(&url);
+        assert!(is_new);
+        let (again, is_new) = opened(&url);
+        assert!(!is_new && Arc::ptr_eq(&old, &again));
+        opened(&other).0.release().unwrap();
+        std::fs::rename(&paths[1], &paths[0]).unwrap();
+        assert!(find(&url).unwrap().is_none(), "nobody has this one open");
+        let (new, is_new) = opened(&url);
+        assert!(is_new && !Arc::ptr_eq(&old, &new));
+        let found = find(&url).unwrap().unwrap();
+        assert!(Arc::ptr_eq(&found, &new));
+    }
+}

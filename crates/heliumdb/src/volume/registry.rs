@@ -186,3 +186,54 @@ impl Drop for Registration {
         drop(gone);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+    };
+
+    use super::super::{Volume, VolumeOptions};
+
+    /// A close is held up half-way: who opens the volume meanwhile waits, and gets one that works.
+    #[test]
+    fn who_opens_beside_a_close_waits_for_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("he://{}", folder.path().join("volume").display());
+        let options = VolumeOptions {
+            background_thread: false,
+            ..VolumeOptions::default()
+        };
+        for by_a_drop in [false, true] {
+            let volume = Volume::open(&url, &options).unwrap();
+            let shared = std::sync::Arc::clone(&**volume.shared());
+            let held = shared.owed.lock();
+            let is_open = AtomicBool::new(false);
+            thread::scope(|scope| {
+                let shared = &shared;
+                let closing = scope.spawn(move || match by_a_drop {
+                    true => drop(volume),
+                    false => volume.close().unwrap(),
+                });
+                while !shared.is_closed() {
+                    thread::yield_now();
+                }
+                let opening = scope.spawn(|| {
+                    let volume = Volume::open(&url, &options);
+                    is_open.store(true, Ordering::SeqCst);
+                    volume
+                });
+                for _ in 0..10_000 {
+                    thread::yield_now();
+                }
+                assert!(!is_open.load(Ordering::SeqCst), "it waits");
+                drop(held);
+                closing.join().unwrap();
+                let volume = opening.join().unwrap().unwrap();
+                volume.flush().unwrap();
+                assert!(!std::sync::Arc::ptr_eq(&***volume.shared(), shared));
+            });
+        }
+    }
+}

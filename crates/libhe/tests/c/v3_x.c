@@ -176,6 +176,18 @@ iterators(const char *folder)
 		(void)gone(he, "c");
 		(void)gone(he, "e");
 	}
+	/* what is emptied meanwhile is there for who began before */
+	CHECK((iter = he_iter_open(he, NULL, 0, HE_MAX_VAL_LEN, 0)) != NULL && he_iter_next(iter) != NULL);
+	WORKS(he_discard(he));
+	WORKS(put(he, he_insert, "c", "later"));
+	for (items = 1; (item = he_iter_next(iter)) != NULL; ++items)
+		CHECK(item->key_len == 1 && memcmp(item->key, &"bdf"[items], 1) == 0 && item->val_len == 10);
+	CHECK(items == 3 && errno == HE_ERR_ITEM_NOT_FOUND);
+	he_iter_close(iter);
+	WORKS(he_discard(he));
+	WORKS(put(he, he_insert, "b", "value of b"));
+	WORKS(put(he, he_insert, "d", "value of x"));
+	WORKS(put(he, he_insert, "f", "value of f"));
 	/* from a key that is there, and one that is not, both ways; parts of values; keys only */
 	seek = item_of("d", NULL);
 	CHECK((iter = he_iter_open(he, &seek, 0, 3, 0)) != NULL);
