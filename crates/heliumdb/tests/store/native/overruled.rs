@@ -136,10 +136,17 @@ fn a_function_that_writes_the_item_itself_comes_to_an_end() {
     assert_eq!(number(store.get(b"inside").unwrap().as_deref()), 1);
 }
 
-fn in_memory() -> (Volume, Datastore) {
+/// One that cleans and makes checkpoints all the time, or hardly ever.
+fn in_memory(busy: bool) -> (Volume, Datastore) {
     let mut options = VolumeOptions::default();
     options.exclusive = true;
-    let volume = Volume::open("he://./_134217728", &options).unwrap();
+    if busy {
+        options.auto_clean_period_ms = 0;
+        options.clean_dirty_pct = 1;
+        options.clean_util_pct = 100;
+        options.checkpoint_log_bytes = Some(100 << 10);
+    }
+    let volume = Volume::open("he://./_67108864", &options).unwrap();
     let store = volume.create_datastore(b"store", b"").unwrap();
     (volume, store)
 }
@@ -148,7 +155,13 @@ fn in_memory() -> (Volume, Datastore) {
 /// acknowledged counts.
 #[test]
 fn every_acknowledged_increment_counts() {
-    let (volume, store) = in_memory();
+    for busy in [false, true] {
+        every_increment_counts(busy);
+    }
+}
+
+fn every_increment_counts(busy: bool) {
+    let (volume, store) = in_memory(busy);
     let levels = [
         Isolation::ReadCommitted,
         Isolation::Snapshot,
