@@ -1,5 +1,7 @@
 //! Chains on their own: no log, no index; the slot is a local word.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use crossbeam_epoch as epoch;
 
 use super::{
@@ -401,4 +403,39 @@ fn a_committed_version_that_is_taken_out_marks_those_above_before_it_counts() {
     assert_eq!(more, 1, "what was below counts again");
     assert_eq!(above.version().commit_alone(&guard), None);
     assert_eq!(chain::commit_among(slot.word, &above, &guard), (0, false));
+}
+
+/// A reader meets each version just while it is logged and committed.
+#[test]
+fn what_is_committed_when_it_is_looked_at_says_no_bytes() {
+    const SLOTS: usize = 20_000;
+    let mut slots: Vec<Slotted> = (0..SLOTS).map(|_| Slotted::new()).collect();
+    let link = |slot: &mut Slotted| slot.link(5, Payload::bytes(b"value"));
+    let held: Vec<Held> = slots.iter_mut().map(link).collect();
+    let words: Vec<Word> = slots.iter().map(|slot| slot.word).collect();
+    let at = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for (number, held) in held.iter().enumerate() {
+                while at.load(Ordering::Acquire) < number {
+                    std::hint::spin_loop();
+                }
+                let guard = epoch::pin();
+                let version = held.version();
+                version.payload.replace(Payload::at(place(9)), &guard);
+                version.resolve(State::Committed);
+            }
+        });
+        for (number, word) in words.iter().enumerate() {
+            at.store(number, Ordering::Release);
+            loop {
+                let guard = epoch::pin();
+                match chain::read_committed(*word, &guard) {
+                    Seen::At(found) if found == place(9) => break,
+                    Seen::At(found) => assert_eq!(found, place(1)),
+                    other => panic!("{number}: {other:?}"),
+                }
+            }
+        }
+    });
 }

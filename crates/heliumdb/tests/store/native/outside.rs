@@ -19,6 +19,15 @@ fn hold_syncs(latch: &Latch) {
     latch.hold(|operation| *operation == Operation::Sync);
 }
 
+/// Lets everybody go when a check fails, so that the test ends.
+struct LetGo<'a>(&'a Latch);
+
+impl Drop for LetGo<'_> {
+    fn drop(&mut self) {
+        self.0.release(Verdict::Go);
+    }
+}
+
 fn number(value: Option<Vec<u8>>) -> u64 {
     value.map_or(0, |value| u64::from_le_bytes(value.try_into().unwrap()))
 }
@@ -95,6 +104,7 @@ impl Scene {
     ) -> (heliumdb::Result<()>, R) {
         hold_syncs(&self.latch);
         thread::scope(|scope| {
+            let _let_go = LetGo(&self.latch);
             let write = scope.spawn(|| self.write(how, key, value));
             self.latch.await_held(1);
             let waits = self.volume.commit_waits();
@@ -114,6 +124,7 @@ impl Scene {
     ) -> R {
         hold_syncs(&self.latch);
         thread::scope(|scope| {
+            let _let_go = LetGo(&self.latch);
             let write = scope.spawn(|| self.write(how, key, value));
             self.latch.await_held(1);
             let done = meanwhile(&self.store);
@@ -237,6 +248,7 @@ fn who_waits_is_told_when_the_volume_is_closed() {
     let scene = Scene::new(&[]);
     hold_syncs(&scene.latch);
     thread::scope(|scope| {
+        let _let_go = LetGo(&scene.latch);
         let write = scope.spawn(|| scene.write(How::Transaction, b"k", Some(b"inside")));
         scene.latch.await_held(1);
         let insert = scope.spawn(|| scene.store.insert(b"k", b"outside"));
@@ -284,6 +296,7 @@ fn all_transactions_above_the_newest_committed_state_are_overruled_or_waited_for
     hold_syncs(&latch);
     let mut second = sessions.remove(1);
     thread::scope(|scope| {
+        let _let_go = LetGo(&latch);
         let commit = scope.spawn(|| second.commit_unpublished());
         latch.await_held(1);
         let added = scope.spawn(|| add(&store, b"k"));
@@ -326,6 +339,7 @@ fn a_commit_over_two_volumes_is_waited_for_until_it_is_over_on_each() {
         }
         hold_syncs(&latch);
         thread::scope(|scope| {
+            let _let_go = LetGo(&latch);
             let commit = scope.spawn(|| writer.commit_unpublished());
             let mut inserts = Vec::new();
             for sync in 0..2 {
@@ -383,16 +397,20 @@ fn a_commit_that_ends_while_a_write_is_under_way_is_counted_once() {
         |operation: &Operation| *operation == Operation::Sync || operation.is_log_write();
     scene.latch.hold(is_of_log);
     thread::scope(|scope| {
+        let _let_go = LetGo(&scene.latch);
         let commit = scope.spawn(|| scene.write(How::Transaction, b"k", Some(b"inside")));
         while scene.latch.await_held(1)[0] != Operation::Sync {
             scene.latch.release_one(Verdict::Go);
         }
-        // Too long for the log's memory: it is written before it is linked, once the log is free.
+        // From here on it is held up by its own length only: too long for the log's memory, it is
+        // written before it is linked.
+        let is_long = |operation: &Operation| matches!(operation, Operation::Write { len, .. } if *len >= 1 << 19);
+        scene.latch.hold(is_long);
         let put = scope.spawn(|| scene.store.put(b"k", &vec![7; 5 << 20]));
         scene.latch.release_one(Verdict::Go);
         scene.latch.await_held(1);
         // Were the commit to end without a look at who is above, it would do so now.
-        let until = Instant::now() + Duration::from_millis(20);
+        let until = Instant::now() + Duration::from_millis(50);
         while !commit.is_finished() && Instant::now() < until {
             thread::yield_now();
         }

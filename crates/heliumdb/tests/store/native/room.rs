@@ -143,13 +143,14 @@ fn what_is_refused_keeps_no_room() {
 fn a_transaction_that_puts_and_removes_commits_on_a_volume_that_is_full_by_then() {
     let (_machine, volume, store) = store();
     assert!(!sim_options().background_thread);
-    for number in 0..500 {
-        store.put(&item(number), b"x").unwrap();
+    let long = |number: usize| [item(number), vec![7; 100]].concat();
+    for number in 0..3000 {
+        store.put(&long(number), b"x").unwrap();
     }
     let mut txn = volume.begin().unwrap();
     txn.put(&store, b"new", &[1; 70_000]).unwrap();
-    for number in 0..500 {
-        txn.delete(&store, &item(number)).unwrap();
+    for number in 0..3000 {
+        txn.delete(&store, &long(number)).unwrap();
     }
     let full = fill(&store);
     assert!(full > 10);
@@ -158,5 +159,5 @@ fn a_transaction_that_puts_and_removes_commits_on_a_volume_that_is_full_by_then(
     assert!(small.count() < 1000);
     txn.commit().unwrap();
     assert_eq!(store.get(b"new").unwrap().unwrap(), [1; 70_000]);
-    assert_eq!(store.get(&item(1)).unwrap(), None);
+    assert_eq!(store.get(&long(1)).unwrap(), None);
 }
