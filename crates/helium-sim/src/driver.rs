@@ -494,7 +494,8 @@ impl Driver {
         if durability == Durability::Synced || volumes.len() > 1 {
             self.acknowledge_logged(&logged);
         }
-        if self.rng.random_bool(0.06) {
+        // The horizon has passed who was prepared: that stays.
+        if !slot.prepared && self.rng.random_bool(0.06) {
             for &(volume, index) in &logged {
                 self.begin_event(volume, LogEvent::Cancel(index));
             }
