@@ -37,6 +37,7 @@ mod model;
 mod names;
 mod native;
 mod options;
+mod order;
 mod outcomes;
 mod retired;
 mod room;

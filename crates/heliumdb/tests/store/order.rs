@@ -1,0 +1,109 @@
+//! What has to be durable before something else happens: a crash in between finds all that was.
+
+use std::thread;
+
+use helium_sim::{DiskId, Image, Machine, Operation, Verdict, seed, sim_options};
+use heliumdb::{Datastore, Volume, VolumeOptions};
+
+use crate::common::{MIB, held_store, open_one};
+
+fn no_checkpoints() -> VolumeOptions {
+    let mut options = sim_options();
+    options.checkpoint_log_bytes = Some(1 << 40);
+    options
+}
+
+/// Neighbours in the log are not neighbours in order.
+fn key(number: u64) -> Vec<u8> {
+    (number * 7_919 % 65_521).to_be_bytes().to_vec()
+}
+
+fn put(store: &Datastore, numbers: std::ops::Range<u64>, fill: u8) {
+    for number in numbers {
+        store.put(&key(number), &[fill; 1_000]).unwrap();
+    }
+}
+
+fn rest(volume: &Volume) {
+    while volume.background_step().unwrap() {}
+}
+
+/// After any crash now: as `value` says of each number below `count`.
+fn check(machine: &Machine, count: u64, value: impl Fn(u64) -> Option<u8>) {
+    for seed in 0..6 {
+        let crashed = Machine::with_images(seed, machine.crash(&mut seed::rng(seed)));
+        let volume = open_one(&crashed).unwrap();
+        let store = volume.datastore(b"store").unwrap();
+        for number in 0..count {
+            let found = store.get(&key(number)).unwrap();
+            let wanted = value(number).map(|fill| vec![fill; 1_000]);
+            assert!(found == wanted, "crash {seed}: item {number} is another");
+        }
+    }
+}
+
+/// Whether the newest of a segment's header slots says that all of its blocks exist.
+fn says_written(image: &Image, segment: u64) -> bool {
+    let slots = [0, 4_096].map(|slot| {
+        let mut slot_bytes = [0; 16];
+        image.read(&mut slot_bytes, segment + slot);
+        let generation = u64::from_le_bytes(*slot_bytes.last_chunk().unwrap());
+        (generation, slot_bytes[7] & 1 == 1)
+    });
+    slots.into_iter().max().unwrap().1
+}
+
+/// When blocks are given back it is durable that they may be gone.
+#[test]
+fn a_discard_comes_after_what_says_so_is_durable() {
+    let (machine, latch, volume, store) = held_store(&no_checkpoints());
+    for round in 0..4 {
+        put(&store, 0..9_000, round);
+        volume.flush().unwrap();
+    }
+    volume.checkpoint_now().unwrap();
+    latch.hold(|operation| matches!(operation, Operation::Discard { .. }));
+    thread::scope(|scope| {
+        let stepped = scope.spawn(|| rest(&volume));
+        let held = latch.await_held(1);
+        let Operation::Discard { offset, .. } = held[0] else {
+            panic!("{held:?}");
+        };
+        let crashes = (0..40).map(|seed| machine.crash(&mut seed::rng(seed)));
+        let crashes: Vec<Vec<Image>> = crashes.collect();
+        latch.release(Verdict::Go);
+        stepped.join().unwrap();
+        for images in crashes {
+            assert!(!says_written(&images[0], offset - 8_192));
+        }
+    });
+    assert!(volume.stats().trimmed_bytes > 0);
+}
+
+/// Items that replay reads, moved by `compact`, and found so by replay: it needs them where they were
+/// until the next checkpoint.
+#[test]
+fn what_replay_finds_moved_from_behind_a_checkpoint_keeps_its_place() {
+    let machine = Machine::new(1, &[64 * MIB]);
+    let open = |machine: &Machine| {
+        Volume::open_devices(machine.devices(&[DiskId(0)]), &no_checkpoints()).unwrap()
+    };
+    let volume = open(&machine);
+    let store = volume.create_datastore(b"store", b"").unwrap();
+    put(&store, 0..500, 1);
+    volume.checkpoint_now().unwrap();
+    put(&store, 500..9_000, 2);
+    store.compact().unwrap();
+    volume.flush().unwrap();
+    let machine = Machine::with_images(2, machine.images());
+    let volume = open(&machine);
+    let store = volume.datastore(b"store").unwrap();
+    rest(&volume);
+    // In the place of what was freed, if anything was.
+    put(&store, 20_000..22_000, 9);
+    volume.flush().unwrap();
+    rest(&volume);
+    check(&machine, 9_000, |number| {
+        Some(if number < 500 { 1 } else { 2 })
+    });
+}
