@@ -202,7 +202,7 @@ fn files_that_no_creation_has_left_are_left_alone() {
         (of(MARKED_BYTES, b"x", 5000), ErrorKind::NotAVolume),
         (
             of(MARKED_BYTES, b"x", MARKED_BYTES - 1),
-            ErrorKind::VolumeTooSmall,
+            ErrorKind::NotAVolume,
         ),
     ] {
         let machine = disks.machine(vec![image]);
