@@ -14,7 +14,10 @@ use kept::{Contents, Kept};
 use make::{DISKS, contents, open, open_with, options};
 
 /// One file for each version.
-const FILES: [(u16, &[u8]); 1] = [(1, include_bytes!("../../volumes/version-1.lz4"))];
+const FILES: [(u16, &[u8]); 2] = [
+    (1, include_bytes!("../../volumes/version-1.lz4")),
+    (2, include_bytes!("../../volumes/version-2.lz4")),
+];
 
 /// Runs `test` for each version, on a machine with its volumes and what is in them.
 fn for_each_version(test: impl Fn(u16, &Machine, &[Contents])) {
