@@ -22,10 +22,15 @@ use std::{
     os::unix::fs::FileExt,
     path::Path,
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 /// `FALLOC_FL_NO_HIDE_STALE` of Linux's `fallocate`, which not every C library declares.
 const NO_HIDE_STALE: FallocateFlags = FallocateFlags::from_bits_retain(0x04);
+
+/// How often, and how long each time, to wait for a block device that somebody has who has no lock on it.
+const CLAIM_ATTEMPTS: u32 = 20;
+const CLAIM_PAUSE: Duration = Duration::from_millis(10);
 
 /// A file or block device, open and locked.
 pub(crate) struct FileDevice {
@@ -148,7 +153,19 @@ fn open_above(name: &str, flags: OFlags, mode: Mode) -> io::Result<File> {
 /// Opens a block device as nobody else may have it at the same time: not under another name, nor a part
 /// of it, nor a file system on it. The kernel knows.
 fn claim(name: &str, file: &File) -> Result<File> {
-    let claimed = open_above(name, OFlags::RDWR | OFlags::EXCL, Mode::empty());
+    let exclusively = || open_above(name, OFlags::RDWR | OFlags::EXCL, Mode::empty());
+    let mut claimed = exclusively();
+    // A process that this one is just starting has copies of all its descriptors until it runs its program,
+    // of those that were closed meanwhile too.
+    for _ in 0..CLAIM_ATTEMPTS {
+        match &claimed {
+            Err(e) if e.kind() == io::ErrorKind::ResourceBusy => {}
+            _ => break,
+        }
+        lock::lock(file, name, false)?;
+        std::thread::sleep(CLAIM_PAUSE);
+        claimed = exclusively();
+    }
     let claimed = claimed.map_err(|e| match e.kind() {
         // Whoever has locked it can be named.
         io::ErrorKind::ResourceBusy => lock::lock(file, name, false).err().unwrap_or_else(|| {

@@ -25,7 +25,6 @@ mod crash_images;
 mod creation;
 mod damage;
 mod doubts;
-mod forks;
 mod full;
 mod handles;
 mod io_faults;

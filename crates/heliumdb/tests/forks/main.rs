@@ -1,5 +1,8 @@
 //! A child of fork leaves alone what its parent has open: nothing of it works there, closing and dropping it
 //! do nothing, and opening meets the parent's lock. The children are real ones.
+//!
+//! A process of their own, and one after the other: a child keeps what any test had open (a block device stays
+//! claimed until it ends), and one that opens a volume is to be forked while no other thread is in a call.
 #![expect(unsafe_code, reason = "forks")]
 
 use std::{
@@ -7,7 +10,10 @@ use std::{
     io::Read,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -27,6 +33,12 @@ unsafe extern "C" {
 
 const NO_WAIT: c_int = 1;
 const GET_FLAGS: c_int = 1;
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A child that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -130,6 +142,7 @@ fn all_refused(volume: &Volume, items: &Datastore) -> Result<(), String> {
 
 #[test]
 fn a_child_is_refused_and_its_parent_goes_on() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let complaint = folder.path().join("complaint");
     let volume = Volume::open(&url(&folder), &VolumeOptions::default()).unwrap();
@@ -179,6 +192,7 @@ fn a_child_is_refused_and_its_parent_goes_on() {
 /// Whatever the parent's threads hold when it forks: they are not there to let go of it.
 #[test]
 fn children_of_a_busy_parent_end() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let complaint = folder.path().join("complaint");
     let volume = Volume::open(&url(&folder), &VolumeOptions::default()).unwrap();
@@ -226,6 +240,7 @@ fn children_of_a_busy_parent_end() {
 
 #[test]
 fn a_child_opens_it_itself_once_the_parent_has_closed_it() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let complaint = folder.path().join("complaint");
     let volume = Volume::open(&url(&folder), &VolumeOptions::default()).unwrap();
@@ -256,6 +271,7 @@ fn a_child_opens_it_itself_once_the_parent_has_closed_it() {
 /// A program that has closed its standard descriptors, and prints all the same.
 #[test]
 fn what_a_program_prints_never_goes_into_a_volume() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let complaint = folder.path().join("complaint");
     in_child(&complaint, || {
