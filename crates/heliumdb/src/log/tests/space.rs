@@ -116,7 +116,7 @@ fn a_promise_grows_and_shrinks_as_it_is_needed() {
         log.extend(&mut promise, bytes).unwrap();
         log.shrink(&mut promise, bytes);
         assert_eq!(log.space.lock().promised, promise.bytes());
-        assert!((bytes..bytes + bytes / 2 + MIB).contains(&promise.bytes()));
+        assert!((bytes..2 * (bytes + MIB)).contains(&promise.bytes()));
     }
     drop(promise);
     assert_eq!(log.space.lock().promised, 0);
