@@ -1,13 +1,17 @@
 //! `helium salvage`.
 
-use heliumdb::{Salvage as Source, SalvageReport, Unresolved};
+use heliumdb::{Salvage as Source, SalvageReport, Unresolved, VolumeId};
 use serde_json::{Value, json};
 
-use super::copying::{self, Half, Steps};
+use super::{
+    Consent,
+    copying::{self, Half, Steps},
+};
 use crate::{
     failure::Result,
     output::{Column, Output, figures, table},
-    target, text, volume,
+    target, text,
+    volume::{self, Access},
 };
 
 /// Arguments of `helium salvage`.
@@ -16,7 +20,8 @@ pub struct Salvage {
     /// The damaged volume, which is only read; devices that are lost are left out
     volume: String,
     /// The volume that what is left goes to; it is made if it is not there
-    target: String,
+    #[arg(required_unless_present = "lost")]
+    target: Option<String>,
     /// Take items of transactions that are not whole any more
     #[arg(long)]
     partial: bool,
@@ -29,11 +34,28 @@ pub struct Salvage {
     /// Another volume, damaged or not, that took part in transactions with this one
     #[arg(long, value_name = "VOLUME")]
     decider: Vec<String>,
+    /// Copy nothing: VOLUME, which is sound, forgets what it keeps for another one, of this id, that
+    /// is lost for ever and took part in transactions with it
+    #[arg(
+        long,
+        value_name = "ID",
+        conflicts_with_all = ["target", "partial", "doubtful", "unresolved", "decider"]
+    )]
+    lost: Vec<VolumeId>,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 impl Salvage {
-    /// Copies what is left.
-    pub fn run(self, output: Output) -> Result<()> {
+    /// Copies what is left, or forgets what is kept for others.
+    pub fn run(mut self, output: Output) -> Result<()> {
+        match self.target.take() {
+            Some(target) => self.copy(&target, output),
+            None => self.forget(output),
+        }
+    }
+
+    fn copy(self, target: &str, output: Output) -> Result<()> {
         target::refuse_output_on(&self.volume)?;
         let unresolved = match self.unresolved {
             true => Unresolved::Keep,
@@ -46,12 +68,27 @@ impl Salvage {
         for decider in &self.decider {
             source = source.decider(&volume::url(decider))?;
         }
-        copying::into_new(&self.volume, &self.target, Half::Stays, |target| {
+        copying::into_new(&self.volume, target, Half::Stays, |made| {
             let mut steps = Steps::default();
-            let copied = source.run(target, &mut |step| steps.at(step));
+            let copied = source.run(made, &mut |step| steps.at(step));
             drop(steps);
-            let report = copied.map_err(|why| copying::explain(why, &self.target, Half::Stays))?;
+            let report = copied.map_err(|why| copying::explain(why, target, Half::Stays))?;
             output.print(&to_json(&report), || to_text(&report))
+        })
+    }
+
+    fn forget(self, output: Output) -> Result<()> {
+        volume::with(&self.volume, Access::Write, |open| {
+            let ids: Vec<String> = self.lost.iter().map(VolumeId::to_string).collect();
+            self.consent.ask(&format!(
+                "Forget what became of transactions with {}?",
+                ids.join(", ")
+            ))?;
+            let forgotten = open.forget_lost(&self.lost)?;
+            output.print(&json!({"forgotten": forgotten}), || {
+                let decisions = text::things(forgotten, "decision");
+                format!("{decisions} forgotten.")
+            })
         })
     }
 }

@@ -5,6 +5,7 @@ mod copies;
 mod errors;
 mod harness;
 mod interrupted;
+mod lost;
 mod roundtrip;
 mod session;
 mod targets;

@@ -211,7 +211,8 @@ impl Salvage {
     }
 
     /// Copies what is left to `target`, which must hold no datastores. Datastores keep their
-    /// ids, names and attributes. `progress` is called now and then, and ends it by
+    /// ids, names and attributes. The copy is another volume, and keeps no decisions for others: of these
+    /// the damaged one is still the [`Salvage::decider`]. `progress` is called now and then, and ends it by
     /// returning false.
     ///
     /// After an error the target holds a part of the items.

@@ -3,7 +3,7 @@
 //! Invariant: the decision is deleted only when every participant has it durably what became of its
 //! part: by its own resolve record, below what a log that has not failed calls durable; or because it
 //! was opened anew since, which leaves nothing in doubt and makes the answers durable first. That a volume is
-//! open says nothing, nor that it is open read-only.
+//! open says nothing, nor that it is open read-only. Or the caller has said that the participant is lost.
 
 use std::sync::Arc;
 
@@ -104,6 +104,27 @@ impl Owed {
             .filter_map(|p| (!p.step(self.name)).then_some(p))
             .count();
         open == 0 && decider.delete_decision(self.name.number).is_ok()
+    }
+
+    /// Whether `volume` prepared for it and is open still.
+    pub(crate) fn has_open(&self, volume: VolumeId) -> bool {
+        let mut open = self.participants.iter().filter(|p| p.id == volume);
+        open.any(|p| p.log.as_ref().is_some_and(|log| !log.is_closed()))
+    }
+
+    /// Owes it no more to those of `lost`, buffered. It has to be final. True when it is owed to nobody
+    /// any more, and deleted.
+    pub(crate) fn lose(&mut self, lost: &[VolumeId], decider: &Shared) -> Result<bool> {
+        let name = self.name;
+        let all = self.participants.iter_mut();
+        let left = all.filter_map(|p| (!lost.contains(&p.id) && !p.step(name)).then_some(p.id));
+        let left: Vec<VolumeId> = left.collect();
+        match left.is_empty() {
+            true => decider.delete_decision(name.number)?,
+            false => decider.narrow_decision(name.number, &left)?,
+        };
+        self.participants.retain(|p| left.contains(&p.id));
+        Ok(left.is_empty())
     }
 
     /// Makes the resolve records durable, for a volume that is about to close.

@@ -9,7 +9,7 @@ use std::{cell::RefCell, sync::Arc};
 
 use crossbeam_epoch::{self as epoch, Guard};
 
-use super::{Shared, tree::Tree};
+use super::{Shared, VolumeId, tree::Tree};
 use crate::{
     error::{Error, ErrorKind, Result},
     limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX},
@@ -245,14 +245,26 @@ impl Shared {
 
     /// Forgets a decision, buffered: gone when the log is durable up to the returned position.
     pub(crate) fn delete_decision(&self, number: u64) -> Result<Lsn> {
+        self.replace_decision(number, None)
+    }
+
+    /// Has a decision that is final name `participants` from now on, buffered like its deletion.
+    pub(crate) fn narrow_decision(&self, number: u64, participants: &[VolumeId]) -> Result<Lsn> {
+        let value: Vec<u8> = participants.iter().flat_map(|id| id.0).collect();
+        self.replace_decision(number, Some(&value))
+    }
+
+    fn replace_decision(&self, number: u64, value: Option<&[u8]>) -> Result<Lsn> {
         self.check_poison()?;
         let key = number.to_be_bytes();
         let _internal = self.internal.lock();
         let _inside = self.gate.enter();
         let mut batch = Batch::new(BatchKind::Commit);
-        batch.push(self.decisions.id, self.next_sequence(), false, &key, None);
+        batch.set_compress(false);
+        batch.push(self.decisions.id, self.next_sequence(), false, &key, value);
         let appended = self.log.append_outcome(&mut batch)?;
-        self.set_internal(&self.decisions, &key, None);
+        self.index_internal(&self.decisions, &[(&key, value)], &appended);
+        // What is there now depends on no other batch.
         self.certainty.forget_decision(number);
         Ok(appended.end)
     }

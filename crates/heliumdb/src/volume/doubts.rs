@@ -91,7 +91,8 @@ fn missing_decider(asking: &Opened, decider: VolumeId) -> Error {
         ErrorKind::InDoubt,
         format!(
             "{}: a transaction over several volumes was cut short, and only volume {decider} knows whether it \
-             committed; open that volume together with this one",
+             committed; open that volume together with this one. If it is lost for ever, salvage copies this one, and \
+             takes such transactions as it is told to",
             asking.url
         ),
     )

@@ -225,6 +225,19 @@ impl Volume {
         WriteBatch::new(&self.shared)
     }
 
+    /// Forgets what became of transactions over several volumes that this one decided, for volumes that
+    /// are `lost` for ever and will never ask; durable when it returns. Until then such a decision stays, and
+    /// truncating or destroying the volume is [`Busy`](crate::ErrorKind::Busy). A decision that others may
+    /// still have to ask for stays for these. Returns how many named one of the lost volumes.
+    ///
+    /// `Busy` if one of them is open in this process, or if a transaction that it took part in can still be
+    /// taken back; nothing is forgotten then. Should a volume turn up that was named here, do not open
+    /// it together with this one: to that it would be as if such transactions had not committed. Salvage it,
+    /// and say which way they go ([`Salvage::unresolved`](crate::Salvage::unresolved)).
+    pub fn forget_lost(&self, lost: &[VolumeId]) -> Result<u64> {
+        self.shared.forget_lost(lost)
+    }
+
     /// Returns when everything written so far is durable.
     pub fn flush(&self) -> Result<()> {
         self.shared.flush()

@@ -20,6 +20,7 @@ mod handle;
 mod items;
 mod lease;
 pub(crate) mod load;
+mod lost;
 mod maintenance;
 mod numbers;
 mod open;
@@ -61,7 +62,9 @@ pub(crate) use shared::{
 pub use stats::{DatastoreStats, Metric, MetricKind, Stats};
 pub use verify::VerifyReport;
 
-use std::fmt;
+use std::{fmt, str::FromStr};
+
+use crate::error::{Error, ErrorKind, Result};
 
 /// A volume's unique id, made when it is formatted.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -70,6 +73,22 @@ pub struct VolumeId(pub [u8; 16]);
 impl fmt::Display for VolumeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for VolumeId {
+    type Err = Error;
+
+    /// Reads what `Display` writes.
+    fn from_str(text: &str) -> Result<Self> {
+        let is_like_one = text.len() == 32 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let id = u128::from_str_radix(text, 16).ok().filter(|_| is_like_one);
+        id.map(|id| Self(id.to_be_bytes())).ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidArgument,
+                format!("{text:?} is not the id of a volume, which has 32 hexadecimal digits"),
+            )
+        })
     }
 }
 

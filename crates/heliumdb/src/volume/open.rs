@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     Shared, Volume, VolumeId, VolumeOptions, doubts,
     lease::Lease,
+    lost,
     maintenance::Maintenance,
     recover::{Recovery, Replayed},
     registry::{self, Claim, Registration},
@@ -163,15 +164,15 @@ fn check_owes_nothing(url: &str, options: &VolumeOptions) -> Result<()> {
         ..options.clone()
     };
     let found = device::open_url(url, &look).and_then(|devices| replay(devices, &look));
-    match found {
-        Ok(found) if found.recovery.owes_decisions() => Err(Error::new(
-            ErrorKind::Busy,
-            format!(
-                "{url}: is not truncated, because it keeps decisions about transactions that other volumes have not \
-                 settled; open it together with them once"
-            ),
-        )),
-        Err(why) if why.kind() == ErrorKind::VolumeInUse => Err(why),
-        _ => Ok(()),
-    }
+    let owed = match found {
+        Ok(found) => found.recovery.owed_to(&found.log),
+        Err(why) if why.kind() == ErrorKind::VolumeInUse => return Err(why),
+        Err(_) => return Ok(()),
+    };
+    let owed = owed.map_err(|why| {
+        why.context(format!(
+            "{url}: is not truncated or destroyed, because the decisions that it keeps for others cannot be read"
+        ))
+    })?;
+    lost::check_none(url, &owed)
 }

@@ -7,7 +7,7 @@
 //! what is replayed may be in it already, and then changes nothing.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -367,11 +367,11 @@ impl Recovery {
         }
     }
 
-    /// Whether other volumes may still ask this one about a commit.
-    pub(super) fn owes_decisions(&self) -> bool {
-        self.trees
-            .get(&DECISIONS_TREE)
-            .is_some_and(|tree| tree.len() > 0)
+    /// The volumes that may still ask this one about a commit.
+    pub(super) fn owed_to(mut self, log: &Arc<Log>) -> Result<BTreeSet<VolumeId>> {
+        let records = read_all(&self.take(DECISIONS_TREE, log), log)?;
+        let ids = records.iter().flat_map(|(_, ids)| ids.as_chunks().0);
+        Ok(ids.map(|id| VolumeId(*id)).collect())
     }
 
     /// Turns the replay into the volume's state. Nothing is in doubt any more.

@@ -31,6 +31,7 @@ mod io_faults;
 mod isolation;
 mod late_errors;
 mod limits;
+mod lost;
 mod many;
 mod model;
 mod names;
