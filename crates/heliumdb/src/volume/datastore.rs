@@ -164,10 +164,12 @@ impl Datastore {
     ) -> Result<R> {
         // In this order: see [`State`].
         let now = self.state.now();
-        if let Some(before) = self.state.before(eyes) {
-            return f(&before);
-        }
-        f(now.as_ref().ok_or_else(|| self.removed())?)
+        let before = self.state.before(eyes);
+        // In one place, so that it becomes part of what calls this.
+        f(before
+            .as_ref()
+            .or(now.as_ref())
+            .ok_or_else(|| self.removed())?)
     }
 
     /// Runs `f`, which writes outside transactions, on its items of now; again, if the datastore was

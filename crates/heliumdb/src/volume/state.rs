@@ -49,9 +49,15 @@ impl State {
     /// what there is.
     #[inline]
     pub(super) fn before(&self, eyes: Eyes<'_>) -> Option<Arc<Tree>> {
+        // Nearly always: it costs a load where it is asked.
         if !self.has_past.load(Ordering::Acquire) {
             return None;
         }
+        self.past_of(eyes)
+    }
+
+    #[cold]
+    fn past_of(&self, eyes: Eyes<'_>) -> Option<Arc<Tree>> {
         let view = eyes.filter(|view| view.isolation() != Isolation::ReadUncommitted)?;
         let past = self.past.read();
         let seen = past.iter().find(|(change, _)| !view.sees(*change));
