@@ -106,7 +106,8 @@ impl Device for Holding {
             .is_some_and(|name| name.starts_with("helium-"));
         if is_background {
             // The last handle goes in a thread of the volume's own: it does not wait for itself.
-            drop(self.held.lock().unwrap().take());
+            let last = self.held.lock().unwrap().take();
+            drop(last);
         }
         self.device.discard(offset, len)
     }
@@ -154,7 +155,9 @@ fn a_last_handle_that_goes_in_a_background_thread_waits_for_nobody() {
         }
         std::thread::yield_now();
     }
-    drop(held.lock().unwrap().take());
+    // Not under the lock: closing waits for the thread that may be about to take them.
+    let left = held.lock().unwrap().take();
+    drop(left);
 }
 
 #[test]
