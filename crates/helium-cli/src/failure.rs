@@ -234,6 +234,11 @@ pub fn system(what: impl fmt::Display, why: io::Error) -> Failure {
     failure
 }
 
+/// What reading the input came to.
+pub fn input(why: io::Error) -> Failure {
+    system("cannot read", why)
+}
+
 /// What writing the output came to.
 pub fn output(why: io::Error) -> Failure {
     system("cannot write the output", why)

@@ -1,11 +1,16 @@
 //! Keys and values, which are any bytes, as text; sizes with their units.
 //!
-//! Invariant: what [`to_json`] makes of bytes [`from_json`] turns back into the same bytes.
+//! Invariant: what [`to_json`] makes of bytes [`JsonBytes`] turns back into the same bytes.
 
 use data_encoding::{BASE64, HEXLOWER, HEXLOWER_PERMISSIVE};
 use indicatif::{BinaryBytes, HumanCount};
+use serde::de::{self, Deserialize, Deserializer, Error as _, MapAccess, Unexpected, Visitor};
 use serde_json::{Value, json};
-use std::{fmt::Write, os::unix::ffi::OsStrExt};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write},
+    os::unix::ffi::OsStrExt,
+};
 
 use crate::failure::{Code, Failure, Result};
 
@@ -17,15 +22,39 @@ pub fn to_json(bytes: &[u8]) -> Value {
     }
 }
 
-/// The bytes that `value` stands for; a sentence if it stands for none.
-pub fn from_json(value: &Value) -> Result<Vec<u8>, String> {
-    match value {
-        Value::String(text) => Ok(text.clone().into_bytes()),
-        Value::Object(fields) => match (fields.len(), fields.get("base64")) {
-            (1, Some(Value::String(text))) => from_base64(text.as_bytes()),
-            _ => Err("an object that is not {\"base64\": \"...\"}".to_owned()),
-        },
-        _ => Err("neither a string nor {\"base64\": \"...\"}".to_owned()),
+/// The bytes that [`to_json`] made JSON of. Nothing else is read into memory.
+#[derive(Debug, PartialEq, Eq)]
+pub struct JsonBytes(pub Vec<u8>);
+
+impl<'de> Deserialize<'de> for JsonBytes {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        input.deserialize_any(JsonBytesVisitor)
+    }
+}
+
+struct JsonBytesVisitor;
+
+impl<'de> Visitor<'de> for JsonBytesVisitor {
+    type Value = JsonBytes;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string or {\"base64\": \"...\"}")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<JsonBytes, E> {
+        Ok(JsonBytes(text.as_bytes().to_vec()))
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<JsonBytes, M::Error> {
+        let unexpected = || M::Error::invalid_type(Unexpected::Map, &self);
+        if map.next_key::<String>()?.as_deref() != Some("base64") {
+            return Err(unexpected());
+        }
+        let bytes = from_base64(map.next_value::<String>()?.as_bytes());
+        if map.next_key::<String>()?.is_some() {
+            return Err(unexpected());
+        }
+        bytes.map(JsonBytes).map_err(M::Error::custom)
     }
 }
 
@@ -70,6 +99,17 @@ pub fn shown(bytes: &[u8]) -> String {
         escape(chunk.invalid(), &mut text);
     }
     text
+}
+
+/// Characters of something that an excerpt shows.
+const EXCERPT_CHARS: usize = 120;
+
+/// As much of `text` as a message has room for.
+pub fn excerpt(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(EXCERPT_CHARS) {
+        Some((end, _)) => format!("{}...", &text[..end]).into(),
+        None => text.into(),
+    }
 }
 
 fn escape(bytes: &[u8], text: &mut String) {
@@ -163,14 +203,15 @@ mod tests {
     proptest! {
         #[test]
         fn json_gives_back_the_same_bytes(bytes: Vec<u8>) {
-            prop_assert_eq!(from_json(&to_json(&bytes)), Ok(bytes));
+            let line = to_json(&bytes).to_string();
+            prop_assert_eq!(serde_json::from_str::<JsonBytes>(&line)?, JsonBytes(bytes));
         }
 
         #[test]
         fn json_gives_back_the_same_text(text: String) {
             let line = to_json(text.as_bytes()).to_string();
-            let value: Value = serde_json::from_str(&line)?;
-            prop_assert_eq!(from_json(&value), Ok(text.into_bytes()));
+            let bytes = JsonBytes(text.into_bytes());
+            prop_assert_eq!(serde_json::from_str::<JsonBytes>(&line)?, bytes);
         }
     }
 

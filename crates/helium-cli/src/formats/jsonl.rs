@@ -4,8 +4,12 @@
 //! in, and `{"datastore":D,"attributes":A,"compress":true,"unordered":true}` is a datastore, of which all
 //! but the first may be left out. Each of D, A, K and V is a string, or `{"base64":"..."}` where it is not UTF-8.
 
-use std::io::{BufRead, Write};
+use std::{
+    fmt,
+    io::{BufRead, Write},
+};
 
+use serde::de::{self, Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::{Entry, Head, Sink, Source, bad_line, lines::Lines};
@@ -48,40 +52,19 @@ impl<R: BufRead> Source for JsonLines<R> {
 }
 
 fn entry(line: &[u8]) -> Result<Entry, String> {
-    let fields: Map<String, Value> = serde_json::from_slice(line).map_err(|why| {
+    let fields: Fields = serde_json::from_slice(line).map_err(|why| {
         // What counts is the column: the line is ours.
         let text = why.to_string();
-        let what = text.split(" at line ").next().unwrap_or(&text);
-        format!("not a JSON object: {what}, at column {}", why.column())
-    })?;
-    let mut datastore = None;
-    let mut attributes = None;
-    let mut compress = None;
-    let mut unordered = None;
-    let mut key = None;
-    let mut value = None;
-    for (name, field) in &fields {
-        let flag = match name.as_str() {
-            "compress" => Some(&mut compress),
-            "unordered" => Some(&mut unordered),
-            _ => None,
-        };
-        if let Some(flag) = flag {
-            let value = field.as_bool();
-            *flag = Some(value.ok_or_else(|| format!("{name:?} is neither true nor false"))?);
-            continue;
+        let what = text::excerpt(text.split(" at line ").next().unwrap_or(&text));
+        let column = why.column();
+        match why.is_data() {
+            true => format!("{what}, at column {column}"),
+            false => format!("not a JSON object: {what}, at column {column}"),
         }
-        let slot = match name.as_str() {
-            "datastore" => &mut datastore,
-            "attributes" => &mut attributes,
-            "key" => &mut key,
-            "value" => &mut value,
-            _ => return Err(format!("has a field {name:?}, which means nothing here")),
-        };
-        *slot = Some(text::from_json(field).map_err(|why| format!("{name:?} is {why}"))?);
-    }
-    let says_more = attributes.is_some() || compress.is_some() || unordered.is_some();
-    match (datastore, says_more, key, value) {
+    })?;
+    let says_more =
+        fields.attributes.is_some() || fields.compress.is_some() || fields.unordered.is_some();
+    match (fields.datastore, says_more, fields.key, fields.value) {
         (datastore, false, Some(key), Some(value)) => Ok(Entry::Item {
             datastore,
             key,
@@ -89,13 +72,76 @@ fn entry(line: &[u8]) -> Result<Entry, String> {
         }),
         (Some(name), _, None, None) => Ok(Entry::Datastore(Head {
             name,
-            attributes: attributes.unwrap_or_default(),
-            compress: compress.unwrap_or(false),
-            unordered: unordered.unwrap_or(false),
+            attributes: fields.attributes.unwrap_or_default(),
+            compress: fields.compress.unwrap_or(false),
+            unordered: fields.unordered.unwrap_or(false),
         })),
         (_, _, Some(_), None) => Err("has a key and no \"value\"".to_owned()),
         (_, _, None, Some(_)) => Err("has a value and no \"key\"".to_owned()),
         _ => Err("has no \"key\" and \"value\"".to_owned()),
+    }
+}
+
+/// The fields of a line. What is none of them, or of another kind, ends the reading of the line before it is in
+/// memory: an array may be much longer there than it is in the line.
+#[derive(Default)]
+struct Fields {
+    datastore: Option<Vec<u8>>,
+    attributes: Option<Vec<u8>>,
+    compress: Option<bool>,
+    unordered: Option<bool>,
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        input.deserialize_map(FieldsVisitor)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Fields, M::Error> {
+        let mut fields = Fields::default();
+        while let Some(name) = map.next_key::<String>()? {
+            let slot = match name.as_str() {
+                "datastore" => &mut fields.datastore,
+                "attributes" => &mut fields.attributes,
+                "key" => &mut fields.key,
+                "value" => &mut fields.value,
+                "compress" => {
+                    set(&mut fields.compress, &name, map.next_value()?)?;
+                    continue;
+                }
+                "unordered" => {
+                    set(&mut fields.unordered, &name, map.next_value()?)?;
+                    continue;
+                }
+                _ => {
+                    let name = text::excerpt(&name);
+                    return Err(M::Error::custom(format_args!(
+                        "has a field {name:?}, which means nothing here"
+                    )));
+                }
+            };
+            set(slot, &name, map.next_value::<text::JsonBytes>()?.0)?;
+        }
+        Ok(fields)
+    }
+}
+
+fn set<T, E: de::Error>(slot: &mut Option<T>, name: &str, field: T) -> Result<(), E> {
+    match slot.replace(field) {
+        None => Ok(()),
+        Some(_) => Err(E::custom(format_args!("has {name:?} twice"))),
     }
 }
 

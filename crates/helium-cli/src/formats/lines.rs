@@ -1,6 +1,7 @@
 //! Input line by line, counted.
 //!
-//! Invariant: a line that could not hold an item is refused before it is in memory.
+//! Invariants: a line that could not hold an item is refused before it is in memory; and a line whose end was
+//! cut off is known by that.
 
 use std::io::{BufRead, Read};
 
@@ -10,12 +11,13 @@ use super::bad_line;
 use crate::{failure, failure::Result};
 
 /// Longest line: a key and a value of which every byte is written with six.
-const LINE_BYTES_MAX: usize = 6 * (KEY_BYTES_MAX + VALUE_BYTES_MAX) + 1024;
+pub(super) const LINE_BYTES_MAX: usize = 6 * (KEY_BYTES_MAX + VALUE_BYTES_MAX) + 1024;
 
 pub(super) struct Lines<R> {
     input: R,
     line: Vec<u8>,
     number: u64,
+    ended: bool,
 }
 
 impl<R: BufRead> Lines<R> {
@@ -24,12 +26,23 @@ impl<R: BufRead> Lines<R> {
             input,
             line: Vec::new(),
             number: 0,
+            ended: true,
         }
     }
 
     /// The number of the last line, from 1.
     pub(super) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// The last line, without its end.
+    pub(super) fn last(&self) -> &[u8] {
+        &self.line
+    }
+
+    /// Whether the last line had an end.
+    pub(super) fn ended(&self) -> bool {
+        self.ended
     }
 
     /// The next line without its end; `None` if there is none.
@@ -40,7 +53,8 @@ impl<R: BufRead> Lines<R> {
         limited.read_until(b'\n', &mut self.line).map_err(|why| {
             failure::system(format_args!("line {}: cannot read", self.number), why)
         })?;
-        if self.line.last() == Some(&b'\n') {
+        self.ended = self.line.last() == Some(&b'\n');
+        if self.ended {
             self.line.pop();
         } else if self.line.len() > LINE_BYTES_MAX {
             return Err(bad_line(self.number, "is longer than any item can be"));

@@ -14,9 +14,15 @@ mod wiredtiger_config;
 
 use std::io::{BufRead, Write};
 
-use heliumdb::DatastoreInfo;
+use heliumdb::{
+    DatastoreInfo,
+    limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX},
+};
 
-use crate::failure::{Code, Failure, Result};
+use crate::{
+    failure::{self, Code, Failure, Result},
+    text,
+};
 
 /// A format of a dump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -71,6 +77,26 @@ impl From<DatastoreInfo> for Head {
     }
 }
 
+impl Entry {
+    /// Fails if it is an item that no datastore takes.
+    pub fn check(&self) -> Result<(), String> {
+        let Self::Item { key, value, .. } = self else {
+            return Ok(());
+        };
+        let parts = [
+            ("key", key.len(), KEY_BYTES_MAX),
+            ("value", value.len(), VALUE_BYTES_MAX),
+        ];
+        for (what, bytes, most) in parts {
+            if bytes > most {
+                let (bytes, most) = (text::count(bytes as u64), text::count(most as u64));
+                return Err(format!("the {what} has {bytes} bytes; {most} are the most"));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Where entries come from.
 pub trait Source {
     /// The next one; `None` at the end.
@@ -93,12 +119,15 @@ impl Format {
     /// Reads entries of this format.
     pub fn source<'a>(
         self,
-        input: Box<dyn BufRead + 'a>,
-        columns: Columns,
+        mut input: Box<dyn BufRead + 'a>,
+        columns: &Columns,
     ) -> Result<Box<dyn Source + 'a>> {
+        let head = input.fill_buf().map_err(failure::input)?;
+        let mark = head.len() - without_mark(head).len();
+        input.consume(mark);
         Ok(match self {
             Self::Jsonl => Box::new(jsonl::JsonLines::new(input)),
-            Self::Csv => Box::new(csv::Reader::new(input, &columns)?),
+            Self::Csv => Box::new(csv::Reader::new(input, columns)?),
             Self::Wiredtiger | Self::WiredtigerHex => Box::new(wiredtiger::Reader::new(input)?),
         })
     }
@@ -134,6 +163,7 @@ impl Format {
             Some("csv") => return Self::Csv,
             _ => {}
         }
+        let head = without_mark(head);
         let text = head.trim_ascii_start();
         if head.starts_with(wiredtiger::MAGIC) {
             Self::Wiredtiger
@@ -143,6 +173,11 @@ impl Format {
             Self::Csv
         }
     }
+}
+
+/// What a file starts with, without the byte order mark that some programs put in front.
+fn without_mark(head: &[u8]) -> &[u8] {
+    head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head)
 }
 
 /// Which columns of a CSV file are meant.
@@ -165,6 +200,7 @@ impl Default for Columns {
     }
 }
 
-fn bad_line(line: u64, why: impl std::fmt::Display) -> Failure {
+/// What is wrong with a line of the input.
+pub fn bad_line(line: u64, why: impl std::fmt::Display) -> Failure {
     Failure::new(Code::BadInput, format!("line {line}: {why}"))
 }

@@ -34,7 +34,7 @@ fn write(format: Format, items: &Items) -> Vec<u8> {
 
 fn read(format: Format, text: &[u8]) -> Result<Items, String> {
     let mut source = format
-        .source(Box::new(text), Columns::default())
+        .source(Box::new(text), &Columns::default())
         .map_err(|why| why.to_string())?;
     let mut items = Vec::new();
     while let Some(entry) = source.next().map_err(|why| {
@@ -116,7 +116,7 @@ fn a_dump_of_several_datastores_keeps_names_and_attributes() {
     }
     drop(sink);
     let mut source = Format::Jsonl
-        .source(Box::new(out.as_slice()), Columns::default())
+        .source(Box::new(out.as_slice()), &Columns::default())
         .expect("ours");
     for entry in entries {
         assert_eq!(source.next().expect("ours"), Some(entry));
@@ -137,11 +137,110 @@ fn formats_are_guessed() {
     assert_eq!(guess(None, b"key,value"), Format::Csv);
 }
 
+/// A dump that was cut off is never taken for one of other items, nor for whole items where it is not.
+#[test]
+fn what_was_cut_off_is_refused() {
+    let items: Items = [
+        ("key", "value"),
+        ("a\nb", "c\"\"d\n"),
+        ("", ""),
+        ("long", "\u{1F600} and more"),
+        ("last", "12345"),
+    ]
+    .map(|(key, value)| (key.as_bytes().to_vec(), value.as_bytes().to_vec()))
+    .to_vec();
+    for format in ALL {
+        let whole = write(format, &items);
+        for end in 0..whole.len() {
+            let cut = &whole[..end];
+            let Ok(found) = read(format, cut) else {
+                continue;
+            };
+            // Nothing tells where a dump ends but a whole item; and JSON says itself where an item ends.
+            let is_whole = cut.is_empty()
+                || cut.ends_with(b"\n")
+                || format == Format::Jsonl && cut.ends_with(b"}");
+            assert!(is_whole, "{format:?}: {:?}", String::from_utf8_lossy(cut));
+            assert!(items.starts_with(&found), "{format:?} at {end}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn lines_of_other_systems_end_in_two_characters() {
+    let text = "WiredTiger Dump (x)\nFormat=print\nHeader\ntable:a\nkey_format=u\nData\na\nb\\0d\n";
+    let items = vec![(b"a".to_vec(), b"b\r".to_vec())];
+    assert_eq!(read(Format::Wiredtiger, text.as_bytes()), Ok(items.clone()));
+    let text = text.replace('\n', "\r\n");
+    assert_eq!(read(Format::Wiredtiger, text.as_bytes()), Ok(items));
+    let text = "{\"key\":\"a\",\"value\":\"b\"}\r\n\r\n";
+    let items = vec![(b"a".to_vec(), b"b".to_vec())];
+    assert_eq!(read(Format::Jsonl, text.as_bytes()), Ok(items));
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_input() {
+    let items = vec![(b"k".to_vec(), b"\xef\xbb\xbf".to_vec())];
+    for format in ALL {
+        let mut text = b"\xef\xbb\xbf".to_vec();
+        text.extend(write(format, &items));
+        let guessed = Format::guess(None, &text);
+        assert!(guessed == format || format == Format::WiredtigerHex);
+        assert_eq!(read(format, &text), Ok(items.clone()), "{format:?}");
+    }
+}
+
+/// What no item can be is refused while it is read, in a message that has room for it.
+#[test]
+fn what_has_no_end_is_refused() {
+    let long = |text: &str, times: usize| text.repeat(times);
+    for (format, text, sentence) in [
+        (
+            Format::Csv,
+            long("key,", 300_000),
+            "line 1: has more than 4,096 fields",
+        ),
+        (
+            Format::Csv,
+            long("k", 2 << 20),
+            "line 1: is longer than any header can be",
+        ),
+        (
+            Format::Csv,
+            format!("{}\n", long("column,", 4_000)),
+            "line 1: the header has no column \"key\": it reads column,column",
+        ),
+        (
+            Format::Csv,
+            format!("key,value\n{}\n", long(",", 5_000)),
+            "line 2: has more than 4,096 fields",
+        ),
+        (
+            Format::Jsonl,
+            format!("{{\"{}\":0}}\n", long("k", 1 << 20)),
+            "line 1: has a field \"kkk",
+        ),
+        (
+            Format::Jsonl,
+            format!("{{\"compress\":\"{}\"}}\n", long("k", 1 << 20)),
+            "line 1: invalid type: string \"kkk",
+        ),
+        (
+            Format::Wiredtiger,
+            format!("WiredTiger Dump\nFormat={}\n", long("k", 1 << 20)),
+            "line 2: \"Format=kkk",
+        ),
+    ] {
+        let why = read(format, text.as_bytes()).expect_err(sentence);
+        assert!(why.starts_with(sentence) && why.len() < 1000, "{why}");
+    }
+}
+
 /// However a file of other programs ends and begins.
 #[test]
 fn csv_is_read_to_its_last_record() {
     for start in ["", "\u{feff}"] {
-        for end in ["", "\n", "\r\n", "\n\n\n", "\r"] {
+        for end in ["\n", "\r\n", "\n\n\n", "\r"] {
             for value in ["b", "\"b\"", "\"b\nend\n\"", "end", ""] {
                 let text = format!("{start}key,value\nx,1\na,{value}{end}");
                 let expected = value.trim_matches('"').as_bytes().to_vec();
@@ -150,14 +249,14 @@ fn csv_is_read_to_its_last_record() {
             }
         }
     }
-    assert_eq!(read(Format::Csv, b"key,value"), Ok(vec![]));
+    assert_eq!(read(Format::Csv, b"key,value\n"), Ok(vec![]));
     // One column may be both.
     let columns = Columns {
         key_column: "k".to_owned(),
         value_column: "k".to_owned(),
     };
     let mut source = Format::Csv
-        .source(Box::new(&b"k\nend"[..]), columns)
+        .source(Box::new(&b"k\nend\n"[..]), &columns)
         .expect("good");
     assert!(source.next().expect("good").is_some());
     assert_eq!(source.next().expect("good"), None);
@@ -200,7 +299,7 @@ fn what_is_wrong_is_said_with_its_line() {
         (
             Format::Jsonl,
             "{\"key\":\"a\",\"value\":\"b\"}\n{\"key\":1}\n",
-            "line 2: \"key\" is neither a string",
+            "line 2: invalid type: integer `1`, expected a string or {\"base64\": \"...\"}, at column 8",
         ),
         (
             Format::Jsonl,
@@ -218,8 +317,39 @@ fn what_is_wrong_is_said_with_its_line() {
             "line 1: has a field \"keys\"",
         ),
         (
+            Format::Jsonl,
+            "{\"key\":\"a\",\"key\":\"b\"}\n",
+            "line 1: has \"key\" twice",
+        ),
+        (
+            Format::Jsonl,
+            "[0,0]\n",
+            "line 1: invalid type: sequence, expected a JSON object",
+        ),
+        (
+            Format::Jsonl,
+            "{\"compress\":\"no\"}\n",
+            "line 1: invalid type: string \"no\", expected a boolean",
+        ),
+        (
+            Format::Csv,
+            "",
+            "line 1: the input is empty, and has no header",
+        ),
+        (Format::Csv, "key,value", "line 1: the last line has no end"),
+        (
+            Format::Csv,
+            "key,value\na,b\nc,d",
+            "line 3: the last line has no end",
+        ),
+        (
             Format::Wiredtiger,
-            "nothing",
+            &format!("{wt}a\nbc"),
+            "line 8: the line has no end",
+        ),
+        (
+            Format::Wiredtiger,
+            "nothing\n",
             "line 1: does not start with WiredTiger Dump",
         ),
         (

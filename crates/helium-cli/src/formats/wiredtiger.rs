@@ -3,8 +3,9 @@
 //! A head (version, format, then pairs of a URI and its configuration), the line `Data`, and one
 //! line each for key and value: as raw bytes, but record numbers as decimal digits.
 //!
-//! Invariant: a table's formats come back. The datastore keeps them in the attributes that the
-//! data source gives its own, and record numbers in WiredTiger's packing, as it does.
+//! Invariants: a table's formats come back. The datastore keeps them in the attributes that the
+//! data source gives its own, and record numbers in WiredTiger's packing, as it does. A line counts only
+//! with its end: a value that was cut off looks like a shorter one.
 
 use std::io::{BufRead, Write};
 
@@ -25,6 +26,8 @@ const HEAD_LINES_MAX: usize = 10_000;
 
 pub(super) struct Reader<R> {
     lines: Lines<R>,
+    /// Lines end in a carriage return, too: it went through a program that writes them so.
+    returns: bool,
     hex: bool,
     table: Table,
     /// What is said of the table, until it was handed out.
@@ -43,6 +46,7 @@ impl<R: BufRead> Reader<R> {
     pub(super) fn new(input: R) -> Result<Self> {
         let mut reader = Self {
             lines: Lines::new(input),
+            returns: false,
             hex: false,
             table: Table::default(),
             head: None,
@@ -54,16 +58,18 @@ impl<R: BufRead> Reader<R> {
     }
 
     fn read_head(&mut self) -> Result<()> {
-        if !self.head_line()?.starts_with(MAGIC) {
+        let magic = self.head_line()?;
+        if !magic.starts_with(MAGIC) {
             return Err(bad_line(1, "does not start with WiredTiger Dump"));
         }
+        self.returns = magic.ends_with(b"\r");
         self.hex = match self.head_line()?.as_slice() {
             b"Format=print" => false,
             b"Format=hex" => true,
             other => {
                 return Err(self.bad(format_args!(
                     "{:?} is no format; Format=print and Format=hex are",
-                    text::shown(other)
+                    text::excerpt(&text::shown(other))
                 )));
             }
         };
@@ -96,8 +102,22 @@ impl<R: BufRead> Reader<R> {
         Ok(())
     }
 
+    /// The next line, without its end.
+    fn next_line(&mut self) -> Result<Option<&[u8]>> {
+        let returns = self.returns;
+        let found = self.lines.next()?.is_some();
+        if found && !self.lines.ended() {
+            return Err(self
+                .bad("the line has no end: the dump was cut off")
+                .advise("If it is whole, end its last line."));
+        }
+        let line = self.lines.last();
+        let shorter = line.strip_suffix(b"\r").filter(|_| returns);
+        Ok(found.then_some(shorter.unwrap_or(line)))
+    }
+
     fn head_line(&mut self) -> Result<Vec<u8>> {
-        match self.lines.next()? {
+        match self.next_line()? {
             Some(line) => Ok(line.to_vec()),
             None => Err(bad_line(
                 self.lines.number() + 1,
@@ -115,12 +135,13 @@ impl<R: BufRead> Reader<R> {
         if !formats.is_some_and(Formats::has_record_numbers) {
             return self.field();
         }
-        let Some(line) = self.lines.next()? else {
+        let Some(line) = self.next_line()? else {
             return Ok(None);
         };
         let digits = std::str::from_utf8(line).unwrap_or_default();
         let Ok(number) = digits.parse() else {
             let line = text::shown(line);
+            let line = text::excerpt(&line);
             return Err(self.bad(format_args!("{line:?} is no record number")));
         };
         let mut key = Vec::new();
@@ -130,7 +151,7 @@ impl<R: BufRead> Reader<R> {
 
     fn field(&mut self) -> Result<Option<Vec<u8>>> {
         let hex = self.hex;
-        let Some(line) = self.lines.next()? else {
+        let Some(line) = self.next_line()? else {
             return Ok(None);
         };
         let field = if hex {

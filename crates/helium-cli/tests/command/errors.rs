@@ -339,13 +339,15 @@ fn a_full_disk_is_said() {
 fn bad_input_is_named_by_file_and_line() {
     let place = Place::with_volume();
     place.write("bad.csv", "key,value\na,1\nb,2\nc\n");
-    place.helium(["load", "v", "bad.csv", "-d", "d"]).fails(
-        9,
-        &[
-            "bad.csv: line 4: has 1 field, and the header has 2",
-            "The 2 items before it are in the volume",
-        ],
-    );
+    let bad = &["load", "v", "bad.csv", "-d", "d"];
+    let sentence = "bad.csv: line 4: has 1 field, and the header has 2";
+    place
+        .helium(bad)
+        .fails(9, &[sentence, "Nothing of it was loaded."]);
+    assert_eq!(place.helium(["scan", "v", "d", "-k"]).text(), "");
+    place
+        .helium(bad.iter().chain(&["--as-it-comes"]))
+        .fails(9, &[sentence, "The 2 items before it are in the volume"]);
     assert_eq!(place.helium(["scan", "v", "d", "-k"]).text(), "a\nb\n");
     place
         .helium_with(["load", "v", "-d", "d"], b"{\"key\":\"a\"}\n")
@@ -354,18 +356,9 @@ fn bad_input_is_named_by_file_and_line() {
             &[
                 "standard input: line 1",
                 "no \"value\"",
-                "No item was loaded",
+                "Nothing of it was loaded.",
             ],
         );
-    // A file that was cut off, with the end of the line or without.
-    for end in ["", "\n", "\nmore,\n"] {
-        place.write("cut.csv", format!("key,value\ncut,1\n\"d\",\"begun{end}"));
-        place
-            .helium(["load", "v", "cut.csv", "-d", "d"])
-            .fails(9, &["cut.csv: line 3: a double quote is opened", "cut off"]);
-    }
-    place.helium(["get", "v", "d", "d"]).fails(3, &[]);
-    place.helium(["rm", "v", "d", "cut"]).ok();
     place
         .helium_with(["load", "v"], b"{\"key\":\"a\",\"value\":\"\"}\n")
         .fails(2, &["line 1", "--datastore NAME"]);
@@ -382,5 +375,77 @@ fn bad_input_is_named_by_file_and_line() {
     let line = format!("{{\"key\":\"{long}\",\"value\":\"\"}}\n");
     place
         .helium_with(["load", "v", "-d", "d"], line.as_bytes())
-        .fails(9, &["line 1", "131"]);
+        .fails(9, &["line 1: the key has 131,073 bytes", "Nothing of it"]);
+}
+
+/// Neither its items nor its datastore are there, whichever way the input came.
+#[test]
+fn of_input_that_was_cut_off_nothing_stays() {
+    let place = Place::with_volume();
+    let dump = "WiredTiger Dump (x)\nFormat=print\nHeader\ntable:t\nkey_format=u\nData\n";
+    for (name, text, sentence) in [
+        (
+            "cut.csv",
+            "key,value\ncut,1\nd,\"begun".to_owned(),
+            "line 3: a double quote is opened",
+        ),
+        (
+            "cut.csv",
+            "key,value\ncut,1\nd,\"begun\nmore,\n".to_owned(),
+            "line 3: a double quote is opened",
+        ),
+        (
+            "cut.csv",
+            "key,value\ncut,1\nd,begu".to_owned(),
+            "line 3: the last line has no end",
+        ),
+        (
+            "cut.wt",
+            format!("{dump}cut\nvalue\nkey\nval"),
+            "line 10: the line has no end",
+        ),
+        (
+            "cut.wt",
+            format!("{dump}cut\nvalue\nkey\n"),
+            "line 9: the input ends with a key",
+        ),
+        (
+            "cut.jsonl",
+            "{\"key\":\"cut\",\"value\":\"\"}\n{\"key\":\"k\",\"val".to_owned(),
+            "line 2: not a JSON object: EOF",
+        ),
+    ] {
+        place.write(name, &text);
+        let parts = &[sentence, "Nothing of it was loaded."];
+        let format = match name.rsplit_once('.') {
+            Some((_, "wt")) => "wiredtiger",
+            Some((_, ending)) => ending,
+            None => unreachable!("all of them have endings"),
+        };
+        let piped = ["load", "v", "-d", "new", "-f", format];
+        place.helium_with(piped, text.as_bytes()).fails(9, parts);
+        place
+            .helium(["load", "v", name, "-d", "new"])
+            .fails(9, parts);
+        assert_eq!(place.helium(["ls", "v"]).text().lines().count(), 2);
+    }
+}
+
+/// What does not fit into memory comes from a file, and is as whole as what does.
+#[test]
+fn a_long_input_through_a_pipe_is_loaded_whole() {
+    let place = Place::with_volume();
+    let value = "x".repeat(1 << 20);
+    let lines: String = (0..20)
+        .map(|number| format!("{{\"key\":\"{number:02}\",\"value\":\"{value}\"}}\n"))
+        .collect();
+    let loaded = place.helium_with(["load", "v", "-d", "d", "--json"], lines.as_bytes());
+    assert_eq!(loaded.json()["items"], 20);
+    place
+        .helium_with(
+            ["load", "v", "-d", "new"],
+            &lines.as_bytes()[..lines.len() - 2],
+        )
+        .fails(9, &["line 20", "Nothing of it was loaded."]);
+    assert_eq!(place.helium(["ls", "v"]).text().lines().count(), 2);
 }

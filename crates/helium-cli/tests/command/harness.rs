@@ -81,12 +81,12 @@ impl Place {
 }
 
 impl Place {
-    /// A load of the volume `v` into `d` that has got `input` and waits for more. Its output goes to
+    /// A load of the volume `v` into `d`, item by item, that has got `input` and waits for more. Its output goes to
     /// pipes unless `change` says otherwise.
     pub fn loading(&self, input: &[u8], change: impl FnOnce(&mut Command)) -> Child {
         let mut command = self.command();
         command
-            .args(["load", "v", "-d", "d", "-f", "jsonl"])
+            .args(["load", "v", "-d", "d", "-f", "jsonl", "--as-it-comes"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

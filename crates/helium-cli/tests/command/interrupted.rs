@@ -84,6 +84,7 @@ fn ctrl_c_typed_into_a_terminal_ends_a_wait_for_input() {
         .args([
             "--ctty", "--wait", HELIUM, "load", "v", "-d", "d", "-f", "jsonl",
         ])
+        .arg("--as-it-comes")
         .current_dir(place.path(""))
         .stdin(terminal.end())
         .stdout(terminal.end())

@@ -1,16 +1,17 @@
 //! `helium load`.
+//!
+//! Invariant: nothing is loaded of input that was cut off or has a mistake in it: all of it is read and checked
+//! before its first item goes in, unless items were asked for as they come.
+
+mod input;
 
 use std::{
     collections::HashMap,
     ffi::OsString,
-    fs::File,
-    io::{BufRead, BufReader, Read, stdin},
+    io::BufRead,
     os::unix::ffi::{OsStrExt, OsStringExt},
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    path::{Path, PathBuf},
+    sync::atomic::Ordering::Relaxed,
 };
 
 use heliumdb::{Datastore, DatastoreOptions, Volume};
@@ -18,13 +19,14 @@ use serde_json::json;
 
 use crate::{
     failure::{self, Code, Failure, Result},
-    formats::{Columns, Entry, Format, Head, Source},
-    interrupt::{self, Interruptible},
+    formats::{Columns, Entry, Format, Head, Source, bad_line},
+    interrupt,
     output::Output,
     progress::Progress,
     text,
     volume::{self, Access},
 };
+use input::Input;
 
 /// Items between two looks at how far it is.
 const STEP_ITEMS: u64 = 256;
@@ -45,6 +47,10 @@ pub struct Load {
     /// Fail at the first key that is there already
     #[arg(long)]
     insert: bool,
+    /// Load items as they are read, without waiting for the end of the input and checking it first:
+    /// those before a mistake stay
+    #[arg(long)]
+    as_it_comes: bool,
     #[command(flatten)]
     columns: Columns,
 }
@@ -52,34 +58,19 @@ pub struct Load {
 impl Load {
     /// Puts every item of the file into its datastore; durable when it returns.
     pub fn run(self, output: Output) -> Result<()> {
-        let file = self.file.as_ref().filter(|path| path.as_os_str() != "-");
-        let name = file.map_or("standard input".to_owned(), |path| {
-            path.display().to_string()
-        });
-        let cannot = |why| failure::system(format_args!("cannot read {name}"), why);
-        let read = Arc::new(AtomicU64::new(0));
-        let (input, bytes): (Box<dyn Read>, _) = match file {
-            Some(path) => {
-                let file = File::open(path).map_err(cannot)?;
-                let found = file.metadata().map_err(cannot)?;
-                (Box::new(file), found.is_file().then_some(found.len()))
-            }
-            None => (Box::new(Interruptible(stdin())), None),
-        };
-        let counted = Counted {
-            input,
-            read: read.clone(),
-        };
-        let mut input = BufReader::with_capacity(256 << 10, counted);
-        let head = input
-            .fill_buf()
-            .map_err(|why| interrupt::check().err().unwrap_or_else(|| cannot(why)))?;
-        let format = self
-            .format
-            .unwrap_or_else(|| Format::guess(file.and_then(|path| path.to_str()), head));
-        let source = format
-            .source(Box::new(input), self.columns.clone())
-            .map_err(|why| why.context(&name))?;
+        let path = self.file.as_deref();
+        let mut input = Input::open(path.filter(|path| path.as_os_str() != "-"))?;
+        if !self.as_it_comes {
+            input = input.kept()?;
+            self.check(&mut input)
+                .map_err(|why| match why.code() {
+                    Code::Interrupted => why,
+                    _ => why.context(&input.name),
+                })
+                .map_err(|why| why.also("Nothing of it was loaded."))?;
+        }
+        let (name, bytes, read) = (input.name.clone(), input.len, input.read.clone());
+        let source = self.source(&mut input).map_err(|why| why.context(&name))?;
         volume::with(&self.volume, Access::Write, |open| {
             let _publisher = volume::publish(open, "helium load");
             let mut loading = Loading::new(&self, open, source);
@@ -99,19 +90,38 @@ impl Load {
             loading.end(open, &name, done, output)
         })
     }
-}
 
-/// Input that tells how much of it was read.
-struct Counted<R> {
-    input: R,
-    read: Arc<AtomicU64>,
-}
+    /// Reads all of the input, so that nothing is loaded of one that was cut off or has a mistake in it.
+    fn check(&self, input: &mut Input) -> Result<()> {
+        let progress = Progress::bytes("checking", input.len.unwrap_or_default());
+        let read = input.read.clone();
+        let mut source = self.source(input)?;
+        let mut homed = self.datastore.is_some();
+        for items in 0_u64.. {
+            interrupt::check()?;
+            if items.is_multiple_of(STEP_ITEMS) {
+                progress.at(read.load(Relaxed));
+            }
+            let Some(entry) = source.next()? else { break };
+            let line = source.line();
+            entry.check().map_err(|why| bad_line(line, why))?;
+            match entry {
+                Entry::Datastore(_) => homed = true,
+                Entry::Item {
+                    datastore: None, ..
+                } if !homed => return Err(homeless(line)),
+                Entry::Item { .. } => {}
+            }
+        }
+        Ok(())
+    }
 
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.input.read(buffer)?;
-        self.read.fetch_add(count as u64, Relaxed);
-        Ok(count)
+    fn source<'a>(&self, input: &'a mut Input) -> Result<Box<dyn Source + 'a>> {
+        let mut input = input.reader()?;
+        let head = input.fill_buf().map_err(failure::input)?;
+        let path = self.file.as_deref().and_then(Path::to_str);
+        let format = self.format.unwrap_or_else(|| Format::guess(path, head));
+        format.source(Box::new(input), &self.columns)
     }
 }
 
@@ -173,7 +183,10 @@ impl<'a> Loading<'a> {
                 self.begin_asked()?;
                 let datastore = match datastore {
                     Some(name) if self.args.datastore.is_none() => self.make(&plain(name))?,
-                    _ => self.current.clone().ok_or_else(|| self.homeless())?,
+                    _ => self
+                        .current
+                        .clone()
+                        .ok_or_else(|| homeless(self.source.line()))?,
                 };
                 let put = match self.args.insert {
                     true => datastore.insert(&key, &value),
@@ -194,17 +207,6 @@ impl<'a> Loading<'a> {
             self.current = Some(self.make(&plain(name.as_bytes().to_vec()))?);
         }
         Ok(())
-    }
-
-    fn homeless(&self) -> Failure {
-        Failure::new(
-            Code::Usage,
-            format!(
-                "line {}: nothing says which datastore the item belongs to",
-                self.source.line()
-            ),
-        )
-        .advise("Name it: --datastore NAME.")
     }
 
     /// The datastore of that name, made if it is not there.
@@ -254,6 +256,11 @@ impl<'a> Loading<'a> {
             )
         })
     }
+}
+
+fn homeless(line: u64) -> Failure {
+    let what = format!("line {line}: nothing says which datastore the item belongs to");
+    Failure::new(Code::Usage, what).advise("Name it: --datastore NAME.")
 }
 
 /// Of a datastore of which nothing is known but its name.
