@@ -7,6 +7,7 @@
 //! Invariant: only the user whose process it is (and root) can ask, nothing that is asked can hold
 //! up the volume, and what is read from a socket is bounded.
 
+mod deadline;
 mod folder;
 mod publisher;
 mod report;

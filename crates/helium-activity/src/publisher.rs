@@ -19,7 +19,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{folder, report::Report};
+use crate::{deadline::Until, folder, report::Report};
 
 /// How long one asker may take.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -104,9 +104,9 @@ fn answer(listener: &UnixListener, stopped: &UnixStream, volume: &Volume, comman
     }
 }
 
-fn tell(mut asker: UnixStream, report: &Report) -> io::Result<()> {
-    asker.set_write_timeout(Some(PATIENCE))?;
-    writeln!(asker, "{}", report.to_json())
+fn tell(asker: UnixStream, report: &Report) -> io::Result<()> {
+    let answer = format!("{}\n", report.to_json());
+    Until::new(asker, PATIENCE).write_all(answer.as_bytes())
 }
 
 impl Drop for Publisher {

@@ -4,7 +4,7 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use heliumdb::Volume;
+use heliumdb::{Volume, printable::is_printable};
 use serde_json::{Map, Value, json};
 
 /// Datastores that are told of at most: those with the most items.
@@ -150,7 +150,7 @@ impl Report {
 /// A terminal will show it.
 fn clean(text: &str) -> String {
     text.chars()
-        .map(|char| if char.is_control() { '?' } else { char })
+        .map(|char| if is_printable(char) { char } else { '?' })
         .collect()
 }
 

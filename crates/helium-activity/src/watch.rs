@@ -3,17 +3,17 @@
 use std::{
     fs,
     io::{self, Read},
-    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use crate::{
+    deadline::Until,
     folder,
     report::{self, Report},
 };
 
-/// How long an answer may take.
+/// How long an answer may take, all of it.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes of an answer that are read at most.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
@@ -54,8 +54,7 @@ pub fn find(url: Option<&str>) -> io::Result<Vec<(PathBuf, Report)>> {
 
 /// The figures of now from one socket.
 pub fn ask(socket: &Path) -> io::Result<Report> {
-    let stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    let stream = Until::connect(socket, PATIENCE)?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
     let value = serde_json::from_slice(&answer).map_err(io::Error::other)?;

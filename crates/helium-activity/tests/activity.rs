@@ -1,5 +1,12 @@
 //! An open volume tells of itself, and stops when it is told to.
 
+use std::{
+    io::Write,
+    os::unix::net::{UnixListener, UnixStream},
+    thread,
+    time::Duration,
+};
+
 use helium_activity::{Publisher, ask, find};
 use heliumdb::{Volume, VolumeOptions};
 
@@ -44,4 +51,31 @@ fn an_open_volume_is_found_by_any_name_of_its_file_until_it_stops_telling() {
     assert!(find(Some(&url)).expect("the folder").is_empty());
     assert!(!socket.exists());
     volume.close().expect("closed");
+}
+
+/// However often a byte comes: the moment at which it is too late stays.
+#[test]
+fn an_answer_without_end_is_given_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("slow");
+    let listener = UnixListener::bind(&socket).expect("a socket");
+    let slow = thread::spawn(move || {
+        let (mut asker, _) = listener.accept().expect("somebody asks");
+        while asker.write_all(b" ").is_ok() {
+            thread::sleep(Duration::from_millis(10));
+        }
+    });
+    ask(&socket).expect_err("it does not end");
+    slow.join().expect("it notices");
+}
+
+#[test]
+fn a_socket_that_takes_nobody_is_given_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("deaf");
+    let listener = UnixListener::bind(&socket).expect("a socket");
+    rustix::net::listen(&listener, 0).expect("a short queue");
+    // Fills the queue.
+    let _first = UnixStream::connect(&socket).expect("there is a place");
+    ask(&socket).expect_err("nobody takes it");
 }

@@ -1,7 +1,7 @@
 //! What goes wrong, as people and scripts hear of it: a sentence, advice, and an exit code.
 //!
-//! Invariant: every failure that leaves the command has a sentence that says what was wrong and
-//! where, and one of the codes below.
+//! Invariants: every failure that leaves the command has a sentence that says what was wrong and
+//! where, and one of the codes below; and whatever names it is made of, it is printable.
 
 use std::{
     fmt,
@@ -10,6 +10,8 @@ use std::{
 
 use heliumdb::ErrorKind;
 use serde_json::json;
+
+use crate::{json, text};
 
 /// Result of everything that can fail here.
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -70,35 +72,39 @@ impl Failure {
         Self {
             code,
             kind: format!("{code:?}"),
-            message: message.into(),
+            message: text::plain(message.into()),
             advice: None,
         }
     }
 
     /// With what to do about it.
     pub fn advise(mut self, advice: impl Into<String>) -> Self {
-        self.advice.get_or_insert_with(|| advice.into());
+        self.advice
+            .get_or_insert_with(|| text::plain(advice.into()));
         self
     }
 
     /// With something more that is worth knowing.
     pub fn also(mut self, more: &str) -> Self {
+        let more = text::plain(more);
         self.advice = Some(match self.advice {
             Some(advice) => format!("{advice}\n  {more}"),
-            None => more.to_owned(),
+            None => more,
         });
         self
     }
 
     /// With the volume's name in the place of VOLUME in its advice.
     pub fn naming(mut self, volume: &str) -> Self {
-        self.advice = self.advice.map(|advice| advice.replace("VOLUME", volume));
+        self.advice = self
+            .advice
+            .map(|advice| advice.replace("VOLUME", &text::plain(volume)));
         self
     }
 
     /// With what was being done in front.
     pub fn context(mut self, what: impl fmt::Display) -> Self {
-        self.message = format!("{what}: {}", self.message);
+        self.message = format!("{}: {}", text::plain(what), self.message);
         self
     }
 
@@ -116,7 +122,7 @@ impl Failure {
     pub fn tell(&self, json: bool) {
         // Where nobody can hear it, the exit code is all there is.
         let _ = match json {
-            true => writeln!(io::stderr(), "{}", self.to_json()),
+            true => writeln!(io::stderr(), "{}", json::line(&self.to_json())),
             false => writeln!(io::stderr(), "helium: {self}"),
         };
     }
@@ -164,14 +170,16 @@ impl From<clap::Error> for Failure {
         let text = why.render().to_string();
         let text = text.split("\n\n").next().unwrap_or(&text);
         let text = text.strip_prefix("error: ").unwrap_or(text).trim_end();
-        Self::new(Code::Usage, text).advise("`helium COMMAND --help` says what it takes.")
+        let lines: Vec<_> = text.lines().map(str::trim).collect();
+        Self::new(Code::Usage, lines.join(" "))
+            .advise("`helium COMMAND --help` says what it takes.")
     }
 }
 
 fn code_of(kind: ErrorKind, system: Option<io::ErrorKind>) -> Code {
     use ErrorKind as K;
     match kind {
-        K::InvalidArgument | K::InvalidUrl => Code::Usage,
+        K::InvalidArgument | K::InvalidUrl | K::Unsupported => Code::Usage,
         K::KeyTooLong | K::ValueTooLong => Code::BadInput,
         K::ItemNotFound | K::DatastoreNotFound => Code::NotFound,
         K::ItemExists | K::DatastoreExists => Code::Exists,

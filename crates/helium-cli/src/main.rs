@@ -10,6 +10,7 @@ mod failure;
 mod formats;
 mod fresh;
 mod interrupt;
+mod json;
 mod old;
 mod output;
 mod progress;
@@ -31,6 +32,10 @@ fn main() -> ExitCode {
         Err(why) => return report(&why, false),
     };
     let json = arguments.iter().any(|argument| argument == "--json");
+    let has_unprintable = arguments.iter().any(|argument| {
+        let text = argument.to_string_lossy();
+        !text.chars().all(heliumdb::printable::is_printable)
+    });
     let args = match args::Args::try_parse_from(arguments) {
         Ok(args) => args,
         // Help and version are errors to it as well.
@@ -38,6 +43,11 @@ fn main() -> ExitCode {
         Err(why) if json && why.kind() == clap::error::ErrorKind::DisplayVersion => {
             let version = serde_json::json!({"version": env!("CARGO_PKG_VERSION")});
             return end(Output { json }.print(&version, String::new), true);
+        }
+        // What it quotes of the arguments may be anything.
+        Err(why) if why.use_stderr() && has_unprintable => {
+            eprint!("{}", text::plain_lines(&why.render().to_string()));
+            return ExitCode::from(failure::Code::Usage as u8);
         }
         Err(why) => why.exit(),
     };

@@ -5,7 +5,10 @@ use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write, stdout};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::Value;
 
-use crate::failure::{self, Result};
+use crate::{
+    failure::{self, Result},
+    json, text,
+};
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +30,10 @@ impl Output {
 
     /// Prints `value` as JSON, or what `text` makes for people.
     pub fn print(self, value: &Value, text: impl FnOnce() -> String) -> Result<()> {
-        let text = if self.json { value.to_string() } else { text() };
+        let text = match self.json {
+            true => json::line(value),
+            false => text::plain_lines(&text()),
+        };
         let text = text.trim_end_matches('\n');
         let mut out = self.writer();
         let written = if text.is_empty() {

@@ -3,6 +3,7 @@
 //! Invariant: what [`to_json`] makes of bytes [`JsonBytes`] turns back into the same bytes.
 
 use data_encoding::{BASE64, HEXLOWER, HEXLOWER_PERMISSIVE};
+use heliumdb::printable::{self, is_printable};
 use indicatif::{BinaryBytes, HumanCount};
 use serde::de::{self, Deserialize, Deserializer, Error as _, MapAccess, Unexpected, Visitor};
 use serde_json::{Value, json};
@@ -82,6 +83,31 @@ pub fn from_hex(text: &[u8]) -> Result<Vec<u8>, String> {
         .map_err(|why| format!("not hexadecimal: {why}"))
 }
 
+/// `text` with escapes for what a terminal would obey, the ends of lines too.
+pub fn plain(text: impl fmt::Display) -> String {
+    let mut plain = String::new();
+    // Writing into a string cannot fail.
+    let _ = printable::write(&mut plain, &text.to_string());
+    plain
+}
+
+/// The same of several lines.
+pub fn plain_lines(text: &str) -> String {
+    text.split_inclusive('\n')
+        .map(|line| match line.strip_suffix('\n') {
+            Some(line) => plain(line) + "\n",
+            None => plain(line),
+        })
+        .collect()
+}
+
+/// Whether bytes are text that any terminal may show and any program may read: nothing of it is obeyed but tabs
+/// and the ends of lines.
+pub fn is_plain(bytes: &[u8]) -> bool {
+    let is_plain = |char| is_printable(char) || matches!(char, '\t' | '\n' | '\r');
+    std::str::from_utf8(bytes).is_ok_and(|text| text.chars().all(is_plain))
+}
+
 /// Bytes on one line: text as it is, the rest (and backslashes) as `\n`, `\t`, `\\`, `\x..`.
 pub fn shown(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
@@ -90,7 +116,7 @@ pub fn shown(bytes: &[u8]) -> String {
             match char {
                 '\\' => text.push_str("\\\\"),
                 '\n' | '\r' | '\t' => text.extend(char.escape_default()),
-                char if char.is_control() => {
+                char if !is_printable(char) => {
                     escape(char.encode_utf8(&mut [0; 4]).as_bytes(), &mut text)
                 }
                 char => text.push(char),
@@ -218,6 +244,10 @@ mod tests {
     #[test]
     fn what_is_shown_has_no_control_characters() {
         assert_eq!(shown(b"a\\b\n\x00\xff\xc3\xa9"), "a\\\\b\\n\\x00\\xffé");
+        assert_eq!(
+            shown("\u{9b}\u{202e}".as_bytes()),
+            "\\xc2\\x9b\\xe2\\x80\\xae"
+        );
     }
 
     #[test]

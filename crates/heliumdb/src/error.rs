@@ -3,6 +3,8 @@
 
 use std::{fmt, io, sync::Arc};
 
+use crate::printable;
+
 /// Result of every fallible call of the store.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -42,7 +44,7 @@ pub enum ErrorKind {
     VolumeFull,
     /// The file or device is too small for a volume.
     VolumeTooSmall,
-    /// A device is missing, foreign, swapped, truncated or named twice.
+    /// A device is missing, foreign, swapped or truncated.
     DeviceMismatch,
     /// The volume was written by a newer version.
     UnsupportedFormat,
@@ -148,7 +150,8 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        // Names and paths are in it, which others may have chosen.
+        printable::write(f, &self.message)
     }
 }
 

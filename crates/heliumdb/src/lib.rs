@@ -19,6 +19,7 @@ pub mod limits;
 mod location;
 mod log;
 mod memory;
+pub mod printable;
 pub mod process;
 mod progress;
 mod salvage;

@@ -2,8 +2,10 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
+    io,
     os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
+    path::Path,
 };
 
 use heliumdb::{DatastoreOptions, ErrorKind, Volume, VolumeOptions};
@@ -123,22 +125,30 @@ fn allot(volume: &str, bytes: u64) -> Result<()> {
             continue;
         }
         let complain = |why| failure::system(format_args!("cannot make {}", path.display()), why);
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(complain)?;
+        if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+            return Err(has_a_size(&path));
+        }
+        // No link is followed to a place where nothing is yet.
+        let file = match OpenOptions::new().write(true).open(&path) {
+            Err(why) if why.kind() == io::ErrorKind::NotFound => OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&path),
+            opened => opened,
+        };
+        let file = file.map_err(complain)?;
         let found = file.metadata().map_err(complain)?;
         if found.len() > 0 || !found.is_file() {
-            return Err(Failure::new(
-                Code::Exists,
-                format!("{} has a size already", path.display()),
-            )
-            .advise("--size is for files that are not there yet, or are empty."));
+            return Err(has_a_size(&path));
         }
         file.set_len(bytes).map_err(complain)?;
     }
     Ok(())
+}
+
+fn has_a_size(path: &Path) -> Failure {
+    let what = format!("{} has a size already", path.display());
+    Failure::new(Code::Exists, what)
+        .advise("--size is for files that are not there yet, or are empty.")
 }

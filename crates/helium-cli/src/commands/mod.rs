@@ -21,6 +21,7 @@ use crate::{
     failure::{self, Code, Failure, Result},
     interrupt,
     output::Output,
+    text,
 };
 
 /// Does what `command` says.
@@ -63,7 +64,8 @@ impl Consent {
         if self.yes || !stdin().is_terminal() || !stderr().is_terminal() {
             return Ok(());
         }
-        write!(stderr(), "{question} [y/N] ").map_err(|why| failure::system("cannot ask", why))?;
+        write!(stderr(), "{} [y/N] ", text::plain(question))
+            .map_err(|why| failure::system("cannot ask", why))?;
         match interrupt::line()?.trim().to_ascii_lowercase().as_str() {
             "y" | "yes" => Ok(()),
             _ => Err(Failure::new(Code::Failed, "nothing was done")),

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     failure::{self, Failure, Result},
-    interrupt,
+    interrupt, json,
     output::{self, Output},
     text::{self, Encoding},
     volume::{self, Access},
@@ -104,7 +104,7 @@ impl Scan {
         if !self.keys {
             fields.insert("value".into(), text::to_json(value));
         }
-        Value::Object(fields).to_string()
+        json::line(&Value::Object(fields))
     }
 
     fn text(&self, key: &[u8], value: &[u8], cut: bool) -> String {

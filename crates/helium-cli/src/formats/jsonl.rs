@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::{Entry, Head, Sink, Source, bad_line, lines::Lines};
 use crate::{
     failure::{self, Result},
-    text,
+    json, text,
 };
 
 pub(super) struct JsonLines<R> {
@@ -163,7 +163,7 @@ impl<W: Write> Writer<W> {
 
     fn line(&mut self, fields: Map<String, Value>) -> Result<()> {
         let write = || {
-            serde_json::to_writer(&mut self.output, &fields)?;
+            json::write(&mut self.output, &fields)?;
             self.output.write_all(b"\n")
         };
         let mut write = write;

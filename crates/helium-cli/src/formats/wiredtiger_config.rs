@@ -26,7 +26,11 @@ impl Default for Formats {
 impl Formats {
     /// Out of a table's configuration.
     pub(super) fn of_config(config: &str) -> Self {
-        let format = |key| value_of(config, key).unwrap_or("u").to_owned();
+        let is_format = |text: &&str| text.bytes().all(|byte| matches!(byte, b'!'..=b'~'));
+        let format = |key| {
+            let found = value_of(config, key).filter(is_format);
+            found.unwrap_or("u").to_owned()
+        };
         Self {
             key: format("key_format"),
             value: format("value_format"),

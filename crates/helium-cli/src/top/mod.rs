@@ -18,9 +18,9 @@ use serde_json::Value;
 
 use crate::{
     failure::{self, Code, Failure, Result},
-    interrupt,
+    interrupt, json,
     output::{self, Output},
-    volume,
+    text, volume,
 };
 use rates::Round;
 
@@ -124,8 +124,8 @@ fn lines(mut looks: Looks, output: Output) -> Result<()> {
         };
         let mut out = output.writer();
         let line = match output.json {
-            true => Value::Object(round.to_json()).to_string(),
-            false => round.line(),
+            true => json::line(&Value::Object(round.to_json())),
+            false => text::plain(round.line()),
         };
         writeln!(out, "{line}").map_err(failure::output)?;
         output::finish(out)?;

@@ -4,6 +4,7 @@ mod bench;
 mod copies;
 mod errors;
 mod harness;
+mod hostile;
 mod interrupted;
 mod lost;
 mod roundtrip;

@@ -187,7 +187,7 @@ fn figures_have_units_and_json_has_none() {
     let json = place.helium(["stat", "v", "--json"]).json();
     assert_eq!(
         (json["datastores"].as_u64(), json["items"].as_u64()),
-        (Some(1), Some(1))
+        (Some(2), Some(1))
     );
     assert!(json["capacity_bytes"].as_u64() >= Some(64 << 20));
     assert_eq!(

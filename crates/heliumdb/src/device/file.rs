@@ -14,6 +14,7 @@ use crate::{Error, ErrorKind, Result, process::Owner};
 use parking_lot::Mutex;
 use rustix::fs::{
     Advice, FallocateFlags, FileType, Mode, OFlags, fadvise, fallocate, fdatasync, fstat, open,
+    stat,
 };
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use std::{
@@ -27,6 +28,8 @@ use std::{
 
 /// `FALLOC_FL_NO_HIDE_STALE` of Linux's `fallocate`, which not every C library declares.
 const NO_HIDE_STALE: FallocateFlags = FallocateFlags::from_bits_retain(0x04);
+
+const NO_FILE: &str = "neither a regular file nor a block device";
 
 /// How often, and how long each time, to wait for a block device that somebody has who has no lock on it.
 const CLAIM_ATTEMPTS: u32 = 20;
@@ -59,12 +62,7 @@ impl FileDevice {
             FileType::RegularFile => true,
             FileType::BlockDevice => false,
             FileType::Directory => return Err(unsupported(name, "a directory")),
-            _ => {
-                return Err(unsupported(
-                    name,
-                    "neither a regular file nor a block device",
-                ));
-            }
+            _ => return Err(unsupported(name, NO_FILE)),
         };
         let claim = match regular || read_only {
             true => None,
@@ -122,6 +120,12 @@ impl FileDevice {
 }
 
 fn open_or_create(name: &str, create: bool, read_only: bool) -> Result<(File, bool)> {
+    // Opening one may wait for ever, or do something: a tape rewinds.
+    if let Ok(found) = stat(name)
+        && !is_kept_on(FileType::from_raw_mode(found.st_mode))
+    {
+        return Err(unsupported(name, NO_FILE));
+    }
     let access = if read_only {
         OFlags::RDONLY
     } else {
@@ -144,6 +148,14 @@ fn open_or_create(name: &str, create: bool, read_only: bool) -> Result<(File, bo
             Err(e) => return Err(Error::io(format_args!("create {name}"), e)),
         }
     }
+}
+
+/// Whether a volume may be there; for a directory there is a sentence of its own.
+fn is_kept_on(kind: FileType) -> bool {
+    matches!(
+        kind,
+        FileType::RegularFile | FileType::BlockDevice | FileType::Directory
+    )
 }
 
 fn open_above(name: &str, flags: OFlags, mode: Mode) -> io::Result<File> {

@@ -81,7 +81,7 @@ fn missing_files_and_double_names_are_refused() {
     assert_eq!(kind(&url(&dir, "none"), &read_only), Some(ErrorKind::Io));
     assert_eq!(
         kind(&url(&dir, "a,a"), &options),
-        Some(ErrorKind::DeviceMismatch)
+        Some(ErrorKind::InvalidArgument)
     );
     assert_eq!(
         kind("he://.//dev/null", &options),

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Device, FileDevice, MemoryDevice};
+use super::{Device, FileDevice, MemoryDevice, machine};
 use crate::{Error, ErrorKind, Result, VolumeOptions, limits};
 
 /// Name of a volume's file in a directory that was named for it.
@@ -21,7 +21,10 @@ pub(crate) fn open_url(url: &str, options: &VolumeOptions) -> Result<Vec<Box<dyn
     let mut seen: Vec<((u64, u64), Cow<'_, str>)> = Vec::new();
     for path in parse(url)? {
         match path {
-            Part::Memory { name, bytes } => devices.push(Box::new(MemoryDevice::new(name, bytes))),
+            Part::Memory { name, bytes } => {
+                refuse_too_much(name, bytes, machine::total_memory_bytes())?;
+                devices.push(Box::new(MemoryDevice::new(name, bytes)?));
+            }
             Part::Path(path) => {
                 let path = file_of(path);
                 refuse_named_twice(url, &path, &seen)?;
@@ -56,6 +59,19 @@ fn file_of(path: &str) -> Cow<'_, str> {
     }
 }
 
+/// A device that this machine has no memory for would be made, and the process killed once it is used.
+fn refuse_too_much(name: &str, bytes: usize, total: Option<u64>) -> Result<()> {
+    match total {
+        Some(total) if bytes as u64 > total => Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!(
+                "{name} is more memory than this process can ever have, which is {total} bytes"
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Before the lock refuses it with a sentence that would point at the wrong culprit.
 fn refuse_named_twice(url: &str, path: &str, seen: &[((u64, u64), Cow<'_, str>)]) -> Result<()> {
     let Ok(stat) = rustix::fs::stat(path) else {
@@ -66,7 +82,7 @@ fn refuse_named_twice(url: &str, path: &str, seen: &[((u64, u64), Cow<'_, str>)]
         .find(|(id, _)| *id == (stat.st_dev, stat.st_ino))
     {
         Some((_, other)) => Err(Error::new(
-            ErrorKind::DeviceMismatch,
+            ErrorKind::InvalidArgument,
             format!("{url} names one device twice: {other} and {path}"),
         )),
         None => Ok(()),
@@ -156,6 +172,16 @@ mod tests {
                 bytes: 4096
             }])
         );
+    }
+
+    #[test]
+    fn memory_that_no_machine_has_is_refused() {
+        let options = VolumeOptions::default();
+        let refused = open_url("he://./_17592186044416", &options).err();
+        assert_eq!(refused.map(|e| e.kind()), Some(ErrorKind::InvalidArgument));
+        assert!(refuse_too_much("_5", 5, Some(4)).is_err());
+        assert!(refuse_too_much("_5", 5, Some(5)).is_ok());
+        assert!(refuse_too_much("_5", 5, None).is_ok());
     }
 
     #[test]

@@ -145,7 +145,7 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn kind_with(bytes: &[u8], at: u64, len: u64) -> Option<ErrorKind> {
-        let device = MemoryDevice::new("d", len as usize);
+        let device = MemoryDevice::new("d", len as usize).expect("memory");
         device.write_at(bytes, at).unwrap();
         check(&device).err().map(|why| why.kind())
     }
@@ -180,7 +180,7 @@ mod tests {
         }
         for len in [0, 1, 4096, 12288, MIB, 64 * MIB + 3] {
             assert!(
-                check(&MemoryDevice::new("d", len as usize)).is_ok(),
+                check(&MemoryDevice::new("d", len as usize).expect("memory")).is_ok(),
                 "{len}"
             );
         }
@@ -199,7 +199,7 @@ mod tests {
             assert_eq!(kind_with(bytes, at, len), Some(ErrorKind::Damaged), "{at}");
         }
         let why = {
-            let device = MemoryDevice::new("d", len as usize);
+            let device = MemoryDevice::new("d", len as usize).expect("memory");
             device.write_at(b"text", 12288).unwrap();
             device.write_at(b"HeFr", 30 * MIB + 8192).unwrap();
             check(&device).unwrap_err().to_string()

@@ -151,7 +151,7 @@ impl<W: Write> Sink for Writer<W> {
     }
 
     fn item(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        let is_text = |bytes: &[u8]| std::str::from_utf8(bytes).is_ok();
+        let is_text = text::is_plain;
         let encoded = |bytes: &[u8]| text::to_base64(bytes).into_bytes();
         match (is_text(key), is_text(value)) {
             (true, true) => self.record([key, value, b""]),

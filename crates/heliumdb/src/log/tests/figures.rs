@@ -90,7 +90,7 @@ fn cpu() -> Duration {
 #[test]
 #[ignore = "says something in release only"]
 fn cpu_of_an_append() {
-    let device = crate::device::MemoryDevice::new("memory", 512 << 20);
+    let device = crate::device::MemoryDevice::new("memory", 512 << 20).expect("memory");
     let log = Log::create(vec![Box::new(device)], &VolumeOptions::default()).unwrap();
     let mut batch = Batch::new(BatchKind::Commit);
     let rounds = 1_000_000u64;
