@@ -41,6 +41,9 @@ pub trait Host: Send + Sync + 'static {
     /// The metadata entry of `uri`.
     fn metadata(&self, session: Self::Session, uri: &str) -> Result<Option<String>>;
 
+    /// Whether the metadata knows an index that has its entries in the object `uri`.
+    fn has_index_in(&self, session: Self::Session, uri: &str) -> Result<bool>;
+
     /// Makes or replaces the metadata entry of `uri`.
     fn insert_metadata(&self, session: Self::Session, uri: &str, entry: &str) -> Result<()>;
 

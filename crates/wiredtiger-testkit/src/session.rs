@@ -144,6 +144,28 @@ impl<'connection> Session<'connection> {
         })
     }
 
+    /// Adds a cursor on a table or index, where it stands, to a join, such as with `compare=ge`. Both have to
+    /// stay open as long as the join is used.
+    pub fn join(&self, join: &Cursor<'_>, with: &Cursor<'_>, config: &str) -> Result<()> {
+        if !join.belongs_to(self.raw) || !with.belongs_to(self.raw) {
+            return Err(Error::new(
+                Code::EINVAL,
+                "join with a cursor of another session",
+            ));
+        }
+        let config_c = c_string(config)?;
+        // SAFETY: the session is live, the string too, and the cursors are its own.
+        let answer = unsafe {
+            method(self.methods().join)?(
+                self.raw.as_ptr(),
+                join.as_ptr(),
+                with.as_ptr(),
+                config_c.as_ptr(),
+            )
+        };
+        check(answer, || format!("join {config}"))
+    }
+
     /// Starts a transaction.
     pub fn begin(&self, config: &str) -> Result<()> {
         self.on_session(

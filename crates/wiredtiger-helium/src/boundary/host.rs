@@ -1,8 +1,9 @@
 //! [`Host`] over WiredTiger's extension interface.
 #![expect(unsafe_code, reason = "calls WiredTiger")]
 
-use super::{inside::Inside, notify::Notify};
+use super::{inside::Inside, notify::Notify, walk::Walk};
 use crate::{
+    config::Lookup,
     error::{Code, Error, Result},
     host::Host,
 };
@@ -212,6 +213,24 @@ impl Host for Wired {
             0 | WT_NOTFOUND => Ok(None),
             number => Err(self.failed(session, &format!("{uri}: metadata search"), number)),
         }
+    }
+
+    fn has_index_in(&self, session: SessionHandle, uri: &str) -> Result<bool> {
+        let failed = |number| self.failed(session, "a walk of the metadata", number);
+        // SAFETY: the session is one that WiredTiger is calling us in.
+        let mut walk = unsafe { Walk::of_metadata(session.as_ptr(), c"index:") }.map_err(failed)?;
+        while let Some((index, entry)) = walk.next().map_err(failed)? {
+            if !index.starts_with("index:") {
+                break;
+            }
+            if entry
+                .value("source")?
+                .is_some_and(|source| source.text == uri)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn insert_metadata(&self, session: SessionHandle, uri: &str, entry: &str) -> Result<()> {

@@ -17,5 +17,6 @@ mod methods;
 mod mover;
 mod notify;
 mod session;
+mod walk;
 
 pub use entry::{wiredtiger_extension_init, wiredtiger_extension_terminate};

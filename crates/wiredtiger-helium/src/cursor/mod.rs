@@ -118,6 +118,11 @@ impl<H: Host> Cursor<H> {
         self.place.positioned
     }
 
+    /// Whether it stands on a bit field that is zero, as one is that was removed.
+    pub fn is_on_zero(&self) -> bool {
+        self.object.has_bit_fields && self.place.positioned && self.place.value == write::NO_BITS
+    }
+
     /// Whether the last removal succeeded because there was nothing to remove.
     pub fn has_missed(&self) -> bool {
         self.has_missed

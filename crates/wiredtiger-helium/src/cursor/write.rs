@@ -13,7 +13,7 @@ use crate::{
 use heliumdb::{Change, Mode};
 
 /// The value of a bit field that was removed.
-const NO_BITS: &[u8] = &[0];
+pub(super) const NO_BITS: &[u8] = &[0];
 /// The value of an item that has none.
 const NO_BYTES: &[u8] = &[];
 

@@ -35,8 +35,8 @@ impl<H: Host> Source<H> {
         if let Some(entry) = self.entry(session, uri)?
             && !self.forget_if_stale(session, mounted, &name, &entry)?
         {
-            if options.is_index && options.exclusive {
-                // WiredTiger knows no index to which it belongs: a drop was cut short.
+            if options.is_index && !self.host.has_index_in(session, uri)? {
+                // The drop of an index was cut short: what was in it is in nobody's way.
                 return self.create_again(session, mounted, &name, &entry, &options);
             }
             if options.exclusive {

@@ -122,6 +122,33 @@ fn leftovers_of_an_index_and_empty_ones_are_not_adopted() {
     assert_eq!(code(connection.create(URI, exclusive)), Code::Exists);
 }
 
+/// The drop of an index may be cut short between the index and what it has its entries in.
+#[test]
+fn an_index_that_nobody_knows_is_made_anew() {
+    let again = "key_format=S,index_key_columns=1";
+    for (config, is_known, rows) in [
+        (again.to_owned(), true, "a"),
+        (again.to_owned(), false, ""),
+        (format!("{again},exclusive=true"), false, ""),
+    ] {
+        let connection = open();
+        let entry = is_known.then(|| format!("columns=(v),source=\"{URI}\""));
+        connection.sim().set_entry("index:t:i", entry);
+        connection.create(URI, &config).expect("made");
+        assert_eq!(
+            connection.cursor(1, URI).keys(),
+            rows,
+            "{config} {is_known}"
+        );
+    }
+    let connection = open();
+    connection
+        .sim()
+        .set_entry("index:t:i", Some(format!("source=\"{URI}x\"")));
+    connection.create(URI, again).expect("made");
+    assert_eq!(connection.cursor(1, URI).keys(), "", "another one's index");
+}
+
 #[test]
 fn dropping_removes_and_needs_everybody_gone() {
     let connection = open();

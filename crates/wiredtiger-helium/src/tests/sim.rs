@@ -123,6 +123,15 @@ impl Host for Sim {
         Ok(self.state.lock().metadata.get(uri).cloned())
     }
 
+    fn has_index_in(&self, _session: u32, uri: &str) -> Result<bool> {
+        let state = self.state.lock();
+        let mut indices = state
+            .metadata
+            .range("index:".to_owned().."index;".to_owned());
+        let source = format!("source=\"{uri}\"");
+        Ok(indices.any(|(_, entry)| entry.contains(&source)))
+    }
+
     fn insert_metadata(&self, _session: u32, uri: &str, entry: &str) -> Result<()> {
         let mut state = self.state.lock();
         if state.fails.contains("insert") {

@@ -227,6 +227,42 @@ on_tables! {
     }
 }
 
+/// What has the entries of an index may be left behind where a drop is cut short, and the index not be known any
+/// more. An index of that name is filled from the table alone, and one that is there is left alone.
+#[test]
+fn an_index_is_not_filled_over_old_entries() {
+    let arena = Arena::new(Kind::Table);
+    let session = arena.session();
+    let uri = arena.create(&session, "t", TABLE);
+    put(&session, &uri, "1", "Rome", "a").unwrap();
+    for (name, source) in [("city", None), ("other", Some("helium:dev2/elsewhere"))] {
+        let made = source.unwrap_or("helium:dev1/t_city_idx");
+        session
+            .create(made, "key_format=SS,value_format=u")
+            .unwrap();
+        {
+            let left = session.cursor(made, "raw").unwrap();
+            left.set_key(&[pack::string("Oslo"), pack::string("9")].concat())
+                .unwrap();
+            left.set_value(b"").unwrap();
+            left.insert().unwrap();
+        }
+        let index = index_uri(&uri, name);
+        let source = source.map_or(String::new(), |source| format!(",source=\"{source}\""));
+        let config = arena.formats(&format!("columns=(city){source}"));
+        session.create(&index, &config).unwrap();
+        assert_eq!(by_city(&session, &index), ["Rome:1:a"], "{name}");
+        put(&session, &uri, "2", "Bern", "b").unwrap();
+        session.create(&index, &config).unwrap();
+        assert_eq!(
+            by_city(&session, &index),
+            ["Bern:2:b", "Rome:1:a"],
+            "{name}"
+        );
+        remove(&session, &uri, "2");
+    }
+}
+
 /// A table in two column groups, one of ours and one native, with an index of each sort.
 #[test]
 fn parts_may_be_mixed_with_native_ones() {

@@ -1,5 +1,7 @@
 //! Truncation, of all and of a range: a transaction like any other.
 
+use wiredtiger_testkit::Row;
+
 use crate::common::*;
 
 const FORMATS: &str = "key_format=S,value_format=S";
@@ -194,6 +196,115 @@ fn beside(
         _ if !begins => {}
         Ok(()) => session.commit().unwrap(),
         Err(_) => session.rollback().unwrap(),
+    }
+}
+
+/// Ranges of record numbers and of bit fields beside another session that removes or changes rows of them
+/// in the middle of it: what is answered, and what is there afterwards, is as on native tables.
+#[test]
+fn record_numbers_go_as_on_native_tables() {
+    let expected = numbered_beside(&Arena::new(Kind::Native));
+    for kind in [Kind::Object, Kind::Table] {
+        for (found, expected) in numbered_beside(&Arena::new(kind)).iter().zip(&expected) {
+            assert_eq!(found, expected, "{kind:?}");
+        }
+    }
+}
+
+/// A description of each case, how it ended, and the rows that were left.
+fn numbered_beside(arena: &Arena) -> Vec<(String, Code, Vec<Row>)> {
+    let mut found = Vec::new();
+    for value_format in ["S", "8t"] {
+        for isolation in ["read-committed", "snapshot"] {
+            for begins in [false, true] {
+                for rows in [&[6][..], &[4], &[4, 5], &[4, 5, 6]] {
+                    for changes in [false, true] {
+                        for comparison in [1, 2] {
+                            if (isolation, begins, comparison) == ("snapshot", false, 1) {
+                                // Ours runs in a transaction that begins before the first look.
+                                continue;
+                            }
+                            let case = format!(
+                                "{value_format} {isolation} {begins} {rows:?} {changes} {comparison}"
+                            );
+                            let session = arena
+                                .connection()
+                                .session_with(&format!("isolation={isolation}"))
+                                .unwrap();
+                            let uri = numbered(arena, &session, value_format);
+                            let mut disturb = || {
+                                let other = arena.session();
+                                let cursor = other.cursor(&uri, "").unwrap();
+                                for &row in rows {
+                                    cursor.set_key_recno(row).unwrap();
+                                    set_value(&cursor, 9);
+                                    if changes {
+                                        cursor.update()
+                                    } else {
+                                        cursor.remove()
+                                    }
+                                    .unwrap();
+                                }
+                            };
+                            let code =
+                                numbered_range(&session, &uri, begins, comparison, &mut disturb);
+                            let observer = arena.session();
+                            let left = observer.cursor(&uri, "").unwrap().rows().unwrap();
+                            found.push((case, code, left));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Truncates from 4 to 6.
+fn numbered_range(
+    session: &Session<'_>,
+    uri: &str,
+    begins: bool,
+    comparison: usize,
+    disturb: &mut dyn FnMut(),
+) -> Code {
+    let [start, stop] = [4, 6].map(|number| {
+        let cursor = session.cursor(uri, "").unwrap();
+        cursor.set_key_recno(number).unwrap();
+        cursor
+    });
+    if begins {
+        session.begin("").unwrap();
+    }
+    let truncated = start.at_comparison(comparison, disturb, || {
+        session.truncate_range(Some(&start), Some(&stop))
+    });
+    match truncated {
+        _ if !begins => {}
+        Ok(()) => session.commit().unwrap(),
+        Err(_) => session.rollback().unwrap(),
+    }
+    truncated.code()
+}
+
+/// A table with the rows 1 to 10, made anew; every other one is zero.
+fn numbered(arena: &Arena, session: &Session<'_>, value_format: &str) -> String {
+    let formats = format!("key_format=r,value_format={value_format}");
+    let uri = arena.create(session, &format!("numbered_{value_format}"), &formats);
+    let cursor = session.cursor(&uri, "").unwrap();
+    for number in 1..=10 {
+        cursor.set_key_recno(number).unwrap();
+        set_value(&cursor, if number % 2 == 0 { 0 } else { 1 });
+        cursor.insert().unwrap();
+    }
+    uri
+}
+
+fn set_value(cursor: &Cursor<'_>, value: u8) {
+    if cursor.value_format() == "S" {
+        cursor.set_value_str(&value.to_string()).unwrap();
+    } else {
+        cursor.set_value_bits(value).unwrap();
     }
 }
 

@@ -6,7 +6,7 @@
 //! are replaced by ones that look before and put right behind. Invariant: WiredTiger's method does
 //! the work; ours touch nothing but the flags that say which of key and value are set.
 
-use super::{ALIVE, Handle, SLOT_IN_WRAPPER};
+use super::{ALIVE, Handle, SLOT_IN_WRAPPER, range};
 use crate::{boundary::inside::Inside, cursor::Cursor, error::Error};
 use std::ffi::c_int;
 use wiredtiger_abi::v3_2::{
@@ -174,6 +174,9 @@ unsafe extern "C" fn insert(wrapper: *mut WtCursor) -> c_int {
 unsafe extern "C" fn remove(wrapper: *mut WtCursor) -> c_int {
     // SAFETY: as above.
     unsafe {
+        if range::passes_over(wrapper) {
+            return 0;
+        }
         let is_on_key = (*wrapper).flags & WT_CURSTD_KEY_SET == WT_CURSTD_KEY_INT;
         let answer = write(wrapper, &[KEY], |theirs| Some(theirs.remove?(wrapper)));
         if answer != 0 && is_on_key {

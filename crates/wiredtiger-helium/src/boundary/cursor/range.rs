@@ -73,6 +73,24 @@ pub fn next(cursor: &mut Cursor<Wired>, last: Option<&[u8]>) -> Result<()> {
     Ok(())
 }
 
+/// Whether a truncation comes with `wrapper` to a bit field that it sees as zero. It leaves that alone, as it does in
+/// WiredTiger's own tables: what others have set it to meanwhile stays, like a row that they have inserted.
+///
+/// # Safety
+///
+/// As for [`outer::handle`].
+pub(super) unsafe fn passes_over(wrapper: *mut WtCursor) -> bool {
+    // SAFETY: the caller vouches for it.
+    unsafe {
+        let cursor = outer::handle(wrapper).and_then(|this| (*this).cursor.as_ref().ok());
+        cursor.is_some_and(Cursor::is_on_zero) && is_truncating((*wrapper).session)
+    }
+}
+
+fn is_truncating(session: *mut Session) -> bool {
+    TRUNCATING.lock().contains(&session.addr())
+}
+
 unsafe extern "C" fn compare(
     one: *mut WtCursor,
     other: *mut WtCursor,
@@ -89,7 +107,7 @@ unsafe extern "C" fn compare(
         for (wrapper, flags) in [(one, flags[0]), (other, flags[1])] {
             (*wrapper).flags = (*wrapper).flags & !WT_CURSTD_KEY_SET | flags & WT_CURSTD_KEY_SET;
         }
-        if number == 0 && TRUNCATING.lock().contains(&(*one).session.addr()) {
+        if number == 0 && is_truncating((*one).session) {
             end_at(one, other);
         }
         number

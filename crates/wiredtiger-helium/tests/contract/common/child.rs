@@ -1,6 +1,6 @@
 //! A test that runs in a process of its own: this program again, with one test chosen.
 
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{self, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -39,6 +39,17 @@ impl Child {
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.0.env(name, value);
         self
+    }
+
+    /// Under another user.
+    pub fn under(mut self, user: u32) -> Self {
+        self.0.uid(user).gid(user);
+        self
+    }
+
+    /// Starts it, if it can be.
+    pub fn try_start(mut self) -> Option<process::Child> {
+        self.0.stdout(Stdio::null()).spawn().ok()
     }
 
     /// Starts it. What it has to say goes into files of its folder.
