@@ -85,10 +85,15 @@ impl<H: Host> Cursor<H> {
                     .write(&object.datastore, view, &place.key, change, mode)
                     .map_err(|error| source.write_refused(session, error))
             };
-            if object.has_recnos && matches!(change, Change::Put(_)) {
-                object.append.set(&object.datastore, place.recno, put)?;
-            } else {
-                put()?;
+            match change {
+                Change::Put(_) if object.has_recnos => {
+                    object.append.set(&object.datastore, place.recno, put)?;
+                }
+                Change::Remove if object.has_recnos => {
+                    object.append.keep(&object.datastore, place.recno)?;
+                    put()?;
+                }
+                _ => put()?,
             }
             Ok(held)
         })

@@ -1,30 +1,46 @@
 //! Which record number the next appended item gets.
 //!
-//! Invariant: the number is one more than that of the last item that was ever written and
-//! not taken back. Only a write that succeeds moves it; when a transaction that moved it
-//! rolls back, it is found anew. Numbers are given out under a lock that is held until
-//! the item is linked, so that two transactions never get the same one.
+//! Invariant: the number is one more than the highest that an item was ever written under, as in WiredTiger's own
+//! tables: neither a rollback nor a removal has it given again, nor a crash if it was committed. Only a write that
+//! succeeds moves it. Numbers are given out under a lock that is held until the item is linked, so that two
+//! transactions never get the same one.
 
+use super::numbers::Numbers;
 use crate::{
     error::{Code, Error, Result},
     recno,
 };
 use heliumdb::{Datastore, Isolation, Position, TxnId, View};
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 /// Not known: it has to be looked up.
 const UNKNOWN: u64 = 0;
 
 /// The last record number of an object.
-#[derive(Default)]
 pub struct Append {
+    numbers: Arc<Numbers>,
     lock: Mutex<()>,
-    /// The last number, or [`UNKNOWN`]. Lowered and raised only under the lock.
+    /// The last number, or [`UNKNOWN`]. Raised only under the lock.
     last: AtomicU64,
+    /// What is noted of it, as far as that is known. Raised only under the lock.
+    noted: AtomicU64,
 }
 
 impl Append {
+    /// Of an object whose notes are in `numbers`.
+    pub fn new(numbers: Arc<Numbers>) -> Self {
+        Self {
+            numbers,
+            lock: Mutex::default(),
+            last: AtomicU64::new(UNKNOWN),
+            noted: AtomicU64::new(0),
+        }
+    }
+
     /// Runs `write` with the next record number, which counts as used if it succeeds.
     pub fn append(
         &self,
@@ -38,7 +54,7 @@ impl Append {
                 Error::invalid("the last record number is in use: no item can be appended")
             })?;
             match write(next) {
-                // An item whose removal was rolled back after the last number was found.
+                // An item whose removal was rolled back, and that a full volume had no room to note.
                 Err(error) if error.code() == Code::DuplicateKey => last = next,
                 Err(error) => return Err(error),
                 Ok(()) => {
@@ -68,17 +84,49 @@ impl Append {
         Ok(recno > last)
     }
 
-    /// To be called after a transaction that moved the number was rolled back.
-    pub fn forget(&self) {
+    /// To be called before the item of `recno` is removed: what its number tells is kept.
+    pub fn keep(&self, datastore: &Datastore, recno: u64) -> Result<()> {
+        if recno <= self.noted.load(Ordering::Acquire) {
+            return Ok(());
+        }
         let _lock = self.lock.lock();
-        self.last.store(UNKNOWN, Ordering::Release);
+        let last = self.last(datastore)?;
+        self.note(datastore, last)
+    }
+
+    /// Keeps the last number if no item shows it, as after a rollback.
+    pub fn keep_last(&self, datastore: &Datastore) -> Result<()> {
+        let _lock = self.lock.lock();
+        let last = self.last.load(Ordering::Acquire);
+        if last == find_last(datastore)? {
+            return Ok(());
+        }
+        self.note(datastore, last)
+    }
+
+    /// Notes that `last` is the last number, if that is not noted; the lock is held.
+    fn note(&self, datastore: &Datastore, last: u64) -> Result<()> {
+        if last <= self.noted.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        match self.numbers.note(datastore.id(), last) {
+            // Removals work on a full volume. The next one tries again, and so does a checkpoint.
+            Err(error) if error.code() == Code::NoSpace => Ok(()),
+            noted => {
+                noted?;
+                self.noted.store(last, Ordering::Release);
+                Ok(())
+            }
+        }
     }
 
     /// The last number; the lock is held.
     fn last(&self, datastore: &Datastore) -> Result<u64> {
         match self.last.load(Ordering::Acquire) {
             UNKNOWN => {
-                let last = find_last(datastore)?;
+                let noted = self.numbers.noted(datastore.id())?;
+                self.noted.store(noted, Ordering::Release);
+                let last = find_last(datastore)?.max(noted);
                 self.last.store(last, Ordering::Release);
                 Ok(last)
             }

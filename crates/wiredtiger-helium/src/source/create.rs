@@ -7,8 +7,10 @@
 
 use super::{
     Mounted, Name, Source,
+    append::Append,
     attributes::{Attributes, State},
     find::{Creates, without_datastore},
+    object::RECNO_FORMAT,
 };
 use crate::{
     config::{CreateOptions, Lookup},
@@ -17,7 +19,7 @@ use crate::{
     metadata::{Entry, Identity, entry_text},
 };
 use heliumdb::{Datastore, DatastoreOptions, ErrorKind};
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, atomic::Ordering};
 
 impl<H: Host> Source<H> {
     /// Makes the object `uri`, or checks that it is as asked for if there is one already.
@@ -51,7 +53,7 @@ impl<H: Host> Source<H> {
                     entry.key_format, entry.value_format, options.key_format, options.value_format
                 )));
             }
-            return self.truncate_if_asked(uri, mounted, &datastore, &options);
+            return self.truncate_if_asked(mounted, &entry, uri, &datastore, &options);
         }
         // What was open under this name went away without our being told.
         self.retire(uri)?;
@@ -87,14 +89,15 @@ impl<H: Host> Source<H> {
 
     fn truncate_if_asked(
         &self,
-        uri: &str,
         mounted: &Mounted,
+        entry: &Entry,
+        uri: &str,
         datastore: &Datastore,
         options: &CreateOptions,
     ) -> Result<()> {
         if options.truncate {
             self.retire(uri)?;
-            mounted.volume.truncate_datastore(datastore.id())?;
+            empty(mounted, datastore, &entry.key_format)?;
         }
         Ok(())
     }
@@ -199,7 +202,7 @@ impl<H: Host> Source<H> {
             &format!("{uri} was on volume {} already: adopted", mounted.name),
         );
         if options.truncate {
-            mounted.volume.truncate_datastore(info.id)?;
+            empty(mounted, &orphan, &attributes.key_format)?;
         }
         Ok(orphan)
     }
@@ -225,6 +228,14 @@ impl<H: Host> Source<H> {
         });
         Ok(())
     }
+}
+
+/// Removes all items at once. Their record numbers are not given again.
+fn empty(mounted: &Mounted, datastore: &Datastore, key_format: &str) -> Result<()> {
+    if key_format == RECNO_FORMAT {
+        Append::new(Arc::clone(&mounted.numbers)).keep(datastore, u64::MAX)?;
+    }
+    Ok(mounted.volume.truncate_datastore(datastore.id())?)
 }
 
 fn make(mounted: &Mounted, name: &Name<'_>, options: &CreateOptions) -> Result<Datastore> {

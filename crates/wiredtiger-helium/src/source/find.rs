@@ -53,7 +53,12 @@ impl<H: Host> Source<H> {
         let datastore = self
             .find(session, mounted, &name, &entry, creates)?
             .ok_or_else(|| without_datastore(uri, mounted, &entry))?;
-        let object = Arc::new(Object::new(uri, datastore, &entry));
+        let object = Arc::new(Object::new(
+            uri,
+            datastore,
+            &entry,
+            Arc::clone(&mounted.numbers),
+        ));
         object.enter();
         let mut objects = self.objects.lock();
         objects.insert(uri.to_owned(), Arc::clone(&object));
@@ -96,8 +101,13 @@ impl<H: Host> Source<H> {
         if objects.get(uri).is_some_and(|object| object.is_busy()) {
             return Err(Code::Busy.into());
         }
-        objects.remove(uri);
-        Ok(())
+        let retired = objects.remove(uri);
+        drop(objects);
+        match retired.map_or(Ok(()), |object| object.keep_last_number()) {
+            // It went away without our being told.
+            Err(error) if error.code() == Code::NoEntry => Ok(()),
+            kept => kept,
+        }
     }
 
     /// The volume that `name` is on.

@@ -32,7 +32,7 @@ impl<H: Host> Source<H> {
     pub fn checkpoint(&self, session: H::Session, is_forced: bool) -> Result<()> {
         self.check()?;
         let has_finished = self.finish(session)?;
-        let mut result = Ok(());
+        let mut result = self.keep_last_numbers();
         for mounted in &self.volumes {
             let taken = self.checkpoint_one(session, mounted, is_forced || has_finished);
             // The others are made durable whatever becomes of one.
@@ -67,6 +67,16 @@ impl<H: Host> Source<H> {
         }
         self.tell_figures(Some(session), mounted);
         Ok(())
+    }
+
+    fn keep_last_numbers(&self) -> Result<()> {
+        let objects: Vec<_> = self.objects.lock().values().cloned().collect();
+        let mut result = Ok(());
+        for object in objects {
+            let kept = object.keep_last_number();
+            result = result.and(kept.map_err(|error| error.context(&object.uri)));
+        }
+        result
     }
 
     /// Closes the volumes. Nothing is left to be done with this data source.

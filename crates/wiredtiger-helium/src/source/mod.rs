@@ -14,6 +14,7 @@ mod find;
 mod inherit;
 mod maintain;
 pub(crate) mod names;
+mod numbers;
 mod object;
 mod rename;
 mod salvage;
@@ -34,6 +35,7 @@ use crate::{
 };
 use helium_activity::Publisher;
 use heliumdb::{ErrorKind, Transaction, TxnId, Volume, process::Owner};
+use numbers::Numbers;
 use parking_lot::Mutex;
 use std::{
     collections::HashMap,
@@ -47,6 +49,8 @@ use std::{
 struct Mounted {
     name: String,
     volume: Volume,
+    /// What is kept of record numbers.
+    numbers: Arc<Numbers>,
     /// Nothing is written to it.
     is_read_only: bool,
     /// Tells others what goes on in it, until it is closed.
@@ -61,6 +65,7 @@ impl Mounted {
             name: config.name.clone(),
             // Nobody else can look if this fails; that is no reason not to work.
             publisher: Mutex::new(Publisher::start_for_library(&volume, "WiredTiger").ok()),
+            numbers: Arc::new(Numbers::new(volume.clone())),
             volume,
             is_read_only: config.options.read_only,
             checkpointed: AtomicU64::new(0),

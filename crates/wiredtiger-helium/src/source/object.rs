@@ -3,10 +3,16 @@
 //! Invariant: a datastore is dropped or renamed only while no cursor is open on its
 //! object and no unresolved transaction has written to it; both are counted here.
 
-use super::append::Append;
-use crate::metadata::Entry;
+use super::{append::Append, numbers::Numbers};
+use crate::{error::Result, metadata::Entry};
 use heliumdb::Datastore;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+/// The key format of record numbers.
+pub const RECNO_FORMAT: &str = "r";
 
 /// An object that someone has opened.
 pub struct Object {
@@ -26,16 +32,24 @@ pub struct Object {
 }
 
 impl Object {
-    /// The object that `entry` describes.
-    pub fn new(uri: &str, datastore: Datastore, entry: &Entry) -> Self {
+    /// The object that `entry` describes; what is kept of record numbers is in `numbers`.
+    pub fn new(uri: &str, datastore: Datastore, entry: &Entry, numbers: Arc<Numbers>) -> Self {
         Self {
             uri: uri.to_owned(),
             datastore,
-            has_recnos: entry.key_format == "r",
-            has_bit_fields: entry.key_format == "r" && is_bit_field(&entry.value_format),
-            append: Append::default(),
+            has_recnos: entry.key_format == RECNO_FORMAT,
+            has_bit_fields: entry.key_format == RECNO_FORMAT && is_bit_field(&entry.value_format),
+            append: Append::new(numbers),
             cursors: AtomicUsize::new(0),
             writers: AtomicUsize::new(0),
+        }
+    }
+
+    /// Keeps the last record number, if there is one and no row shows it.
+    pub fn keep_last_number(&self) -> Result<()> {
+        match self.has_recnos {
+            true => self.append.keep_last(&self.datastore),
+            false => Ok(()),
         }
     }
 

@@ -116,16 +116,13 @@ impl Running {
     /// Undoes everything.
     pub fn roll_back(&mut self) {
         self.transaction.abort();
-        forget_appended(&self.touched);
     }
 }
 
 impl Finished {
     /// Undoes everything, durably.
     pub fn cancel(&mut self) -> Result<()> {
-        self.transaction.cancel()?;
-        forget_appended(&self.touched);
-        Ok(())
+        Ok(self.transaction.cancel()?)
     }
 }
 
@@ -136,12 +133,5 @@ impl From<Running> for Finished {
             transaction: running.transaction,
             touched: running.touched,
         }
-    }
-}
-
-/// Numbers that the transaction appended are free again.
-fn forget_appended(touched: &[Arc<Object>]) {
-    for object in touched.iter().filter(|object| object.has_recnos) {
-        object.append.forget();
     }
 }

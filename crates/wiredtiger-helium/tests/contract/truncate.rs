@@ -309,24 +309,6 @@ fn set_value(cursor: &Cursor<'_>, value: u8) {
 }
 
 on_helium! {
-    /// Numbering starts anew in an empty object (the seed's number 9).
-    fn append_starts_anew(arena) {
-        let session = arena.session();
-        let uri = arena.create(&session, "r", "key_format=r,value_format=S");
-        let append = session.cursor(&uri, "append").unwrap();
-        for _ in 0..3 {
-            append.set_value_str("v").unwrap();
-            append.insert().unwrap();
-        }
-        append.reset().unwrap();
-        session.truncate(&uri).unwrap();
-        append.set_value_str("v").unwrap();
-        append.insert().unwrap();
-        // One, as in an empty table, or four, as a table that remembers: never in between.
-        let number = append.key_recno().unwrap();
-        assert!([1, 4].contains(&number), "{number}");
-    }
-
     /// A truncation inside a transaction that rolls back leaves other sessions' rows alone.
     fn of_everything_rolls_back(arena) {
         let session = arena.snapshot_session();
