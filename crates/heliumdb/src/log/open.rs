@@ -173,8 +173,13 @@ fn load(devices: &[Box<dyn Device>]) -> Result<Loaded> {
     if first || wiped && each().all(|(look, mark)| look.is_none() || mark.is_some()) {
         return blank().map(|()| nothing);
     }
-    for (i, (device, look)) in devices.iter().zip(&looks).enumerate() {
-        check_member(i, devices, look.as_ref(), newest)?;
+    let members: Vec<&Superblock> = devices
+        .iter()
+        .zip(&looks)
+        .map(|(device, look)| look.as_ref().ok_or_else(|| is_blank(device.name())))
+        .collect::<Result<_>>()?;
+    for (i, (device, look)) in devices.iter().zip(members).enumerate() {
+        check_member(i, devices, look, newest)?;
         check_length(device.as_ref(), newest.members[i].bytes)?;
     }
     if devices.len() < newest.members.len() {
@@ -183,19 +188,20 @@ fn load(devices: &[Box<dyn Device>]) -> Result<Loaded> {
     Ok(Loaded::Volume(newest.clone()))
 }
 
+fn is_blank(name: &str) -> Error {
+    mismatch(format!(
+        "{name} is blank, while other devices named with it hold a volume: name the volume's own device instead, or \
+         salvage without it"
+    ))
+}
+
 fn check_member(
     i: usize,
     devices: &[Box<dyn Device>],
-    look: Option<&Superblock>,
+    look: &Superblock,
     newest: &Superblock,
 ) -> Result<()> {
     let name = devices[i].name();
-    let Some(look) = look else {
-        return Err(mismatch(format!(
-            "{name} is blank, while other devices named with it hold a volume: name the volume's own device instead, \
-             or salvage without it"
-        )));
-    };
     if look.volume != newest.volume || look.members.len() != newest.members.len() {
         return Err(mismatch(format!(
             "{name} belongs to another volume than the devices named with it: name the devices of one volume"

@@ -58,13 +58,34 @@ pub(super) fn find(
         .filter(|s| wanted.is_none_or(|wanted| s.volume == wanted))
         .max_by_key(|s| s.generation);
     let found = match newest {
-        Some(superblock) => Some(from_superblock(devices, &superblocks, superblock)?),
-        None => from_headers(devices, wanted)?,
+        Some(superblock) if !is_copied(devices, superblock)? => {
+            Some(from_superblock(devices, &superblocks, superblock)?)
+        }
+        _ => from_headers(devices, wanted)?,
     };
     if let Some(found) = &found {
         refuse_copies(devices, found)?;
     }
     Ok(found)
+}
+
+/// Whether a superblock was copied here from another volume: where its segments would begin, all headers
+/// are of other volumes. (Formatting leaves none there.)
+fn is_copied(devices: &[Box<dyn Device>], superblock: &Superblock) -> Result<bool> {
+    let mut is_any = false;
+    for device in devices {
+        let sightings = sightings(device.as_ref(), None, HEADERS_MAX)?;
+        let fitting = sightings
+            .iter()
+            .filter(|sighting| sighting.offset.is_multiple_of(superblock.segment_bytes));
+        for sighting in fitting {
+            if sighting.header.volume == superblock.volume {
+                return Ok(false);
+            }
+            is_any = true;
+        }
+    }
+    Ok(is_any)
 }
 
 /// One of two devices that claim to be the same part is a copy, and nobody knows which.
@@ -120,9 +141,10 @@ fn from_superblock(
     let mut lost = 0;
     for (device, superblock) in devices.iter().zip(superblocks) {
         let number = match superblock {
-            Some(own) => (own.volume == newest.volume).then_some(own.device as usize),
-            None => {
-                lost += 1;
+            Some(own) if own.volume == newest.volume => Some(own.device as usize),
+            // There is none, or it is another volume's, and perhaps only it.
+            other => {
+                lost += u64::from(other.is_none());
                 let sightings = sightings(device.as_ref(), Some(newest.volume), 16)?;
                 best_number(&sightings, newest.segment_bytes, n).map(|(number, _)| number)
             }

@@ -21,6 +21,7 @@ mod clean_recovery;
 mod common;
 mod compress;
 mod concurrency;
+mod copied_superblocks;
 mod crash_images;
 mod creation;
 mod damage;

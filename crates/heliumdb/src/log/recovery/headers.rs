@@ -4,7 +4,7 @@
 
 use super::super::{Lsn, core::Core, walk::newer};
 use crate::{
-    Result,
+    Error, ErrorKind, Result,
     device::aligned::AlignedBuffer,
     format::{
         Look, SEGMENT_HEADER_BYTES, check,
@@ -62,6 +62,7 @@ pub(super) fn read_headers(core: &Core) -> Result<Headers> {
                 Look::Blank | Look::Bad | Look::Early => {}
             }
         }
+        refuse_strangers(core, id, &slots)?;
         if looks.iter().all(|look| *look == Look::Bad) {
             let at = Location::new(id * core.segment_bytes, 0);
             return Err(core.damaged(at, "a segment header", "neither copy whole"));
@@ -73,6 +74,30 @@ pub(super) fn read_headers(core: &Core) -> Result<Headers> {
         .sort_unstable_by_key(|header| header.sequence);
     check_sequences(core, &headers.in_use)?;
     Ok(headers)
+}
+
+/// Refuses a segment of another volume. Formatting leaves no header where one will be looked for, so the
+/// superblocks that lead here are a copy of another volume's.
+fn refuse_strangers(core: &Core, id: u64, slots: &[u8]) -> Result<()> {
+    for (slot, bytes) in slots.chunks(BLOCK_BYTES).enumerate() {
+        if let Look::Good(header) = SegmentHeader::of_any_volume(bytes, slot)
+            && header.volume != core.volume
+        {
+            let (device, offset) = core.segment_place(id);
+            return Err(Error::new(
+                ErrorKind::DeviceMismatch,
+                format!(
+                    "{} has the superblocks of volume {}, but a segment of volume {} at offset {offset}: superblocks of \
+                     another volume were copied to it; bring back its own, or salvage copies what is left to another \
+                     volume",
+                    core.devices[device].name(),
+                    core.volume,
+                    header.volume
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses segments that say that they are the same part of the log.

@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 
 use helium_sim::{DiskId, Image, Machine, sim_options};
 use heliumdb::{Salvage, SalvageReport, Volume};
-use oracle::{BLOCK, Damage, Datastores};
+pub(crate) use oracle::Datastores;
+use oracle::{BLOCK, Damage};
 
 use crate::common::MIB;
 
