@@ -47,6 +47,29 @@ pub(crate) struct SegmentHeader {
 }
 
 impl SegmentHeader {
+    /// Generation of the header that a segment has before its first use.
+    pub(crate) const FIRST_GENERATION: u64 = 1;
+
+    /// The header of a segment that was never used.
+    pub(crate) fn never_used(volume: VolumeId, segment: u64) -> Self {
+        Self {
+            state: State::Free,
+            generation: Self::FIRST_GENERATION,
+            volume,
+            segment,
+            sequence: 0,
+            epoch: 0,
+            chain: 0,
+            end: 0,
+            horizon: 0,
+            written: false,
+        }
+    }
+
+    pub(crate) fn is_never_used(&self) -> bool {
+        self.state == State::Free && self.generation == Self::FIRST_GENERATION
+    }
+
     /// Which of the two slots this generation is kept in.
     pub(crate) fn slot(&self) -> usize {
         (self.generation % 2) as usize

@@ -19,6 +19,8 @@ const DEVICES_AT: usize = 128;
 const START_AT: usize = DEVICES_AT + 24 * DEVICES_MAX;
 /// Which version the checkpoint is of; zero in superblocks of version 1.
 const CHECKPOINT_VERSION_AT: usize = START_AT + 16;
+/// How many segments have a header; zero in superblocks of versions 1 and 2.
+const HEADED_AT: usize = START_AT + 24;
 const CHECKSUM_AT: usize = BLOCK_BYTES - 8;
 /// Cancel records may be in the log: recovery looks for them before it delivers anything.
 pub(crate) const MAY_HOLD_CANCELS: u32 = 1;
@@ -66,6 +68,9 @@ pub(crate) struct Superblock {
     pub epoch: u64,
     pub members: Vec<Member>,
     pub checkpoint: Option<Checkpoint>,
+    /// Segments below this number have a header, and those from it on were never used; 0 if nothing is
+    /// known of that.
+    pub headed: u64,
     /// What the keys of unordered datastores are hashed with; given once, like the id.
     pub secret: [u8; 16],
 }
@@ -111,6 +116,9 @@ impl Superblock {
             }
         }
         put(to, SECRET_AT, &self.secret);
+        if self.version > Version::Two {
+            put(to, HEADED_AT, &self.headed.to_le_bytes());
+        }
         let sum = hash_seeded(&to[..CHECKSUM_AT], SEED ^ self.block() as u64);
         put(to, CHECKSUM_AT, &sum.to_le_bytes());
         out
@@ -165,11 +173,15 @@ impl Superblock {
             epoch: get_u64(bytes, 64),
             members,
             checkpoint,
+            headed: match version {
+                Version::One | Version::Two => 0,
+                Version::Three => get_u64(bytes, HEADED_AT),
+            },
             secret: get(bytes, SECRET_AT),
         };
         let most = VOLUME_BYTES_MAX / count as u64 + SEGMENTS_AT;
         let small = superblock.members.iter().all(|m| m.bytes <= most);
-        let fits = check::are_numbers([superblock.generation, superblock.epoch]);
+        let fits = check::are_numbers([superblock.generation, superblock.epoch, superblock.headed]);
         if superblock.block() != block || !small || !fits {
             return Look::Bad;
         }
@@ -188,7 +200,7 @@ fn decode_checkpoint(
     }
     let own = match version {
         Version::One => Ok(version),
-        Version::Two => Version::of(get_u16(bytes, CHECKPOINT_VERSION_AT)),
+        Version::Two | Version::Three => Version::of(get_u16(bytes, CHECKPOINT_VERSION_AT)),
     };
     let own = match own {
         Ok(own) => own,

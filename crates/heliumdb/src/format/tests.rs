@@ -8,7 +8,7 @@ const SALT: Salt = Salt(0x1234_5678_9abc_def0);
 
 /// One or the other.
 fn version(bits: u8) -> Version {
-    [Version::One, Version::Two][usize::from(bits & 1)]
+    [Version::One, Version::Two, Version::Three][usize::from(bits % 3)]
 }
 
 fn flip(bytes: &mut [u8], bit: usize) {
@@ -93,6 +93,7 @@ proptest! {
                 start: crate::log::Start { at: start.into(), chain: 7, epoch: address.into() },
                 durable: u64::from(durable) + u64::from(start),
             }),
+            headed: if version(flags as u8) > Version::Two { epoch >> 3 } else { 0 },
             secret,
         };
         let mut bytes = superblock.encode();
@@ -129,13 +130,14 @@ fn a_later_version_is_told_from_damage() {
             grows: true,
         }],
         checkpoint: None,
+        headed: 16,
         secret: [0; 16],
     };
     let mut bytes = superblock.encode();
-    bytes[8] = 3;
+    bytes[8] = 4;
     let sum = hash_seeded(&bytes[..BLOCK_BYTES - 8], 0x6865_6c69_756d_6462);
     bytes[BLOCK_BYTES - 8..].copy_from_slice(&sum.to_le_bytes());
-    assert_eq!(Superblock::decode(&bytes, 0), Look::Newer(3));
+    assert_eq!(Superblock::decode(&bytes, 0), Look::Newer(4));
 }
 
 /// A superblock with a checkpoint, of one version with a checkpoint of another.
@@ -165,14 +167,15 @@ fn with_checkpoint(version: Version, checkpoint: Version, at: u64, chain: u64) -
             },
             durable: 99 << 20,
         }),
+        headed: 0,
         secret: [0; 16],
     }
 }
 
 #[test]
 fn a_checkpoint_keeps_its_own_version() {
-    use Version::{One, Two};
-    for (version, checkpoint) in [(One, One), (Two, One), (Two, Two)] {
+    use Version::{One, Three, Two};
+    for (version, checkpoint) in [(One, One), (Two, One), (Two, Two), (Three, One)] {
         let superblock = with_checkpoint(version, checkpoint, 8 << 20, 0);
         let bytes = superblock.encode();
         assert_eq!(Superblock::decode(&bytes, 0), Look::Good(superblock));

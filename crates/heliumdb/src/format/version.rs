@@ -12,11 +12,12 @@ use super::Look;
 pub(crate) enum Version {
     One = 1,
     Two = 2,
+    Three = 3,
 }
 
 impl Version {
     /// What is written.
-    pub(crate) const CURRENT: Self = Self::Two;
+    pub(crate) const CURRENT: Self = Self::Three;
 
     /// What the number that something bears says; or else what that is.
     pub(super) fn of<T>(number: u16) -> Result<Self, Look<T>> {
@@ -24,6 +25,7 @@ impl Version {
             0 => Err(Look::Bad),
             1 => Ok(Self::One),
             2 => Ok(Self::Two),
+            3 => Ok(Self::Three),
             later => Err(Look::Newer(later)),
         }
     }

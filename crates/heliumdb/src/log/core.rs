@@ -63,7 +63,9 @@ pub(crate) struct Core {
     /// that nobody who looks at it waits for a sync.
     changing_superblock: Mutex<()>,
     /// Held while files are made longer, so that no segment is counted twice.
-    growing: Mutex<()>,
+    pub(super) growing: Mutex<()>,
+    /// Of a volume of an earlier version: a segment without a header may hold something.
+    pub(super) stays_unheaded: AtomicBool,
     pub(super) appender: Mutex<Appender>,
     pub(super) flush: Mutex<Flush>,
     /// Taken last.
@@ -157,6 +159,7 @@ impl Core {
             superblock: Mutex::new(superblock),
             changing_superblock: Mutex::default(),
             growing: Mutex::default(),
+            stays_unheaded: AtomicBool::new(false),
             appender: Mutex::new(Appender::new(1)),
             flush: Mutex::default(),
             resident: Mutex::default(),
@@ -453,19 +456,32 @@ impl Core {
                 Err(e) => return Err(self.io_error("lengthen", i, member.bytes, e)),
             }
         }
+        let n = self.devices.len() as u64;
+        let growing = members.iter().enumerate().filter(|(_, m)| m.grows);
+        let new = growing.flat_map(|(i, member)| {
+            let indexes = self.segments_in(member.bytes)..self.segments_in(bytes);
+            indexes.map(move |index| index * n + i as u64)
+        });
+        let new: Vec<u64> = new.collect();
+        match self.write_first_headers(&new) {
+            Err(why) if why.kind() == ErrorKind::VolumeFull => return Ok(false),
+            result => result?,
+        }
         self.sync_all()?;
+        self.are_headed(&new);
+        let headed = self.headed_with(&new);
         self.update_superblock(|next| {
+            next.headed = headed;
             next.members
                 .iter_mut()
                 .filter(|m| m.grows)
                 .for_each(|m| m.bytes = bytes);
         })?;
+        // Twice, for both copies: one that is destroyed later must not lead to one that does not count segments
+        // in use.
+        self.update_superblock(|_| {})?;
         let mut space = self.space.lock();
-        let n = self.devices.len() as u64;
-        for (i, member) in members.iter().enumerate().filter(|(_, m)| m.grows) {
-            let indexes = self.segments_in(member.bytes)..self.segments_in(bytes);
-            space.raw.extend(indexes.map(|index| index * n + i as u64));
-        }
+        space.raw.extend(new);
         space.raw.make_contiguous().sort_unstable();
         Ok(true)
     }
@@ -496,11 +512,18 @@ impl Core {
 
     /// Ids of all segments that the superblock counts.
     pub(super) fn all_segments(&self) -> Vec<u64> {
+        self.segments_from(0)
+    }
+
+    /// Those of them from one number on.
+    pub(super) fn segments_from(&self, first: u64) -> Vec<u64> {
         let members = self.superblock.lock().members.clone();
         let n = members.len() as u64;
         let mut ids: Vec<u64> = Vec::new();
         for (i, member) in members.iter().enumerate() {
-            ids.extend((0..self.segments_in(member.bytes)).map(|index| index * n + i as u64));
+            let indexes =
+                first.saturating_sub(i as u64).div_ceil(n)..self.segments_in(member.bytes);
+            ids.extend(indexes.map(|index| index * n + i as u64));
         }
         ids.sort_unstable();
         ids

@@ -4,7 +4,7 @@
 //! until the volume is whole; so a creation that was cut short anywhere is made again, and never
 //! taken for a volume, nor for something that is somebody else's.
 
-use super::{Core, Log, open::look_at, walk::newer};
+use super::{Core, Log, headed::FIRST_STEP, open::look_at, walk::newer};
 use crate::{
     Error, ErrorKind, Result, VolumeId, VolumeOptions,
     device::{Device, aligned::AlignedBuffer},
@@ -40,7 +40,11 @@ impl Log {
         }
         let core = Core::new(devices, superblock, options)?;
         lengthen(&core)?;
+        let mut first = core.all_segments();
+        first.retain(|id| *id < FIRST_STEP);
+        core.write_first_headers(&first)?;
         core.sync_all()?;
+        core.are_headed(&first);
         core.space.lock().raw.extend(core.all_segments());
         // CRASH: with one superblock or none, whole or torn, the mark says that this is to be done
         // again. With both, the volume is there, and the mark says nothing.
@@ -220,6 +224,7 @@ fn plan(devices: &[Box<dyn Device>], options: &VolumeOptions) -> Result<(Superbl
         epoch: 1,
         members,
         checkpoint: None,
+        headed: FIRST_STEP,
         secret: random()?,
     };
     Ok((superblock, marks))

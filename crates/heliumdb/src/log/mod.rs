@@ -16,6 +16,7 @@ mod create;
 mod disk;
 mod fetch;
 mod group;
+mod headed;
 mod hold;
 mod ledger;
 mod live;

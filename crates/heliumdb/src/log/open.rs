@@ -173,11 +173,10 @@ fn load(devices: &[Box<dyn Device>]) -> Result<Loaded> {
     if first || wiped && each().all(|(look, mark)| look.is_none() || mark.is_some()) {
         return blank().map(|()| nothing);
     }
-    let members: Vec<&Superblock> = devices
-        .iter()
-        .zip(&looks)
-        .map(|(device, look)| look.as_ref().ok_or_else(|| is_blank(device.name())))
-        .collect::<Result<_>>()?;
+    let members: Vec<&Superblock> = looks.iter().flatten().collect();
+    if let Some(blank) = looks.iter().position(Option::is_none) {
+        return Err(one_blank(devices[blank].name(), &members, newest));
+    }
     for (i, (device, look)) in devices.iter().zip(members).enumerate() {
         check_member(i, devices, look, newest)?;
         check_length(device.as_ref(), newest.members[i].bytes)?;
@@ -188,9 +187,15 @@ fn load(devices: &[Box<dyn Device>]) -> Result<Loaded> {
     Ok(Loaded::Volume(newest.clone()))
 }
 
-fn is_blank(name: &str) -> Error {
+fn one_blank(name: &str, others: &[&Superblock], newest: &Superblock) -> Error {
+    let mut numbers = 0..newest.members.len();
+    let is_missing = |number: &usize| others.iter().all(|other| other.device as usize != *number);
+    let which = match numbers.find(is_missing) {
+        Some(number) => format!("the {} of the volume's is missing", ordinal(number + 1)),
+        None => "the volume has all of its own".to_owned(),
+    };
     mismatch(format!(
-        "{name} is blank, while other devices named with it hold a volume: name the volume's own device instead, or \
+        "{name} is blank, while other devices named with it hold a volume: {which}; name the volume's own devices, or \
          salvage without it"
     ))
 }

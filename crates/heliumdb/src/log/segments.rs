@@ -241,9 +241,12 @@ impl Core {
             };
             self.nudge();
             match taken {
-                Some((id, true)) => return Ok(id),
-                Some((id, false)) => {
-                    self.fill_holes(id)?;
+                Some((id, is_ready)) => {
+                    self.head(id)
+                        .inspect_err(|_| self.space.lock().raw.push_back(id))?;
+                    if !is_ready {
+                        self.fill_holes(id)?;
+                    }
                     return Ok(id);
                 }
                 None if self.grow()? => {}

@@ -34,6 +34,8 @@ pub(super) struct Geometry {
     pub(super) lost_superblocks: u64,
     /// A position that was durable, if the superblocks name one.
     pub(super) durable: u64,
+    /// Segments below this number had a header, if the superblocks say so.
+    pub(super) headed: u64,
 }
 
 /// A segment header, and where on its device it was found.
@@ -159,6 +161,7 @@ fn from_superblock(
         numbers,
         lost_superblocks: lost,
         durable: newest.checkpoint.map_or(0, |c| c.durable),
+        headed: newest.headed,
     })
 }
 
@@ -208,6 +211,7 @@ fn from_headers(devices: &[Box<dyn Device>], wanted: Option<VolumeId>) -> Result
         numbers,
         lost_superblocks: devices.len() as u64,
         durable: 0,
+        headed: 0,
     }))
 }
 
@@ -268,7 +272,9 @@ fn sightings(device: &dyn Device, wanted: Option<VolumeId>, most: usize) -> Resu
         let header = newest_header(device, &bytes, wanted)?;
         if let Some(header) = header {
             let known = found.iter().any(|s: &Sighting| s.position.is_some());
-            let position = if known {
+            let position = if header.is_never_used() {
+                None
+            } else if known {
                 // One is enough, but those that are cheap to have may as well vote.
                 position(
                     &bytes[SEGMENT_HEADER_BYTES..],

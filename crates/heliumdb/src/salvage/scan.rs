@@ -152,6 +152,7 @@ fn segments(source: &Source, rules: &Rules, below: Option<Lsn>) -> (Vec<Segment>
     for id in source.segments() {
         let look = source.header(id);
         if let HeaderLook::Known(header) = &look
+            && !header.is_never_used()
             && check::is_segment(header, source.segment_bytes)
         {
             highest = highest.max(id);

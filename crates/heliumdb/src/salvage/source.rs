@@ -27,6 +27,8 @@ pub(crate) struct Source {
     pub(super) lost_superblocks: u64,
     /// A position that a superblock calls durable.
     pub(super) durable: u64,
+    /// Segments below this number had a header, if a superblock says so.
+    headed: u64,
     unreadable_bytes: AtomicU64,
 }
 
@@ -35,7 +37,7 @@ pub(super) enum HeaderLook {
     /// Never used, or torn when it was first used.
     Blank,
     Known(SegmentHeader),
-    /// Neither copy is whole.
+    /// Neither copy is whole, though one was.
     Lost,
 }
 
@@ -66,6 +68,7 @@ impl Source {
             devices: ordered,
             lost_superblocks: found.lost_superblocks,
             durable: found.durable,
+            headed: found.headed,
             unreadable_bytes: AtomicU64::new(0),
         })
     }
@@ -83,6 +86,7 @@ impl Source {
             devices: devices.into_iter().map(Some).collect(),
             lost_superblocks: 0,
             durable: 0,
+            headed: 0,
             unreadable_bytes: AtomicU64::new(0),
         }
     }
@@ -173,7 +177,7 @@ impl Source {
         }
         match newest {
             Some(header) => HeaderLook::Known(header),
-            None if looks.contains(&Look::Blank) => HeaderLook::Blank,
+            None if segment >= self.headed && looks.contains(&Look::Blank) => HeaderLook::Blank,
             None => HeaderLook::Lost,
         }
     }

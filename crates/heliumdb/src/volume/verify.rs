@@ -265,7 +265,7 @@ impl Check {
 
 impl Volume {
     /// Reads every item of all datastores, and the records that the volume keeps of them, and checks its
-    /// place, checksum, datastore and key,
+    /// place, checksum, datastore and key, and whether segments have their headers,
     /// while others read and write. Damage does not end it: [`VerifyReport::damaged`] counts, and
     /// [`Volume::damage`] lists what was found. `progress` ends it by returning false.
     pub fn verify(&self, progress: &mut dyn FnMut(&Progress) -> bool) -> Result<VerifyReport> {
@@ -274,7 +274,16 @@ impl Volume {
             // It may have been removed meanwhile.
             checks.extend(Check::of_datastore(self.shared(), info.id)?);
         }
-        self.verify_all_of(checks, progress)
+        let mut report = self.verify_all_of(checks, progress)?;
+        for (segment, error) in self.shared().log.lost_headers()? {
+            report.damaged += 1;
+            self.shared().damages.enter(Damage {
+                datastore: None,
+                key: format!("segment {segment}").into_bytes(),
+                error,
+            });
+        }
+        Ok(report)
     }
 
     /// As [`Volume::verify`], of some datastores only.

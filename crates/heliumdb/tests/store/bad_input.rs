@@ -88,7 +88,7 @@ fn what_is_not_the_volume_is_refused_with_what_to_do() {
             "a blank device",
             |disks| disks[1] = Image::new(32 * MIB),
             DeviceMismatch,
-            &["the 2nd of them is missing", "name it too"],
+            &["disk1 is blank", "the 2nd of the volume's", "salvage"],
         ),
         (
             "a copy of a device",
@@ -106,7 +106,7 @@ fn what_is_not_the_volume_is_refused_with_what_to_do() {
             "a device cut down to nothing",
             |disks| disks[0].set_len(0),
             DeviceMismatch,
-            &["the 1st of them is missing"],
+            &["disk0 is blank", "the 1st of the volume's", "salvage"],
         ),
         (
             "a newer format",

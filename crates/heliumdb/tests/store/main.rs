@@ -33,6 +33,7 @@ mod isolation;
 mod late_errors;
 mod limits;
 mod lost;
+mod lost_headers;
 mod many;
 mod model;
 mod names;

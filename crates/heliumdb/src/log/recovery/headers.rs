@@ -1,8 +1,9 @@
 //! What segment headers say: which segments hold log, in which order, and what was durable.
 //!
-//! Invariant: a segment counts as free only if a whole slot says so, or none was ever whole.
+//! Invariant: a segment counts as free only if a whole slot says so, or none was ever whole: in a volume whose
+//! segments are headed, one that was never counted on.
 
-use super::super::{Lsn, core::Core, walk::newer};
+use super::super::{Lsn, core::Core, headed, walk::newer};
 use crate::{
     Error, ErrorKind, Result,
     device::aligned::AlignedBuffer,
@@ -33,6 +34,7 @@ pub(super) fn read_headers(core: &Core) -> Result<Headers> {
         max_sequence: 0,
         highest: 0,
     };
+    let headed = core.superblock.lock().headed;
     let mut slots = AlignedBuffer::new(SEGMENT_HEADER_BYTES);
     for id in core.all_segments() {
         let (device, offset) = core.segment_place(id);
@@ -63,6 +65,9 @@ pub(super) fn read_headers(core: &Core) -> Result<Headers> {
             }
         }
         refuse_strangers(core, id, &slots)?;
+        if newest.is_none() && id < headed {
+            return Err(headed::lost(core, id));
+        }
         if looks.iter().all(|look| *look == Look::Bad) {
             let at = Location::new(id * core.segment_bytes, 0);
             return Err(core.damaged(at, "a segment header", "neither copy whole"));
@@ -140,7 +145,8 @@ fn enter_segment(core: &Core, id: u64, newest: Option<SegmentHeader>, headers: &
             let written = newest.is_some_and(|h| h.written);
             segment.written.store(written, Relaxed);
             // It was used before: whether its blocks are still there, nobody knows.
-            segment.punched.store(newest.is_some() && !written, Relaxed);
+            let was_used = newest.is_some_and(|h| !h.is_never_used());
+            segment.punched.store(was_used && !written, Relaxed);
             core.space.lock().admit(id, written);
         }
     }
