@@ -118,6 +118,10 @@ impl Volume {
         let known = slots.iter().flatten();
         let newest = *known.max_by_key(|place| self.number(**place, 8, 8))?;
         let sequence = self.number(newest, 40, 8);
+        if sequence == 0 {
+            // It was never used.
+            return None;
+        }
         let mut frames = Vec::new();
         if self.number(newest, 6, 1) != 3 {
             let end = match self.number(newest, 6, 1) {
