@@ -249,7 +249,7 @@ fn power_lost_while_segments_get_their_headers_is_no_damage() {
     in_parallel(0..records.len() as u64, |index| {
         let record = &records[index as usize];
         let mut rng = seed::rng(index);
-        for _ in 0..8 {
+        for _ in 0..2 {
             let after = Machine::with_images(0, record.crash(&mut rng));
             let volume = Volume::open_devices(devices(&after), &sim_options())
                 .unwrap_or_else(|why| panic!("record {index}: {why}"));
