@@ -11,7 +11,8 @@ use crate::{
     error::Result,
     format::item::{INDIRECT, ItemHeader},
     index::{Bound, Direction},
-    location::{Location, Slot, Word},
+    location::{Slot, Word},
+    log::Spot,
     volume::{Shared, tree::Tree},
 };
 
@@ -61,7 +62,11 @@ impl Shared {
     }
 
     /// The next items behind `last`, and the key of the last one if there may be more.
-    fn run_of_items(&self, tree: &Tree, last: Option<&[u8]>) -> (Vec<Location>, Option<Vec<u8>>) {
+    pub(super) fn run_of_items(
+        &self,
+        tree: &Tree,
+        last: Option<&[u8]>,
+    ) -> (Vec<Spot>, Option<Vec<u8>>) {
         let guard = epoch::pin();
         let from = last.map_or(Bound::Unbounded, Bound::Excluded);
         let mut slots = tree.index.iter(from, Direction::Forward, &guard);
@@ -70,7 +75,7 @@ impl Shared {
         while let Some((key, word)) = slots.next() {
             // What is in a chain was written lately, and will be again.
             if let Slot::At(at) = Word(word).slot() {
-                places.push(at);
+                places.extend(self.log.spot(at, &guard));
                 bytes += at.class_bytes();
             }
             items += 1;
@@ -81,27 +86,32 @@ impl Shared {
         (places, None)
     }
 
-    fn gather_places(&self, tree: &Tree, places: &[Location]) -> Result<Gathered> {
+    pub(super) fn gather_places(&self, tree: &Tree, places: &[Spot]) -> Result<Gathered> {
         let mut gathered = Gathered::in_open_room();
-        for at in places {
+        for &spot in places {
+            let guard = epoch::pin();
+            if !self.log.stays(spot, &guard) {
+                continue;
+            }
+            let at = spot.at();
             let Some(bytes) = self.log.read_logged(at.address(), at.class_bytes())? else {
                 continue;
             };
-            // The place may be another item's by now; and long values are in order as they are.
+            // Long values are in order as they are.
             if let Some(header) = ItemHeader::decode(&bytes)
                 && header.tree == tree.id
                 && !header.has(INDIRECT)
             {
-                gathered.push(&header, &bytes[..header.len()], *at);
+                gathered.push(&header, &bytes[..header.len()], spot);
             }
         }
         Ok(gathered)
     }
 }
 
-fn is_scattered(places: &[Location]) -> bool {
+fn is_scattered(places: &[Spot]) -> bool {
     let jumps = places
         .windows(2)
-        .filter(|two| two[1].address() < two[0].address());
+        .filter(|two| two[1].at().address() < two[0].at().address());
     jumps.count() * 100 > places.len() * JUMPS_PCT
 }

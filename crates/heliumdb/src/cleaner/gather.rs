@@ -14,7 +14,7 @@ use crate::{
     error::Result,
     format::item::{CHUNK, INDIRECT, ITEM_BYTES_MAX, ItemHeader, TOMBSTONE},
     location::{Location, Slot, Word},
-    log::{Batch, Candidate},
+    log::{Batch, Candidate, Spot},
     version::{
         chain,
         standing::{self, Standing},
@@ -29,7 +29,8 @@ const GROW_ITEMS: usize = 1 << 15;
 #[derive(Clone, Copy)]
 pub(super) struct Moving {
     pub(super) header: ItemHeader,
-    pub(super) from: Location,
+    /// Where it was found, and that it was this item.
+    pub(super) from: Spot,
     start: usize,
     /// The first bytes of the key, to compare.
     prefix: u64,
@@ -92,7 +93,7 @@ impl Gathered {
         self.bytes.reserve_exact(more);
     }
 
-    pub(super) fn push(&mut self, header: &ItemHeader, bytes: &[u8], from: Location) {
+    pub(super) fn push(&mut self, header: &ItemHeader, bytes: &[u8], from: Spot) {
         if self.items.len() == self.items.capacity() {
             self.items.reserve_exact(GROW_ITEMS);
         }
@@ -182,6 +183,10 @@ impl Shared {
         let segments: Vec<u64> = victims.iter().map(|v| v.segment).collect();
         for owner in self.log.owners_of_chunks(&segments) {
             let guard = epoch::pin();
+            let segment = self.log.segment_of(Location::new(owner, ITEM_BYTES_MAX));
+            if self.log.use_of(segment, &guard).is_none() {
+                continue;
+            }
             let Some(bytes) = self.log.read_logged(owner, ITEM_BYTES_MAX)? else {
                 continue;
             };
@@ -192,8 +197,10 @@ impl Shared {
             let word = trees
                 .get(&header.tree)
                 .map_or(0, |tree| tree.get(header.key(&bytes), &guard));
-            if chain::movable(Word(word), at, self.final_below(), &guard).is_some() {
-                gathered.push(&header, &bytes[..header.len()], at);
+            if chain::movable(Word(word), at, self.final_below(), &guard).is_some()
+                && let Some(spot) = self.log.spot(at, &guard)
+            {
+                gathered.push(&header, &bytes[..header.len()], spot);
             }
         }
         Ok(())

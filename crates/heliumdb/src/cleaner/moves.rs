@@ -1,9 +1,14 @@
 //! Moving: items are appended anew, and the index is told, if it still has them at the old place.
 //!
-//! Invariant: the number below which nothing can supersede a moved item any more is read before
-//! the item is seen to be live, under its leaf's latch; whoever removes it later has a higher
-//! one, or stands above it in its chain already. Whether its tree is over is asked in the gate, which
-//! is left when the item was appended: nothing of a tree is appended behind the mark that it is over.
+//! Invariants:
+//! - What is looked for in the index, and moved there, is the item that was read, not a newer one of
+//!   the same key that has come to lie in its place: nothing is held while items are in memory, and
+//!   their segments can be freed and used again at any step.
+//! - The number below which nothing can supersede a moved item any more is read before the item is
+//!   seen to be live, under its leaf's latch; whoever removes it later has a higher one, or stands
+//!   above it in its chain already.
+//! - Whether its tree is over is asked in the gate, which is left when the item was appended: nothing
+//!   of a tree is appended behind the mark that it is over.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -15,7 +20,7 @@ use crate::{
     format::item::{self, INDIRECT, ItemHeader, TOMBSTONE},
     limits::MOVES_PER_BATCH_MAX,
     location::Word,
-    log::{Batch, BatchKind},
+    log::{Appended, Batch, BatchKind, Spot},
     version::{
         TxnId, chain,
         standing::{self, Standing},
@@ -62,8 +67,8 @@ impl Shared {
             return Ok(next);
         };
         if first.header.has(INDIRECT) {
-            self.move_long(trees, gathered, first)?;
-            return Ok(next + 1);
+            let is_over = self.move_long(trees, gathered, first)?;
+            return Ok(next + usize::from(is_over));
         }
         // Removals in the store's own trees are not numbered under a latch, but under this lock.
         let is_internal = first.header.tree < INTERNAL_TREES_END;
@@ -71,6 +76,7 @@ impl Shared {
         let _inside = self.gate.enter();
         let most_bytes = self.log.move_bytes();
         let mut placed = self.sequence();
+        let first = next;
         let (mut items, mut bytes, mut next) = (Vec::new(), 0, next);
         let guard = epoch::pin();
         let mut tree = None;
@@ -88,44 +94,47 @@ impl Shared {
                     bytes += item.header.padded_len();
                     items.push(item);
                 }
-                Movable::Unsure => unsure.push(self.log.segment_of(item.from)),
+                Movable::Unsure => unsure.push(self.log.segment_of(item.from.at())),
                 Movable::Dead => {}
             }
         }
         // Nobody is to wait for it while room is being found.
         drop(guard);
         if !items.is_empty() {
-            let from = items.iter().map(|item| item.from).collect();
+            let from = items.iter().map(|item| item.from.at()).collect();
             batch.clear(BatchKind::Move { placed, from });
             for item in &items {
                 batch.push_logged(&item.header, gathered.bytes(item));
             }
-            self.append_moves(trees, gathered, &items, batch)?;
+            if !self.append_moves(trees, gathered, &items, batch)? {
+                // Those that are not in their places any more are not alive the next time.
+                return Ok(first);
+            }
         }
         Ok(next)
     }
 
-    /// Moves one long value, with all its pieces.
+    /// Moves one long value, with all its pieces; false if that has to be tried again.
     fn move_long(
         &self,
         trees: &HashMap<u32, Arc<Tree>>,
         gathered: &Gathered,
         item: &Moving,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let _inside = self.gate.enter();
         // The guard keeps the pieces where they are until they are read.
         let guard = epoch::pin();
         let mut placed = self.sequence();
         let tree = trees.get(&item.header.tree);
         let Movable::Above(lowest) = self.may_move(tree, gathered, item, &guard) else {
-            return Ok(());
+            return Ok(true);
         };
         placed = placed.min(lowest);
         let bytes = gathered.bytes(item);
         let Some(list) = item::decode_chunk_list(item.header.value(bytes)) else {
-            return Ok(());
+            return Ok(true);
         };
-        let from = vec![item.from];
+        let from = vec![item.from.at()];
         let mut batch = Batch::new(BatchKind::Move { placed, from });
         for (at, len) in list.chunks {
             let piece = self
@@ -134,7 +143,7 @@ impl Shared {
             let Some((header, piece)) =
                 piece.and_then(|bytes| Some((ItemHeader::decode(&bytes)?, bytes)))
             else {
-                return Ok(());
+                return Ok(true);
             };
             batch.push_logged(&header, &piece[..header.len()]);
         }
@@ -168,8 +177,10 @@ impl Shared {
         }
         tree.update(gathered.key(item), guard, |word| {
             let movable = match item.header.has(TOMBSTONE) {
+                // What is at the place now may be newer, and of the same key.
+                _ if !self.log.is_in_place(item.from) => Movable::Dead,
                 true => tombstone(Word(word), item, oldest, guard),
-                false => chain::movable(Word(word), item.from, oldest, guard)
+                false => chain::movable(Word(word), item.from.at(), oldest, guard)
                     .map_or(Movable::Dead, Movable::Above),
             };
             (word, movable)
@@ -183,36 +194,56 @@ impl Shared {
                 .is_ok_and(|number| !self.certainty.is_final(u64::from_be_bytes(number)))
     }
 
-    /// The caller is in the gate.
+    /// The caller is in the gate. False if one of the items is not in its place any more: then
+    /// nothing was done.
     fn append_moves(
         &self,
         trees: &HashMap<u32, Arc<Tree>>,
         gathered: &Gathered,
         items: &[&Moving],
         batch: &mut Batch,
-    ) -> Result<()> {
-        let appended = self.log.append_moves(batch, !gathered.in_open_room)?;
+    ) -> Result<bool> {
+        let from: Vec<Spot> = items.iter().map(|item| item.from).collect();
+        let uses_reserve = !gathered.in_open_room;
+        let Some(appended) = self.log.append_moves(batch, &from, uses_reserve)? else {
+            return Ok(false);
+        };
         // CRASH: old and new place hold the same item; replay takes the new one if it would find
         // the old one. The old one's segment is not freed before this is durable.
+        self.show_moves(trees, gathered, items, &appended);
+        Ok(true)
+    }
+
+    /// Tells the index where the items are now.
+    fn show_moves(
+        &self,
+        trees: &HashMap<u32, Arc<Tree>>,
+        gathered: &Gathered,
+        items: &[&Moving],
+        appended: &Appended,
+    ) {
         let guard = epoch::pin();
         let mut tree = None;
         for (item, &to) in items.iter().zip(&appended.locations) {
-            self.log.note_moved(item.from, appended.end);
+            let from = item.from.at();
+            self.log.note_moved(from, appended.end);
             if item.header.has(TOMBSTONE) {
                 continue;
             }
             let is_there = find(trees, &mut tree, item).is_some_and(|tree| {
                 tree.update(gathered.key(item), &guard, |word| {
-                    match chain::relocate(Word(word), item.from, to, &guard) {
+                    if !self.log.is_in_place(item.from) {
+                        return (word, false);
+                    }
+                    match chain::relocate(Word(word), from, to, &guard) {
                         Some(new) => (new.0, true),
                         None => (word, false),
                     }
                 })
             });
             // Who removed or replaced it meanwhile has marked the old place as dead.
-            self.log.mark_dead(if is_there { item.from } else { to });
+            self.log.mark_dead(if is_there { from } else { to });
         }
-        Ok(())
     }
 }
 
@@ -241,3 +272,6 @@ fn find<'a>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

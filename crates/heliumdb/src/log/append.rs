@@ -4,7 +4,7 @@
 
 use super::{
     Appended, BatchKind, GlobalTxn, Lsn, Prepared, batch::Batch, commit::Active, core::Core,
-    ledger::Ledger, segments::Appender, space::Reservation,
+    ledger::Ledger, segments::Appender, space::Reservation, spot::Spot,
 };
 use crate::{
     Error, ErrorKind, Result,
@@ -15,6 +15,7 @@ use crate::{
     },
     limits::{BLOCK_BYTES, ITEM_ALIGN},
 };
+use parking_lot::MutexGuard;
 use std::sync::atomic::Ordering::*;
 
 /// Whose room an append may use.
@@ -82,8 +83,15 @@ impl Core {
         Ok(appended)
     }
 
-    /// Appends items that are moved, buffered; `uses_reserve` (the cleaner) may use all of the reserve.
-    pub(crate) fn append_moves(&self, batch: &mut Batch, uses_reserve: bool) -> Result<Appended> {
+    /// Appends the items at `from`, which are moved, buffered; `uses_reserve` (the cleaner) may use all
+    /// of the reserve. `None`: the place of one of them is in another use by now, and nothing was
+    /// appended.
+    pub(crate) fn append_moves(
+        &self,
+        batch: &mut Batch,
+        from: &[Spot],
+        uses_reserve: bool,
+    ) -> Result<Option<Appended>> {
         self.check_writable()?;
         self.announce_moves()?;
         let room = if uses_reserve {
@@ -91,7 +99,13 @@ impl Core {
         } else {
             Room::Open
         };
-        self.append_in(batch, room)
+        let appender = self.appender.lock();
+        // Segments are taken into use under this lock. So in the log, too, whatever comes to lie where
+        // an item was comes behind its move: replay tells the two apart by that alone.
+        if !from.iter().all(|&spot| self.is_in_place(spot)) {
+            return Ok(None);
+        }
+        self.append_under(appender, batch, room).map(Some)
     }
 
     /// Takes back a batch: recovery will not see it.
@@ -181,8 +195,16 @@ impl Core {
     /// `OutcomeUnknown`: then all of it is in the buffer, where others may write it out.
     fn append_in(&self, batch: &mut Batch, room: Room) -> Result<Appended> {
         self.check_writable()?;
-        let mut appender = self.appender.lock();
-        // Again, under the lock: what a failed flush left open must not be added to.
+        self.append_under(self.appender.lock(), batch, room)
+    }
+
+    fn append_under(
+        &self,
+        mut appender: MutexGuard<'_, Appender>,
+        batch: &mut Batch,
+        room: Room,
+    ) -> Result<Appended> {
+        // Under the lock: what a failed flush left open must not be added to.
         self.check_writable()?;
         self.take_room(self.cost(batch.bytes() as u64, batch.largest as u64), room)?;
         let appended = self.place_batch(&mut appender, batch);

@@ -8,6 +8,7 @@ use super::{
     BatchKind, Lsn, Purpose, Ready,
     batch::Batch,
     core::Core,
+    spot::Spot,
     table::{SEALED, Segment},
     walk::{Step, Walk},
 };
@@ -170,8 +171,10 @@ impl Core {
 
     /// The tombstones in a segment were moved, or nothing needs them.
     pub(crate) fn forget_tombstones(&self, candidate: &Candidate) {
+        // The guard keeps the segment from its next use, with tombstones of its own.
+        let guard = crossbeam_epoch::pin();
         if let Some(segment) = self.table.get(candidate.segment)
-            && segment.sequence.load(Acquire) == candidate.sequence
+            && self.use_of(candidate.segment, &guard) == Some(candidate.sequence)
         {
             // Replay from the checkpoint of now may still need them where they are.
             segment.cleaned_at.fetch_max(self.end(), AcqRel);
@@ -245,9 +248,9 @@ impl Core {
     pub(crate) fn visit_segment(
         &self,
         candidate: &Candidate,
-        visit: &mut dyn FnMut(&ItemHeader, &[u8], Location),
+        visit: &mut dyn FnMut(&ItemHeader, &[u8], Spot),
     ) -> Result<bool> {
-        let id = candidate.segment;
+        let (id, sequence) = (candidate.segment, candidate.sequence);
         for _ in 0..2 {
             // What is not on the device yet has to get there first.
             if !self.is_written(id) {
@@ -256,9 +259,15 @@ impl Core {
         }
         let (device, offset) = self.segment_place(id);
         let mut image = AlignedBuffer::new(self.segment_bytes as usize);
-        self.devices[device]
-            .read_at(&mut image, offset)
-            .map_err(|e| self.io_error("read log from", device, offset, e))?;
+        {
+            let guard = crossbeam_epoch::pin();
+            if self.use_of(id, &guard) != Some(sequence) {
+                return Ok(false);
+            }
+            self.devices[device]
+                .read_at(&mut image, offset)
+                .map_err(|e| self.io_error("read log from", device, offset, e))?;
+        }
         let newest = [0, 1]
             .into_iter()
             .filter_map(|slot| {
@@ -268,7 +277,7 @@ impl Core {
                 }
             })
             .max_by_key(|header| header.generation);
-        let Some(header) = newest.filter(|h| h.sequence == candidate.sequence) else {
+        let Some(header) = newest.filter(|h| h.sequence == sequence) else {
             let at = Location::new(id * self.segment_bytes, 0);
             return Err(self.damaged(at, "a segment header", "another one"));
         };
@@ -293,7 +302,9 @@ impl Core {
                 } => {
                     let start = payload.start + prefix_len;
                     let base = id * self.segment_bytes + start as u64;
-                    visit_items(&image[start..payload.end], base, visit);
+                    visit_items(&image[start..payload.end], base, &mut |header, item, at| {
+                        visit(header, item, Spot::new(at, sequence, self.segment_bytes));
+                    });
                 }
             }
         }
@@ -314,7 +325,7 @@ impl Core {
     }
 
     /// Reads all of the item of up to `bytes` bytes at `address`, with its padding; the caller's
-    /// guard keeps it there.
+    /// guard keeps it there, as [`Core::use_of`] or the index has said.
     pub(crate) fn read_logged(&self, address: u64, bytes: usize) -> Result<Option<Vec<u8>>> {
         let at = Location::new(address, bytes);
         let mut item = Vec::new();

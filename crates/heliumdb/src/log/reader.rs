@@ -4,7 +4,7 @@
 //! Invariant: no lock is taken, and bytes that came from a device are never handed out, nor
 //! kept in the cache, before their checksum was compared.
 
-use super::{Lsn, buffer::SegmentBuffer, core::Core, table::Segment};
+use super::{buffer::SegmentBuffer, core::Core, table::Segment};
 use crate::{
     Error, ErrorKind, Result, codec,
     format::item::{self, CHUNK, INDIRECT, ItemHeader, TOMBSTONE},
@@ -75,13 +75,6 @@ pub(crate) fn append_value(found: Value<'_>, built: &mut Vec<u8>) {
     if let Value::Here(bytes) = found {
         built.extend_from_slice(bytes);
     }
-}
-
-/// An item's place together with its position in the log, which is never used twice.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Spot {
-    at: Location,
-    position: Lsn,
 }
 
 impl Core {
@@ -292,15 +285,6 @@ impl Core {
             return Some(Resident::Memory(item));
         }
         Some(Resident::Device(position))
-    }
-
-    /// What tells the item at `at` from all others, those of later uses of the place included;
-    /// `None` if the volume has no such place. The guard is there since before the caller
-    /// learned of `at`.
-    pub(crate) fn spot(&self, at: Location, _guard: &Guard) -> Option<Spot> {
-        let (segment, within) = self.entry_of(at)?;
-        let position = segment.sequence.load(Acquire) * self.segment_bytes + within as u64;
-        Some(Spot { at, position })
     }
 
     #[inline]
