@@ -13,8 +13,9 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 use wiredtiger_abi::v3_2::{
-    ISO_SNAPSHOT, SESSION_TXN_OFFSETS, Session, SessionTxn, TxnNotify, WT_TXN_ERROR, WT_TXN_FLAGS,
-    WT_TXN_HAS_SNAPSHOT, WT_TXN_IGNORE_PREPARE, WT_TXN_PREPARE, WT_TXN_READONLY, WT_TXN_RUNNING,
+    ISO_READ_UNCOMMITTED, ISO_SNAPSHOT, SESSION_TXN_OFFSETS, Session, SessionTxn, TxnNotify,
+    WT_TXN_ERROR, WT_TXN_FLAGS, WT_TXN_HAS_SNAPSHOT, WT_TXN_IGNORE_PREPARE, WT_TXN_PREPARE,
+    WT_TXN_READONLY, WT_TXN_RUNNING,
 };
 
 /// Where in a session its transaction is; zero until that is proven.
@@ -102,13 +103,19 @@ impl Inside {
         self.isolation() == ISO_SNAPSHOT
     }
 
+    /// Whether the transaction, or the next one, reads what is not committed: it needs no snapshot, and keeps
+    /// WiredTiger from forgetting what it reads all the same.
+    pub fn is_uncommitted(self) -> bool {
+        self.isolation() == ISO_READ_UNCOMMITTED
+    }
+
     /// Whether the session has a snapshot.
     pub fn has_snapshot(self) -> bool {
         self.flags() & WT_TXN_HAS_SNAPSHOT != 0
     }
 
     /// Has WiredTiger take a new snapshot when it next needs one, which must be before anything is
-    /// read: the transaction's begin is about to.
+    /// read: a transaction's begin, or a search, is about to.
     pub fn forget_snapshot(self) {
         let flags = self.flags() & !WT_TXN_HAS_SNAPSHOT;
         // SAFETY: as above.

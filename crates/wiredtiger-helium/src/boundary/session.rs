@@ -62,6 +62,7 @@ unsafe extern "C" fn begin(session: *mut Session, config: *const c_char) -> c_in
     // SAFETY: the application's pointers, handed on as they came.
     unsafe {
         if let Some(inside) = Inside::of(session)
+            && inside.has_snapshot()
             && !inside.is_running()
             && asks_for_snapshot(config).unwrap_or(inside.is_snapshot())
         {

@@ -106,6 +106,30 @@ impl Handle {
         }
     }
 
+    /// Before WiredTiger begins a search with a key that is set: the place is given up here already, so that the
+    /// search takes a snapshot of its own where it needs one, as [`Self::enter`] would have it do at more cost.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::aside`]; WiredTiger is in no operation of the cursor.
+    pub(super) unsafe fn look_anew(this: *mut Self) {
+        // SAFETY: the caller vouches for it.
+        unsafe {
+            let inside = Inside::of((*this).head.session).filter(|_| (*this).hold.is_held);
+            // In a prepared transaction WiredTiger refuses the search before it takes anything.
+            let Some(inside) = inside.filter(|inside| !inside.is_prepared()) else {
+                return;
+            };
+            if let Ok(cursor) = &mut (*this).cursor {
+                cursor.leave_place();
+            }
+            Self::let_go(this, inside);
+            if inside.positioned() == 0 && inside.has_snapshot() && !inside.keeps_snapshot() {
+                inside.forget_snapshot();
+            }
+        }
+    }
+
     /// After an operation: the cursor counts if it is positioned.
     ///
     /// # Safety
@@ -139,8 +163,10 @@ impl Handle {
             let inside = Inside::of((*this).head.session).filter(|_| (*this).hold.is_held);
             let Some(inside) = inside else { return };
             Self::let_go(this, inside);
-            // A prepared transaction has let go of its snapshot, and allows no operation.
-            if inside.positioned() == 0 && !inside.keeps_snapshot() && !inside.is_prepared() {
+            // The end of a transaction has let go of its snapshot, and so has a prepare, which allows no operation.
+            let pins = inside.has_snapshot() || inside.is_uncommitted();
+            if inside.positioned() == 0 && pins && !inside.keeps_snapshot() && !inside.is_prepared()
+            {
                 Self::step_aside(this, Aside::Nothing);
             }
         }

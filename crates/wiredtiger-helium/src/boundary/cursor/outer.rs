@@ -135,7 +135,14 @@ const VALUE: (u32, &str) = (WT_CURSTD_VALUE_SET, "requires value be set");
 
 unsafe extern "C" fn search(wrapper: *mut WtCursor) -> c_int {
     // SAFETY: the application's pointer, handed on as it came.
-    unsafe { call(wrapper, |theirs| Some(theirs.search?(wrapper))) }
+    unsafe {
+        if (*wrapper).flags & WT_CURSTD_KEY_SET != 0
+            && let Some(this) = handle(wrapper)
+        {
+            Handle::look_anew(this);
+        }
+        call(wrapper, |theirs| Some(theirs.search?(wrapper)))
+    }
 }
 
 unsafe extern "C" fn search_near(wrapper: *mut WtCursor, exact: *mut c_int) -> c_int {
