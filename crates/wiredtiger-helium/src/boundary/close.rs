@@ -81,7 +81,7 @@ struct Wrapped {
     settler: Arc<Settler>,
 }
 
-/// The open connections. One that loads the extension twice is in here twice.
+/// The open connections.
 static WRAPPED: Mutex<Vec<Wrapped>> = Mutex::new(Vec::new());
 
 /// Has the connection's close stop `settler` first.
@@ -102,6 +102,13 @@ pub unsafe fn wrap(connection: NonNull<Connection>, settler: Arc<Settler>) {
         close,
         settler,
     });
+}
+
+/// Whether the connection has the extension already.
+pub fn is_wrapped(connection: NonNull<Connection>) -> bool {
+    let all = WRAPPED.lock();
+    all.iter()
+        .any(|wrapped| wrapped.connection == connection.as_ptr().addr())
 }
 
 /// Forgets the connection of `settler`, which is being closed or never finished opening.

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "called by WiredTiger")]
 
 use super::{
+    close,
     config::CallConfig,
     guard::{EINVAL, panic_text, report},
     host::Wired,
@@ -102,6 +103,12 @@ unsafe fn load(
     host: Wired,
     notify: Arc<Notify>,
 ) -> Result<()> {
+    if close::is_wrapped(connection) {
+        return Err(Error::invalid(
+            "the extension is loaded into this connection already, and takes no more volumes: name all of them where it \
+             is loaded first",
+        ));
+    }
     // SAFETY: the pointers are this call's.
     let config = unsafe { CallConfig::new(host.api(), ptr::null_mut(), config) };
     let pairs = config.pairs()?;

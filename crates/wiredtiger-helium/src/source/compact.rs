@@ -18,14 +18,13 @@ impl<H: Host> Source<H> {
         let done = self.compact_datastore(&object.datastore);
         object.leave();
         let (moved, before, after) = done.map_err(|error| error.context(uri))?;
-        self.host.message(
-            Some(session),
-            &format!(
+        self.tell(Some(session), || {
+            format!(
                 "compact: {moved} items of {uri} were moved into key order; its volume uses {} \
                  bytes of segments, {} before",
                 after.used_bytes, before.used_bytes
-            ),
-        );
+            )
+        });
         Ok(())
     }
 

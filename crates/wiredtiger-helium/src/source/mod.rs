@@ -102,7 +102,7 @@ impl<H: Host> Source<H> {
             .collect();
         let volumes = heliumdb::open_all(&wanted).map_err(|error| {
             let culprit = culprit(&options.volumes, &error.to_string());
-            not_opened(error).context(culprit)
+            not_opened(error, &options.volumes).context(culprit)
         })?;
         let configs = options.volumes.iter();
         let mounted = configs.clone().zip(volumes);
@@ -276,25 +276,36 @@ impl<H: Host> Source<H> {
     }
 }
 
-/// What is missing is `ENOENT`, with what to do about it.
-fn not_opened(error: heliumdb::Error) -> Error {
+/// An error of the system keeps its number. What is missing of a database that was there before comes with what to
+/// do about it.
+fn not_opened(error: heliumdb::Error, volumes: &[VolumeConfig]) -> Error {
     let source = std::error::Error::source(&error);
     let system = source.and_then(|source| source.downcast_ref::<std::io::Error>());
-    if system.is_none_or(|why| why.kind() != std::io::ErrorKind::NotFound) {
-        return error.into();
+    let number = system.and_then(std::io::Error::raw_os_error);
+    let is_missing = system.is_some_and(|why| why.kind() == std::io::ErrorKind::NotFound);
+    let text = error.to_string();
+    if is_missing && !volumes.iter().all(|volume| volume.options.create) {
+        return Error::new(
+            Code::NoEntry,
+            format!(
+                "{text}; the database was made before, so that the volume is missing: bring it back, or if it is to be a \
+                 new one say so with helium_o_volume_create=true"
+            ),
+        );
     }
-    Error::new(
-        Code::NoEntry,
-        format!(
-            "{error}; the database was made before, so that the volume is missing: bring it back, or if it is to be a new \
-             one say so with helium_o_volume_create=true"
-        ),
-    )
+    match (Error::from(error), number) {
+        (error, Some(number)) if error.code() == Code::Io => Error::new(Code::Host(number), text),
+        (error, _) => error,
+    }
 }
 
-/// Which volume could not be opened, or which ones were to be opened together.
+/// Which volume could not be opened, or which ones were to be opened together. One volume's name may begin as
+/// another's does: the longest that the message has is the one.
 fn culprit(volumes: &[VolumeConfig], message: &str) -> String {
-    let named = volumes.iter().find(|volume| message.contains(&volume.url));
+    let named = volumes
+        .iter()
+        .filter(|volume| message.contains(&volume.url));
+    let named = named.max_by_key(|volume| volume.url.len());
     let suspects = named.map_or(volumes, std::slice::from_ref);
     let names: Vec<_> = suspects.iter().map(|volume| volume.name.as_str()).collect();
     match names[..] {

@@ -53,17 +53,18 @@ impl<H: Host> Source<H> {
             // Before the log is read again, which the damage is still in.
             mounted.volume.checkpoint(&HostHorizon(&self.host))?;
         }
-        let text = match removed {
-            0 => format!(
-                "salvage: all {} items of {uri} are readable, nothing was changed",
-                report.items
+        let items = report.items;
+        match removed {
+            0 => self.tell(Some(session), || {
+                format!("salvage: all {items} items of {uri} are readable, nothing was changed")
+            }),
+            _ => self.host.message(
+                Some(session),
+                &format!(
+                    "salvage: {items} items of {uri} are readable, {removed} were damaged and are removed"
+                ),
             ),
-            _ => format!(
-                "salvage: {} items of {uri} are readable, {removed} were damaged and are removed",
-                report.items
-            ),
-        };
-        self.host.message(Some(session), &text);
+        }
         Ok(())
     }
 }

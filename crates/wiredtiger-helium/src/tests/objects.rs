@@ -1,6 +1,6 @@
 //! Creating, dropping, renaming, and what is left when the host changes its mind.
 
-use super::sim::{Connection, code};
+use super::sim::{Connection, code, volume};
 use crate::error::Code;
 use heliumdb::Isolation::Snapshot;
 
@@ -309,7 +309,8 @@ fn an_entry_of_another_version_is_refused() {
 
 #[test]
 fn verify_salvage_and_compact_answer() {
-    let connection = open();
+    let connection = Connection::open_with(&format!("helium_verbose=1,{}", volume("dev1")));
+    connection.create(URI, "key_format=S").expect("created");
     let source = &connection.source;
     source.verify(0, URI).expect("all is well");
     source.salvage(0, URI).expect("all is well");

@@ -356,20 +356,6 @@ fn verbose_goes_to_the_message_handler() {
 }
 
 #[test]
-fn silence_is_the_default() {
-    let place = Place::new();
-    let connection = place.open(&[volume(1, place.path())], "").unwrap();
-    let session = connection.session().unwrap();
-    session.create("helium:dev1/t", FORMATS).unwrap();
-    session
-        .cursor("helium:dev1/t", "")
-        .unwrap()
-        .put("k", "v")
-        .unwrap();
-    assert!(connection.errors().is_empty(), "{:?}", connection.errors());
-}
-
-#[test]
 fn loads_into_an_open_database() {
     let place = Place::new();
     let connection = Connection::open(place.path(), "create").unwrap();
@@ -382,6 +368,76 @@ fn loads_into_an_open_database() {
     let cursor = session.cursor("helium:dev1/t", "").unwrap();
     cursor.put("k", "v").unwrap();
     assert_eq!(cursor.list().unwrap(), ["k=v"]);
+}
+
+/// A second time in one connection it is refused, and makes no volume; also where the first one was given to the
+/// open.
+#[test]
+fn loads_into_a_database_once() {
+    let place = Place::new();
+    let path = helium::extension_path().unwrap();
+    let connection = place.open(&[volume(1, place.path())], "").unwrap();
+    for number in [1, 2] {
+        let config = helium::config(
+            &[volume(number, place.path()).with("helium_o_volume_create=true")],
+            "",
+        );
+        assert_eq!(
+            connection.load_extension(&path, &config).code(),
+            Code::EINVAL
+        );
+        let said = connection.errors().join("\n");
+        assert!(
+            said.contains("loaded into this connection already"),
+            "{said}"
+        );
+    }
+    assert!(!place.path().join("dev2.helium").exists());
+    let session = connection.session().unwrap();
+    session.create("helium:dev1/t", FORMATS).unwrap();
+}
+
+/// What the system says is what WiredTiger is told, and the volume at fault is named though another one's name
+/// begins as its does.
+#[test]
+fn errors_of_the_system_keep_their_numbers() {
+    const ELOOP: i32 = 40;
+    const ENAMETOOLONG: i32 = 36;
+    const ENOTDIR: i32 = 20;
+    let place = Place::new();
+    let at = |name: &str| place.path().join(name);
+    std::os::unix::fs::symlink(at("circle"), at("circle")).unwrap();
+    std::fs::write(at("file"), "").unwrap();
+    let long = "x".repeat(300);
+    for (device, number) in [
+        ("missing/volume", Code::ENOENT.0),
+        ("circle", ELOOP),
+        ("circle/volume", ELOOP),
+        (&long, ENAMETOOLONG),
+        ("file/volume", ENOTDIR),
+    ] {
+        // The good one's name is the beginning of the bad one's.
+        let bad = Volume::file("bad", &at(device));
+        let refused = place.refused(&[bad], "");
+        assert_eq!(refused.code.0, number, "{device}: {refused:?}");
+        says(&refused, &["volume bad"]);
+        assert!(
+            !refused.messages.join("\n").contains("made before"),
+            "{refused:?}"
+        );
+    }
+}
+
+#[test]
+fn the_volume_at_fault_is_named() {
+    let place = Place::new();
+    let at = |name: &str| place.path().join(name);
+    std::fs::write(at("ab"), "somebody's text").unwrap();
+    let volumes = [
+        Volume::file("short", &at("a")),
+        Volume::file("long", &at("ab")),
+    ];
+    says(&place.refused(&volumes, ""), &["volume long"]);
 }
 
 /// State is kept per connection, not per process.

@@ -94,6 +94,21 @@ fn salvage_has_a_real_answer() {
     );
 }
 
+/// Programs that ask for nothing see nothing on their standard output.
+#[test]
+fn silence_is_the_default() {
+    let arena = Arena::new(Kind::Object);
+    let session = arena.session();
+    let uri = filled(&arena, &session, 10);
+    session.compact(&uri).unwrap();
+    session.salvage(&uri).unwrap();
+    session.verify(&uri).unwrap();
+    session.checkpoint("force").unwrap();
+    session.drop(&uri, "").unwrap();
+    let said = arena.connection().events();
+    assert!(said.is_empty(), "{said:?}");
+}
+
 /// What WiredTiger does not offer for data sources at all.
 #[test]
 fn alter_and_upgrade_are_not_supported() {
