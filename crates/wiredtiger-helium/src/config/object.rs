@@ -65,6 +65,8 @@ pub struct CursorOptions {
     pub overwrite: bool,
     /// Fills an index that is being made.
     pub fills_index: bool,
+    /// Fills an object that is empty, in the order of keys, while nobody else uses it.
+    pub bulk: bool,
 }
 
 impl CursorOptions {
@@ -94,10 +96,14 @@ impl CursorOptions {
                 "a cursor with bulk={bulk} is not supported"
             )));
         }
+        let is_bulk = config
+            .value("bulk")?
+            .is_some_and(|bulk| bulk.item().as_bool() == Some(true));
         Ok(Self {
             append: boolean(config, "append")?.unwrap_or(false),
             overwrite: boolean(config, "overwrite")?.unwrap_or(true),
             fills_index: bulk == "unordered",
+            bulk: is_bulk,
         })
     }
 }

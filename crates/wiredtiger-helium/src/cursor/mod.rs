@@ -11,6 +11,7 @@ mod write;
 
 use crate::{
     config::CursorOptions,
+    error::{Code, Error, Result},
     host::Host,
     source::{Object, Source},
     transactions::SessionState,
@@ -44,6 +45,8 @@ pub struct Cursor<H: Host> {
     state: Arc<SessionState>,
     appends: bool,
     overwrites: bool,
+    /// Of a bulk cursor: the last key that it has inserted.
+    last_filled: Option<Vec<u8>>,
     /// There was nothing to remove.
     has_missed: bool,
     place: Place,
@@ -61,6 +64,7 @@ impl<H: Host> Cursor<H> {
         Self {
             appends: options.append && object.has_recnos,
             overwrites: options.overwrite,
+            last_filled: options.bulk.then(Vec::new),
             has_missed: false,
             place: Place {
                 has_recnos: object.has_recnos,
@@ -86,6 +90,14 @@ impl<H: Host> Cursor<H> {
     /// Whether it was opened so that inserts replace and updates create.
     pub fn overwrites(&self) -> bool {
         self.overwrites
+    }
+
+    /// Refuses what a bulk cursor does not do: anything but to insert.
+    pub fn check_not_bulk(&self) -> Result<()> {
+        match self.last_filled {
+            Some(_) => Err(Error::new(Code::Unsupported, "a bulk cursor only inserts")),
+            None => Ok(()),
+        }
     }
 
     /// Whether keys are record numbers.
@@ -141,6 +153,9 @@ impl<H: Host> Cursor<H> {
 
 impl<H: Host> Drop for Cursor<H> {
     fn drop(&mut self) {
+        if self.last_filled.is_some() {
+            self.object.end_filling();
+        }
         self.object.leave();
         self.source.transactions().detach(self.session);
     }

@@ -7,8 +7,9 @@
 use super::{Cursor, Input, Key};
 use crate::{
     config::Verbosity,
-    error::{Code, Result},
+    error::{Code, Error, Result},
     host::Host,
+    recno,
 };
 use heliumdb::{Change, Mode};
 
@@ -25,11 +26,39 @@ impl<H: Host> Cursor<H> {
         if self.appends {
             self.append(value)?;
         } else {
+            self.check_order(key)?;
             self.write("insert", key, value, Write::Value(mode))?;
+        }
+        if let Some(last) = &mut self.last_filled {
+            last.clone_from(&self.place.key);
         }
         self.place.keep_value(value);
         self.place.positioned = false;
         Ok(())
+    }
+
+    /// Refuses a key that a bulk cursor is given behind one that is not smaller.
+    fn check_order(&self, key: Key<'_>) -> Result<()> {
+        let Some(last) = self.last_filled.as_ref().filter(|last| !last.is_empty()) else {
+            return Ok(());
+        };
+        let mut number = Vec::new();
+        let key = match key.bytes {
+            _ if self.object.has_recnos => {
+                recno::pack(key.recno, &mut number);
+                &number[..]
+            }
+            Input::Held => &self.place.key,
+            Input::Bytes(bytes) => bytes,
+        };
+        if key > last.as_slice() {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "bulk: the key \"{}\" comes behind \"{}\", which is not smaller",
+            key.escape_ascii(),
+            last.escape_ascii()
+        )))
     }
 
     /// Sets the value of an item, and stands on it.

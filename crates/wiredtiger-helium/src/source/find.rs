@@ -2,6 +2,7 @@
 
 use super::{
     Mounted, Name, Object, Source,
+    append::Everything,
     attributes::{Attributes, State},
 };
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
     host::Host,
     metadata::Entry,
 };
-use heliumdb::{Datastore, ErrorKind};
+use heliumdb::{Datastore, ErrorKind, Position};
 use std::sync::{Arc, atomic::Ordering};
 
 /// Whether the create of an object that the metadata knows may still be under way.
@@ -30,7 +31,7 @@ impl<H: Host> Source<H> {
         uri: &str,
         fills_index: bool,
     ) -> Result<Arc<Object>> {
-        if let Some(object) = self.enter_open(uri) {
+        if let Some(object) = self.enter_open(uri)? {
             return Ok(object);
         }
         let creates = match fills_index || !self.is_being_made(session, uri)? {
@@ -41,7 +42,7 @@ impl<H: Host> Source<H> {
         let name = Name::parse(uri)?;
         let mounted = self.mounted(&name)?;
         let _schema = self.schema.lock();
-        if let Some(object) = self.enter_open(uri) {
+        if let Some(object) = self.enter_open(uri)? {
             return Ok(object);
         }
         let entry = self
@@ -81,12 +82,41 @@ impl<H: Host> Source<H> {
         Ok(State::of(&datastore.info()?) == Some(State::Creating))
     }
 
-    fn enter_open(&self, uri: &str) -> Option<Arc<Object>> {
+    fn enter_open(&self, uri: &str) -> Result<Option<Arc<Object>>> {
         let objects = self.objects.lock();
-        let object = objects.get(uri)?;
+        let Some(object) = objects.get(uri) else {
+            return Ok(None);
+        };
+        if object.is_filled() {
+            return Err(Code::Busy.into());
+        }
         // Counted under the registry's lock: see `retire`.
         object.enter();
-        Some(Arc::clone(object))
+        Ok(Some(Arc::clone(object)))
+    }
+
+    /// Has the last user of `object` fill it alone: it is empty, and nobody else uses it.
+    pub(super) fn begin_filling(&self, object: &Object) -> Result<()> {
+        let is_alone = {
+            let _objects = self.objects.lock();
+            object.begin_filling()
+        };
+        if !is_alone {
+            return Err(Code::Busy.into());
+        }
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        let any = object
+            .datastore
+            .seek(&Everything, Position::First, &mut key, &mut value);
+        match any {
+            Ok(false) => return Ok(()),
+            any => {
+                object.end_filling();
+                any?;
+            }
+        }
+        let why = "a bulk cursor fills an empty object, and this one is not";
+        Err(Error::invalid(format!("{}: {why}", object.uri)))
     }
 
     /// Takes `uri` out of the registry, as if nobody had opened it.

@@ -167,6 +167,12 @@ impl<H: Host> Source<H> {
         self.check()?;
         let options = CursorOptions::read(config).map_err(|error| error.context(uri))?;
         let object = self.enter(session, uri, options.fills_index)?;
+        if options.bulk
+            && let Err(error) = self.begin_filling(&object)
+        {
+            object.leave();
+            return Err(error);
+        }
         Ok(Cursor::new(Arc::clone(self), object, session, options))
     }
 

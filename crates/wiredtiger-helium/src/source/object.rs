@@ -8,7 +8,7 @@ use crate::{error::Result, metadata::Entry};
 use heliumdb::Datastore;
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 /// The key format of record numbers.
@@ -29,6 +29,8 @@ pub struct Object {
     pub append: Append,
     cursors: AtomicUsize,
     writers: AtomicUsize,
+    /// Its only user is a bulk cursor, and nobody else may enter.
+    is_filled: AtomicBool,
 }
 
 impl Object {
@@ -42,6 +44,7 @@ impl Object {
             append: Append::new(numbers),
             cursors: AtomicUsize::new(0),
             writers: AtomicUsize::new(0),
+            is_filled: AtomicBool::new(false),
         }
     }
 
@@ -61,6 +64,25 @@ impl Object {
     /// Ends what [`Self::enter`] began.
     pub fn leave(&self) {
         self.cursors.fetch_sub(1, Ordering::Release);
+    }
+
+    /// Has the user that was counted last be the only one; false if there are others. To be called under the
+    /// registry's lock, as what counts users is.
+    pub fn begin_filling(&self) -> bool {
+        let is_alone =
+            self.cursors.load(Ordering::Acquire) == 1 && self.writers.load(Ordering::Acquire) == 0;
+        self.is_filled.store(is_alone, Ordering::Relaxed);
+        is_alone
+    }
+
+    /// Ends what [`Self::begin_filling`] began.
+    pub fn end_filling(&self) {
+        self.is_filled.store(false, Ordering::Release);
+    }
+
+    /// Whether a bulk cursor has it for itself.
+    pub fn is_filled(&self) -> bool {
+        self.is_filled.load(Ordering::Acquire)
     }
 
     /// Counts a transaction that has written here.

@@ -252,6 +252,9 @@ impl Handle {
         };
         answer(source, SessionHandle::new(head.session), || {
             source.check()?;
+            if kind != Kind::Insert {
+                cursor.check_not_bulk()?;
+            }
             let none = Input::Bytes(&[]);
             let key = match kind {
                 Kind::Step => none,
