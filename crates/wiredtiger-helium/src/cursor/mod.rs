@@ -120,6 +120,11 @@ impl<H: Host> Cursor<H> {
         &self.place.value
     }
 
+    /// Has key and value end with a zero that is not part of them: they may be taken for texts where they are.
+    pub fn end(&mut self) {
+        self.place.end();
+    }
+
     /// Whether `start` is in one of the cursor's own buffers.
     pub fn owns(&self, start: *const u8) -> bool {
         self.place.owns(start)

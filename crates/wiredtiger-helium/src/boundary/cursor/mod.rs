@@ -280,6 +280,7 @@ impl Handle {
                 last: last.as_deref(),
             };
             work(cursor, given)?;
+            cursor.end();
             if cursor.has_recnos() {
                 head.recno = cursor.recno();
             } else {
