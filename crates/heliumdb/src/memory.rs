@@ -24,15 +24,18 @@ unsafe impl Send for Memory {}
 unsafe impl Sync for Memory {}
 
 impl Memory {
-    /// `len` bytes, which is not zero, all zero, aligned to a page.
+    /// `len` bytes, which is not zero, all zero, aligned to a page. Without memory for them the program ends, as it
+    /// does where any memory is missing.
     pub(crate) fn zeroed(len: usize) -> Self {
+        Self::try_zeroed(len).unwrap_or_else(|| out_of_memory(len))
+    }
+
+    /// As [`Memory::zeroed`]; `None` if there is no memory for them.
+    pub(crate) fn try_zeroed(len: usize) -> Option<Self> {
         assert!(len > 0, "a piece of memory of no bytes");
         let is_huge = len >= HUGE_PAGE_BYTES;
         let mapped_len = if is_huge { len + HUGE_PAGE_BYTES } else { len };
-        let Some(mapped) = map(mapped_len) else {
-            let layout = Layout::from_size_align(len, PAGE_BYTES);
-            std::alloc::handle_alloc_error(layout.unwrap_or(Layout::new::<u8>()))
-        };
+        let mapped = map(mapped_len)?;
         let align = if is_huge { HUGE_PAGE_BYTES } else { PAGE_BYTES };
         let skip = mapped.addr().get().next_multiple_of(align) - mapped.addr().get();
         // SAFETY: so much more than `len` was mapped.
@@ -40,11 +43,11 @@ impl Memory {
         if is_huge {
             ask_for_huge_pages(start, len);
         }
-        Self {
+        Some(Self {
             start,
             len,
             mapped: (mapped, mapped_len),
-        }
+        })
     }
 
     pub(crate) fn as_ptr(&self) -> *mut u8 {
@@ -54,6 +57,15 @@ impl Memory {
     pub(crate) fn len(&self) -> usize {
         self.len
     }
+}
+
+/// Asks the program's allocator for as much, which may have more to say of it.
+#[cold]
+fn out_of_memory(len: usize) -> ! {
+    let layout = Layout::from_size_align(len, PAGE_BYTES).unwrap_or(Layout::new::<u8>());
+    // SAFETY: not of size zero. What there suddenly is after all is not used.
+    let _ = unsafe { std::alloc::alloc(layout) };
+    std::alloc::handle_alloc_error(layout)
 }
 
 impl Drop for Memory {

@@ -1,6 +1,6 @@
 //! A shard's memory: a table of words, and blocks of entries that the words lead to.
 //!
-//! An entry is a head (position and length) and an item's bytes. Invariants:
+//! An entry is a head (position, length, and whether a walk brought it) and an item's bytes. Invariants:
 //! - Only the one [`Writer`] writes to a block, behind its last entry; entries never change.
 //! - A word leads to an entry, and is taken out of the table before the entry's block is
 //!   retired. A retired block is filled again only when no guard that was there then is left.
@@ -31,6 +31,8 @@ pub(super) struct Word<'g>(u64, PhantomData<&'g Guard>);
 
 const VISITED: u64 = 1 << 47;
 const PLACE_MASK: u64 = (1 << 40) - 1;
+/// In the length of an entry: a walk brought it.
+const WALKED: u64 = 1 << 63;
 
 impl Word<'_> {
     /// Whether it may be of an item with this hash.
@@ -68,18 +70,35 @@ pub(super) struct Writer {
     filled: Box<[usize]>,
 }
 
+/// Who wants an item.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum By {
+    /// Somebody who asked for it.
+    Point,
+    /// A walk that comes to it.
+    Walk,
+}
+
+/// An item that is kept.
+#[derive(Clone, Copy)]
+pub(super) struct Entry<'g> {
+    pub(super) position: u64,
+    /// Who brought it.
+    pub(super) by: By,
+    pub(super) item: &'g [u8],
+}
+
 /// What a block held that is emptied: an item, and how it was found.
 pub(super) struct Left<'g> {
-    pub(super) position: u64,
-    pub(super) item: &'g [u8],
+    pub(super) entry: Entry<'g>,
     pub(super) was_visited: bool,
     /// The slot of its bucket that is free now.
     pub(super) slot: usize,
 }
 
 impl Arena {
-    /// An arena of `bytes` at most, and the one hand that fills it.
-    pub(super) fn new(bytes: usize) -> (Self, Writer) {
+    /// An arena of `bytes` at most, and the one hand that fills it; `None` if there is no memory for its table.
+    pub(super) fn new(bytes: usize) -> Option<(Self, Writer)> {
         // A word for each 128 bytes.
         let buckets = (bytes / 128 / BUCKET).max(1);
         let rest = bytes - buckets * BUCKET * size_of::<u64>();
@@ -93,13 +112,13 @@ impl Arena {
             filled: blocks.iter().map(|_| 0).collect(),
         };
         let arena = Self {
-            table: Memory::zeroed(buckets * BUCKET * size_of::<u64>()),
+            table: Memory::try_zeroed(buckets * BUCKET * size_of::<u64>())?,
             buckets,
             blocks,
             block_bytes,
             taken: AtomicUsize::new(0),
         };
-        (arena, writer)
+        Some((arena, writer))
     }
 
     pub(super) fn blocks(&self) -> usize {
@@ -142,9 +161,9 @@ impl Arena {
             .filter(|(_, word)| word.0 != 0)
     }
 
-    /// The entry that a word leads to: its position in the log and its bytes.
+    /// The entry that a word leads to.
     #[inline]
-    pub(super) fn entry<'g>(&'g self, word: Word<'g>) -> Option<(u64, &'g [u8])> {
+    pub(super) fn entry<'g>(&'g self, word: Word<'g>) -> Option<Entry<'g>> {
         let at = ((word.0 & PLACE_MASK) - 1) as usize * UNIT;
         let memory = self.blocks.get(at / self.block_bytes)?.memory.get()?;
         // SAFETY: the word comes from the table (nobody else makes one), led to a whole entry
@@ -152,8 +171,16 @@ impl Arena {
         unsafe {
             let head = memory.as_ptr().add(at % self.block_bytes);
             let position = head.cast::<u64>().read();
-            let len = head.add(8).cast::<u64>().read() as usize;
-            Some((position, slice::from_raw_parts(head.add(UNIT), len)))
+            let len = head.add(8).cast::<u64>().read();
+            Some(Entry {
+                position,
+                by: if len & WALKED == 0 {
+                    By::Point
+                } else {
+                    By::Walk
+                },
+                item: slice::from_raw_parts(head.add(UNIT), (len & !WALKED) as usize),
+            })
         }
     }
 
@@ -169,15 +196,27 @@ impl Arena {
 }
 
 impl Writer {
-    /// Takes a block that nobody is in.
-    pub(super) fn take_block(&mut self, arena: &Arena) -> Option<usize> {
-        let free = arena.blocks.iter().position(|b| b.is_free.load(Acquire))?;
-        let block = &arena.blocks[free];
-        block.is_free.store(false, Relaxed);
-        block.memory.get_or_init(|| {
-            arena.taken.fetch_add(1, Relaxed);
-            Memory::zeroed(arena.block_bytes)
-        });
+    /// Takes a block that nobody is in; one that has no memory yet only if it `may_grow`, and there is some.
+    pub(super) fn take_block(
+        &mut self,
+        arena: &Arena,
+        may_grow: &dyn Fn() -> bool,
+    ) -> Option<usize> {
+        let is_free = |block: &&Block| block.is_free.load(Acquire);
+        let has_memory = |block: &Block| block.memory.get().is_some();
+        let mut all = arena.blocks.iter();
+        let free = match all.position(|b| is_free(&b) && has_memory(b)) {
+            Some(free) => free,
+            None => {
+                let new = arena.blocks.iter().position(|b| is_free(&b))?;
+                let memory = may_grow().then(|| Memory::try_zeroed(arena.block_bytes))??;
+                // There is one writer: nobody else has given it any.
+                let _ = arena.blocks[new].memory.set(memory);
+                arena.taken.fetch_add(1, Relaxed);
+                new
+            }
+        };
+        arena.blocks[free].is_free.store(false, Relaxed);
         self.filled[free] = 0;
         Some(free)
     }
@@ -199,9 +238,9 @@ impl Writer {
         arena: &Arena,
         block: usize,
         (hash, slot): (u64, usize),
-        position: u64,
-        item: &[u8],
+        entry: Entry<'_>,
     ) {
+        let Entry { position, by, item } = entry;
         let offset = self.filled[block];
         let memory = arena.blocks[block].memory.get();
         let Some(memory) = memory.filter(|_| self.has_room(arena, block, item.len())) else {
@@ -212,7 +251,8 @@ impl Writer {
         unsafe {
             let head = memory.as_ptr().add(offset);
             head.cast::<u64>().write(position);
-            head.add(8).cast::<u64>().write(item.len() as u64);
+            let walked = if by == By::Walk { WALKED } else { 0 };
+            head.add(8).cast::<u64>().write(item.len() as u64 | walked);
             head.add(UNIT)
                 .copy_from_nonoverlapping(item.as_ptr(), item.len());
         }
@@ -242,19 +282,18 @@ impl Writer {
         while offset < self.filled[block] {
             let here = arena.word_of(block, offset);
             // An entry starts here, and the block is not free before this guard is gone.
-            let Some((position, item)) = arena.entry(Word(here, PhantomData)) else {
+            let Some(entry) = arena.entry(Word(here, PhantomData)) else {
                 break;
             };
-            offset += Self::entry_bytes(item.len());
-            let hash = hash_of(position);
+            offset += Self::entry_bytes(entry.item.len());
+            let hash = hash_of(entry.position);
             for (slot, cell) in arena.bucket(hash).iter().enumerate() {
                 // Readers only ever add that it was visited.
                 let word = cell.load(Relaxed);
                 if word & PLACE_MASK == here {
                     cell.store(0, Release);
                     left.push(Left {
-                        position,
-                        item,
+                        entry,
                         was_visited: word & VISITED != 0,
                         slot,
                     });

@@ -9,8 +9,8 @@
 //! - Memory never exceeds the budget: a [`shard`] is cut into blocks of one size, taken as they
 //!   are needed and never more than fit. While blocks wait for readers, nothing new is kept.
 //! - Who looks takes no lock. What was found stays as it is for as long as the guard lives.
-//! - Scans neither bring items in nor count as uses: a walk over everything leaves what is
-//!   read again and again where it is.
+//! - A walk over everything leaves what is read again and again where it is: it counts as a use of what walks have
+//!   brought only, and takes no memory of the log's young segments but an eighth of the budget.
 
 mod arena;
 mod budgets;
@@ -18,6 +18,8 @@ mod shard;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use arena::By;
+use arena::Entry;
 pub(crate) use budgets::Budgets;
 
 use crossbeam_epoch::Guard;
@@ -69,31 +71,27 @@ impl Cache {
             32.. => 4,
             _ => 1,
         };
+        let shards: Option<_> = (0..shards)
+            .map(|_| Shard::new(budget_bytes / shards).map(Arc::new))
+            .collect();
         Some(Self {
-            shards: (0..shards)
-                .map(|_| Arc::new(Shard::new(budget_bytes / shards)))
-                .collect(),
+            shards: shards?,
             is_empty: AtomicBool::new(true),
             budget_bytes,
             counts: (0..16).map(|_| CachePadded::default()).collect(),
         })
     }
 
-    /// The item at `position`. `counts`: it is used, and not merely passed.
+    /// The item at `position`, for whoever it is.
     #[inline]
-    pub(crate) fn find<'g>(
-        &'g self,
-        position: u64,
-        counts: bool,
-        guard: &'g Guard,
-    ) -> Option<&'g [u8]> {
+    pub(crate) fn find<'g>(&'g self, position: u64, by: By, guard: &'g Guard) -> Option<&'g [u8]> {
         let found = if self.is_empty.load(Relaxed) {
             None
         } else {
             let hash = mix(position);
-            self.shard(hash).find(hash, position, counts, guard)
+            self.shard(hash).find(hash, position, Some(by), guard)
         };
-        if counts {
+        if by == By::Point {
             let of_thread = &self.counts[lane() % self.counts.len()];
             match found {
                 Some(_) => of_thread.hits.fetch_add(1, Relaxed),
@@ -103,14 +101,29 @@ impl Cache {
         found
     }
 
-    /// Keeps a checked item, if there is room for it now; true if the cache took memory for it.
-    pub(crate) fn insert(&self, position: u64, item: &[u8], guard: &Guard) -> bool {
+    /// Keeps a checked item, if there is room for it now; true if the cache took memory for it, which it does if it
+    /// `may_grow`.
+    pub(crate) fn insert(
+        &self,
+        position: u64,
+        item: &[u8],
+        by: By,
+        may_grow: &dyn Fn() -> bool,
+        guard: &Guard,
+    ) -> bool {
         let hash = mix(position);
-        let has_grown = self.shard(hash).insert(hash, position, item, guard);
+        let entry = Entry { position, by, item };
+        let has_grown = self.shard(hash).insert(hash, entry, may_grow, guard);
         if self.is_empty.load(Relaxed) {
             self.is_empty.store(false, Relaxed);
         }
         has_grown
+    }
+
+    /// Whether it has less memory than what walks may take whoever else could use it.
+    pub(crate) fn is_small(&self) -> bool {
+        let taken: usize = self.shards.iter().map(|s| s.memory_bytes()).sum();
+        taken < self.budget_bytes / 8
     }
 
     /// What of the budget others may use for now: what is not taken, less a block for each shard,

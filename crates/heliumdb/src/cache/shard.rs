@@ -4,9 +4,10 @@
 //! of blocks, emptied from the oldest: in main, too, an item that was used since it came is
 //! given a second chance, as far as three quarters of a block. Probation may have all the room
 //! that main does not use, and a tenth of it at least; so one pass over many items displaces
-//! no more than that.
+//! no more than that. An item that a walk brought is used when another walk comes to it; one that was
+//! asked for by itself is not used by walks that pass it.
 
-use super::arena::{Arena, BUCKET, Writer};
+use super::arena::{Arena, BUCKET, By, Entry, Writer};
 use crossbeam_epoch::Guard;
 use parking_lot::Mutex;
 use std::{collections::VecDeque, sync::Arc};
@@ -37,16 +38,16 @@ impl AsRef<Arena> for Shard {
 }
 
 impl Shard {
-    pub(super) fn new(bytes: usize) -> Self {
-        let (arena, writer) = Arena::new(bytes);
-        Self {
+    pub(super) fn new(bytes: usize) -> Option<Self> {
+        let (arena, writer) = Arena::new(bytes)?;
+        Some(Self {
             arena,
             queues: Mutex::new(Queues {
                 writer,
                 probation: Queue::default(),
                 main: Queue::default(),
             }),
-        }
+        })
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
@@ -63,21 +64,22 @@ impl Shard {
         &'g self,
         hash: u64,
         position: u64,
-        counts: bool,
+        by: Option<By>,
         guard: &'g Guard,
     ) -> Option<&'g [u8]> {
         for (slot, word) in self.arena.words(hash, guard) {
             if !word.matches(hash) {
                 continue;
             }
-            let Some((found, item)) = self.arena.entry(word) else {
+            let Some(entry) = self.arena.entry(word) else {
                 continue;
             };
-            if found == position {
+            if entry.position == position {
+                let counts = by == Some(By::Point) || by == Some(entry.by);
                 if counts && !word.is_visited() {
                     self.arena.visit(hash, slot, word);
                 }
-                return Some(item);
+                return Some(entry.item);
             }
         }
         None
@@ -87,10 +89,11 @@ impl Shard {
     pub(super) fn insert(
         self: &Arc<Self>,
         hash: u64,
-        position: u64,
-        item: &[u8],
+        entry: Entry<'_>,
+        may_grow: &dyn Fn() -> bool,
         guard: &Guard,
     ) -> bool {
+        let Entry { position, item, .. } = entry;
         if Writer::entry_bytes(item.len()) > self.arena.block_bytes() / 2 {
             return false;
         }
@@ -98,7 +101,7 @@ impl Shard {
             return false;
         };
         // Another thread may have read it too.
-        if self.find(hash, position, false, guard).is_some() {
+        if self.find(hash, position, None, guard).is_some() {
             return false;
         }
         let queues = &mut *queues;
@@ -107,9 +110,9 @@ impl Shard {
         let Queues {
             writer, probation, ..
         } = queues;
-        if let Some(block) = probation.room(&self.arena, writer, item.len()) {
+        if let Some(block) = probation.room(&self.arena, writer, item.len(), may_grow) {
             let slot = self.slot_for(writer, hash, guard);
-            writer.put(&self.arena, block, (hash, slot), position, item);
+            writer.put(&self.arena, block, (hash, slot), entry);
         }
         self.arena.blocks_taken() > before
     }
@@ -147,17 +150,17 @@ impl Shard {
         let Queues { writer, main, .. } = queues;
         let mut chances = self.arena.block_bytes() / 4 * 3;
         for left in writer.empty(self, oldest, super::mix, guard) {
-            let bytes = Writer::entry_bytes(left.item.len());
+            let item = left.entry.item;
+            let bytes = Writer::entry_bytes(item.len());
             if !left.was_visited || bytes > chances {
                 continue;
             }
-            let Some(block) = main.room(&self.arena, writer, left.item.len()) else {
+            let Some(block) = main.room(&self.arena, writer, item.len(), &|| true) else {
                 return;
             };
             chances -= bytes;
-            let hash = super::mix(left.position);
-            let at = (hash, left.slot);
-            writer.put(&self.arena, block, at, left.position, left.item);
+            let at = (super::mix(left.entry.position), left.slot);
+            writer.put(&self.arena, block, at, left.entry);
         }
     }
 }
@@ -170,11 +173,17 @@ impl Queues {
 
 impl Queue {
     /// A block with room for an item of `len` bytes: the one being filled, or a free one.
-    fn room(&mut self, arena: &Arena, writer: &mut Writer, len: usize) -> Option<usize> {
+    fn room(
+        &mut self,
+        arena: &Arena,
+        writer: &mut Writer,
+        len: usize,
+        may_grow: &dyn Fn() -> bool,
+    ) -> Option<usize> {
         match self.0.back() {
             Some(&block) if writer.has_room(arena, block, len) => Some(block),
             _ => {
-                let block = writer.take_block(arena)?;
+                let block = writer.take_block(arena, may_grow)?;
                 self.0.push_back(block);
                 Some(block)
             }

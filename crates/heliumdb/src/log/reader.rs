@@ -6,7 +6,9 @@
 
 use super::{buffer::SegmentBuffer, core::Core, table::Segment};
 use crate::{
-    Error, ErrorKind, Result, codec,
+    Error, ErrorKind, Result,
+    cache::By,
+    codec,
     format::item::{self, CHUNK, INDIRECT, ItemHeader, TOMBSTONE},
     location::Location,
     memory::prefetch,
@@ -32,10 +34,21 @@ const BROKEN_BLOCK: &str = "a block that cannot be decompressed";
 pub(crate) enum Purpose {
     /// Somebody wants this item: it is looked for in the read cache, and kept there.
     Point,
-    /// It is on the way of a walk: taken from the cache if it is there, and not kept.
+    /// It is on the way of a walk: taken from the cache if it is there, and kept for the next one.
     Walk,
     /// To know what is on the device: memory is only asked for what is not written yet.
     Check,
+}
+
+impl Purpose {
+    /// Who it is for the read cache, if it is to be asked.
+    fn by(self) -> Option<By> {
+        match self {
+            Self::Point => Some(By::Point),
+            Self::Walk => Some(By::Walk),
+            Self::Check => None,
+        }
+    }
 }
 
 /// Which item is expected at a place: of this tree, with this key.
@@ -226,11 +239,12 @@ impl Core {
             Some(Resident::Device(position)) => position,
         };
         let keep = |header: &ItemHeader, bytes: &[u8]| {
-            if purpose == Purpose::Point
-                && let Some(cache) = &self.cache
-                && cache.insert(position, &bytes[..header.padded_len()], guard)
-            {
-                self.read_cache_grew();
+            if let (Some(by), Some(cache)) = (purpose.by(), &self.cache) {
+                let may_grow = || by == By::Point || cache.is_small() || self.has_spare_memory();
+                let item = &bytes[..header.padded_len()];
+                if cache.insert(position, item, by, &may_grow, guard) {
+                    self.read_cache_grew();
+                }
             }
             f(header, bytes)
         };
@@ -278,9 +292,9 @@ impl Core {
         }
         // No place is used again for as long as the guard lives: so neither is the position.
         let position = segment.sequence.load(Acquire) * self.segment_bytes + within as u64;
-        if purpose != Purpose::Check
+        if let Some(by) = purpose.by()
             && let Some(cache) = &self.cache
-            && let Some(item) = cache.find(position, purpose == Purpose::Point, guard)
+            && let Some(item) = cache.find(position, by, guard)
         {
             return Some(Resident::Memory(item));
         }

@@ -72,12 +72,22 @@ impl Core {
         self.drop_buffer(segment);
     }
 
-    /// Lets go of the oldest written segments that there is no room for.
-    pub(super) fn let_go(&self, resident: &mut Resident) {
+    /// Whether there is room for what is in memory, and for a segment more.
+    pub(super) fn has_spare_memory(&self) -> bool {
+        self.resident.lock().count() + pool::KEPT < self.segments_most()
+    }
+
+    /// Segments that there is room for.
+    fn segments_most(&self) -> usize {
         let unused = self.cache.as_ref().map_or(0, Cache::unused_bytes);
         let lent = self.lent_bytes.load(Relaxed);
         let most = (self.write_cache_bytes + unused).saturating_sub(lent);
-        let most = most / self.segment_bytes as usize;
+        most / self.segment_bytes as usize
+    }
+
+    /// Lets go of the oldest written segments that there is no room for.
+    pub(super) fn let_go(&self, resident: &mut Resident) {
+        let most = self.segments_most();
         while resident.count() + pool::KEPT > most {
             let Some(oldest) = resident.written.pop_front() else {
                 return;
