@@ -39,6 +39,6 @@ pub use transaction::{
 pub use version::{Change, Horizon, Isolation, Mode, TxnId, TxnSnapshot, View};
 pub use volume::{
     Damage, Datastore, DatastoreId, DatastoreInfo, DatastoreOptions, DatastoreStats, Item, Items,
-    Metric, MetricKind, Position, Range, ReadAhead, Stats, VerifyReport, Volume, VolumeId,
+    Keys, Metric, MetricKind, Position, Range, ReadAhead, Stats, VerifyReport, Volume, VolumeId,
     VolumeOptions, open_all, open_all_devices,
 };

@@ -158,7 +158,11 @@ impl Steps {
                 shown.value.as_mut_ptr().expose_provenance()
             },
             key_len: shown.key.len(),
-            value_len: value.len(),
+            value_len: if self.window.is_empty() {
+                0
+            } else {
+                value.len()
+            },
         };
         Ok(ptr::from_ref(&*shown.item))
     }
@@ -179,14 +183,24 @@ impl Steps {
             Direction::Backward => (least, from.unwrap_or(Unbounded)),
         };
         let backward = self.direction == Direction::Backward;
-        source.some(range, backward, self.ahead_items)
+        source.some(range, backward, self.ahead_items, self.window.is_empty())
     }
 }
 
 impl Source {
-    /// Up to `most` items of a range, from its end if `backward`.
-    fn some(&self, range: Range<'_>, backward: bool, most: usize) -> Result<Vec<Item>> {
+    /// Up to `most` items of a range, from its end if `backward`; without their values if `keys_only`.
+    fn some(
+        &self,
+        range: Range<'_>,
+        backward: bool,
+        most: usize,
+        keys_only: bool,
+    ) -> Result<Vec<Item>> {
         match self {
+            Self::Datastore(snapshot) if keys_only => {
+                let items = snapshot.some_keys(range, backward, most);
+                items.map_err(while_reading)
+            }
             Self::Datastore(snapshot) => {
                 let items = snapshot.some(range, backward, most);
                 items.map_err(while_reading)

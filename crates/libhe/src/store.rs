@@ -330,6 +330,26 @@ impl Snapshot {
         Ok(some)
     }
 
+    /// As [`Snapshot::some`], with keys only: values are empty, and not read.
+    pub fn some_keys(&self, range: Range<'_>, backward: bool, most: usize) -> Result<Vec<Item>> {
+        let mut keys = self.snapshot.range::<&[u8]>(&self.store, range).keys();
+        let mut some = Vec::new();
+        let mut bytes = 0;
+        while some.len() < most && bytes < AHEAD_BYTES_MAX {
+            let key = if backward {
+                keys.next_back()
+            } else {
+                keys.next()
+            };
+            let Some(key) = key.transpose()? else {
+                break;
+            };
+            bytes += key.len();
+            some.push((key, Vec::new()));
+        }
+        Ok(some)
+    }
+
     /// All items, in order.
     pub fn items(&self) -> impl Iterator<Item = Result<Item>> {
         self.snapshot.iter(&self.store)

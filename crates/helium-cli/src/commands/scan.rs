@@ -74,12 +74,16 @@ impl Scan {
 
     fn print(&self, datastore: &Datastore, bounds: Bounds, output: Output) -> Result<()> {
         let is_all = bounds == (Bound::Unbounded, Bound::Unbounded) && !self.reverse;
+        let is_unordered = datastore.info()?.unordered;
         let range = datastore.range(bounds);
-        let items: Box<dyn Iterator<Item = _>> = match self.reverse {
-            // Of a datastore without order this is all that can be had.
-            false if is_all => Box::new(datastore.items()),
-            true => Box::new(range.rev()),
-            false => Box::new(range),
+        let bare = |key: heliumdb::Result<Vec<u8>>| key.map(|key| (key, Vec::new()));
+        let items: Box<dyn Iterator<Item = _>> = match (self.keys, self.reverse) {
+            // Of a datastore without order this is all that can be had: its keys are with its values.
+            _ if is_all && is_unordered => Box::new(datastore.items()),
+            (true, false) => Box::new(range.keys().map(bare)),
+            (true, true) => Box::new(range.keys().rev().map(bare)),
+            (false, false) => Box::new(range),
+            (false, true) => Box::new(range.rev()),
         };
         let limit = self.limit.map_or(usize::MAX, |limit| {
             usize::try_from(limit).unwrap_or(usize::MAX)

@@ -163,7 +163,7 @@ impl Shared {
             Slot::Empty => Standing::NeededByOlder,
             Slot::At(_) => Standing::Superseded,
             // Links of chains change under the leaf's latch only.
-            Slot::Chain(_) => tree.update(key, &guard, |word| {
+            Slot::Chain(_) => tree.update_unseen(key, &guard, |word| {
                 let below = self.final_below();
                 (
                     word,

@@ -175,7 +175,7 @@ impl Shared {
         if self.is_decision_open(item.header.tree, gathered.key(item)) {
             return Movable::Dead;
         }
-        tree.update(gathered.key(item), guard, |word| {
+        tree.update_unseen(gathered.key(item), guard, |word| {
             let movable = match item.header.has(TOMBSTONE) {
                 // What is at the place now may be newer, and of the same key.
                 _ if !self.log.is_in_place(item.from) => Movable::Dead,
@@ -231,7 +231,7 @@ impl Shared {
                 continue;
             }
             let is_there = find(trees, &mut tree, item).is_some_and(|tree| {
-                tree.update(gathered.key(item), &guard, |word| {
+                tree.update_unseen(gathered.key(item), &guard, |word| {
                     if !self.log.is_in_place(item.from) {
                         return (word, false);
                     }

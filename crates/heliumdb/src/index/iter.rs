@@ -51,6 +51,8 @@ pub(crate) struct Iter<'g> {
     start: Start,
     /// Whether `key` starts with the prefix of `block`.
     has_prefix: bool,
+    /// No leaf was being changed when the walk left it, since it was asked to watch.
+    was_steady: bool,
 }
 
 /// What `key` is.
@@ -92,6 +94,7 @@ impl<'g> Iter<'g> {
             key: key.to_vec(),
             start,
             has_prefix: false,
+            was_steady: true,
         };
         iter.stand_at(&place);
         iter
@@ -130,6 +133,55 @@ impl<'g> Iter<'g> {
         }
     }
 
+    /// The key passed last.
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// Goes on from there, in the direction that it has.
+    pub(crate) fn go_to(&mut self, from: Bound<'_>) {
+        let (key, start) = match from {
+            Bound::Included(key) => (key, Start::At),
+            Bound::Excluded(key) => (key, Start::Beyond),
+            Bound::Unbounded => return,
+        };
+        self.key.clear();
+        self.key.extend_from_slice(key);
+        self.start = start;
+        let place = self.tree.find(&self.key, 0, self.guard);
+        self.stand_at(&place);
+    }
+
+    /// From here on [`Iter::was_steady`] tells of every leaf that the walk leaves.
+    pub(crate) fn watch(&mut self) {
+        self.was_steady = true;
+    }
+
+    /// Whether nobody was changing a leaf when the walk left it, since it was asked to watch.
+    pub(crate) fn was_steady(&self) -> bool {
+        self.was_steady
+    }
+
+    /// Whether the slot passed last still has this word, and nobody has the leaf latched, nor has changed it since
+    /// the walk looked at it: whoever changes it from here on latches it later than this.
+    pub(crate) fn is_steady(&self, word: u64) -> bool {
+        let last = match self.direction {
+            Direction::Forward => self.rank.checked_sub(1),
+            Direction::Backward => Some(self.rank),
+        };
+        let Some(rank) = last.filter(|rank| *rank < self.order.len()) else {
+            return false;
+        };
+        let slot = self.order.slot(rank);
+        self.is_leaf_steady() && self.block.word(slot).load(Ordering::Acquire) == word
+    }
+
+    fn is_leaf_steady(&self) -> bool {
+        !self.node.is_latched()
+            && self.node.holds(self.block)
+            && self.block.len() == self.order.len()
+    }
+
     /// Makes the key in `slot` the one passed last.
     #[inline]
     fn pass(&mut self, slot: usize) {
@@ -147,6 +199,7 @@ impl<'g> Iter<'g> {
 
     /// Goes to the neighbouring leaf; false if there is none.
     fn step(&mut self, direction: Direction) -> bool {
+        self.was_steady &= self.is_leaf_steady();
         // The fences, and not the key, are where the neighbour's keys start: there may
         // be leaves without keys.
         let (fence, place) = match direction {

@@ -26,7 +26,7 @@ use std::{
     marker::PhantomData,
     mem::size_of,
     ptr::{self, NonNull},
-    sync::atomic::{AtomicPtr, Ordering},
+    sync::atomic::{AtomicPtr, Ordering, fence},
 };
 
 /// Bit of a node's pointer: not to its block, but to the node that absorbed it.
@@ -160,6 +160,14 @@ impl Node {
     /// Whether `block` is what the node holds.
     pub(super) fn holds(&self, block: Block<'_>) -> bool {
         self.content.load(Ordering::Acquire) == block.as_ptr()
+    }
+
+    /// Whether somebody has the right to change the node now. What whoever had it before has changed is seen after
+    /// this.
+    pub(super) fn is_latched(&self) -> bool {
+        let is_latched = self.latch.is_locked();
+        fence(Ordering::Acquire);
+        is_latched
     }
 
     /// Waits for the right to change the node.

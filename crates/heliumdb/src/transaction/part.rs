@@ -375,6 +375,7 @@ impl Part {
         if is_awaited {
             self.volume.waiting.end_turn();
         }
+        self.forget_own(owner);
         self.leave();
     }
 
@@ -421,6 +422,7 @@ impl Part {
 
     /// Takes out all but the first `keep` versions, the last one first.
     fn undo_to(&mut self, owner: TxnId, keep: usize) {
+        self.forget_own(owner);
         let guard = epoch::pin();
         let mut is_awaited = false;
         let keys_kept = self
@@ -505,6 +507,13 @@ impl Part {
         writes
             .iter()
             .any(|write| matches!(said(write), Said::At(_)))
+    }
+
+    /// What the transaction alone did not see any more others do, or it does again.
+    fn forget_own(&self, owner: TxnId) {
+        for tree in &self.trees {
+            tree.stretches.forget_own(owner);
+        }
     }
 
     fn leave(&mut self) {

@@ -50,6 +50,10 @@ pub trait View {
     /// reader. May be true of transactions that are prepared or rolled back: the
     /// store checks what became of them itself.
     fn sees(&self, id: TxnId) -> bool;
+    /// Whether this reader sees all that was committed under lower ids than `id`. False if that is not known.
+    fn sees_all_below(&self, id: TxnId) -> bool {
+        id == 0
+    }
     /// Whether transaction `id`, which is not resolved, is prepared, as far as the keeper knows it
     /// other than by calling it visible: asked for readers who see what is not committed.
     fn is_prepared(&self, id: TxnId) -> bool {

@@ -270,7 +270,7 @@ impl Unsettled {
         guard: &Guard,
     ) -> Option<TxnId> {
         let mut swept = Swept::default();
-        tree.update(key, guard, |word| {
+        tree.update_unseen(key, guard, |word| {
             (prune::settle(Word(word), readers, guard, &mut swept).0, ())
         });
         self.sweep(&swept, log);

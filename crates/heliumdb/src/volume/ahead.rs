@@ -24,6 +24,7 @@ use crossbeam_epoch::{self as epoch, Guard};
 use super::{
     Datastore, Position,
     datastore::{purpose, start},
+    seeing::Seeing,
     tree::Tree,
 };
 use crate::{
@@ -209,15 +210,15 @@ impl Datastore {
             }
             let most = ahead.begin(now, walk);
             let guard = epoch::pin();
-            let (bound, direction) = start(position);
-            let mut slots = tree.index.iter(bound, direction, &guard);
-            while let Some((found, word)) = slots.next() {
-                let slot = (found, Word(word));
-                if self.read_slot(tree, slot, value, &guard, Some(view), purpose(position))? {
+            let eyes = Some(view);
+            let mut items = Seeing::new(&self.shared, tree, eyes, start(position), &guard);
+            while let Some(found) = items.next(|_| true)? {
+                let slot = (items.key(), found.word);
+                if self.read_slot(tree, slot, value, &guard, eyes, purpose(position))? {
                     key.clear();
-                    key.extend_from_slice(found);
-                    ahead.begin_with(found);
-                    self.fetch(tree, view, ahead, most, &mut slots, &guard);
+                    key.extend_from_slice(items.key());
+                    ahead.begin_with(key);
+                    self.fetch(tree, view, ahead, most, &mut items.slots, &guard);
                     return Ok(true);
                 }
             }

@@ -5,8 +5,8 @@ use std::{collections::VecDeque, fmt, ops::RangeBounds, sync::Arc};
 use crossbeam_epoch::{self as epoch, Guard};
 
 use super::{
-    DatastoreId, DatastoreInfo, Lease, Range, Shared, Volume, direct::Expect, state::State,
-    step::Step, tree::Tree,
+    DatastoreId, DatastoreInfo, Lease, Range, Shared, Volume, Wanted, direct::Expect,
+    seeing::Seeing, state::State, step::Step, tree::Tree,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -128,8 +128,10 @@ impl Datastore {
         self.shared.when_resolved(|| {
             self.with_tree_to_write(|tree| {
                 // Who waits for room holds no guard.
-                self.shared
-                    .when_room(|| self.shared.write_if(tree, key, value, expect))
+                self.shared.when_room(|| {
+                    self.shared
+                        .when_in_budget(|| self.shared.write_if(tree, key, value, expect))
+                })
             })
         })
     }
@@ -342,13 +344,12 @@ impl Datastore {
         self.with_tree_of(eyes, |tree| {
             tree.check_ordered()?;
             let guard = epoch::pin();
-            let (bound, direction) = start(position);
-            let mut slots = tree.index.iter(bound, direction, &guard);
-            while let Some((found, word)) = slots.next() {
-                let slot = (found, Word(word));
+            let mut items = Seeing::new(&self.shared, tree, eyes, start(position), &guard);
+            while let Some(found) = items.next(|_| true)? {
+                let slot = (items.key(), found.word);
                 if self.read_slot(tree, slot, value, &guard, eyes, purpose(position))? {
                     key.clear();
-                    key.extend_from_slice(found);
+                    key.extend_from_slice(items.key());
                     return Ok(true);
                 }
             }
@@ -419,13 +420,13 @@ impl Datastore {
         self.seek_with(None, position, key, value)
     }
 
-    /// Reads up to `most` items that `eyes` see from a bound on, as long as their keys are
+    /// Reads up to `most` items, or only their keys, that `eyes` see from a bound on, as long as their keys are
     /// `within`; false if there are no more.
     pub(crate) fn nearest_many(
         &self,
         eyes: Eyes<'_>,
         (bound, direction): (index::Bound<'_>, Direction),
-        most: usize,
+        (most, wanted): (usize, Wanted),
         within: impl Fn(&[u8]) -> bool,
         items: &mut VecDeque<Item>,
     ) -> Result<bool> {
@@ -433,8 +434,8 @@ impl Datastore {
         self.with_tree_of(eyes, |tree| {
             tree.check_ordered()?;
             let guard = epoch::pin();
-            let mut slots = tree.index.iter(bound, direction, &guard);
-            let mut step = Step::new(self, tree, &guard, eyes);
+            let mut slots = Seeing::new(&self.shared, tree, eyes, (bound, direction), &guard);
+            let mut step = Step::new(self, tree, &guard, eyes, wanted);
             while items.len() < most {
                 let goes_on = step.look_up(&mut slots, most - items.len(), &within);
                 step.show(&mut |key, value| {
@@ -462,9 +463,8 @@ impl Datastore {
         self.with_tree(|tree| {
             tree.check_ordered()?;
             let guard = epoch::pin();
-            let (bound, direction) = start(position);
-            let mut slots = tree.index.iter(bound, direction, &guard);
-            let mut step = Step::new(self, tree, &guard, None);
+            let mut slots = Seeing::new(&self.shared, tree, None, start(position), &guard);
+            let mut step = Step::new(self, tree, &guard, None, Wanted::Items);
             let mut most = VISIT_STEP_ITEMS;
             while step.look_up(&mut slots, most, |_| true) {
                 if !step.show(visit)? {

@@ -4,6 +4,9 @@
 //! transaction below that is not sealed then fails at its commit. What depends on what was there
 //! is not decided past a sealed one: the caller tries again when that is resolved. Whatever looks
 //! marks the chain first, so that what it looks at stays until it is done.
+//!
+//! While a snapshot is in use each of them leaves a version, for which there has to be room in the budget of
+//! versions, as for those of transactions.
 
 use std::{cell::RefCell, sync::Arc};
 
@@ -139,6 +142,11 @@ impl Shared {
                 }
             }
         }
+        let is_chain = matches!(word.slot(), Slot::Chain(_));
+        if write.owner != 0 || is_chain {
+            // Before anything is decided.
+            self.unsettled.check_budget(VERSION_BYTES)?;
+        }
         if overtakes && write.expect.looks() {
             if let Some(turn) = outside::overrule_or_wait(word, &self.waiting, guard) {
                 return Ok(Linked::After(turn));
@@ -149,7 +157,6 @@ impl Shared {
         let (tree, key, value) = (write.tree, write.key, write.value);
         write.more = i64::from(value.is_some()) - i64::from(seen.is_some());
         let sequence = self.next_sequence();
-        let is_chain = matches!(word.slot(), Slot::Chain(_));
         let location = self.append_one(tree, sequence, overtakes, key, value)?;
         if write.owner == 0 && !is_chain {
             write.dead = seen;

@@ -11,6 +11,7 @@ use crossbeam_epoch::{self as epoch, Guard};
 use super::{
     Datastore, Item,
     datastore::{Eyes, READ_ATTEMPTS, look},
+    seeing::Seeing,
     tree::Tree,
 };
 use crate::{
@@ -79,7 +80,7 @@ impl Items<'_> {
         datastore.shared.check_open()?;
         datastore.with_tree(|tree| {
             let guard = epoch::pin();
-            let found = self.look_up(tree, &guard)?;
+            let found = self.look_up(&datastore, tree, &guard)?;
             let mut fetch = Fetch::take();
             let places = found.iter().map(|(_, at)| Some(*at));
             let mut here = Vec::with_capacity(found.len());
@@ -107,20 +108,27 @@ impl Items<'_> {
     }
 
     /// The next slots with an item, and where it is.
-    fn look_up(&mut self, tree: &Tree, guard: &Guard) -> Result<Vec<(Vec<u8>, Location)>> {
+    fn look_up(
+        &mut self,
+        datastore: &Datastore,
+        tree: &Tree,
+        guard: &Guard,
+    ) -> Result<Vec<(Vec<u8>, Location)>> {
         let bound = self
             .after
             .as_deref()
             .map_or(Bound::Unbounded, Bound::Excluded);
-        let mut slots = tree.index.iter(bound, Direction::Forward, guard);
+        let shared = &datastore.shared;
+        let start = (bound, Direction::Forward);
+        let mut slots = Seeing::new(shared, tree, self.eyes, start, guard);
         let mut found = Vec::new();
         while found.len() < STEP_ITEMS {
-            let Some((slot, word)) = slots.next() else {
+            let Some(item) = slots.next(|_| true)? else {
                 self.is_over = true;
                 break;
             };
-            if let Some(at) = place_seen(self.eyes, Word(word), guard)? {
-                found.push((slot.to_vec(), at));
+            if let Some(at) = place_of(item.seen)? {
+                found.push((slots.key().to_vec(), at));
             }
         }
         Ok(found)
@@ -166,7 +174,11 @@ impl Datastore {
 
 /// Where the item that `eyes` see in a slot is; `None` if they see none.
 fn place_seen(eyes: Eyes<'_>, word: Word, guard: &Guard) -> Result<Option<Location>> {
-    match look(eyes, word, guard)? {
+    place_of(look(eyes, word, guard)?)
+}
+
+fn place_of(seen: Seen<'_>) -> Result<Option<Location>> {
+    match seen {
         Seen::Absent => Ok(None),
         Seen::At(at) => Ok(Some(at)),
         Seen::Bytes(_) => Err(Error::new(

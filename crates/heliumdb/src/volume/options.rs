@@ -29,7 +29,8 @@ pub struct VolumeOptions {
     /// taken as it fills; until then the log's youngest segments stay in it, and make room as
     /// it does.
     pub read_cache_bytes: u64,
-    /// Memory for unsettled versions, in bytes.
+    /// Memory for unsettled versions, in bytes. Who would use more, in a transaction or outside while a snapshot is
+    /// in use, gets [`crate::ErrorKind::VersionBudget`], and what it would have written is not.
     pub version_budget_bytes: u64,
     /// After how many milliseconds, at most, buffered updates are made durable in the background;
     /// `u64::MAX` leaves that to [`crate::Volume::flush`]. Without a background thread nothing

@@ -6,7 +6,7 @@
 use std::{collections::VecDeque, ops::Bound};
 
 use super::{
-    Datastore, Position,
+    Datastore, Keys, Position, Wanted,
     datastore::{Item, start},
 };
 use crate::error::{Error, Result};
@@ -23,6 +23,7 @@ pub struct Range {
     front: VecDeque<Item>,
     back: VecDeque<Item>,
     read_ahead: usize,
+    wanted: Wanted,
     /// Nothing is left between `low` and `high`.
     exhausted: bool,
 }
@@ -36,8 +37,27 @@ impl Range {
             front: VecDeque::new(),
             back: VecDeque::new(),
             read_ahead: 1,
+            wanted: Wanted::Items,
             exhausted: false,
         }
+    }
+
+    /// The keys alone, as far as none was handed out yet: no value is read, and no device asked.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let url = format!("he://{}", dir.path().join("volume").display());
+    /// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
+    /// let store = volume.create_datastore(b"store", b"")?;
+    /// store.put(b"a", b"1")?;
+    /// store.put(b"b", b"2")?;
+    /// let keys: heliumdb::Result<Vec<_>> = store.range::<&[u8]>(..).keys().rev().collect();
+    /// assert_eq!(keys?, [b"b", b"a"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn keys(mut self) -> Keys<Self> {
+        self.wanted = Wanted::Keys;
+        Keys(self)
     }
 
     fn fill_front(&mut self) -> Result<()> {
@@ -53,8 +73,9 @@ impl Range {
         };
         let most = self.read_ahead;
         let datastore = self.datastore.as_ref().map_err(Error::clone)?;
+        let (start, wanted) = (start(position), self.wanted);
         self.exhausted =
-            !datastore.nearest_many(None, start(position), most, within, &mut self.front)?;
+            !datastore.nearest_many(None, start, (most, wanted), within, &mut self.front)?;
         if let Some((key, _)) = self.front.back() {
             self.low = Bound::Excluded(key.clone());
         }
@@ -75,8 +96,9 @@ impl Range {
         };
         let most = self.read_ahead;
         let datastore = self.datastore.as_ref().map_err(Error::clone)?;
+        let (start, wanted) = (start(position), self.wanted);
         self.exhausted =
-            !datastore.nearest_many(None, start(position), most, within, &mut self.back)?;
+            !datastore.nearest_many(None, start, (most, wanted), within, &mut self.back)?;
         if let Some((key, _)) = self.back.back() {
             self.high = Bound::Excluded(key.clone());
         }

@@ -98,6 +98,8 @@ pub(crate) struct Shared {
     /// Who opened it: a fork of that process leaves it alone.
     pub(crate) owner: Owner,
     pub(super) recovered_items: u64,
+    /// Slots without an item that walks have looked at.
+    passed: CachePadded<AtomicU64>,
     pub(super) registration: Mutex<Option<Registration>>,
 }
 
@@ -148,6 +150,7 @@ impl Shared {
             closed: AtomicBool::new(false),
             closing: ReentrantMutex::new(()),
             recovered_items: recovered.items,
+            passed: CachePadded::default(),
             registration: Mutex::new(None),
         }
     }
@@ -273,6 +276,23 @@ impl Shared {
             return false;
         }
         self.settle_for(&self.native.readers(), usize::MAX) > 0
+    }
+
+    /// A walk has looked at so many slots without an item.
+    pub(super) fn note_passed(&self, slots: u64) {
+        self.passed.fetch_add(slots, Ordering::Relaxed);
+    }
+
+    pub(super) fn passed(&self) -> u64 {
+        self.passed.load(Ordering::Relaxed)
+    }
+
+    /// Does `attempt`, once more if versions had used their whole budget, and nobody needed some of them any more.
+    pub(super) fn when_in_budget<T>(&self, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+        match attempt() {
+            Err(why) if why.kind() == ErrorKind::VersionBudget && self.settle_native() => attempt(),
+            done => done,
+        }
     }
 
     /// Settles a little, after a commit that left chains behind; later ones then leave none.

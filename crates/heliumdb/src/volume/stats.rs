@@ -39,6 +39,9 @@ pub struct Stats {
     pub datastores: u64,
     /// Items in them, as the newest committed state has them.
     pub items: u64,
+    /// Places of the index without an item that walks have looked at since the volume was opened: what is removed
+    /// stays there as long as a snapshot may see it.
+    pub passed_slots: u64,
     /// Reads of items from devices since the volume was opened; recovery's not counted.
     pub device_reads: u64,
     /// Bytes of those.
@@ -160,6 +163,7 @@ impl Volume {
             discarded_bytes: log.discarded_bytes,
             datastores,
             items,
+            passed_slots: shared.passed(),
             device_reads: log.device_reads,
             device_read_bytes: log.device_read_bytes,
             device_writes: log.device_writes,
@@ -230,6 +234,12 @@ impl Stats {
             ("items", "Items in datastores", Gauge, self.items),
             ("frames", "Frames appended to the log", Counter, self.frames),
             ("syncs", "Syncs of devices", Counter, self.syncs),
+            (
+                "passed_slots",
+                "Places without an item that walks looked at",
+                Counter,
+                self.passed_slots,
+            ),
             (
                 "device_reads",
                 "Reads of items from devices",

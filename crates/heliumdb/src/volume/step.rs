@@ -6,14 +6,9 @@
 
 use crossbeam_epoch::Guard;
 
-use super::{
-    Datastore,
-    datastore::{Eyes, look},
-    tree::Tree,
-};
+use super::{Datastore, Wanted, datastore::Eyes, seeing::Seeing, tree::Tree};
 use crate::{
     error::{Error, Result},
-    index::Iter,
     location::Word,
     log::{Expected, Fetch, Purpose, Ready, Value},
     version::chain::Seen,
@@ -27,6 +22,7 @@ pub(super) struct Step<'a> {
     tree: &'a Tree,
     guard: &'a Guard,
     eyes: Eyes<'a>,
+    wanted: Wanted,
     /// Keys, end to end.
     keys: Vec<u8>,
     /// Where each key ends, and what its slot says.
@@ -45,12 +41,14 @@ impl<'a> Step<'a> {
         tree: &'a Tree,
         guard: &'a Guard,
         eyes: Eyes<'a>,
+        wanted: Wanted,
     ) -> Self {
         Self {
             datastore,
             tree,
             guard,
             eyes,
+            wanted,
             keys: Vec::new(),
             found: Vec::new(),
             fetch: Some(Fetch::take()),
@@ -64,7 +62,7 @@ impl<'a> Step<'a> {
     /// there are no more.
     pub(super) fn look_up(
         &mut self,
-        slots: &mut Iter<'_>,
+        slots: &mut Seeing<'a>,
         most: usize,
         within: impl Fn(&[u8]) -> bool,
     ) -> bool {
@@ -72,21 +70,23 @@ impl<'a> Step<'a> {
         self.found.clear();
         let mut goes_on = true;
         while self.found.len() < most && self.keys.len() < KEYS_BYTES_MAX {
-            let Some((key, word)) = slots.next().filter(|(key, _)| within(key)) else {
-                goes_on = false;
-                break;
-            };
-            match look(self.eyes, Word(word), self.guard) {
-                Ok(seen) if seen.is_present() => {
-                    self.keys.extend_from_slice(key);
-                    self.found.push((self.keys.len(), seen));
+            match slots.next(&within) {
+                Ok(Some(found)) => {
+                    self.keys.extend_from_slice(slots.key());
+                    self.found.push((self.keys.len(), found.seen));
                 }
-                Ok(_) => {}
+                Ok(None) => {
+                    goes_on = false;
+                    break;
+                }
                 Err(why) => {
                     self.failed = Some(why);
                     break;
                 }
             }
+        }
+        if self.wanted == Wanted::Keys {
+            return goes_on;
         }
         let places = self.found.iter().map(|(_, seen)| match seen {
             Seen::At(location) => Some(*location),
@@ -107,6 +107,7 @@ impl<'a> Step<'a> {
             start = end;
             self.value.clear();
             let goes_on = match seen {
+                _ if self.wanted == Wanted::Keys => Some(visit(key, &[])),
                 Seen::Absent => Some(true),
                 Seen::Bytes(bytes) => Some(visit(key, bytes)),
                 Seen::At(at) => {

@@ -14,7 +14,7 @@ use std::sync::{
 use crossbeam_epoch::{self as epoch, Guard};
 use crossbeam_utils::CachePadded;
 
-use super::count::LiveCount;
+use super::{count::LiveCount, dead::Stretches};
 use crate::{
     error::{Error, ErrorKind, Result},
     index::{IndexKey, Secret, Tree as Index, UNORDERED, is_unordered},
@@ -58,6 +58,8 @@ pub(crate) struct Tree {
     pub(crate) live: LiveCount,
     log: Arc<Log>,
     secret: Secret,
+    /// Where there are no items.
+    pub(crate) stretches: Stretches,
     /// Transactions that have unresolved versions here, and above [`WRITERS_BITS`] how often
     /// something was resolved: one word, so that a transaction that leaves counts as both.
     writers: CachePadded<AtomicU64>,
@@ -79,6 +81,7 @@ impl Tree {
             live: LiveCount::of(index.len()),
             index,
             secret: log.secret(),
+            stretches: Stretches::default(),
             log,
             writers: CachePadded::default(),
             stage: AtomicU8::new(OPEN),
@@ -140,6 +143,20 @@ impl Tree {
     /// As [`Index::update`].
     #[inline]
     pub(crate) fn update<R>(
+        &self,
+        key: &[u8],
+        guard: &Guard,
+        f: impl FnOnce(u64) -> (u64, R),
+    ) -> R {
+        let key = &*self.index_key(key);
+        self.index.update(key, guard, |word| {
+            self.stretches.changing(key);
+            f(word)
+        })
+    }
+
+    /// As [`Tree::update`], for what makes no item seen that was not.
+    pub(crate) fn update_unseen<R>(
         &self,
         key: &[u8],
         guard: &Guard,

@@ -46,6 +46,13 @@ impl View for Eyes<'_> {
         self.isolation
     }
 
+    fn sees_all_below(&self, id: TxnId) -> bool {
+        match &self.hold {
+            Held::Theirs(hold) => hold.sees_all_below(id),
+            Held::Ours(hold) => hold.sees_all_below(id),
+        }
+    }
+
     fn sees(&self, id: TxnId) -> bool {
         match &self.hold {
             Held::Theirs(hold) => hold.sees(id),

@@ -291,6 +291,10 @@ pub(crate) struct Hold {
 struct Leaving(Arc<Manager>);
 
 impl Hold {
+    pub(crate) fn sees_all_below(&self, id: TxnId) -> bool {
+        id <= self.ids.low()
+    }
+
     pub(crate) fn sees(&self, id: TxnId) -> bool {
         self.ids.sees(id)
     }

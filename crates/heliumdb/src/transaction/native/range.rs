@@ -9,7 +9,7 @@ use super::eyes::Eyes;
 use crate::{
     error::{Error, Result},
     index::Direction,
-    volume::{Datastore, Item, Position, start},
+    volume::{Datastore, Item, Keys, Position, Wanted, start},
 };
 
 /// Items read ahead at most. The first step reads one, each further one twice as many.
@@ -27,6 +27,7 @@ pub struct SnapshotRange<'a> {
     front: VecDeque<Item>,
     back: VecDeque<Item>,
     read_ahead: usize,
+    wanted: Wanted,
     /// Nothing is left between `low` and `high`.
     exhausted: bool,
 }
@@ -47,8 +48,15 @@ impl<'a> SnapshotRange<'a> {
             front: VecDeque::new(),
             back: VecDeque::new(),
             read_ahead: 1,
+            wanted: Wanted::Items,
             exhausted: false,
         }
+    }
+
+    /// The keys alone: no value is read, and no device asked. See [`crate::Range::keys`].
+    pub fn keys(mut self) -> Keys<Self> {
+        self.wanted = Wanted::Keys;
+        Keys(self)
     }
 
     /// Goes on from `key`, forward or back, within the range: `next` then gives the first item
@@ -90,7 +98,7 @@ impl<'a> SnapshotRange<'a> {
             Direction::Forward => &mut self.front,
             Direction::Backward => &mut self.back,
         };
-        let most = self.read_ahead;
+        let most = (self.read_ahead, self.wanted);
         let more = datastore.nearest_many(Some(eyes), start(position), most, within, items)?;
         let last = items.back().map(|(key, _)| Bound::Excluded(key.clone()));
         if let Some(last) = last {

@@ -421,3 +421,43 @@ fn a_commit_that_ends_while_a_write_is_under_way_is_counted_once() {
     assert_eq!(scene.store.len(), 1);
     assert_eq!(scene.left(b"k").unwrap().len(), 5 << 20);
 }
+
+/// While somebody may look at what was there: with the error that transactions get, and nothing done.
+#[test]
+fn plain_writes_keep_to_the_budget_of_versions() {
+    const BUDGET: u64 = 100_000;
+    let writes: [fn(&Datastore, &[u8]) -> heliumdb::Result<()>; 6] = [
+        |store, key| store.put(key, b"new"),
+        |store, key| store.replace(key, b"new"),
+        |store, key| store.delete(key),
+        |store, key| store.take(key).map(drop),
+        |store, key| add(store, key).map(drop),
+        |store, key| store.insert(&[key, b"more"].concat(), b"new"),
+    ];
+    for (number, write) in writes.into_iter().enumerate() {
+        let mut options = sim_options();
+        options.version_budget_bytes = BUDGET;
+        let volume = Volume::open_devices(machine(0, 1).devices(&[DiskId(0)]), &options).unwrap();
+        let store = volume.create_datastore(b"store", b"").unwrap();
+        let keys = || (0..5_000u32).map(u32::to_be_bytes);
+        for key in keys() {
+            store.put(&key, &7u64.to_le_bytes()).unwrap();
+        }
+        let snapshot = volume.snapshot().unwrap();
+        let refused: Vec<_> = keys()
+            .filter_map(|key| Some((key, write(&store, &key).err()?)))
+            .collect();
+        assert!(refused.len() > 3_000, "{number}: {}", refused.len());
+        for (key, why) in &refused {
+            assert_eq!(why.kind(), ErrorKind::VersionBudget, "{number}: {why}");
+            assert_eq!(store.get(key).unwrap(), Some(7u64.to_le_bytes().into()));
+            assert_eq!(store.get(&[key, &b"more"[..]].concat()).unwrap(), None);
+        }
+        // One that was let in may have more than fits: its key, which waits to be settled.
+        assert!(volume.version_bytes() < BUDGET + 100, "{number}");
+        assert_eq!(snapshot.iter(&store).count(), 5_000);
+        drop(snapshot);
+        // At once, without waiting for anybody to settle what is not needed any more.
+        write(&store, &refused[0].0).unwrap();
+    }
+}

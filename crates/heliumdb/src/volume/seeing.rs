@@ -1,0 +1,196 @@
+//! A walk over a tree that comes to the items that somebody sees, and passes what they do not.
+//!
+//! Invariant: the slots that it does not look at are those of stretches that concern its eyes ([`super::dead`]): no
+//! item that they see is passed.
+
+use crossbeam_epoch::Guard;
+
+use super::{
+    Shared,
+    datastore::{Eyes, look},
+    dead::{Passed, SLOTS_MAX, UNNOTED},
+    tree::Tree,
+};
+use crate::{
+    error::Result,
+    index::{Bound, Direction, Iter},
+    location::Word,
+    version::chain::{self, Seen},
+};
+
+pub(super) struct Seeing<'a> {
+    shared: &'a Shared,
+    tree: &'a Tree,
+    eyes: Eyes<'a>,
+    direction: Direction,
+    guard: &'a Guard,
+    pub(super) slots: Iter<'a>,
+    /// Slots without an item since the last item, or the last stretch.
+    gap: usize,
+    /// The first of them.
+    first: Vec<u8>,
+    /// Where the stretch ended that is before them, if one is.
+    from: Option<Vec<u8>>,
+    passed: Option<Passed>,
+    /// What was to be noted cannot be: this walk does not try again.
+    gave_up: bool,
+    looked_at: u64,
+}
+
+/// A slot with an item.
+#[derive(Clone, Copy)]
+pub(super) struct Found<'a> {
+    pub(super) word: Word,
+    pub(super) seen: Seen<'a>,
+}
+
+impl<'a> Seeing<'a> {
+    pub(super) fn new(
+        shared: &'a Shared,
+        tree: &'a Tree,
+        eyes: Eyes<'a>,
+        (bound, direction): (Bound<'_>, Direction),
+        guard: &'a Guard,
+    ) -> Self {
+        Self {
+            shared,
+            tree,
+            eyes,
+            direction,
+            guard,
+            slots: tree.index.iter(bound, direction, guard),
+            gap: 0,
+            first: Vec::new(),
+            from: None,
+            passed: None,
+            gave_up: false,
+            looked_at: 0,
+        }
+    }
+
+    /// The key of what was found last.
+    pub(super) fn key(&self) -> &[u8] {
+        self.slots.key()
+    }
+
+    /// The next item, as long as keys are `within`.
+    #[inline]
+    pub(super) fn next(&mut self, within: impl Fn(&[u8]) -> bool) -> Result<Option<Found<'a>>> {
+        loop {
+            let Some((key, word)) = self.slots.next().filter(|(key, _)| within(key)) else {
+                self.note();
+                return Ok(None);
+            };
+            let word = Word(word);
+            let seen = look(self.eyes, word, self.guard)?;
+            if seen.is_present() {
+                if self.gap > 0 || self.from.is_some() {
+                    self.note();
+                    (self.gap, self.from) = (0, None);
+                }
+                return Ok(Some(Found { word, seen }));
+            }
+            if self.gap == 0 {
+                self.first.clear();
+                self.first.extend_from_slice(key);
+            }
+            self.pass(word);
+        }
+    }
+
+    /// Passes a slot without an item.
+    fn pass(&mut self, word: Word) {
+        self.looked_at += 1;
+        self.gap += 1;
+        let is_look_due = self.gap == 1 || self.gap.is_multiple_of(UNNOTED);
+        if is_look_due && self.tree.stretches.is_any() && self.go_on_behind() {
+            return;
+        }
+        if self.passed.is_some() {
+            self.add(word);
+        } else if self.gap == UNNOTED && !self.gave_up {
+            self.begin();
+            let (from, direction) = (self.from.take(), self.direction);
+            let start = match (&from, direction) {
+                (Some(end), Direction::Forward) => Bound::Included(end.as_slice()),
+                (Some(start), Direction::Backward) => Bound::Excluded(start.as_slice()),
+                (None, _) => Bound::Included(self.first.as_slice()),
+            };
+            self.slots.go_to(start);
+            self.from = from;
+        }
+    }
+
+    /// Goes on behind the stretch that the walk is in, if it is in one.
+    fn go_on_behind(&mut self) -> bool {
+        let Some(stretch) = self.tree.stretches.find(self.slots.key(), self.eyes) else {
+            return false;
+        };
+        self.note();
+        let from = match self.direction {
+            Direction::Forward => {
+                self.slots.go_to(Bound::Included(&stretch.end));
+                stretch.end
+            }
+            Direction::Backward => {
+                self.slots.go_to(Bound::Excluded(&stretch.start));
+                stretch.start
+            }
+        };
+        (self.gap, self.from) = (0, Some(from));
+        true
+    }
+
+    /// Begins to note what is passed.
+    fn begin(&mut self) {
+        let from = self.from.clone();
+        let bounds = match self.direction {
+            Direction::Forward => (from, None),
+            Direction::Backward => (None, from),
+        };
+        self.passed = Some(self.tree.stretches.begin(bounds));
+        self.slots.watch();
+    }
+
+    fn add(&mut self, word: Word) {
+        let own = self.eyes.map_or(0, |view| view.own());
+        let is_steady = self.slots.is_steady(word.0);
+        let death = chain::death(word, own, self.guard).filter(|_| is_steady);
+        let Some((passed, death)) = self.passed.as_mut().zip(death) else {
+            // What was passed until here is kept, unless a leaf on the way was being changed.
+            self.note();
+            self.gave_up = true;
+            return;
+        };
+        passed.add(self.slots.key(), death, own);
+        if passed.slots >= SLOTS_MAX {
+            self.note();
+            // The next one begins where this one ends.
+            let mut end = self.slots.key().to_vec();
+            if self.direction == Direction::Forward {
+                end.push(0);
+            }
+            self.from = Some(end);
+            self.begin();
+        }
+    }
+
+    /// Keeps what was passed.
+    fn note(&mut self) {
+        if let Some(passed) = self.passed.take() {
+            match self.slots.was_steady() {
+                true => self.tree.stretches.end(passed),
+                false => self.tree.stretches.give_up(passed),
+            }
+        }
+    }
+}
+
+impl Drop for Seeing<'_> {
+    fn drop(&mut self) {
+        self.note();
+        if self.looked_at > 0 {
+            self.shared.note_passed(self.looked_at);
+        }
+    }
+}

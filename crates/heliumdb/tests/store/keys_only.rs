@@ -1,0 +1,56 @@
+//! Whoever is after keys only waits for no device.
+
+use heliumdb::{Readable, Volume};
+
+use crate::common::{machine, open_one};
+
+#[test]
+fn keys_are_read_without_their_values() {
+    let machine = machine(0, 1);
+    let options = {
+        let mut options = helium_sim::sim_options();
+        options.read_cache_bytes = 0;
+        options
+    };
+    let volume = open_one(&machine).unwrap();
+    let store = volume.create_datastore(b"store", b"").unwrap();
+    let keys: Vec<_> = (0..500u32).map(|n| n.to_be_bytes().to_vec()).collect();
+    for key in &keys {
+        store.put(key, &[7; 3000]).unwrap();
+    }
+    volume.close().unwrap();
+    // Nothing is in memory but keys.
+    let devices = machine.devices(&[helium_sim::DiskId(0)]);
+    let volume = Volume::open_devices(devices, &options).unwrap();
+    let store = volume.datastore(b"store").unwrap();
+    let reads = || volume.stats().device_reads;
+    let before = reads();
+    let ours = |found: heliumdb::Result<Vec<Vec<u8>>>| assert_eq!(found.unwrap(), keys);
+    let backwards = |mut found: Vec<Vec<u8>>| {
+        found.reverse();
+        found
+    };
+    ours(store.iter().keys().collect());
+    ours(
+        store
+            .iter()
+            .keys()
+            .rev()
+            .collect::<heliumdb::Result<_>>()
+            .map(backwards),
+    );
+    let snapshot = volume.snapshot().unwrap();
+    ours(snapshot.iter(&store).keys().collect());
+    let mut txn = volume.begin().unwrap();
+    ours(txn.iter(&store).keys().collect());
+    // What is written and removed meanwhile shows as everywhere.
+    txn.delete(&store, &keys[0]).unwrap();
+    txn.put(&store, &[0, 0], b"new").unwrap();
+    let mut seen = txn.range(&store, ..=keys[1].as_slice()).keys();
+    assert_eq!(seen.next().unwrap().unwrap(), [0, 0]);
+    assert_eq!(seen.next_back().unwrap().unwrap(), keys[1]);
+    assert!(seen.next().is_none());
+    assert_eq!(reads(), before);
+    assert_eq!(store.iter().count(), 500);
+    assert!(reads() > before);
+}
