@@ -4,6 +4,7 @@
 //! non-zero exit and a sentence that says which command it was.
 
 mod build;
+mod calls;
 mod checks;
 mod install;
 mod pages;
