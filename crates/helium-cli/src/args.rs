@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, commands, failure::CODES, top};
+use crate::{bench, commands, failure::CODES, top, volume::Caches};
 
 /// Makes, reads, fills, checks and measures Helium volumes.
 ///
@@ -10,16 +10,27 @@ use crate::{bench, commands, failure::CODES, top};
 /// them with commas between (a.he,b.he), or a URL (he://./a.he; he://./_268435456 is so many bytes
 /// of memory). It holds named datastores of ordered items.
 #[derive(Debug, Parser)]
-#[command(name = "helium", version, arg_required_else_help = true, after_long_help = after())]
+#[command(name = "helium", version, arg_required_else_help = true, after_help = START, after_long_help = after())]
 #[command(subcommand_required = true, disable_help_subcommand = true)]
 pub struct Args {
     /// Print results as JSON, and failures too (on standard error)
     #[arg(long, global = true)]
     pub json: bool,
+    #[command(flatten)]
+    pub caches: Caches,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
 }
+
+/// For who sees the command for the first time.
+const START: &str = "A first volume:
+  helium create fruit.he colors            a file, and a datastore in it
+  helium put fruit.he colors apple red
+  helium scan fruit.he colors
+  helium load fruit.he -d colors more.csv  CSV with a header key,value; or JSON Lines
+
+`helium COMMAND --help` says what a command takes.";
 
 fn after() -> String {
     format!(

@@ -200,7 +200,9 @@ fn code_of_system(kind: io::ErrorKind) -> Code {
         io::ErrorKind::NotFound => Code::NotFound,
         io::ErrorKind::AlreadyExists => Code::Exists,
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Code::NotAllowed,
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Code::Full,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            Code::Full
+        }
         io::ErrorKind::InvalidData => Code::BadInput,
         _ => Code::Failed,
     }
@@ -223,19 +225,27 @@ fn advice_on(kind: ErrorKind, system: Option<io::ErrorKind>) -> Option<&'static 
         K::InvalidUrl => {
             "A volume is named by its path, as in data.he, by several with commas between them, or as he://./path."
         }
-        _ => match system? {
-            io::ErrorKind::PermissionDenied => {
-                "Ask for access to it, or run this as the user who owns it."
-            }
-            io::ErrorKind::StorageFull => "Free space on that file system, then try again.",
-            _ => return None,
-        },
+        _ => return advice_on_system(system?),
+    })
+}
+
+fn advice_on_system(kind: io::ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        io::ErrorKind::PermissionDenied => {
+            "Ask for access to it, or run this as the user who owns it."
+        }
+        io::ErrorKind::StorageFull => "Free space on that file system, then try again.",
+        io::ErrorKind::FileTooLarge => {
+            "No file of this process may be larger: `ulimit -f` shows the limit."
+        }
+        _ => return None,
     })
 }
 
 /// What the system said of `what`.
 pub fn system(what: impl fmt::Display, why: io::Error) -> Failure {
     let mut failure = Failure::new(code_of_system(why.kind()), format!("{what}: {why}"));
+    failure.advice = advice_on_system(why.kind()).map(str::to_owned);
     if why.kind() == io::ErrorKind::BrokenPipe {
         failure.kind = BROKEN_PIPE.to_owned();
     }

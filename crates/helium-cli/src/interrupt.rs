@@ -3,14 +3,25 @@
 //!
 //! A process that is ended leaves the volume sound as well: only the last buffered writes are
 //! missing then, and an opening has none.
+//!
+//! Invariant: a signal that was ignored when the command was started (by `nohup`, or by a shell that runs it in
+//! the background) stays ignored.
 
 use std::{
     io::{self, BufRead, BufReader, IsTerminal, Read, Write, stderr, stdin},
     os::fd::AsFd,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
 };
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ},
+    iterator::Signals,
+};
 
 use crate::failure::{self, Code, Failure, Result};
 
@@ -25,22 +36,52 @@ const NOTICE: Timespec = Timespec {
 
 /// Takes SIGINT, SIGTERM and SIGHUP; what there is to say is said as JSON if `json`.
 pub fn listen(json: bool) -> Result<()> {
-    ctrlc::set_handler(move || {
-        let again = ASKED.swap(true, Ordering::SeqCst);
-        if !again && OPENING.load(Ordering::SeqCst) {
-            if stderr().is_terminal() {
-                // The progress of the opening is on the line.
-                let _ = write!(stderr(), "\r\x1b[2K");
-            }
-            stopped()
-                .advise("The volume was not open yet, and is as it was.")
-                .tell(json);
-        } else if !again {
-            return;
+    let cannot = |why| failure::system("cannot listen for Ctrl-C", why);
+    // That a file may not grow any more is an error of who writes to it, and not the end of the process.
+    signal_hook::flag::register(SIGXFSZ, Arc::default()).map_err(cannot)?;
+    let ignored = ignored();
+    let wanted: Vec<i32> = [SIGINT, SIGTERM, SIGHUP]
+        .into_iter()
+        .filter(|signal| ignored & 1 << (signal - 1) == 0)
+        .collect();
+    let mut signals = Signals::new(&wanted).map_err(cannot)?;
+    let listener = thread::Builder::new()
+        .name("helium-signals".to_owned())
+        .spawn(move || signals.forever().for_each(|_| heard(json)));
+    if listener.is_err() {
+        // The user may have no more threads: then a signal ends the process, as if nobody listened.
+        for signal in wanted {
+            let always = Arc::new(AtomicBool::new(true));
+            let code = Code::Interrupted as i32;
+            signal_hook::flag::register_conditional_shutdown(signal, code, always)
+                .map_err(cannot)?;
         }
-        std::process::exit(Code::Interrupted as i32);
-    })
-    .map_err(|why| Failure::new(Code::Failed, format!("cannot listen for Ctrl-C: {why}")))
+    }
+    Ok(())
+}
+
+/// The signals that whoever started this process has it ignore, as the kernel tells: one bit for each.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or_default()
+}
+
+fn heard(json: bool) {
+    let again = ASKED.swap(true, Ordering::SeqCst);
+    if !again && OPENING.load(Ordering::SeqCst) {
+        if stderr().is_terminal() {
+            // The progress of the opening is on the line.
+            let _ = write!(stderr(), "\r\x1b[2K");
+        }
+        stopped()
+            .advise("The volume was not open yet, and is as it was.")
+            .tell(json);
+    } else if !again {
+        return;
+    }
+    std::process::exit(Code::Interrupted as i32);
 }
 
 /// For as long as it lives, Ctrl-C ends the process.

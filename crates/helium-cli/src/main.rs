@@ -3,6 +3,7 @@
 //! [`args`] says what there is, [`commands`] does it, [`formats`] is how items go out and come in,
 //! [`mod@bench`] measures. What went wrong is a [`failure::Failure`] until `main` prints it.
 
+mod allocator;
 mod args;
 mod bench;
 mod commands;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Err(why) => return report(&why, false),
     };
     let json = arguments.iter().any(|argument| argument == "--json");
+    allocator::speak_json(json);
     let has_unprintable = arguments.iter().any(|argument| {
         let text = argument.to_string_lossy();
         !text.chars().all(heliumdb::printable::is_printable)
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Err(why) => why.exit(),
     };
     let output = Output { json: args.json };
+    volume::set_caches(args.caches);
     end(
         interrupt::listen(args.json).and_then(|()| commands::run(args.command, output)),
         args.json,

@@ -74,6 +74,21 @@ pub fn write<R>(
     Ok(result)
 }
 
+/// Fails if [`write`] would, as far as that can be known before there is anything to write.
+pub fn check(path: &Path, reads: Option<&str>) -> Result<()> {
+    let complain =
+        |why: io::Error| failure::system(format_args!("cannot write {}", path.display()), why);
+    match path.metadata() {
+        Ok(found) if found.is_dir() => Err(complain(io::ErrorKind::IsADirectory.into())),
+        Ok(found) => {
+            refuse(path, &found, reads)?;
+            let opened = OpenOptions::new().append(true).open(path);
+            opened.map(drop).map_err(complain)
+        }
+        Err(_) => beside(path, PRIVATE).map(drop).map_err(complain),
+    }
+}
+
 fn beside(path: &Path, mode: u32) -> io::Result<tempfile::NamedTempFile> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

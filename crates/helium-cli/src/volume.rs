@@ -5,6 +5,7 @@ use heliumdb::{Datastore, ErrorKind, Volume, VolumeOptions};
 use std::{
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt,
+    sync::OnceLock,
 };
 
 use crate::{
@@ -32,8 +33,29 @@ impl Access {
         let mut options = VolumeOptions::default();
         options.create = self == Self::Create;
         options.read_only = self == Self::Read;
+        let caches = CACHES.get().copied().unwrap_or_default();
+        options.read_cache_bytes = caches.read_cache.unwrap_or(options.read_cache_bytes);
+        options.write_cache_bytes = caches.write_cache.unwrap_or(options.write_cache_bytes);
         options
     }
+}
+
+/// Memory for the caches of a volume. Without them: the store's own sizes, as far as the machine has them.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub struct Caches {
+    /// Memory for items that are read, as in 64M; at most half of what the machine has available
+    #[arg(long, global = true, value_name = "SIZE", value_parser = text::parse_size)]
+    read_cache: Option<u64>,
+    /// Memory for what is being written, as in 16M; at most a quarter of what the machine has available
+    #[arg(long, global = true, value_name = "SIZE", value_parser = text::parse_size)]
+    write_cache: Option<u64>,
+}
+
+static CACHES: OnceLock<Caches> = OnceLock::new();
+
+/// Volumes that are opened from here on have caches of these sizes. Once.
+pub fn set_caches(caches: Caches) {
+    CACHES.get_or_init(|| caches);
 }
 
 /// The URL of what the user calls a volume: a URL, or one or several paths.
@@ -108,12 +130,17 @@ fn explain(volume: &str, options: &VolumeOptions, why: heliumdb::Error) -> Failu
         ErrorKind::NotAVolume => failure.advise(format!(
             "If nothing on it is needed any more, `helium create --overwrite {volume}` makes a volume of it. If it was a volume, `helium salvage {volume} NEW` finds what is left of it."
         )),
-        ErrorKind::VolumeInUse => failure.advise(match helium_activity::find(Some(&url(volume))) {
-            Ok(found) if !found.is_empty() => format!(
-                "One process at a time writes to a volume; several may read it. `helium top {volume}` shows what goes on."
-            ),
-            _ => "One process at a time writes to a volume; several may read it.".to_owned(),
-        }),
+        ErrorKind::VolumeInUse => {
+            let rule = match options.read_only {
+                true => "A process writes to it: it can be read, by several at once, when that is over.",
+                false => "One process at a time writes to a volume, and while nobody reads it.",
+            };
+            let told = helium_activity::find(Some(&url(volume))).unwrap_or_default();
+            failure.advise(match told.is_empty() {
+                false => format!("{rule} `helium top {volume}` shows what goes on."),
+                true => rule.to_owned(),
+            })
+        }
         _ => failure,
     }
 }

@@ -46,8 +46,8 @@ pub struct Bench {
     /// What to do: several may be named with commas between
     #[arg(short, long, value_enum, value_delimiter = ',', default_value = "all")]
     work: Vec<Set>,
-    /// Draw the results
-    #[arg(long, value_name = "FILE.svg")]
+    /// Draw the results, as SVG
+    #[arg(long, value_name = "FILE.svg", value_parser = parse_plot)]
     plot: Option<PathBuf>,
     /// What random numbers start from
     #[arg(long, default_value_t = 1)]
@@ -85,9 +85,23 @@ fn parse_value(text: &str) -> Result<u64, String> {
     }
 }
 
+fn parse_plot(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.extension() {
+        Some(ending) if !ending.eq_ignore_ascii_case("svg") => {
+            Err("pictures are SVG: let the name end in .svg".to_owned())
+        }
+        _ => Ok(path),
+    }
+}
+
 impl Bench {
     /// Measures, and prints what came of it.
     pub fn run(self, output: Output) -> Result<()> {
+        if let Some(path) = &self.plot {
+            // Measuring takes long: what keeps the picture from being written is said before.
+            target::check(path, self.volume.as_deref())?;
+        }
         let temporary = match self.volume {
             Some(_) => None,
             None => Some(

@@ -59,10 +59,10 @@ impl Several {
     ) -> Result<()> {
         volume::with(&self.volume, Access::Write, |open| {
             // All are found before anything is done to one.
-            let found = volume::chosen(open, &self.datastores)?;
+            let named = unique(&self.datastores);
+            let found = volume::chosen(open, &named)?;
             let items: u64 = found.iter().map(Datastore::len).sum();
-            let names: Vec<_> = self
-                .datastores
+            let names: Vec<_> = named
                 .iter()
                 .map(|name| text::shown(name.as_bytes()))
                 .collect();
@@ -74,14 +74,24 @@ impl Several {
             for datastore in &found {
                 work(open, datastore)?;
             }
-            let names: Vec<_> = self
-                .datastores
+            let names: Vec<_> = named
                 .iter()
                 .map(|name| text::to_json(name.as_bytes()))
                 .collect();
             output.print(&json!({done: names, "items": items}), String::new)
         })
     }
+}
+
+/// Each name once, where it was named first.
+fn unique(names: &[OsString]) -> Vec<OsString> {
+    let mut unique: Vec<OsString> = Vec::new();
+    for name in names {
+        if !unique.contains(name) {
+            unique.push(name.clone());
+        }
+    }
+    unique
 }
 
 /// Arguments of `helium drop`.

@@ -21,6 +21,9 @@ use crate::{
 pub(super) const MAGIC: &[u8] = b"WiredTiger Dump";
 /// The release whose format this is.
 const VERSION: &str = "WiredTiger Dump (WiredTiger Version 3.2.1)";
+/// Names that WiredTiger keeps to itself start like this, and are no tables to `wt load`; so they get this in front.
+const RESERVED: &[u8] = b"WiredTiger";
+const UNRESERVED: &[u8] = b"helium_";
 /// Lines that a head may have: many more than `wt` writes.
 const HEAD_LINES_MAX: usize = 10_000;
 
@@ -230,6 +233,9 @@ impl<W: Write> Writer<W> {
 impl<W: Write> Sink for Writer<W> {
     fn datastore(&mut self, head: &Head) -> Result<()> {
         let mut table = Vec::new();
+        if head.name.starts_with(RESERVED) {
+            table.extend_from_slice(UNRESERVED);
+        }
         // A URI is one line of text.
         escape(&head.name, &mut table);
         self.formats = Formats::of_attributes(&head.attributes);

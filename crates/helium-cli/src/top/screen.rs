@@ -84,7 +84,15 @@ fn quits(wait: Duration) -> io::Result<bool> {
         })
 }
 
+/// The least screen that has room for everything; on a smaller one there are lines.
+const WHOLE_COLUMNS: u16 = 70;
+const WHOLE_ROWS: u16 = 21;
+
 fn draw(frame: &mut Frame<'_>, round: &Round, curve: &VecDeque<u64>) {
+    let all = frame.area();
+    if all.width < WHOLE_COLUMNS || all.height < WHOLE_ROWS {
+        return draw_small(frame, round);
+    }
     let areas = Layout::vertical([
         Constraint::Length(2),
         Constraint::Length(3),
@@ -108,16 +116,42 @@ fn draw(frame: &mut Frame<'_>, round: &Round, curve: &VecDeque<u64>) {
     frame.render_widget(Line::from("q quits").dim(), foot);
 }
 
-fn draw_head(frame: &mut Frame<'_>, area: Rect, round: &Round) {
+/// What matters most, a line each: on 50 columns and 12 rows all of it is seen.
+fn draw_small(frame: &mut Frame<'_>, round: &Round) {
+    let [space, url, process] = [used(round), round.report.url.clone(), process(round)];
+    let rates = COUNTERS.iter().zip(&round.rates);
+    let rates = rates.map(|((name, label), rate)| {
+        Line::from(format!("{label:18} {}", Round::shown(name, *rate)))
+    });
+    let mut lines = vec![
+        Line::from(url.bold()),
+        Line::from(process),
+        Line::from(format!("{:18} {space}", "used")),
+    ];
+    lines.extend(rates);
+    lines.push(Line::from("q quits").dim());
+    frame.render_widget(Paragraph::new(lines), frame.area());
+}
+
+fn process(round: &Round) -> String {
     let report = &round.report;
     let uptime = Duration::from_secs(report.uptime_ms / 1000);
-    let told = format!(
+    format!(
         "process {} ({}), for {}",
         report.process,
         report.command,
         indicatif::HumanDuration(uptime)
-    );
-    let lines = vec![Line::from(report.url.as_str().bold()), Line::from(told)];
+    )
+}
+
+fn used(round: &Round) -> String {
+    let size = |name| text::size(round.report.figure(name));
+    format!("{} of {}", size("used_bytes"), size("capacity_bytes"))
+}
+
+fn draw_head(frame: &mut Frame<'_>, area: Rect, round: &Round) {
+    let url = round.report.url.as_str().bold();
+    let lines = vec![Line::from(url), Line::from(process(round))];
     frame.render_widget(Paragraph::new(lines), area);
 }
 
@@ -133,7 +167,7 @@ fn draw_space(frame: &mut Frame<'_>, area: Rect, round: &Round) {
             Color::Red
         }))
         .ratio(share)
-        .label(format!("{} of {}", text::size(used), text::size(capacity)));
+        .label(self::used(round));
     frame.render_widget(gauge, area);
 }
 

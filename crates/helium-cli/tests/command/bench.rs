@@ -79,3 +79,19 @@ fn the_old_switch_measures_heliums_own_order() {
     // The volume's own datastores are as before.
     assert!(!place.helium(["ls", "v"]).text().contains("helium-bench"));
 }
+
+/// Before it measures for an hour.
+#[test]
+fn a_picture_that_cannot_be_drawn_is_said_first() {
+    let place = Place::with_volume();
+    let bench = |path: &str| place.helium(["bench", "-o", "1000000000", "--plot", path]);
+    bench("picture.png").fails(2, &["pictures are SVG"]);
+    bench("no/such/folder.svg").fails(3, &["cannot write no/such/folder.svg"]);
+    std::fs::create_dir(place.path("folder.svg")).expect("the test's own folder");
+    bench("folder.svg").fails(1, &["cannot write folder.svg"]);
+    place.write("picture.svg", "old");
+    let ran = place.helium(["bench", "-o", "1", "--plot", "picture.svg", "no/volume"]);
+    ran.fails(3, &["no/volume"]);
+    let kept = std::fs::read(place.path("picture.svg")).expect("a file");
+    assert_eq!(kept, b"old");
+}

@@ -2,8 +2,9 @@
 
 use std::{
     fs::{self, OpenOptions},
+    io::{Read, Write},
     os::unix::{fs::FileExt, fs::PermissionsExt, process::CommandExt},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use crate::harness::{HELIUM, Place, has, run, wait_until};
@@ -157,7 +158,7 @@ fn a_volume_in_use_says_by_whom() {
         5,
         &[
             &format!("in use by process {} (helium)", child.id()),
-            "several may read",
+            "A process writes to it",
         ],
     );
     place.helium(["create", "v"]).fails(5, &["in use"]);
@@ -167,6 +168,31 @@ fn a_volume_in_use_says_by_whom() {
     drop(child.stdin.take());
     child.wait().expect("a child of ours");
     place.helium(["ls", "v"]).ok();
+}
+
+/// The lock was taken by a process that is over, and another one has what it left.
+#[test]
+fn whoever_has_inherited_a_volume_is_named() {
+    if !has("flock") {
+        return;
+    }
+    let place = Place::with_volume();
+    let mut shell = Command::new("sh")
+        .args(["-c", "exec 9<>v; flock -x 9; exec cat"])
+        .current_dir(place.path(""))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("start");
+    let mut stdin = shell.stdin.take().expect("piped");
+    stdin.write_all(b"ready\n").expect("it reads");
+    let mut ready = [0; 6];
+    let answer = shell.stdout.as_mut().expect("piped");
+    answer.read_exact(&mut ready).expect("it has the lock");
+    let ran = place.helium(["put", "v", "d", "k", "v"]);
+    ran.fails(5, &[&format!("in use by process {} (cat)", shell.id())]);
+    drop(stdin);
+    shell.wait().expect("a child of ours");
 }
 
 #[test]

@@ -147,7 +147,7 @@ impl Ran {
     }
 }
 
-/// A terminal of 80 columns, and what was written to it.
+/// A terminal, and what was written to it.
 pub struct Terminal {
     master: File,
     pub slave: PathBuf,
@@ -155,13 +155,18 @@ pub struct Terminal {
 }
 
 impl Terminal {
+    /// Of the size that most have.
     pub fn new() -> Self {
+        Self::sized(80, 24)
+    }
+
+    pub fn sized(columns: u16, rows: u16) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
         grantpt(&master).expect("grant");
         unlockpt(&master).expect("unlock");
         let size = Winsize {
-            ws_row: 24,
-            ws_col: 80,
+            ws_row: rows,
+            ws_col: columns,
             ws_xpixel: 0,
             ws_ypixel: 0,
         };

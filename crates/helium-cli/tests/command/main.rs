@@ -6,6 +6,7 @@ mod errors;
 mod harness;
 mod hostile;
 mod interrupted;
+mod limits;
 mod lost;
 mod roundtrip;
 mod session;

@@ -174,6 +174,12 @@ fn wiredtiger_reads_our_dumps_and_we_read_its() {
     }
     std::fs::create_dir(place.path("db")).expect("the test's own folder");
     let wt = |arguments: &[&str]| wt(&place, arguments);
+    // What WiredTiger keeps to itself is no name of a table.
+    place.helium(["create", "v", "WiredTiger.t"]).ok();
+    let reserved = ["dump", "v", "WiredTiger.t", "-f", "wiredtiger"];
+    place.write("reserved", place.helium(reserved).ok());
+    assert_eq!(wt(&["load", "-f", "reserved"]).code, Some(0));
+    assert!(wt(&["list"]).text().contains("table:helium_WiredTiger.t"));
     for (format, switch) in [("wiredtiger", None), ("wiredtiger-hex", Some("-x"))] {
         place
             .helium(["dump", "v", "d", "-f", format, "-o", "ours"])

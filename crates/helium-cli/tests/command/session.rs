@@ -335,3 +335,24 @@ fn compacting_frees_what_is_dead() {
         "{text}"
     );
 }
+
+#[test]
+fn a_datastore_that_is_named_twice_is_dropped_once() {
+    let place = Place::new();
+    place.helium(["create", "v", "a", "b"]).ok();
+    let dropped = place.helium(["drop", "v", "a", "b", "a", "--json"]).json();
+    assert_eq!(dropped["dropped"], serde_json::json!(["a", "b"]));
+    place.helium(["create", "v", "a"]).ok();
+    let emptied = place.helium(["truncate", "v", "a", "a", "--json"]).json();
+    assert_eq!(emptied["truncated"], serde_json::json!(["a"]));
+}
+
+#[test]
+fn the_command_alone_says_how_to_begin() {
+    let place = Place::new();
+    let ran = place.helium::<&str>([]);
+    let said = String::from_utf8_lossy(&ran.out).into_owned() + &ran.err;
+    for part in ["helium create fruit.he colors", "helium load", "Usage"] {
+        assert!(said.contains(part), "{said}");
+    }
+}

@@ -87,3 +87,26 @@ fn a_terminal_gets_a_screen_and_is_given_back() {
     assert_eq!(wait(&mut child), Some(0));
     terminal.wait_for("is not open any more");
 }
+
+#[test]
+fn a_small_terminal_gets_all_that_matters() {
+    let place = Place::with_volume();
+    let mut loading = loading(&place);
+    let mut terminal = Terminal::sized(50, 12);
+    let mut child = place
+        .command()
+        .env("XDG_RUNTIME_DIR", place.path(""))
+        .args(["top", "-i", "0.2"])
+        .stdin(terminal.end())
+        .stdout(terminal.end())
+        .stderr(terminal.end())
+        .spawn()
+        .expect("start");
+    for part in ["he://./v", "process", "used", "cleaning", "syncs", "quits"] {
+        terminal.wait_for(part);
+    }
+    terminal.type_in("q");
+    assert_eq!(wait(&mut child), Some(0));
+    drop(loading.stdin.take());
+    assert_eq!(wait(&mut loading), Some(0));
+}

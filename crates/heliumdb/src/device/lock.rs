@@ -8,7 +8,7 @@ use rustix::{
     fs::{FlockOperation, flock, fstat, major, minor},
     io::Errno,
 };
-use std::{fs, fs::File};
+use std::{fs, fs::File, os::unix::fs::MetadataExt, path::Path};
 
 /// Locks `file`, shared for readers; the lock goes when `file` is closed.
 pub(super) fn lock(file: &File, name: &str, shared: bool) -> Result<()> {
@@ -47,15 +47,35 @@ fn in_use(file: &File, name: &str) -> Error {
     )
 }
 
-/// The kernel's list of locks names the process that took each.
+/// The kernel's list of locks names the process that took each. If that is over, one that it started has the file
+/// still open, and with it the lock.
 fn holder(file: &File) -> Option<u32> {
     let stat = fstat(file).ok()?;
     let locks = fs::read_to_string("/proc/locks").ok()?;
-    find_holder(
-        &locks,
-        (major(stat.st_dev), minor(stat.st_dev)),
-        stat.st_ino,
-    )
+    let device = (major(stat.st_dev), minor(stat.st_dev));
+    let taker = find_holder(&locks, device, stat.st_ino)?;
+    match command(taker) {
+        Some(_) => Some(taker),
+        None => heir((stat.st_dev, stat.st_ino)),
+    }
+}
+
+/// Another process that has the file open, as far as this one may look.
+fn heir(identity: (u64, u64)) -> Option<u32> {
+    let is_it = |path: &Path| {
+        let found = fs::metadata(path).map(|found| (found.dev(), found.ino()));
+        found.is_ok_and(|found| found == identity)
+    };
+    let processes = fs::read_dir("/proc").ok()?.flatten();
+    let others = processes
+        .filter_map(|process| process.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|pid| *pid != std::process::id());
+    others.into_iter().find(|pid| {
+        let files = fs::read_dir(format!("/proc/{pid}/fd"))
+            .into_iter()
+            .flatten();
+        files.flatten().any(|file| is_it(&file.path()))
+    })
 }
 
 /// Lines read like `1: FLOCK  ADVISORY  WRITE 4242 fe:00:131 0 EOF`.

@@ -80,7 +80,7 @@ impl Input {
                 format_args!("cannot keep the input in {}", folder.display()),
                 why,
             )
-            .advise("TMPDIR names another folder; with --as-it-comes nothing is kept.")
+            .also("TMPDIR names another folder; with --as-it-comes nothing is kept.")
         };
         let progress = Progress::waiting("reading the input");
         let mut kept = tempfile::spooled_tempfile(MEMORY_BYTES);
