@@ -4,6 +4,7 @@
 //! outside, through [`View`] and [`Horizon`].
 
 pub(crate) mod chain;
+mod death;
 pub(crate) mod outside;
 mod payload;
 mod prune;
@@ -15,6 +16,7 @@ mod state;
 mod tests;
 mod waiting;
 
+pub(crate) use death::{Death, death};
 pub(crate) use payload::{Payload, Said};
 pub(crate) use prune::Swept;
 pub(crate) use snapshot::Readers;

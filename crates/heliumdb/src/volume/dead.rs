@@ -27,7 +27,7 @@ use std::{
 use parking_lot::Mutex;
 
 use super::datastore::Eyes;
-use crate::version::{TxnId, chain::Death};
+use crate::version::{Death, TxnId};
 
 /// Slots without an item, one after the other, from which on a walk looks for what was noted, and notes.
 pub(super) const UNNOTED: usize = 16;

@@ -15,7 +15,7 @@ use crate::{
     error::Result,
     index::{Bound, Direction, Iter},
     location::Word,
-    version::chain::{self, Seen},
+    version::{chain::Seen, death},
 };
 
 pub(super) struct Seeing<'a> {
@@ -155,7 +155,7 @@ impl<'a> Seeing<'a> {
     fn add(&mut self, word: Word) {
         let own = self.eyes.map_or(0, |view| view.own());
         let is_steady = self.slots.is_steady(word.0);
-        let death = chain::death(word, own, self.guard).filter(|_| is_steady);
+        let death = death(word, own, self.guard).filter(|_| is_steady);
         let Some((passed, death)) = self.passed.as_mut().zip(death) else {
             // What was passed until here is kept, unless a leaf on the way was being changed.
             self.note();

@@ -426,7 +426,8 @@ fn a_commit_that_ends_while_a_write_is_under_way_is_counted_once() {
 #[test]
 fn plain_writes_keep_to_the_budget_of_versions() {
     const BUDGET: u64 = 100_000;
-    let writes: [fn(&Datastore, &[u8]) -> heliumdb::Result<()>; 6] = [
+    type Write = fn(&Datastore, &[u8]) -> heliumdb::Result<()>;
+    let writes: [Write; 6] = [
         |store, key| store.put(key, b"new"),
         |store, key| store.replace(key, b"new"),
         |store, key| store.delete(key),
