@@ -119,7 +119,8 @@ figures(const char *folder)
 		he_iter_t iter = he_iter_open(he, NULL, 0, 0, backwards);
 		int items = 0;
 
-		for (CHECK(iter != NULL); (item = he_iter_next(iter)) != NULL; ++items)
+		CHECK(iter != NULL);
+		for (; (item = he_iter_next(iter)) != NULL; ++items)
 			CHECK(item->key_len > 0 && item->val == NULL && item->val_len == 0);
 		CHECK(items == LARGE_ITEMS - 1);
 		he_iter_close(iter);
