@@ -14,6 +14,7 @@ pub mod device;
 
 mod error;
 mod format;
+mod host;
 mod index;
 pub mod limits;
 mod location;

@@ -43,6 +43,10 @@ pub const VERSION_BUDGET_BYTES: u64 = 1 << 30;
 pub const RETRIES_MAX: u32 = 1_000_000;
 /// Longest single wait for room, in microseconds.
 pub const RETRY_DELAY_US_MAX: u64 = 60_000_000;
+/// How often who has a volume open for writing looks whether somebody else does, in milliseconds.
+pub const OPENER_LOOKS_MS: u64 = 1_000;
+/// How long who finds the mark of an opener of which nothing is known waits for it to answer, in milliseconds.
+pub const OPENER_WAIT_MS: u64 = 5_000;
 /// Segments that are kept for the cleaner, from checkpoints too, so that it can work on a full volume: what
 /// it moves out of one always fits.
 pub const CLEANER_SEGMENTS: u64 = 2;

@@ -4,7 +4,7 @@
 //! what `sync` acknowledged is on the medium; only the process that opened it writes.
 
 use super::{
-    Device,
+    Device, Place,
     aligned::{AlignedBuffer, is_aligned},
     backing,
     descriptor::above_standard,
@@ -50,6 +50,7 @@ pub(crate) struct FileDevice {
     regular: bool,
     read_only: bool,
     identity: (u64, u64),
+    place: Place,
 }
 
 impl FileDevice {
@@ -97,6 +98,11 @@ impl FileDevice {
             regular,
             read_only,
             identity: (stat.st_dev, stat.st_ino),
+            place: Place {
+                is_file: regular,
+                device: if regular { stat.st_dev } else { stat.st_rdev },
+                inode: if regular { stat.st_ino } else { 0 },
+            },
         })
     }
 
@@ -325,6 +331,10 @@ impl Device for FileDevice {
 
     fn can_grow(&self) -> bool {
         self.regular && !self.read_only
+    }
+
+    fn place(&self) -> Option<Place> {
+        Some(self.place)
     }
 
     fn release(&self) {

@@ -21,6 +21,17 @@ pub use url::paths;
 
 use std::io;
 
+/// What the kernel knows a file or block device by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// It is a regular file, and not a block device.
+    pub is_file: bool,
+    /// Number of the device that the file is on, or of the block device itself.
+    pub device: u64,
+    /// Number of the file's inode; of a block device 0.
+    pub inode: u64,
+}
+
 /// A file, block device or stretch of memory that holds part of a volume.
 ///
 /// Offsets and lengths are in bytes. Implementations do whole transfers: a short
@@ -62,6 +73,11 @@ pub trait Device: Send + Sync {
     fn grow(&self, bytes: u64) -> io::Result<()>;
     /// Whether [`Device::grow`] can work.
     fn can_grow(&self) -> bool;
+    /// What the kernel knows the device by; `None` if nobody else can have it open, by whatever name. Who opens a
+    /// volume for writing that somebody else may have leaves a mark on it.
+    fn place(&self) -> Option<Place> {
+        None
+    }
     /// Lets others open the device: nothing is written to it from here on.
     fn release(&self) {}
     /// The name by which messages call the device: its path.

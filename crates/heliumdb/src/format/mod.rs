@@ -8,6 +8,7 @@ pub(crate) mod early;
 pub(crate) mod frame;
 pub(crate) mod item;
 pub(crate) mod mark;
+pub(crate) mod opener;
 pub(crate) mod segment;
 pub(crate) mod superblock;
 #[cfg(test)]

@@ -175,7 +175,7 @@ impl Superblock {
             checkpoint,
             headed: match version {
                 Version::One | Version::Two => 0,
-                Version::Three => get_u64(bytes, HEADED_AT),
+                Version::Three | Version::Four => get_u64(bytes, HEADED_AT),
             },
             secret: get(bytes, SECRET_AT),
         };
@@ -200,7 +200,9 @@ fn decode_checkpoint(
     }
     let own = match version {
         Version::One => Ok(version),
-        Version::Two | Version::Three => Version::of(get_u16(bytes, CHECKPOINT_VERSION_AT)),
+        Version::Two | Version::Three | Version::Four => {
+            Version::of(get_u16(bytes, CHECKPOINT_VERSION_AT))
+        }
     };
     let own = match own {
         Ok(own) => own,

@@ -13,11 +13,12 @@ pub(crate) enum Version {
     One = 1,
     Two = 2,
     Three = 3,
+    Four = 4,
 }
 
 impl Version {
     /// What is written.
-    pub(crate) const CURRENT: Self = Self::Three;
+    pub(crate) const CURRENT: Self = Self::Four;
 
     /// What the number that something bears says; or else what that is.
     pub(super) fn of<T>(number: u16) -> Result<Self, Look<T>> {
@@ -26,6 +27,7 @@ impl Version {
             1 => Ok(Self::One),
             2 => Ok(Self::Two),
             3 => Ok(Self::Three),
+            4 => Ok(Self::Four),
             later => Err(Look::Newer(later)),
         }
     }

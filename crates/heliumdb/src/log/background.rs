@@ -32,6 +32,7 @@ impl Core {
     /// One step of background work; true if something was done.
     pub(crate) fn background_step(self: &Arc<Self>) -> Result<bool> {
         self.check_writable()?;
+        self.check_opener(false)?;
         let mut worked = false;
         if !self.appender.lock().opened.is_empty() {
             self.flush(false)?;

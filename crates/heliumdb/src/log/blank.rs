@@ -9,7 +9,9 @@
 use crate::{
     Error, ErrorKind, Result,
     device::{Device, aligned::AlignedBuffer},
-    format::{SEGMENT_HEADER_BYTES, SEGMENTS_AT, frame, mark::MARK_AT, segment, superblock},
+    format::{
+        SEGMENT_HEADER_BYTES, SEGMENTS_AT, frame, mark::MARK_AT, opener, segment, superblock,
+    },
     limits::{BLOCK_BYTES, ITEM_ALIGN, SEGMENT_BYTES},
 };
 use std::ops::Range;
@@ -131,6 +133,9 @@ fn trace(block: &[u8]) -> Option<(&'static str, usize)> {
     }
     if superblock::has_magic(block) {
         return Some(("a superblock", 0));
+    }
+    if opener::has_magic(block) {
+        return Some(("an opener's mark", 0));
     }
     let mut places = (0..block.len()).step_by(ITEM_ALIGN);
     let at = places.find(|at| frame::has_magic(&block[*at..]))?;

@@ -105,6 +105,7 @@ impl Core {
     pub(super) fn flush(&self, sync: bool) -> Result<()> {
         let mut flush = self.flush.lock();
         self.check_writable()?;
+        self.check_opener(false)?;
         let (target, opened) = self.cut(sync);
         flush.active.extend(opened);
         let mut dirty = flush.dirty;

@@ -4,7 +4,7 @@
 
 use super::{
     Lsn, cleaning::Written, commit::Flush, create::is_full, disk, group::Group, ledger::Ledger,
-    pool::Pool, resident::Resident, segments::Appender, space::Space, table::Table,
+    opener::Held, pool::Pool, resident::Resident, segments::Appender, space::Space, table::Table,
     traffic::Traffic,
 };
 use crate::{
@@ -41,6 +41,8 @@ pub(crate) struct Core {
     pub(super) salt: Salt,
     secret: Secret,
     pub(super) read_only: bool,
+    /// What says on the device that it is open for writing here.
+    pub(super) held: OnceLock<Held>,
     /// Who opened it: a fork of that process leaves it alone.
     pub(crate) owner: Owner,
     pub(super) background: bool,
@@ -145,6 +147,7 @@ impl Core {
             salt: Salt::of(superblock.volume),
             secret: Secret(superblock.secret),
             read_only: options.read_only,
+            held: OnceLock::new(),
             owner,
             background: options.background_thread && !options.read_only,
             trims: AtomicU64::new(if options.no_trim { 0 } else { u64::MAX }),
@@ -397,6 +400,7 @@ impl Core {
     /// of this program's from then on; no frame is written before.
     pub(super) fn update_superblock(&self, change: impl FnOnce(&mut Superblock)) -> Result<()> {
         let _one = self.changing_superblock.lock();
+        self.check_opener(true)?;
         let mut next = self.superblock.lock().clone();
         change(&mut next);
         next.generation += 1;

@@ -4,13 +4,14 @@
 //! until the volume is whole; so a creation that was cut short anywhere is made again, and never
 //! taken for a volume, nor for something that is somebody else's.
 
-use super::{Core, Log, headed::FIRST_STEP, open::look_at, walk::newer};
+use super::{Core, Log, headed::FIRST_STEP, open::look_at, opener, walk::newer};
 use crate::{
     Error, ErrorKind, Result, VolumeId, VolumeOptions,
     device::{Device, aligned::AlignedBuffer},
     format::{
         Look, SEGMENT_HEADER_BYTES, SEGMENTS_AT, Version,
         mark::{MARK_AT, MARKED_BYTES, Mark},
+        opener::OPENER_AT,
         superblock::{Member, Superblock},
     },
     limits::{self, BLOCK_BYTES},
@@ -19,6 +20,7 @@ use std::{
     fs::File,
     io::{self, Read},
     sync::{Arc, atomic::Ordering::Release},
+    thread,
 };
 
 impl Log {
@@ -34,6 +36,7 @@ impl Log {
             ));
         }
         let (superblock, marks) = plan(&devices, options)?;
+        devices.iter().try_for_each(|device| ask(device.as_ref()))?;
         mark(&devices, &marks)?;
         for device in &devices {
             wipe(device.as_ref(), superblock.segment_bytes)?;
@@ -51,6 +54,7 @@ impl Log {
         core.update_superblock(|_| {})?;
         core.update_superblock(|_| {})?;
         unmark(&core.devices)?;
+        core.mark_opener()?;
         core.live_known.store(true, Release);
         let start = core.segment_bytes;
         core.end.store(start, Release);
@@ -71,6 +75,7 @@ pub(super) fn erase(devices: &[Box<dyn Device>], superblock: &Superblock) -> Res
         fresh: false,
         erased: true,
     };
+    devices.iter().try_for_each(|device| ask(device.as_ref()))?;
     // A file that grows is to go on growing, whoever makes a volume there next.
     mark(devices, &(0..devices.len()).map(erased).collect::<Vec<_>>())?;
     for device in devices {
@@ -80,6 +85,11 @@ pub(super) fn erase(devices: &[Box<dyn Device>], superblock: &Superblock) -> Res
             .map_err(|e| failed("erase", device.as_ref(), e))?;
     }
     Ok(())
+}
+
+/// Refuses a device whose volume somebody has open.
+fn ask(device: &dyn Device) -> Result<()> {
+    opener::ask(device, &thread::sleep).map(|_| ())
 }
 
 /// The mark of a device, if it has one.
@@ -258,7 +268,7 @@ fn too_small(name: &str, bytes: u64, least: u64) -> Error {
     )
 }
 
-fn random() -> Result<[u8; 16]> {
+pub(super) fn random() -> Result<[u8; 16]> {
     let mut id = [0; 16];
     File::open("/dev/urandom")
         .and_then(|mut file| file.read_exact(&mut id))
@@ -303,6 +313,9 @@ fn wipe(device: &dyn Device, segment_bytes: u64) -> Result<()> {
     // CRASH: a volume that was here before is gone from its superblocks on, and the mark says that this
     // is what was asked for.
     device.write_at(&zeros, 0).map_err(failed)?;
+    device
+        .write_at(&[0; BLOCK_BYTES], OPENER_AT)
+        .map_err(failed)?;
     device.sync().map_err(failed)?;
     let mut header = AlignedBuffer::new(SEGMENT_HEADER_BYTES);
     let mut offset = SEGMENTS_AT;

@@ -9,7 +9,7 @@
 //! as long as the device is open. Who comes while one is under way takes part in the next, which
 //! begins after all that they have written.
 
-use crate::device::Device;
+use crate::device::{Device, Place};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::{
     io,
@@ -124,6 +124,10 @@ impl Device for Disk {
 
     fn can_grow(&self) -> bool {
         self.device.can_grow()
+    }
+
+    fn place(&self) -> Option<Place> {
+        self.device.place()
     }
 
     fn release(&self) {

@@ -22,6 +22,7 @@ mod ledger;
 mod live;
 mod name;
 mod open;
+mod opener;
 mod place;
 mod pointer;
 mod pool;
@@ -251,6 +252,7 @@ impl Log {
                 .and_then(|()| self.core.mark_end())
         };
         if !self.core.closed.swap(true, AcqRel) {
+            self.core.unmark_opener();
             self.core.devices.iter().for_each(|device| device.release());
         }
         result

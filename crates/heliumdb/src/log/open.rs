@@ -5,6 +5,7 @@
 use super::{
     Core, Found, Log, Replay, background, blank,
     create::{self, mark_on, unmark},
+    opener::Held,
     recovery,
     walk::{early, newer},
 };
@@ -18,7 +19,7 @@ use crate::{
     },
     limits::BLOCK_BYTES,
 };
-use std::{cmp::Ordering, sync::Arc};
+use std::{cmp::Ordering, sync::Arc, thread};
 
 const UNFINISHED: &str = "a volume whose making was cut short, which holds nothing: open it with leave to create, to make it again";
 
@@ -59,11 +60,18 @@ impl Log {
         let devices = in_order(devices)?;
         let superblock = load(&devices)?.volume(&devices)?;
         let core = Core::new(devices, superblock.clone(), options)?;
-        recovery::recover(&core, sink)?;
-        // Only now: what is refused is left as it was.
-        if !options.read_only {
-            catch_up(&core.devices, &superblock)?;
-            unmark(&core.devices)?;
+        core.mark_opener()?;
+        let recovered = recovery::recover(&core, sink).and_then(|()| {
+            // Only now: what is refused is left as it was.
+            if !options.read_only {
+                catch_up(&core.devices, &superblock)?;
+                unmark(&core.devices)?;
+            }
+            Ok(())
+        });
+        if let Err(why) = recovered {
+            core.unmark_opener();
+            return Err(why);
         }
         Self::start(core)
     }
@@ -91,6 +99,36 @@ impl Core {
     /// Makes it durable that items may have been moved.
     pub(super) fn announce_moves(&self) -> Result<()> {
         self.announce(MAY_HOLD_MOVES)
+    }
+
+    /// Says on the first device that the volume is open for writing, unless somebody else says so.
+    pub(super) fn mark_opener(&self) -> Result<()> {
+        if !self.read_only
+            && let Some(held) = Held::take(self.devices[0].as_ref(), &thread::sleep)?
+        {
+            let _ = self.held.set(held);
+        }
+        Ok(())
+    }
+
+    /// Lets nothing more be written once somebody else has opened the volume. That is looked for now, or if it
+    /// was some time ago.
+    pub(super) fn check_opener(&self, now: bool) -> Result<()> {
+        let Some(held) = self.held.get() else {
+            return Ok(());
+        };
+        let checked = held.check(self.devices[0].as_ref(), now);
+        checked.inspect_err(|why| self.poison(why.clone()))
+    }
+
+    /// Takes away what says that the volume is open.
+    pub(super) fn unmark_opener(&self) {
+        if let Some(held) = self.held.get()
+            && let Err(why) = held.let_go(self.devices[0].as_ref())
+        {
+            // Whoever opens the volume next finds out that this process is gone.
+            tracing::warn!(%why, "the volume is not marked as closed");
+        }
     }
 
     fn announce(&self, flag: u32) -> Result<()> {

@@ -39,6 +39,7 @@ mod many;
 mod model;
 mod names;
 mod native;
+mod opener;
 mod options;
 mod order;
 mod outcomes;

@@ -153,6 +153,7 @@ enum Ending {
 fn settle(core: &Core, headers: &Headers, tail: &Tail) -> Result<()> {
     // What was read may not have been synced by whoever wrote it.
     core.sync_all()?;
+    core.check_opener(true)?;
     for header in &headers.in_use[tail.discard_from..] {
         discard(core, header)?;
     }

@@ -7,6 +7,7 @@ mod disk;
 mod figures;
 mod guards;
 mod members;
+mod opener;
 mod resident;
 mod sessions;
 mod space;
