@@ -296,7 +296,7 @@ impl<'a> Pass<'a> {
             )
             .take_gaps(self.takes_gaps);
             if let Some(durable) = self.durable.filter(|_| i + 1 == self.segments.len()) {
-                walk = walk.ends_here(durable);
+                walk = walk.ends_here(durable, segment.header.map(|header| header.horizon));
             }
             while let Some(piece) = walk.next() {
                 f(Event::Piece(piece));

@@ -71,6 +71,8 @@ pub(super) struct Walk<'a> {
     /// If it is the log's last segment: the position up to which the log is known to have been
     /// durable.
     last: Option<u64>,
+    /// Where the newest slot of the segment's header says that the log ends.
+    marked: Option<u64>,
 }
 
 impl<'a> Walk<'a> {
@@ -93,6 +95,7 @@ impl<'a> Walk<'a> {
             takes_gaps: false,
             is_early: false,
             last: None,
+            marked: None,
         }
     }
 
@@ -103,8 +106,10 @@ impl<'a> Walk<'a> {
     }
 
     /// The log ends in this segment, and nothing says that more than up to `durable` was durable.
-    pub(super) fn ends_here(mut self, durable: u64) -> Self {
+    /// The segment's header may mark that position.
+    pub(super) fn ends_here(mut self, durable: u64, marked: Option<u64>) -> Self {
         self.last = Some(durable);
+        self.marked = marked;
         self
     }
 
@@ -227,7 +232,7 @@ impl<'a> Walk<'a> {
     }
 
     /// To the next frame header, or the end. `None`: behind the log's end is what the segment held
-    /// before it was used again.
+    /// before it was used again, or whatever else where the end is marked, as recovery has it, too.
     fn gap(&mut self) -> Option<Piece<'a>> {
         let from = self.at;
         let mut was_used_before = false;
@@ -244,7 +249,8 @@ impl<'a> Walk<'a> {
         };
         let position = self.sequence * self.image.len() as u64 + from as u64;
         let ended = self.last.is_some_and(|durable| durable <= position);
-        if ended && was_used_before && !found_more {
+        let is_marked = self.marked == Some(position);
+        if ended && (was_used_before || is_marked) && !found_more {
             return None;
         }
         let to = self.at.min(self.end);

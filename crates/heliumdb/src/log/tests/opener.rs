@@ -60,7 +60,7 @@ impl Device for Named {
 }
 
 fn bytes() -> Arc<MemoryDevice> {
-    Arc::new(MemoryDevice::new("bytes", 64 << 20))
+    Arc::new(MemoryDevice::new("bytes", 64 << 20).unwrap())
 }
 
 fn named(bytes: &Arc<MemoryDevice>, place: Place) -> Box<dyn Device> {
@@ -174,7 +174,7 @@ fn what_nobody_has_open_any_more_is_opened_at_once() {
 fn files_have_their_locks_and_copies_are_their_own() {
     let bytes = bytes();
     let log = open(&bytes, FILE).unwrap();
-    let copied = Arc::new(MemoryDevice::new("copy", 64 << 20));
+    let copied = Arc::new(MemoryDevice::new("copy", 64 << 20).unwrap());
     copied.write_at(&all(&bytes), 0).unwrap();
     let other = Place { inode: 2, ..FILE };
     open(&copied, other).unwrap().close().unwrap();

@@ -16,6 +16,37 @@ fn copied(earlier: &Image, later: &Image) -> Image {
     copy
 }
 
+/// What a segment held before it was used again may have no frame header any more, only the end of a long value.
+#[test]
+fn what_stands_behind_an_end_that_a_close_has_marked_is_no_gap() {
+    let (machine, volume, store) = store();
+    store.put(b"key", b"value").unwrap();
+    drop(store);
+    volume.close().unwrap();
+    let mut image = machine.images().remove(0);
+    let horizons = [MIB, MIB + 4096].map(|slot| {
+        let mut bytes = [0; 8];
+        image.read(&mut bytes, slot + 72);
+        u64::from_le_bytes(bytes)
+    });
+    let end = MIB + horizons[0].max(horizons[1]) % MIB;
+    image.write(&[0x5a; 70_000], end);
+    let (report, found) = salvage(std::slice::from_ref(&image), |s| s);
+    assert!(report.is_lossless(), "{report:?}");
+    assert_eq!(found.values().next().unwrap().1.len(), 1);
+    // Without the mark it may have been a frame.
+    image.write(
+        &[0; 4096],
+        if horizons[0] > horizons[1] {
+            MIB
+        } else {
+            MIB + 4096
+        },
+    );
+    let (report, _) = salvage(&[image], |s| s);
+    assert!(!report.is_lossless(), "{report:?}");
+}
+
 #[test]
 fn a_copy_that_ends_below_what_it_calls_durable_is_not_lossless() {
     let (machine, volume, store) = store();
