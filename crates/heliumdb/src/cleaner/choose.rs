@@ -25,7 +25,7 @@ impl Shared {
         // Writers that wait for room need it now.
         let is_out = self.open_room() < segment_bytes;
         let ended = Ended::of_now(self, is_out);
-        candidates.retain(|c| !c.is_done() && !stuck.holds(c, ended));
+        candidates.retain(|c| !c.is_done() && can_go(c) && !stuck.holds(c, ended));
         let is_worth = |c: &Candidate| match need {
             Need::Nothing => false,
             Need::Dirty => {
@@ -93,9 +93,16 @@ fn gives_room(candidate: &Candidate, segment_bytes: u64) -> bool {
             || candidate.weight() * 4 <= segment_bytes * 3)
 }
 
+/// Whether it is free once it is empty and a checkpoint was taken. What is moved out of others takes room and gives
+/// none.
+pub(super) fn can_go(candidate: &Candidate) -> bool {
+    !candidate.is_behind_spill && !candidate.is_pinned
+}
+
 /// Whether a checkpoint would let it go, or let it be cleaned.
 pub(super) fn is_held(candidate: &Candidate, segment_bytes: u64) -> bool {
-    candidate.is_done() || candidate.is_replayed && gives_room(candidate, segment_bytes)
+    can_go(candidate)
+        && (candidate.is_done() || candidate.is_replayed && gives_room(candidate, segment_bytes))
 }
 
 /// Most room at once for what it costs, however old: above all, what a checkpoint that is over has left.
@@ -144,6 +151,8 @@ mod tests {
             min_placed: 1,
             is_replayed: false,
             awaits_checkpoint: false,
+            is_behind_spill: false,
+            is_pinned: false,
         }
     }
 

@@ -34,7 +34,7 @@ use parking_lot::Mutex;
 
 use crate::{
     error::{ErrorKind, Result},
-    log::{Candidate, Core},
+    log::{Candidate, Core, Lsn},
     volume::{Shared, tree::Tree},
 };
 use gather::Gathered;
@@ -71,9 +71,10 @@ pub(crate) struct Cleaner {
 /// Checkpoints that were asked for because nothing else made room.
 #[derive(Default)]
 struct Asked {
-    /// How many since little but checkpoints was written.
+    /// How many since replay would have been spared little more.
     times: u32,
-    appended_bytes: u64,
+    /// Up to where it would have been then.
+    spared: Lsn,
 }
 
 /// What a cleaner is about.
@@ -139,12 +140,10 @@ impl Cleaner {
     /// Whether a checkpoint may yet be asked for as a last resort.
     fn has_resort(&self, log: &Core) -> bool {
         let mut asked = self.asked.lock();
-        let appended_bytes = log.appended_bytes();
-        if appended_bytes - asked.appended_bytes >= log.room().segment_bytes / 2 {
-            *asked = Asked {
-                times: 0,
-                appended_bytes,
-            };
+        // Something was written, if only small deletes synced one by one; or what was spilled is over.
+        let spared = log.replay_spared();
+        if spared.saturating_sub(asked.spared) >= log.room().segment_bytes / 2 {
+            *asked = Asked { times: 0, spared };
         }
         asked.times < LAST_RESORTS
     }

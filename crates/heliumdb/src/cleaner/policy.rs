@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::choose::is_held;
+use super::choose::{can_go, is_held};
 use crate::{error::Result, log::Room, volume::Shared};
 
 /// Room is short when there is less of it than this part of the volume, or so many segments.
@@ -58,6 +58,8 @@ impl Shared {
         match self.cleaner.resting_need() {
             Some(_) if self.is_short() => Need::Short,
             Some(need) => need,
+            // It waits for the room that the last round gives, and another one would take that.
+            None if self.is_checkpoint_wanted() => Need::Nothing,
             None => self.cleaning_need(),
         }
     }
@@ -78,7 +80,7 @@ impl Shared {
         let room = self.log.room().segment_bytes;
         let waiting = candidates
             .iter()
-            .filter(|c| c.awaits_checkpoint && c.live_bytes * 8 < room)
+            .filter(|c| c.awaits_checkpoint && can_go(c) && c.live_bytes * 8 < room)
             .count() as u64;
         // A checkpoint costs the pages that were changed, at worst all.
         let worth = (2 * self.checkpoint_bytes()).max(WAITING_SEGMENTS * room);

@@ -30,6 +30,11 @@ impl Shared {
         mut write: impl FnMut() -> Result<T>,
     ) -> Result<T> {
         self.keep_pace();
+        // What was accepted since may have made the index larger, and with it what is set aside: before this
+        // is accepted, not when the room is gone.
+        if self.log.takes_old_reserve() {
+            self.keep_room_for_checkpoint();
+        }
         let mut attempts = 0;
         loop {
             let readmitted = self.log.readmitted();

@@ -47,6 +47,11 @@ pub(crate) struct Candidate {
     pub is_replayed: bool,
     /// It stays until a newer checkpoint is durable, cleaned or not.
     pub awaits_checkpoint: bool,
+    /// Replay would read it from a checkpoint of now, too: behind something that was spilled and has no outcome
+    /// yet. Nothing that is done with it gives room before that is over.
+    pub is_behind_spill: bool,
+    /// Something in another segment needs a record in it: emptied, it would still stay.
+    pub is_pinned: bool,
 }
 
 impl Candidate {
@@ -137,6 +142,7 @@ impl Core {
     /// All segments that are complete, oldest first.
     pub(crate) fn candidates(&self) -> Vec<Candidate> {
         let ledger = self.ledger.lock();
+        let spilled = ledger.oldest_spill().unwrap_or(u64::MAX);
         let sealed = ledger.in_use.iter().filter_map(|(&sequence, &id)| {
             let segment = self.table.get(id)?;
             (segment.state.load(Acquire) == SEALED).then_some((sequence, id, segment))
@@ -157,6 +163,8 @@ impl Core {
                 min_placed: segment.min_placed.load(Acquire),
                 is_replayed: self.is_replayed(sequence),
                 awaits_checkpoint: self.awaits_checkpoint(segment, sequence),
+                is_behind_spill: self.is_replayed(sequence) && sequence >= spilled,
+                is_pinned: ledger.has_needed_record(id),
             })
             .collect()
     }
@@ -224,6 +232,11 @@ impl Core {
     /// Room for a checkpoint.
     pub(crate) fn checkpoint_room(&self) -> u64 {
         self.all_room().saturating_sub(self.kept_for_cleaner())
+    }
+
+    /// Whether that is less than the next one may take.
+    pub(crate) fn lacks_checkpoint_room(&self) -> bool {
+        self.checkpoint_room() < self.checkpoint_bytes.load(Relaxed)
     }
 
     fn all_room(&self) -> u64 {

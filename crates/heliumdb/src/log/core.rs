@@ -97,6 +97,10 @@ pub(crate) struct Core {
     pub(super) checkpoint_bytes: AtomicU64,
     /// What the one that is being taken has appended.
     pub(super) checkpoint_taken: AtomicU64,
+    /// A device had no room for what was to be written last: it is in memory, and there is to be no more of it.
+    pub(super) is_blocked: AtomicBool,
+    /// A segment was begun since that was last said.
+    pub(super) is_reserve_old: AtomicBool,
     /// What is alive has been counted: segments may be freed.
     pub(super) live_known: AtomicBool,
     /// End of what was appended last that is not a checkpoint's.
@@ -184,6 +188,8 @@ impl Core {
             closed: AtomicBool::new(false),
             checkpoint_bytes: AtomicU64::new(0),
             checkpoint_taken: AtomicU64::new(0),
+            is_blocked: AtomicBool::new(false),
+            is_reserve_old: AtomicBool::new(true),
             live_known: AtomicBool::new(false),
             written_end: AtomicU64::new(0),
             checkpointed: AtomicU64::new(checkpointed),
@@ -248,6 +254,13 @@ impl Core {
         // An item is lost at the end of each segment, at worst, and part of a block with each sync.
         let lost = bytes / self.usable() * largest + bytes / 64 + LOST_AT_END_BYTES;
         self.checkpoint_bytes.store(bytes + lost, Relaxed);
+    }
+
+    /// Whether a segment was begun since the caller last asked, so that the index may need more room than is
+    /// set aside.
+    #[inline]
+    pub(crate) fn takes_old_reserve(&self) -> bool {
+        self.is_reserve_old.load(Relaxed) && self.is_reserve_old.swap(false, Relaxed)
     }
 
     /// A checkpoint is there, or has failed: what is set aside is for the next one.

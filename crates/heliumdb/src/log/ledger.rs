@@ -142,9 +142,14 @@ impl Ledger {
         }
     }
 
+    /// Whether another segment needs a record in this one.
+    pub(super) fn has_needed_record(&self, segment: u64) -> bool {
+        self.pins.contains_key(&segment)
+    }
+
     /// Whether a record in the segment is still needed. An undecided batch needs its own bytes.
     pub(super) fn is_pinned(&self, segment: u64, sequence: u64, segment_bytes: u64) -> bool {
-        self.pins.contains_key(&segment)
+        self.has_needed_record(segment)
             || self
                 .prepared
                 .values()

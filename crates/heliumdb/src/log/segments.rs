@@ -146,6 +146,7 @@ impl Core {
         };
         appender.opened.push(Active::new(header, writer.share()));
         self.ledger.lock().in_use.insert(sequence, id);
+        self.is_reserve_old.store(true, Relaxed);
         let current = Current {
             segment: id,
             sequence,

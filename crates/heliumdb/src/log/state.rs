@@ -100,6 +100,13 @@ impl Core {
         start
     }
 
+    /// Up to where replay would be spared by a checkpoint that began now.
+    pub(crate) fn replay_spared(&self) -> Lsn {
+        let spilled = self.ledger.lock().oldest_spill();
+        let spilled = spilled.map_or(u64::MAX, |sequence| sequence * self.segment_bytes);
+        self.written_end().min(spilled)
+    }
+
     /// How many threads may work on recovery at once.
     pub(crate) fn helpers(&self) -> usize {
         match self.may_have_threads {

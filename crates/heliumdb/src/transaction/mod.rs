@@ -25,6 +25,7 @@ use crate::{
     volume::{Datastore, Keeper},
 };
 use part::{Manners, Part, Writer};
+use room::Ahead;
 use savepoint::Savepoints;
 
 /// When a commit counts as done.
@@ -85,6 +86,12 @@ impl Transaction {
         native.manners = manners;
         native.memory_bytes = memory_bytes;
         native
+    }
+
+    /// Takes over room that was reserved for what will be written to the volume of `datastore`.
+    fn take_ahead(&mut self, datastore: &Datastore, ahead: Ahead) -> Result<()> {
+        self.part(datastore)?.take_ahead(ahead);
+        Ok(())
     }
 
     /// The id, which the transaction gets at its first write.

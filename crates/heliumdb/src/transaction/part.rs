@@ -39,6 +39,8 @@ pub(super) struct Part {
     /// For so much there is room: as much at least, and little more.
     pub(super) reserved_bytes: u64,
     pub(super) reservation: Option<Reservation>,
+    /// Of that, what is for writes that are still to come.
+    pub(super) ahead_bytes: u64,
     /// Not yet resolved: counted in its trees and in the volume.
     entered: Option<Open>,
     /// The batch that the part was logged as.
@@ -104,6 +106,7 @@ impl Part {
             needed_bytes: 0,
             reserved_bytes: 0,
             reservation: None,
+            ahead_bytes: 0,
             entered,
             batch_id: None,
             in_place_from: 0,
@@ -142,6 +145,7 @@ impl Part {
         self.needed_bytes = 0;
         self.reserved_bytes = 0;
         self.reservation = None;
+        self.ahead_bytes = 0;
         self.batch_id = None;
         self.in_place_from = 0;
         self.value_bytes = 0;

@@ -8,7 +8,7 @@ use std::{fmt, sync::Arc};
 use super::{read::check_volume, txn::Txn};
 use crate::{
     error::Result,
-    transaction::Durability,
+    transaction::{Durability, room::Ahead},
     version::{Change, Mode},
     volume::{Datastore, Lease},
 };
@@ -47,6 +47,13 @@ struct Write {
     key_bytes: usize,
     /// `None` removes the item.
     value_bytes: Option<usize>,
+}
+
+impl Write {
+    /// Bytes of key and value, unless it removes the item.
+    fn put_bytes(&self) -> Option<(usize, usize)> {
+        Some((self.key_bytes, self.value_bytes?))
+    }
 }
 
 impl WriteBatch {
@@ -118,7 +125,13 @@ impl WriteBatch {
     }
 
     fn apply(&self, durability: Durability) -> Result<()> {
+        // Before any of it can be seen, and before other batches have to wait: what makes room may be one.
+        let puts = self.writes.iter().filter_map(Write::put_bytes);
+        let room = Ahead::reserve(&self.volume, puts)?;
         let mut txn = Txn::blind(&self.volume)?;
+        if let (Some(room), Some(datastore)) = (room, self.datastores.first()) {
+            txn.take_ahead(datastore, room)?;
+        }
         let batching = self.volume.batching.lock();
         let mut ahead = self.each();
         for (i, (write, key, value)) in self.each().enumerate() {

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    transaction::{Durability, Savepoint, Transaction, part::Manners},
+    transaction::{Durability, Savepoint, Transaction, part::Manners, room::Ahead},
     version::{Change, Isolation, Mode},
     volume::{Datastore, Keeper, Lease, Shared},
 };
@@ -87,6 +87,11 @@ impl Txn {
         let mut txn = Self::begin(volume, options)?;
         txn.writes = Transaction::native(Manners::Blind, memory_bytes(volume, &options));
         Ok(txn)
+    }
+
+    /// Takes over room that was reserved for what will be written to the volume of `datastore`.
+    pub(super) fn take_ahead(&mut self, datastore: &Datastore, ahead: Ahead) -> Result<()> {
+        self.writes.take_ahead(datastore, ahead)
     }
 
     pub(super) fn write(

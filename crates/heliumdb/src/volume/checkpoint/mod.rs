@@ -33,6 +33,7 @@ use super::Shared;
 use crate::{
     error::{ErrorKind, Result},
     location::Location,
+    log::Lsn,
     version::{Horizon, TxnId},
 };
 use directory::Directory;
@@ -168,6 +169,10 @@ impl Shared {
             0 => now,
             bytes => (u128::from(bytes) * u128::from(now) / u128::from(then)) as u64,
         };
+        // Little of the index may have been in pages then, as most was not committed, or was gone; and what has
+        // come since may have other keys. That counts in full.
+        let in_pages = then.min(bytes / 2 * 3);
+        let needed = needed.max(bytes + now.saturating_sub(in_pages));
         let growth = needed.saturating_sub(bytes);
         self.log.keep_for_checkpoint(needed + growth, largest);
     }
@@ -184,11 +189,12 @@ impl Shared {
     /// Takes a checkpoint if there is enough to replay, or someone has asked; true if it did.
     pub(super) fn checkpoint_if_due(&self) -> Result<bool> {
         let asked = self.checkpoints.asked.load(Ordering::Acquire);
-        if !asked && self.log_to_replay() < self.checkpoint_log_bytes() {
+        if !asked && self.replay_to_spare() < self.checkpoint_log_bytes() {
             return Ok(false);
         }
-        // A round of cleaning first gives the room that it has taken: nothing is cleaned meanwhile.
-        if self.is_checkpoint_refused() || self.is_cleaning() {
+        // A round of cleaning first gives the room that it has taken, once what it has emptied is free: nothing is
+        // cleaned meanwhile.
+        if self.is_checkpoint_refused() || self.is_cleaning() || self.is_room_coming() {
             return Ok(false);
         }
         let room = self.log.checkpoint_room();
@@ -233,11 +239,22 @@ impl Shared {
 
     /// Bytes of log that recovery would replay on top of the newest checkpoint.
     fn log_to_replay(&self) -> u64 {
-        let from = match self.log.checkpointed() {
+        self.log.written_end().saturating_sub(self.replayed_from())
+    }
+
+    /// Bytes of those that a checkpoint of now would spare it: beside something that was spilled and is not
+    /// committed, one after the other would spare nothing.
+    fn replay_to_spare(&self) -> u64 {
+        self.log
+            .replay_spared()
+            .saturating_sub(self.replayed_from())
+    }
+
+    fn replayed_from(&self) -> Lsn {
+        match self.log.checkpointed() {
             u64::MAX => 0,
             from => from,
-        };
-        self.log.written_end().saturating_sub(from)
+        }
     }
 
     fn checkpoint_log_bytes(&self) -> u64 {
@@ -260,6 +277,16 @@ impl Shared {
     /// a checkpoint is left there.
     pub(crate) fn rewrite_checkpoint_pages(&self, segments: impl Iterator<Item = u64>) {
         self.checkpoints.emptied.lock().extend(segments);
+    }
+
+    /// Whether one was asked for and is going to be taken.
+    pub(crate) fn is_checkpoint_wanted(&self) -> bool {
+        self.checkpoints.asked.load(Ordering::Acquire) && !self.is_checkpoint_refused()
+    }
+
+    /// Whether there is less room than a checkpoint may take, and more of it as soon as what is dead was freed.
+    fn is_room_coming(&self) -> bool {
+        self.log.lacks_checkpoint_room() && (self.log.has_dead() || self.log.leaving() > 0)
     }
 
     /// Whether a checkpoint is being taken, or was asked for.

@@ -1,13 +1,15 @@
 //! Room for what was accepted, whatever was refused or taken back since; and going back that fails.
 
-use helium_sim::sim_options;
+use std::{sync::mpsc, thread, time::Duration};
+
+use helium_sim::{Operation, Verdict, sim_options};
 use heliumdb::{
     Datastore, Durability, ErrorKind, Isolation, Readable, Savepoint, Txn, TxnOptions, Volume,
     limits::SPILL_SKIPS_MAX,
 };
 
 use super::all;
-use crate::common::{MIB, after_power_loss, open_one, store};
+use crate::common::{MIB, Released, after_power_loss, held_store, open_one, store};
 
 const TINY: TxnOptions = TxnOptions {
     isolation: Isolation::Snapshot,
@@ -160,4 +162,40 @@ fn a_transaction_that_puts_and_removes_commits_on_a_volume_that_is_full_by_then(
     txn.commit().unwrap();
     assert_eq!(store.get(b"new").unwrap().unwrap(), [1; 70_000]);
     assert_eq!(store.get(&long(1)).unwrap(), None);
+}
+
+/// Nothing of a batch can be seen, or waited for, until all of it has its room.
+#[test]
+fn a_batch_that_waits_for_room_keeps_nobody_waiting() {
+    let (_machine, latch, volume, store) = held_store(&sim_options());
+    store.put(b"shared", b"before").unwrap();
+    let full = fill(&store);
+    // What is dead now is freed by whoever looks for room first, who has to sync for that.
+    for number in 0..full / 2 {
+        store.delete(&item(1000 + number)).unwrap();
+    }
+    let is_batch = || thread::current().name() == Some("batch");
+    latch.hold(move |operation| *operation == Operation::Sync && is_batch());
+    thread::scope(|scope| {
+        let _released = Released(&latch);
+        let mut batch = volume.batch();
+        batch.put(&store, b"shared", b"batch").unwrap();
+        for number in 0..full / 4 {
+            let value = vec![5; MIB as usize];
+            batch.put(&store, &item(number), &value).unwrap();
+        }
+        let named = thread::Builder::new().name("batch".to_owned());
+        let commit = move || batch.commit(Durability::Buffered);
+        let committed = named.spawn_scoped(scope, commit).unwrap();
+        latch.await_held(1);
+        let (tell, told) = mpsc::channel();
+        // It depends on what is there, and so on every batch that has written there.
+        scope.spawn(move || tell.send(store.delete(b"shared")));
+        let deleted = told.recv_timeout(Duration::from_secs(60));
+        deleted.expect("it waits for the batch").unwrap();
+        latch.release(Verdict::Go);
+        committed.join().unwrap().unwrap();
+    });
+    let store = volume.datastore(b"store").unwrap();
+    assert_eq!(store.get(b"shared").unwrap().unwrap(), b"batch");
 }

@@ -1,0 +1,144 @@
+//! Deletes, and whatever else gives room, are accepted as long as something is dead that cleaning can
+//! free; what is set aside for that is set aside before a write is accepted, and nothing else takes it.
+
+use helium_sim::{DiskId, Machine, sim_options};
+use heliumdb::{Datastore, Durability, ErrorKind, Isolation, Txn, TxnOptions, Volume};
+
+use crate::common::MIB;
+
+/// A volume that takes checkpoints after so many bytes of log.
+fn open(checkpoint_log_bytes: u64, bytes: u64) -> (Volume, Datastore) {
+    let machine = Machine::new(1, &[bytes]);
+    let mut options = sim_options();
+    options.checkpoint_log_bytes = Some(checkpoint_log_bytes);
+    let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
+    let store = volume.create_datastore(b"store", b"").unwrap();
+    (volume, store)
+}
+
+/// A transaction that spills when its values take so much.
+fn begin(volume: &Volume, memory_budget_bytes: usize) -> Txn {
+    let options = TxnOptions {
+        isolation: Isolation::Snapshot,
+        durability: Durability::Buffered,
+        memory_budget_bytes,
+    };
+    volume.begin_with(options).unwrap()
+}
+
+/// Neighbours in the log are not neighbours in order.
+fn key(number: u64, len: usize) -> Vec<u8> {
+    let mut key = number
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        .to_be_bytes()
+        .to_vec();
+    key.resize(len, 7);
+    key
+}
+
+fn step(volume: &Volume) {
+    for _ in 0..4 {
+        if !volume.background_step().unwrap() {
+            return;
+        }
+    }
+}
+
+/// Deletes all that is there, each delete synced alone: more of them than any reserve has room for.
+fn delete_all(volume: &Volume, store: &Datastore) {
+    let keys: Vec<Vec<u8>> = store.iter().map(|item| item.unwrap().0).collect();
+    assert!(keys.len() as u64 > heliumdb::limits::DELETES_WHEN_FULL);
+    for (number, key) in keys.iter().enumerate() {
+        let deleted = store.delete(key).and_then(|()| volume.flush());
+        deleted.unwrap_or_else(|why| panic!("delete {number}: {why}: {:?}", volume.stats()));
+    }
+    assert!(store.is_empty());
+}
+
+/// What lies behind something that was spilled stays until that is committed or over: neither moving it nor
+/// checkpoints give any room, but both take some.
+#[test]
+fn nothing_is_moved_and_no_checkpoint_taken_in_vain_beside_a_spill() {
+    let (volume, store) = open(4 * MIB, 64 * MIB);
+    for number in 0..6_000 {
+        store.put(&key(number, 16), &[1; 1_000]).unwrap();
+    }
+    let mut spilling = begin(&volume, 1 << 20);
+    let mut number = 0;
+    let mut put = || {
+        number += 1;
+        spilling.put(&store, &key(100_000 + number, 16), &[2; 1_000])?;
+        store.put(&key(number * 7 % 6_000, 16), &[3; 1_000])
+    };
+    for round in 0.. {
+        match put() {
+            Ok(()) if round % 16 == 0 => step(&volume),
+            Ok(()) => {}
+            Err(why) => {
+                assert_eq!(why.kind(), ErrorKind::VolumeFull, "{why}");
+                break;
+            }
+        }
+    }
+    let stats = volume.stats();
+    assert!(
+        stats.checkpoint_written_bytes < 2 * MIB && stats.cleaner_bytes < 16 * MIB,
+        "{stats:?}"
+    );
+    spilling.rollback();
+    delete_all(&volume, &store);
+}
+
+/// The index is made by one transaction, while nothing else happens.
+#[test]
+fn an_index_that_grew_within_a_transaction_has_room_for_its_checkpoint() {
+    for commits in [false, true] {
+        let (volume, store) = open(u64::MAX, 64 * MIB);
+        for number in 0..100 {
+            store.put(&key(number, 250), b"early").unwrap();
+        }
+        volume.checkpoint_now().unwrap();
+        let mut txn = begin(&volume, 64 << 20);
+        let full = (100..).find_map(|number| txn.put(&store, &key(number, 250), &[1; 20]).err());
+        assert_eq!(full.unwrap().kind(), ErrorKind::VolumeFull);
+        if commits {
+            // As much as went in before.
+            txn.rollback();
+            txn = begin(&volume, 64 << 20);
+            for number in 100..20_000 {
+                txn.put(&store, &key(number, 250), &[1; 20]).unwrap();
+            }
+            txn.commit().unwrap();
+        } else {
+            txn.rollback();
+            for number in 100..20_000 {
+                store.put(&key(number, 250), &[1; 20]).unwrap();
+            }
+        }
+        delete_all(&volume, &store);
+    }
+}
+
+/// Segments with the ends of batches that lie in several stay as long as the others: to empty them takes room and
+/// gives none, and of the room that a round takes and gives back a checkpoint has to wait for the second.
+#[test]
+fn what_cleaning_takes_comes_back_before_more_is_taken() {
+    let (volume, store) = open(8 * MIB, 96 * MIB);
+    let mut number = 0;
+    for _ in 0..2 {
+        let mut txn = begin(&volume, 20 << 20);
+        loop {
+            number += 1;
+            let mut put = txn.put(&store, &key(number, 16), &[1; 1_000]);
+            if put.is_ok() && number % 5 == 0 {
+                put = store.put(&key(1_000_000 + number, 16), &[2; 1_000]);
+            }
+            if let Err(why) = put {
+                assert_eq!(why.kind(), ErrorKind::VolumeFull, "{why}");
+                break;
+            }
+        }
+        let _ = txn.commit();
+    }
+    delete_all(&volume, &store);
+}
