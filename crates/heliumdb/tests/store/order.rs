@@ -8,7 +8,7 @@ use std::{
 use helium_sim::{DiskId, Image, Machine, Operation, Verdict, seed, sim_options};
 use heliumdb::{Datastore, Volume, VolumeOptions};
 
-use crate::common::{MIB, held_store, open_one};
+use crate::common::{MIB, Released, held_store, open_one};
 
 fn no_checkpoints() -> VolumeOptions {
     let mut options = sim_options();
@@ -35,13 +35,18 @@ fn rest(volume: &Volume) {
 fn check(machine: &Machine, count: u64, value: impl Fn(u64) -> Option<u8>) {
     for seed in 0..6 {
         let crashed = Machine::with_images(seed, machine.crash(&mut seed::rng(seed)));
-        let volume = open_one(&crashed).unwrap();
-        let store = volume.datastore(b"store").unwrap();
-        for number in 0..count {
-            let found = store.get(&key(number)).unwrap();
-            let wanted = value(number).map(|fill| vec![fill; 1_000]);
-            assert!(found == wanted, "crash {seed}: item {number} is another");
-        }
+        check_one(&crashed, count, &value);
+    }
+}
+
+/// After a crash that has happened.
+fn check_one(crashed: &Machine, count: u64, value: impl Fn(u64) -> Option<u8>) {
+    let volume = open_one(crashed).unwrap();
+    let store = volume.datastore(b"store").unwrap();
+    for number in 0..count {
+        let found = store.get(&key(number)).unwrap();
+        let wanted = value(number).map(|fill| vec![fill; 1_000]);
+        assert!(found == wanted, "item {number} is another");
     }
 }
 
@@ -88,6 +93,38 @@ fn a_discard_comes_after_what_says_so_is_durable() {
         }
     });
     assert!(volume.stats().trimmed_bytes > 0);
+}
+
+/// Until it is durable that there is a newer checkpoint the one before needs all that replay from it reads: here
+/// items in the places that they were moved from.
+#[test]
+fn nothing_is_freed_while_the_superblock_that_names_a_checkpoint_is_written() {
+    let (machine, latch, volume, store) = held_store(&no_checkpoints());
+    put(&store, 0..500, 1);
+    volume.checkpoint_now().unwrap();
+    // Few enough segments that emptying them asks for no checkpoint: only the one that is held up is taken.
+    put(&store, 500..5_000, 2);
+    store.compact().unwrap();
+    latch.hold(Operation::is_superblock);
+    let crashes = thread::scope(|scope| {
+        let _released = Released(&latch);
+        let checkpoint = scope.spawn(|| volume.checkpoint_now());
+        latch.await_held(1);
+        rest(&volume);
+        let crashes = (0..6).map(|seed| machine.crash(&mut seed::rng(seed)));
+        let crashes: Vec<Vec<Image>> = crashes.collect();
+        latch.release(Verdict::Go);
+        checkpoint.join().unwrap().unwrap();
+        crashes
+    });
+    let value = |number| Some(if number < 500 { 1 } else { 2 });
+    for (seed, images) in crashes.into_iter().enumerate() {
+        check_one(&Machine::with_images(seed as u64, images), 5_000, value);
+    }
+    // And then it is.
+    let used_bytes = volume.stats().used_bytes;
+    rest(&volume);
+    assert!(volume.stats().used_bytes < used_bytes);
 }
 
 /// Items that replay reads, moved by `compact`, and found so by replay: it needs them where they were
