@@ -54,6 +54,10 @@ impl Shared {
 
     /// Waits a little for room; false if none is to be expected.
     fn await_room(self: &Arc<Self>) -> Result<bool> {
+        // Nothing that makes room in the log makes any on the device.
+        if self.log.is_blocked() {
+            return Ok(false);
+        }
         if !self.options.background_thread {
             let mut worked = false;
             for _ in 0..OWN_STEPS {

@@ -35,6 +35,17 @@ enum Room {
     Checkpoint,
 }
 
+impl Room {
+    /// Whether it is something that waits, or does without, when a device has no room: not what was accepted, and
+    /// not what gives room.
+    fn may_be_refused(self) -> bool {
+        match self {
+            Self::Open | Self::Cleaner | Self::Checkpoint => true,
+            Self::Reserve | Self::Promised | Self::PromisedAnd(_) => false,
+        }
+    }
+}
+
 impl Core {
     /// Appends, buffered. Ordinary appends leave the reserve and what is promised to others
     /// alone; `uses_reserve` (deletes) may use the reserve. For commits that hold a
@@ -99,6 +110,7 @@ impl Core {
         } else {
             Room::Open
         };
+        self.retry_device(room)?;
         let appender = self.appender.lock();
         // Segments are taken into use under this lock. So in the log, too, whatever comes to lie where
         // an item was comes behind its move: replay tells the two apart by that alone.
@@ -195,6 +207,7 @@ impl Core {
     /// `OutcomeUnknown`: then all of it is in the buffer, where others may write it out.
     fn append_in(&self, batch: &mut Batch, room: Room) -> Result<Appended> {
         self.check_writable()?;
+        self.retry_device(room)?;
         self.append_under(self.appender.lock(), batch, room)
     }
 
@@ -222,7 +235,17 @@ impl Core {
         self.written.count(batch);
         match self.relieve(waiting) {
             Ok(()) => Ok(appended),
+            // It is in the buffer, and stays there until there is room.
+            Err(why) if why.kind() == ErrorKind::VolumeFull => Ok(appended),
             Err(why) => Err(self.in_doubt(batch.kind(), why)),
+        }
+    }
+
+    /// Where a device had no room there is to be no more in memory before that has changed.
+    fn retry_device(&self, room: Room) -> Result<()> {
+        match room.may_be_refused() && self.is_blocked() {
+            true => self.flush(false),
+            false => Ok(()),
         }
     }
 

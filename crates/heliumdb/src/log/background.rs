@@ -107,12 +107,7 @@ impl Core {
                     self.written.total.fetch_add(n, Relaxed);
                     at += n;
                 }
-                Err(e) if e.kind() == std::io::ErrorKind::StorageFull => {
-                    return Err(self
-                        .io_error("write ahead on", device, start + at, e)
-                        .with_kind(ErrorKind::VolumeFull));
-                }
-                Err(e) => return self.or_poison("write ahead on", device, start + at, Err(e)),
+                Err(e) => return self.or_full("write ahead on", device, start + at, Err(e)),
             }
         }
         if let Some(segment) = self.table.get(id) {

@@ -6,7 +6,8 @@
 
 use super::{Lsn, buffer::SegmentBuffer, core::Core};
 use crate::{
-    Result, format::SEGMENT_HEADER_BYTES, format::segment::SegmentHeader, limits::BLOCK_BYTES,
+    Error, ErrorKind, Result, format::SEGMENT_HEADER_BYTES, format::segment::SegmentHeader,
+    limits::BLOCK_BYTES,
 };
 use std::{
     collections::VecDeque,
@@ -114,6 +115,9 @@ impl Core {
             self.write_active(active)
         });
         flush.dirty |= dirty;
+        let is_full = |why: &Error| why.kind() == ErrorKind::VolumeFull;
+        let is_blocked = result.as_ref().is_err_and(is_full);
+        self.is_blocked.store(is_blocked, Relaxed);
         result?;
         if sync {
             self.sync_dirty(&mut flush)?;
@@ -148,7 +152,7 @@ impl Core {
             // CRASH: any of these sectors may be old, new or torn. Nothing in these blocks was
             // acknowledged; recovery ends the log at the first frame that is not whole.
             let result = self.devices[device].write_at(&bytes[active.flushed..end], offset);
-            self.or_poison("write log to", device, offset, result)?;
+            self.or_full("write log to", device, offset, result)?;
             self.traffic.written();
             let bytes = (end - active.flushed) as u64;
             self.written.total.fetch_add(bytes, Relaxed);

@@ -256,6 +256,11 @@ impl Core {
         self.checkpoint_bytes.store(bytes + lost, Relaxed);
     }
 
+    /// Whether what is in memory waits for room on a device.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.is_blocked.load(Relaxed)
+    }
+
     /// Whether a segment was begun since the caller last asked, so that the index may need more room than is
     /// set aside.
     #[inline]
@@ -351,6 +356,24 @@ impl Core {
         })
     }
 
+    /// The same, but that a device has no room poisons nothing: what was to be written is still in memory, nothing
+    /// that was acknowledged is in its place, and the same bytes are written there once there is room.
+    pub(super) fn or_full<T>(
+        &self,
+        what: &str,
+        device: usize,
+        offset: u64,
+        result: io::Result<T>,
+    ) -> Result<T> {
+        match result {
+            Err(why) if is_full(&why) => Err(self
+                .io_error(what, device, offset, why)
+                .with_kind(ErrorKind::VolumeFull)
+                .advice("nothing is lost that is in memory; give the device more room")),
+            result => self.or_poison(what, device, offset, result),
+        }
+    }
+
     pub(super) fn io_error(
         &self,
         what: &str,
@@ -374,7 +397,7 @@ impl Core {
         let offset = offset + (header.slot() * BLOCK_BYTES) as u64;
         self.written.total.fetch_add(BLOCK_BYTES as u64, Relaxed);
         // CRASH: old, new or torn slot; the other slot is durable, and whole, with the state before.
-        self.or_poison(
+        self.or_full(
             "write segment header of",
             device,
             offset,
@@ -423,12 +446,12 @@ impl Core {
             let offset = (next.block() * BLOCK_BYTES) as u64;
             // CRASH: some devices have the new generation, one perhaps a torn block; each
             // still has the one before in its other block, and the highest of all counts.
-            self.or_poison(
-                "write superblock of",
-                i,
-                offset,
-                device.write_at(&next.encode(), offset),
-            )?;
+            let result = device.write_at(&next.encode(), offset);
+            // One that others have been told must not stay undone.
+            match i {
+                0 => self.or_full("write superblock of", i, offset, result)?,
+                _ => self.or_poison("write superblock of", i, offset, result)?,
+            }
         }
         self.sync_all()?;
         *self.superblock.lock() = next;

@@ -8,7 +8,7 @@ use super::{
     several,
 };
 use crate::{
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     log::{Appended, Batch, BatchKind},
     scratch,
     version::TxnId,
@@ -25,9 +25,10 @@ thread_local! {
 impl Transaction {
     /// Makes all writes durable and resolves them as committed, over all volumes or none.
     ///
-    /// On error nothing was committed, unless the kind is `OutcomeUnknown`: then the volumes
-    /// are poisoned, and the outcome shows when they are opened again. Either way the
-    /// transaction is to be aborted.
+    /// On error nothing was committed, unless the kind is `OutcomeUnknown`: then the outcome shows when the volumes are
+    /// opened again. Until then they are poisoned, unless the device merely had no room for what a transaction of
+    /// the volume's own has written: that is committed for all who look, and durable when there is room. Either
+    /// way the transaction is to be aborted.
     pub fn commit(&mut self, durability: Durability) -> Result<()> {
         self.check_active()?;
         for part in &self.parts {
@@ -41,12 +42,12 @@ impl Transaction {
         self.parts.iter_mut().for_each(Part::drop_shadowed);
         self.parts.iter_mut().for_each(Part::enter_gate);
         let logged = match &mut self.parts[..] {
-            [] => Ok(()),
-            [part] => commit_part(part, durability),
-            parts => several::commit(self.id, parts),
+            [] => Ok(None),
+            [part] => commit_part(part, durability, self.manners),
+            parts => several::commit(self.id, parts).map(|()| None),
         };
         match logged {
-            Ok(()) => {
+            Ok(_) => {
                 self.phase = Phase::Committed;
                 self.parts.iter_mut().for_each(|part| part.publish(self.id));
             }
@@ -59,7 +60,12 @@ impl Transaction {
                 .iter()
                 .for_each(|part| part.queue_founded(self.id));
         }
-        logged
+        logged?.map_or(Ok(()), Err)
+    }
+
+    /// Whether it is committed in memory, durably or not.
+    pub(super) fn is_committed(&self) -> bool {
+        self.phase == Phase::Committed
     }
 
     fn unseal(&self) {
@@ -106,19 +112,27 @@ impl Transaction {
     }
 }
 
-/// One frame, one sync: the whole commit on a single volume.
-fn commit_part(part: &mut Part, durability: Durability) -> Result<()> {
+/// One frame, one sync: the whole commit on a single volume. With an error in what it returns it is one that is only
+/// buffered: the device had no room, and gets it when there is some.
+fn commit_part(part: &mut Part, durability: Durability, manners: Manners) -> Result<Option<Error>> {
     let Some(appended) = append(part, part.spill.commit_kind(), |_| {})? else {
-        return Ok(());
+        return Ok(None);
     };
+    let mut late = None;
     // CRASH: the batch is buffered; until the sync returns it is wholly there after recovery
     // or wholly gone, as its frame's checksum decides.
     if durability == Durability::Synced {
-        let synced = part.volume.log.sync_to(appended.end);
-        synced.map_err(|why| poison(std::slice::from_ref(part), why))?;
+        match part.volume.log.sync_to(appended.end) {
+            Ok(()) => {}
+            // A keeper outside would tell others that it failed.
+            Err(why) if why.kind() == ErrorKind::VolumeFull && manners != Manners::External => {
+                late = Some(why.outcome_unknown());
+            }
+            Err(why) => return Err(poison(std::slice::from_ref(part), why)),
+        }
     }
     part.logged(&appended);
-    Ok(())
+    Ok(late)
 }
 
 /// Appends the part as one batch of `kind`, with what `more` adds; `None` if there is nothing

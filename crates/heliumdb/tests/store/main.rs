@@ -40,6 +40,7 @@ mod many;
 mod model;
 mod names;
 mod native;
+mod no_room;
 mod opener;
 mod options;
 mod order;

@@ -237,7 +237,10 @@ impl Txn {
 
     /// As [`Txn::commit`], with a durability of its own.
     pub fn commit_with(mut self, durability: Durability) -> Result<()> {
-        self.writes.commit(durability)?;
+        let committed = self.writes.commit(durability);
+        if !self.writes.is_committed() {
+            return committed;
+        }
         // What it saw is not needed any more, by itself least of all.
         self.hold = None;
         let id = self.writes.id();
@@ -247,7 +250,7 @@ impl Txn {
             self.writes.set_id(0);
             self.volume.settle_some(oldest);
         }
-        Ok(())
+        committed
     }
 
     /// Undoes everything, as dropping it does.
