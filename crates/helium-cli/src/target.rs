@@ -74,7 +74,7 @@ pub fn write<R>(
     Ok(result)
 }
 
-/// Fails if [`write`] would, as far as that can be known before there is anything to write.
+/// Fails if [`write()`] would, as far as that can be known before there is anything to write.
 pub fn check(path: &Path, reads: Option<&str>) -> Result<()> {
     let complain =
         |why: io::Error| failure::system(format_args!("cannot write {}", path.display()), why);

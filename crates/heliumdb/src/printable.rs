@@ -1,6 +1,6 @@
 //! Text that may be shown.
 //!
-//! Invariant: what is written by [`write`] moves no cursor, sets no colour, starts no line and reorders nothing on
+//! Invariant: what is written by [`write()`] moves no cursor, sets no colour, starts no line and reorders nothing on
 //! a terminal, whatever names and paths it was made of.
 
 use std::fmt;

@@ -14,6 +14,9 @@ use crate::{
     volume::{self, Access},
 };
 
+const COPIED_WHILE_OPEN: &str = "It was copied while a program had it open for writing, or after that program was killed: whether \
+     anything is missing in it, nobody can tell.\n";
+
 /// Arguments of `helium salvage`.
 #[derive(Debug, clap::Args)]
 pub struct Salvage {
@@ -156,6 +159,7 @@ fn to_json(report: &SalvageReport) -> Value {
         .collect();
     let mut json = json!({
         "lossless": report.is_lossless(),
+        "copied_while_open": report.copied_while_open,
         "items": report.items,
         "bytes": report.bytes,
         "datastores": datastores,
@@ -196,5 +200,12 @@ fn to_text(report: &SalvageReport) -> String {
     let lost: Vec<_> = lost
         .map(|(_, what, count)| (what, text::count(count)))
         .collect();
-    format!("{datastores}\n{}", figures(&lost))
+    let mut text = format!("{datastores}\n");
+    if !lost.is_empty() {
+        text += &figures(&lost);
+    }
+    if report.copied_while_open {
+        text += COPIED_WHILE_OPEN;
+    }
+    text
 }

@@ -37,6 +37,7 @@ pub(crate) fn copy(
         devices: source.devices.len() as u64,
         missing_devices: source.missing_devices(),
         lost_superblocks: source.lost_superblocks,
+        copied_while_open: source.was_open_elsewhere || scanned.is_ahead,
         segments: scanned.segments,
         lost_segments: scanned.lost_segments,
         gaps: counts.gaps,

@@ -10,6 +10,7 @@
 //! or cancelled comes back only if what says so is itself destroyed.
 
 mod batches;
+mod copied;
 mod copy;
 mod datastores;
 mod geometry;
@@ -103,6 +104,9 @@ pub struct SalvageReport {
     pub missing_devices: u64,
     /// Devices without a whole superblock.
     pub lost_superblocks: u64,
+    /// The devices were copied while somebody had the volume open for writing, or after whoever had it open was
+    /// killed. Nobody can tell which, nor whether such a copy has all that was in the volume.
+    pub copied_while_open: bool,
     /// Segments that hold log.
     pub segments: u64,
     /// Segments of which no header is left: left out unless doubtful things are taken.
@@ -137,7 +141,7 @@ pub struct SalvageReport {
 }
 
 impl SalvageReport {
-    /// Whether anything at all was damaged or missing.
+    /// Whether it is certain that nothing at all was damaged or missing.
     pub fn is_lossless(&self) -> bool {
         let lost = [
             self.missing_devices,
@@ -150,6 +154,7 @@ impl SalvageReport {
             self.unresolved_batches,
         ];
         lost.iter().all(|&count| count == 0)
+            && !self.copied_while_open
             && self
                 .datastores
                 .iter()

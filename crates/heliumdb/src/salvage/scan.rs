@@ -44,6 +44,8 @@ pub(crate) struct Scanned {
     pub(super) counts: Counts,
     pub(super) segments: u64,
     pub(super) lost_segments: u64,
+    /// It has an epoch that superblocks know nothing of.
+    pub(super) is_ahead: bool,
     /// Of a volume whose catalog is whole: items of trees that it does not name are nobody's.
     pub(super) is_sound: bool,
 }
@@ -64,6 +66,7 @@ pub(crate) fn scan(
     };
     let mut records = Records::of(told);
     let mut durable = horizon.max(source.durable);
+    let mut last_epoch = 0;
     let mut pass = Pass::new(
         source,
         with_records.as_ref().unwrap_or(&segments),
@@ -73,6 +76,7 @@ pub(crate) fn scan(
         if let Event::Piece(piece) = event {
             if let Piece::Frame { header, .. } = &piece {
                 durable = durable.max(header.horizon);
+                last_epoch = last_epoch.max(header.epoch);
             }
             records.piece(&piece);
         }
@@ -107,6 +111,7 @@ pub(crate) fn scan(
         counts: batches.counts,
         segments: segments.len() as u64,
         lost_segments: lost.len() as u64,
+        is_ahead: source.last_epoch.is_some_and(|known| known < last_epoch),
         is_sound: rules.below.is_some(),
     })
 }

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{geometry, nothing_left};
+use super::{copied, geometry, nothing_left};
 use crate::{
     VolumeId,
     device::{Device, aligned::AlignedBuffer},
@@ -29,6 +29,10 @@ pub(crate) struct Source {
     pub(super) durable: u64,
     /// Segments below this number had a header, if a superblock says so.
     headed: u64,
+    /// Somebody had the volume open, elsewhere, when a device was copied to where it is.
+    pub(super) was_open_elsewhere: bool,
+    /// The last epoch that superblocks know of, if all of them are whole.
+    pub(super) last_epoch: Option<u64>,
     unreadable_bytes: AtomicU64,
 }
 
@@ -61,6 +65,10 @@ impl Source {
                 );
             }
         }
+        let there = || ordered.iter().flatten();
+        let was_open_elsewhere = there().any(|device| copied::was_open_elsewhere(&**device));
+        let epochs: Option<Vec<u64>> = there().map(|d| copied::last_epoch(&**d)).collect();
+        let last_epoch = epochs.and_then(|epochs| epochs.into_iter().max());
         Ok(Self {
             volume: found.volume,
             salt: Salt::of(found.volume),
@@ -69,6 +77,8 @@ impl Source {
             lost_superblocks: found.lost_superblocks,
             durable: found.durable,
             headed: found.headed,
+            was_open_elsewhere,
+            last_epoch,
             unreadable_bytes: AtomicU64::new(0),
         })
     }
@@ -87,6 +97,8 @@ impl Source {
             lost_superblocks: 0,
             durable: 0,
             headed: 0,
+            was_open_elsewhere: false,
+            last_epoch: None,
             unreadable_bytes: AtomicU64::new(0),
         }
     }

@@ -1,9 +1,61 @@
 //! Files that were copied while someone wrote: what ends below what it calls durable has lost its end.
 
+use std::{fs, path::Path};
+
 use helium_sim::Image;
+use heliumdb::{Salvage, SalvageReport, Volume, VolumeOptions};
 
 use super::salvage;
 use crate::common::{MIB, store};
+
+const SUPERBLOCKS: usize = 2 * 4096;
+
+fn open(path: &Path) -> Volume {
+    let url = format!("he://{}", path.display());
+    Volume::open(&url, &VolumeOptions::default()).unwrap()
+}
+
+fn salvaged(path: &Path) -> SalvageReport {
+    let target = path.with_extension("salvaged");
+    let source = Salvage::open(&format!("he://{}", path.display())).unwrap();
+    source.run(&open(&target), &mut |_| true).unwrap()
+}
+
+/// It may lack segments that were freed and used again while it was made, and nothing in it would tell.
+#[test]
+fn a_copy_that_was_made_while_somebody_wrote_is_not_called_lossless() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let volume = open(&at("volume"));
+    let store = volume.create_datastore(b"store", b"").unwrap();
+    store.put(b"first", b"value").unwrap();
+    volume.flush().unwrap();
+    fs::copy(at("volume"), at("beside")).unwrap();
+    drop(store);
+    volume.close().unwrap();
+    let before = fs::read(at("volume")).unwrap();
+    let volume = open(&at("volume"));
+    let store = volume.datastore(b"store").unwrap();
+    store.put(b"second", b"value").unwrap();
+    drop(store);
+    volume.close().unwrap();
+    fs::copy(at("volume"), at("closed")).unwrap();
+    // One that was begun before the second opening, and ended after it.
+    let mut across = fs::read(at("volume")).unwrap();
+    across[..SUPERBLOCKS].copy_from_slice(&before[..SUPERBLOCKS]);
+    fs::write(at("across"), across).unwrap();
+    for (name, items, is_lossless) in [
+        ("beside", 1, false),
+        ("across", 2, false),
+        ("closed", 2, true),
+        ("volume", 2, true),
+    ] {
+        let report = salvaged(&at(name));
+        assert_eq!(report.is_lossless(), is_lossless, "{name}: {report:?}");
+        assert_eq!(report.copied_while_open, !is_lossless, "{name}");
+        assert_eq!(report.items, items, "{name}");
+    }
+}
 
 /// The first segment's header as it was later.
 fn copied(earlier: &Image, later: &Image) -> Image {
