@@ -6,6 +6,7 @@ mod errors;
 mod harness;
 mod hostile;
 mod interrupted;
+mod killed;
 mod limits;
 mod lost;
 mod roundtrip;

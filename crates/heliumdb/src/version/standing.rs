@@ -6,13 +6,18 @@
 use crossbeam_epoch::Guard;
 use std::cmp::Ordering;
 
-use super::{TxnId, chain::Walk, payload::Said, state::State};
+use super::{
+    TxnId,
+    chain::{Version, Walk},
+    payload::Said,
+    state::State,
+};
 use crate::location::{Slot, Word};
 
 /// See the module.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Standing {
-    /// Something older may yet be logged.
+    /// Something older may yet be logged, or moved.
     Needed,
     /// As long as something older of the item is in the log.
     NeededByOlder,
@@ -39,10 +44,19 @@ pub(crate) fn of_tombstone(
             }
             Ordering::Greater => {}
             Ordering::Equal if !is_final => return Standing::Unsure,
-            Ordering::Equal if walk.any(|below| below.state() == State::Unresolved) => {
-                return Standing::Needed;
+            Ordering::Equal => {
+                // Something below that is kept for a reader moves like any item, perhaps in the same round: whatever
+                // other segments hold now, the tombstone is needed above it.
+                let may_come = |below: &Version| {
+                    below.state() == State::Unresolved
+                        || matches!(below.payload.get(guard), Said::At(_))
+                };
+                let is_needed = walk.any(may_come) || matches!(walk.base().slot(), Slot::At(_));
+                return match is_needed {
+                    true => Standing::Needed,
+                    false => Standing::NeededByOlder,
+                };
             }
-            Ordering::Equal => return Standing::NeededByOlder,
             // It is not where it stood: somebody took it back, or is about to say what replaced it.
             Ordering::Less => return Standing::Unsure,
         }

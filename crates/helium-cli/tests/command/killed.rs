@@ -1,0 +1,75 @@
+//! `helium create` and `helium backup` that are killed at any moment: what they leave is made again, or is a volume.
+
+use std::{path::Path, process::Stdio, thread, time::Duration};
+
+use rand::{Rng, SeedableRng, rngs::SmallRng};
+
+use crate::harness::Place;
+
+/// Kills of each kind, unless `HELIUM_CRASH_ROUNDS` says otherwise.
+const ROUNDS: u64 = 20;
+
+fn setting(name: &str, default: u64) -> u64 {
+    let said = std::env::var(name).ok().and_then(|text| text.parse().ok());
+    said.unwrap_or(default)
+}
+
+/// Moments at which something is killed that takes so long: any of them will do.
+fn moments(test: &str, longest: Duration) -> impl Iterator<Item = Duration> {
+    let seed = setting("HELIUM_SEED", rand::random::<u32>().into());
+    println!("{test}: HELIUM_SEED={seed}");
+    let mut rng = SmallRng::seed_from_u64(seed);
+    let rounds = setting("HELIUM_CRASH_ROUNDS", ROUNDS);
+    (0..rounds).map(move |_| longest.mul_f64(rng.random_range(0.0..1.0)))
+}
+
+fn killed_after(place: &Place, arguments: &[&str], moment: Duration) {
+    let mut command = place.command();
+    command.args(arguments).stdout(Stdio::null());
+    let mut child = command.stderr(Stdio::null()).spawn().expect("start");
+    thread::sleep(moment);
+    child.kill().expect("a child of ours");
+    child.wait().expect("a child of ours");
+}
+
+fn creators_are_killed(place: &Place, volume: &str) {
+    for moment in moments("creators_are_killed", Duration::from_millis(60)) {
+        killed_after(place, &["create", volume, "d"], moment);
+        place.helium(["create", volume, "e"]).ok();
+        place.helium(["put", volume, "e", "key", "value"]).ok();
+        place.helium(["verify", volume]).ok();
+        std::fs::remove_file(place.path(volume)).expect("it was made");
+    }
+}
+
+#[test]
+fn a_volume_whose_maker_was_killed_is_made_again() {
+    creators_are_killed(&Place::new(), "v");
+}
+
+#[test]
+fn so_is_one_in_memory() {
+    let Ok(folder) = tempfile::tempdir_in(Path::new("/dev/shm")) else {
+        eprintln!("skipped: there is no /dev/shm");
+        return;
+    };
+    let volume = folder.path().join("v");
+    creators_are_killed(&Place::new(), volume.to_str().expect("text"));
+}
+
+#[test]
+fn what_a_killed_backup_leaves_is_a_volume_or_made_again() {
+    let place = Place::with_volume();
+    let line = |number| format!("{{\"key\":\"{number}\",\"value\":\"{number:0900}\"}}\n");
+    let items: String = (0..20_000u32).map(line).collect();
+    place
+        .helium_with(["load", "v", "-d", "d"], items.as_bytes())
+        .ok();
+    for moment in moments("backups_are_killed", Duration::from_millis(400)) {
+        killed_after(&place, &["backup", "v", "w"], moment);
+        // It is nothing, or not yet a volume, or one with whole items.
+        place.helium(["create", "w", "another"]).ok();
+        place.helium(["verify", "w"]).ok();
+        std::fs::remove_file(place.path("w")).expect("it was made");
+    }
+}
