@@ -208,7 +208,9 @@ impl Writer {
         let free = match all.position(|b| is_free(&b) && has_memory(b)) {
             Some(free) => free,
             None => {
-                let new = arena.blocks.iter().position(|b| is_free(&b))?;
+                // One that has come free since has memory: that is not taken twice.
+                let is_new = |block: &Block| is_free(&block) && !has_memory(block);
+                let new = arena.blocks.iter().position(is_new)?;
                 let memory = may_grow().then(|| Memory::try_zeroed(arena.block_bytes))??;
                 // There is one writer: nobody else has given it any.
                 let _ = arena.blocks[new].memory.set(memory);
