@@ -4,6 +4,8 @@
 //! Invariant: a volume's [`History`] has every event before the store is asked for it, so that
 //! whatever a crash leaves behind is a prefix of the history.
 
+mod ranges;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use heliumdb::{
@@ -205,7 +207,8 @@ impl Driver {
             20..25 => self.flush()?,
             25..27 => self.truncate()?,
             27..40 => self.background()?,
-            40..160 => self.direct()?,
+            40..153 => self.direct()?,
+            153..160 => self.delete_range()?,
             160..220 => self.read_committed()?,
             _ => return self.in_transaction(),
         }

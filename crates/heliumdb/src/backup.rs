@@ -4,13 +4,14 @@
 //! makes: every batch below it wholly, and nothing behind it.
 
 use crate::{
-    Datastore, Position, ReadAhead, Snapshot, Volume,
+    Datastore, DatastoreInfo, Item, Position, ReadAhead, Snapshot, Volume,
     error::{Error, ErrorKind, Result},
+    format::check,
     progress::{Phase, Progress, Reporter},
     salvage::{self, Rules, Source},
     version::View,
     volume::{
-        Descriptor, SeenDatastore,
+        Descriptor, SeenDatastore, check_lengths,
         load::{self, Loader},
         tree::tree_id,
     },
@@ -77,6 +78,42 @@ impl Volume {
         }?;
         target.flush()?;
         tracing::info!(items = report.items, bytes = report.bytes, "backed up");
+        Ok(report)
+    }
+
+    /// Makes a datastore that another volume has, with its id, name and attributes, and fills it with `items`: for copies
+    /// that come from another process. This volume must be new, and gives no ids below `next_id` any more
+    /// ([`Volume::next_datastore_id`]). Durable after a flush; after an error it has a part of the items.
+    pub fn restore<E: From<Error>>(
+        &self,
+        info: &DatastoreInfo,
+        next_id: u32,
+        items: impl Iterator<Item = Result<Item, E>>,
+    ) -> Result<BackupReport, E> {
+        if !check::is_datastore_number(info.id.0) {
+            let why = format!("{} is no id of a datastore", info.id.0);
+            return Err(Error::new(ErrorKind::InvalidArgument, why).into());
+        }
+        let descriptor = Descriptor {
+            tree: tree_id(info.id.0, info.unordered),
+            name: info.name.clone(),
+            attributes: info.attributes.clone(),
+            compress: info.compress,
+        };
+        let restored = self.restore_datastore(info.id, &descriptor, next_id)?;
+        let mut loader = Loader::new(&restored)?;
+        let mut report = BackupReport {
+            datastores: 1,
+            ..BackupReport::default()
+        };
+        for item in items {
+            let (key, value) = item?;
+            check_lengths(&key, Some(&value))?;
+            loader.put(&key, &value)?;
+            report.items += 1;
+            report.bytes += (key.len() + value.len()) as u64;
+        }
+        loader.finish()?;
         Ok(report)
     }
 

@@ -7,6 +7,7 @@
 //! the store itself: [`native`].
 
 mod commit;
+mod delete_range;
 pub(crate) mod native;
 pub(crate) mod owed;
 mod part;

@@ -281,7 +281,7 @@ impl Shared {
     }
 }
 
-fn check_lengths(key: &[u8], value: Option<&[u8]>) -> Result<()> {
+pub(crate) fn check_lengths(key: &[u8], value: Option<&[u8]>) -> Result<()> {
     if key.len() > KEY_BYTES_MAX {
         return Err(key_too_long(key.len()));
     }

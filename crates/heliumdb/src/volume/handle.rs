@@ -84,8 +84,25 @@ impl Volume {
     }
 
     /// The id that the next datastore gets.
-    pub(crate) fn next_datastore_id(&self) -> u32 {
+    pub fn next_datastore_id(&self) -> u32 {
         self.shared.catalog.next_id()
+    }
+
+    /// The datastores that `view` sees, as they were called then, each through a handle that has its items of then
+    /// whatever becomes of it.
+    pub fn datastores_of(&self, view: &dyn View) -> Vec<(DatastoreInfo, Datastore)> {
+        let seen = self.datastores_seen_by(view).into_iter();
+        let shown = seen.map(|seen| {
+            let info = DatastoreInfo {
+                id: seen.id,
+                unordered: seen.descriptor.is_unordered(),
+                compress: seen.descriptor.compress,
+                name: seen.descriptor.name,
+                attributes: seen.descriptor.attributes,
+            };
+            (info, Datastore::of_tree(&self.shared, seen.id, seen.tree))
+        });
+        shown.collect()
     }
 
     /// The datastores that `view` sees, with their items, as they were called then.

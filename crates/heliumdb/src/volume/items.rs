@@ -20,7 +20,7 @@ use crate::{
     index::{Bound, Direction},
     location::{Location, Word},
     log::{Expected, Fetch, Purpose, Ready, append_value},
-    version::chain::Seen,
+    version::{View, chain::Seen},
 };
 
 /// Items that are looked up together.
@@ -61,6 +61,11 @@ impl Datastore {
     /// ```
     pub fn items(&self) -> Items<'static> {
         self.items_with(None)
+    }
+
+    /// As [`Datastore::items`], of what `view` sees. What its transaction has not committed yet is refused.
+    pub fn items_of<'a>(&self, view: &'a dyn View) -> Items<'a> {
+        self.items_with(Some(view))
     }
 
     pub(crate) fn items_with<'a>(&self, eyes: Eyes<'a>) -> Items<'a> {

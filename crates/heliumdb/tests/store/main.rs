@@ -25,6 +25,7 @@ mod copied_superblocks;
 mod crash_images;
 mod creation;
 mod damage;
+mod delete_range;
 mod deletes;
 mod doubts;
 mod full;

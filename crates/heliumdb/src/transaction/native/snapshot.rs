@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    version::Isolation,
+    version::{Isolation, TxnId, View},
     volume::{Datastore, Keeper, Lease},
 };
 
@@ -57,6 +57,25 @@ impl Look for Snapshot {
 }
 
 impl Readable for Snapshot {}
+
+/// For what takes any keeper's view.
+impl View for Snapshot {
+    fn own(&self) -> TxnId {
+        0
+    }
+
+    fn isolation(&self) -> Isolation {
+        Isolation::Snapshot
+    }
+
+    fn sees(&self, id: TxnId) -> bool {
+        self.hold.sees(id)
+    }
+
+    fn sees_all_below(&self, id: TxnId) -> bool {
+        self.hold.sees_all_below(id)
+    }
+}
 
 impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,6 +5,7 @@
 
 use std::{
     fmt,
+    ops::RangeBounds,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -170,6 +171,23 @@ impl Txn {
     /// Removes `key`, which must be there ([`crate::ErrorKind::ItemNotFound`]).
     pub fn delete(&mut self, datastore: &Datastore, key: &[u8]) -> Result<()> {
         self.write(datastore, key, Change::Remove, Mode::Present)
+    }
+
+    /// Removes the items in `bounds` that the transaction sees; how many that were. All of them go when it commits, or
+    /// none; a write of one of them by others since it began is a conflict. Values are not read.
+    ///
+    /// Until it ends the transaction has a key and a version of each in memory, within the budget for
+    /// [versions](crate::VolumeOptions::version_budget_bytes); [`Datastore::delete_range`] needs neither.
+    pub fn delete_range<K: AsRef<[u8]>>(
+        &mut self,
+        datastore: &Datastore,
+        bounds: impl RangeBounds<K>,
+    ) -> Result<u64> {
+        datastore.check_handle()?;
+        let isolation = self.options.isolation;
+        self.write_through(datastore, isolation, |writes, eyes| {
+            writes.delete_range(datastore, eyes, bounds)
+        })
     }
 
     /// Removes `key` and returns its value, if it was there.

@@ -98,6 +98,9 @@ impl World {
         }
         let which = rng.random_range(0..self.running.len());
         let (key, value) = (Self::key(rng), self.value(rng));
+        if rng.random_bool(0.05) {
+            return self.delete_range(which, key);
+        }
         let conflicts = self.running.iter().enumerate().any(|(i, other)| {
             i != which && other.claimed.contains(&key) && !other.overruled.contains(&key)
         });
@@ -165,6 +168,35 @@ impl World {
         }
     }
 
+    /// Deletes three neighbours at most in a transaction: it conflicts if one of them alone would.
+    fn delete_range(&mut self, which: usize, low: String) {
+        let high = format!("{low}~");
+        let others = self.running.iter().enumerate();
+        let others = others.filter(|(i, _)| *i != which);
+        let claimed: BTreeSet<_> = others
+            .flat_map(|(_, other)| other.claimed.difference(&other.overruled).cloned())
+            .collect();
+        let run = &mut self.running[which];
+        let sees = run.sees.range(low.clone()..).map(|(key, _)| key.clone());
+        let keys: Vec<_> = sees.take(3).collect();
+        let high = keys.last().map_or(high, String::clone);
+        let conflicts = keys.iter().any(|key| {
+            claimed.contains(key) || run.changed.contains(key) || run.overruled.contains(key)
+        });
+        let done = run.txn.delete_range(&self.store, low..=high);
+        if conflicts {
+            assert_eq!(done.unwrap_err().kind(), ErrorKind::Conflict);
+            self.running.swap_remove(which);
+            return;
+        }
+        assert_eq!(done.unwrap(), keys.len() as u64);
+        for key in keys {
+            run.sees.remove(&key);
+            run.claimed.insert(key.clone());
+            run.wrote.insert(key);
+        }
+    }
+
     /// Somebody else has committed `key`.
     fn changed(&mut self, key: &str, overrules: bool) {
         for run in &mut self.running {
@@ -179,7 +211,19 @@ impl World {
 
     fn write_outside(&mut self, rng: &mut SmallRng) {
         let (key, value) = (Self::key(rng), self.value(rng));
-        match rng.random_range(0..4) {
+        match rng.random_range(0..5) {
+            4 => {
+                let there = self.committed.range(key.clone()..);
+                let keys: Vec<_> = there.map(|(key, _)| key.clone()).take(2).collect();
+                let high = keys.last().unwrap_or(&key).clone();
+                let deleted = self.store.delete_range(key..=high).unwrap();
+                assert_eq!(deleted, keys.len() as u64);
+                for key in &keys {
+                    self.committed.remove(key);
+                    self.changed(key, true);
+                }
+                return;
+            }
             0 => {
                 let taken = self.store.take(key.as_bytes()).unwrap();
                 let taken = taken.map(|value| String::from_utf8(value).unwrap());

@@ -1,0 +1,106 @@
+//! Deleting the items of a range.
+//!
+//! Invariant: no value is read, and no device asked; there are never more keys in memory than a step has. A key
+//! that a step has found is deleted only if its item is still there when its turn comes.
+
+use std::{
+    collections::VecDeque,
+    ops::{Bound, RangeBounds},
+};
+
+use super::{Datastore, Item, Position, Wanted, datastore::Eyes, direct::Expect, start};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    version::Mode,
+};
+
+/// Keys that a step finds before it deletes their items.
+const STEP_KEYS: usize = 128;
+
+impl Datastore {
+    /// Deletes the items whose keys are in `bounds`; how many that were. Each goes as by [`Datastore::delete`], the
+    /// smallest key first: atomic is the deletion of one item, not that of the range. What is inserted meanwhile
+    /// behind the key that it has come to is deleted, what is inserted before that stays. Keys are in memory, and values
+    /// are not read. A full volume has room for it, as for other deletes.
+    ///
+    /// To have all of them go or none, delete the range in a transaction: [`crate::Txn::delete_range`]. To empty the whole
+    /// datastore in one step, whatever it has: [`crate::Volume::truncate_datastore`]. Unordered datastores have no ranges
+    /// ([`ErrorKind::Unsupported`]). Buffered, as for [`Datastore::put`].
+    ///
+    /// On error those that came before are gone; the error says how many.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let url = format!("he://{}", dir.path().join("volume").display());
+    /// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
+    /// let store = volume.create_datastore(b"store", b"")?;
+    /// for key in ["a", "b/1", "b/2", "c"] {
+    ///     store.put(key.as_bytes(), b"")?;
+    /// }
+    /// assert_eq!(store.delete_range("b/".."b0")?, 2);
+    /// assert_eq!(store.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn delete_range<K: AsRef<[u8]>>(&self, bounds: impl RangeBounds<K>) -> Result<u64> {
+        self.check_handle()?;
+        self.shared.check_writable()?;
+        let mut deleted = 0;
+        let done = self.each_key(None, bounds, &mut |key| {
+            let expect = Expect::Mode(Mode::Present);
+            deleted += u64::from(is_done(self.write_when_resolved(key, None, expect))?);
+            Ok(())
+        });
+        match done {
+            Ok(()) => Ok(deleted),
+            Err(why) if deleted > 0 => {
+                Err(why.context(format!("{deleted} items of the range were deleted before")))
+            }
+            Err(why) => Err(why),
+        }
+    }
+
+    /// Does `each` with the keys in `bounds` of the items that `eyes` see, in order, a step of them at a time: nothing of
+    /// the store is held meanwhile.
+    pub(crate) fn each_key<K: AsRef<[u8]>>(
+        &self,
+        eyes: Eyes<'_>,
+        bounds: impl RangeBounds<K>,
+        each: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let mut low = bounds.start_bound().map(|key| key.as_ref().to_vec());
+        let high = bounds.end_bound().map(AsRef::as_ref);
+        let mut found: VecDeque<Item> = VecDeque::new();
+        loop {
+            let position = match &low {
+                Bound::Included(key) => Position::AtOrAfter(key),
+                Bound::Excluded(key) => Position::After(key),
+                Bound::Unbounded => Position::First,
+            };
+            let within = |key: &[u8]| match high {
+                Bound::Included(high) => key <= high,
+                Bound::Excluded(high) => key < high,
+                Bound::Unbounded => true,
+            };
+            let wanted = (STEP_KEYS, Wanted::Keys);
+            let is_more = self.nearest_many(eyes, start(position), wanted, within, &mut found)?;
+            if let Some((last, _)) = found.back() {
+                low = Bound::Excluded(last.clone());
+            }
+            for (key, _) in found.drain(..) {
+                each(&key)?;
+            }
+            if !is_more {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Whether a deletion found its item, which others may have deleted since it was seen.
+pub(crate) fn is_done<T>(deleted: Result<T, Error>) -> Result<bool> {
+    match deleted {
+        Ok(_) => Ok(true),
+        Err(why) if why.kind() == ErrorKind::ItemNotFound => Ok(false),
+        Err(why) => Err(why),
+    }
+}
