@@ -9,6 +9,7 @@ pub(crate) mod frame;
 pub(crate) mod item;
 pub(crate) mod mark;
 pub(crate) mod opener;
+mod sectors;
 pub(crate) mod segment;
 pub(crate) mod superblock;
 #[cfg(test)]
