@@ -199,12 +199,15 @@ impl Shared {
         })
     }
 
-    /// Writes items of the store's own tree `tree` as one durable batch: all or none.
+    /// Writes items of the store's own tree `tree` as one durable batch: all or none. What gives room
+    /// uses what is reserved for deletes. With an error in what it returns the batch is only buffered: the
+    /// device had no room, and gets it when there is some.
     pub(super) fn write_internal(
         &self,
         tree: &Tree,
         items: &[(&[u8], Option<&[u8]>)],
-    ) -> Result<()> {
+        gives_room: bool,
+    ) -> Result<Option<Error>> {
         self.check_writable()?;
         let mut batch = Batch::new(BatchKind::Commit);
         let internal = self.internal.lock();
@@ -212,14 +215,15 @@ impl Shared {
             batch.push(tree.id, self.next_sequence(), false, key, *value);
         }
         let inside = self.gate.enter();
-        let appended = self
-            .log
-            .append(&mut batch, items.iter().all(|item| item.1.is_none()))?;
+        let appended = self.log.append(&mut batch, gives_room)?;
         self.index_internal(tree, items, &appended);
         drop((internal, inside));
         // CRASH: the batch is buffered; after recovery all of its items are there, or none.
-        let synced = self.log.sync_to(appended.end);
-        synced.map_err(Error::outcome_unknown)
+        match self.log.sync_to(appended.end) {
+            Ok(()) => Ok(None),
+            Err(why) if why.kind() == ErrorKind::VolumeFull => Ok(Some(why.outcome_unknown())),
+            Err(why) => Err(why.outcome_unknown()),
+        }
     }
 
     fn index_internal(&self, tree: &Tree, items: &[(&[u8], Option<&[u8]>)], appended: &Appended) {

@@ -71,6 +71,30 @@ fn a_full_volume_reads_and_deletes_and_recovers_its_space() {
     assert!(again * 10 > items * 8, "{again} of {items} items fit again");
 }
 
+/// Emptying and removing datastores gives room like deletes, and has the room for it that these have.
+#[test]
+fn datastores_are_emptied_and_removed_on_a_full_volume() {
+    let (machine, volume, store) = store();
+    let removed = volume.create_datastore(b"removed", b"").unwrap();
+    for number in 0..10 {
+        removed.put(&key(number), &[1; 3000]).unwrap();
+    }
+    let (items, _) = fill(&volume, &store);
+    // The last small rest, too.
+    while store.put(&key(items), b"").is_ok() {}
+    let made = volume.create_datastore(b"more", b"").err();
+    assert_eq!(made.map(|why| why.kind()), Some(ErrorKind::VolumeFull));
+    volume.remove_datastore(removed.id()).unwrap();
+    volume.truncate_datastore(store.id()).unwrap();
+    let (again, _) = fill(&volume, &store);
+    assert!(again * 10 > items * 9, "{again} of {items} items fit again");
+    volume.flush().unwrap();
+    drop((volume, store));
+    let volume = open_one(&after_power_loss(&machine, 0)).unwrap();
+    assert_eq!(volume.datastore(b"store").unwrap().len(), again);
+    assert!(volume.datastore(b"removed").is_err());
+}
+
 #[test]
 fn deletes_in_transactions_work_on_a_full_volume() {
     let (_machine, volume, store) = store();

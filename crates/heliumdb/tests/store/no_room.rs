@@ -81,6 +81,45 @@ fn a_durable_commit_that_meets_no_room_is_a_buffered_one() {
     assert_eq!(crashed.datastore(b"store").unwrap().len(), 2);
 }
 
+/// What is made, emptied or removed is so for all who look, and after the next sync that succeeds.
+#[test]
+fn a_change_of_the_catalog_that_meets_no_room_is_a_buffered_one() {
+    let (machine, volume, store) = store();
+    let removed = volume.create_datastore(b"removed", b"").unwrap();
+    let kept = volume.create_datastore(b"kept", b"").unwrap();
+    for store in [&store, &removed, &kept] {
+        store.put(b"key", b"value").unwrap();
+    }
+    volume.flush().unwrap();
+    machine.plan(no_room(0));
+    for unknown in [
+        volume.rename_datastore(kept.id(), b"renamed"),
+        volume.truncate_datastore(store.id()),
+        volume.remove_datastore(removed.id()),
+    ] {
+        let kind = unknown.as_ref().map_err(heliumdb::Error::kind);
+        assert_eq!(kind, Err(ErrorKind::OutcomeUnknown), "{unknown:?}");
+    }
+    let look = |volume: &Volume| {
+        let names: Vec<_> = volume
+            .datastores()
+            .into_iter()
+            .map(|info| info.name)
+            .collect();
+        assert_eq!(names, [&b"renamed"[..], b"store"]);
+        assert!(volume.datastore(b"store").unwrap().is_empty());
+        assert_eq!(volume.datastore(b"renamed").unwrap().len(), 1);
+    };
+    look(&volume);
+    assert!(removed.put(b"key", b"later").is_err());
+    machine.heal();
+    // An item of a tree that the log says is over would be damage.
+    store.put(b"later", b"value").unwrap();
+    store.delete(b"later").unwrap();
+    volume.flush().unwrap();
+    look(&open_one(&after_power_loss(&machine, 1)).unwrap());
+}
+
 /// Does `work`, and says whether it is in what is to be found.
 fn is_done(work: Result<()>) -> bool {
     match work {

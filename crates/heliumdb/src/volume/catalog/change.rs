@@ -32,6 +32,20 @@ pub(super) struct Change {
     retired: Option<u32>,
 }
 
+/// A change that is in the log, and shown.
+struct Changed {
+    /// What the handles of the datastore share, if there still is one.
+    state: Option<Arc<State>>,
+    /// Why it is only buffered, if so.
+    late: Option<Error>,
+}
+
+impl Changed {
+    fn durable(self) -> Result<Option<Arc<State>>> {
+        self.late.map_or(Ok(self.state), Err)
+    }
+}
+
 impl Shared {
     pub(in crate::volume) fn create_datastore(
         &self,
@@ -69,15 +83,13 @@ impl Shared {
     /// Adds a datastore without items; the caller holds the lock on changes.
     fn add(&self, id: u32, descriptor: Descriptor, next_id: u32) -> Result<Arc<State>> {
         let tree = Tree::new(descriptor.tree, self.log.clone());
-        let state = self.change(
-            id,
-            Change {
-                descriptor: Some(descriptor),
-                next_id: Some(next_id),
-                tree: Some(tree),
-                retired: None,
-            },
-        )?;
+        let change = Change {
+            descriptor: Some(descriptor),
+            next_id: Some(next_id),
+            tree: Some(tree),
+            retired: None,
+        };
+        let state = self.change(id, change)?.durable()?;
         state.ok_or_else(|| not_found(&format!("with id {id}")))
     }
 
@@ -141,7 +153,7 @@ impl Shared {
             descriptor: Some(descriptor),
             ..Change::default()
         };
-        self.change(id.0, change).map(drop)
+        self.change(id.0, change)?.durable().map(drop)
     }
 
     pub(in crate::volume) fn remove_datastore(&self, id: DatastoreId) -> Result<()> {
@@ -152,9 +164,9 @@ impl Shared {
             retired: Some(tree.id),
             ..Change::default()
         };
-        self.change(id.0, change)?;
+        let changed = self.change(id.0, change)?;
         closing.retire();
-        Ok(())
+        changed.durable().map(drop)
     }
 
     /// Empties a datastore, which stays as it is where `kind` and `attributes` do not say otherwise.
@@ -184,9 +196,9 @@ impl Shared {
             tree: Some(new),
             retired: Some(tree.id),
         };
-        self.change(id.0, change)?;
+        let changed = self.change(id.0, change)?;
         closing.retire();
-        Ok(())
+        changed.durable().map(drop)
     }
 
     /// One change of the catalog at a time.
@@ -212,17 +224,16 @@ impl Shared {
         Ok(closing)
     }
 
-    /// Makes one change durable, then shows it. Returns what the handles of the datastore share, if
-    /// there still is one.
-    fn change(&self, id: u32, change: Change) -> Result<Option<Arc<State>>> {
+    /// Makes one change durable, then shows it.
+    fn change(&self, id: u32, change: Change) -> Result<Changed> {
         self.check_writable()?;
         let changing = self.native.begin_change();
-        self.write_catalog(id, &change)?;
+        let late = self.write_catalog(id, &change)?;
         let (known, number) = (&self.catalog.known, changing.id());
         let past = Keeping::new(known, number);
         let mut state = None;
         changing.finish(past, || state = known.write().apply(number, id, change));
-        Ok(state)
+        Ok(Changed { state, late })
     }
 
     fn tree_of(&self, id: DatastoreId) -> Result<Arc<Tree>> {
@@ -276,7 +287,7 @@ impl Shared {
     ///
     /// CRASH: before the sync returns, the operation has happened or it has not; nothing
     /// else depends on it yet.
-    fn write_catalog(&self, id: u32, change: &Change) -> Result<()> {
+    fn write_catalog(&self, id: u32, change: &Change) -> Result<Option<Error>> {
         let key = id.to_be_bytes();
         let value = change.descriptor.as_ref().map(Descriptor::encode);
         let next_id = change.next_id.map(descriptor::encode_next_id);
@@ -288,7 +299,7 @@ impl Shared {
         if let Some(key) = &retired {
             items.push((key, None));
         }
-        self.write_internal(&self.catalog.tree, &items)
+        self.write_internal(&self.catalog.tree, &items, change.retired.is_some())
     }
 }
 
