@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::choose::{can_go, is_held};
-use crate::{error::Result, log::Room, volume::Shared};
+use crate::{error::Result, log::Room, version::Haste, volume::Shared};
 
 /// Room is short when there is less of it than this part of the volume, or so many segments.
 const SHORT_PART: u64 = 32;
@@ -40,7 +40,9 @@ impl Shared {
         self.keep_room_for_checkpoint();
         let need = self.need_of_now();
         let started = Instant::now();
-        let cleaned = self.clean_step(need)?;
+        // Nothing is to be moved that nobody needs.
+        let thinned = self.thin_chains(need);
+        let cleaned = self.clean_step(need)? | thinned;
         if self.cleaner.resting_need().is_none() {
             self.ask_for_checkpoint(need, cleaned);
         }
@@ -51,6 +53,20 @@ impl Shared {
             std::thread::sleep(started.elapsed().min(PAUSE_MAX));
         }
         Ok(cleaned)
+    }
+
+    /// A step of looking through versions for what nobody needs, if that is due.
+    fn thin_chains(&self, need: Need) -> bool {
+        let haste = match need {
+            Need::Nothing => Haste::None,
+            Need::Dirty | Need::Tombstones => Haste::Some,
+            Need::Short if self.open_room() < self.log.room().segment_bytes => Haste::All,
+            Need::Short => Haste::Some,
+        };
+        self.is_native() && self.unsettled.has_any() && {
+            let readers = self.native.readers();
+            self.unsettled.thin(&readers, haste, &self.log)
+        }
     }
 
     /// Why to go on with the round that is under way, or to begin one.

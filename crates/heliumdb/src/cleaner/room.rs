@@ -102,13 +102,19 @@ impl Shared {
         self.report_pending();
         let (candidates, room) = (self.log.candidates(), self.log.room().segment_bytes);
         self.log.has_dead()
-            || self.is_native() && self.unsettled.has_due(&self.native.readers())
+            || self.is_native() && self.may_settle()
             || !self.choose_victims(&progress.stuck, Need::Short).is_empty()
             || candidates.iter().any(|c| is_held(c, room)) && self.cleaner.has_resort(&self.log)
     }
 }
 
 impl Shared {
+    /// Whether versions may go that nobody needs.
+    fn may_settle(&self) -> bool {
+        let readers = self.native.readers();
+        self.unsettled.has_due(&readers) || self.unsettled.may_thin(&readers)
+    }
+
     /// What the volume is full of may be what somebody can still look at.
     fn say_who_keeps_room(&self, why: Error) -> Error {
         match self.unsettled.has_any() {

@@ -14,6 +14,7 @@ pub(crate) mod standing;
 mod state;
 #[cfg(test)]
 mod tests;
+mod thin;
 mod waiting;
 
 pub(crate) use death::{Death, death};
@@ -22,6 +23,7 @@ pub(crate) use prune::Swept;
 pub(crate) use snapshot::Readers;
 pub use snapshot::TxnSnapshot;
 pub(crate) use state::State;
+pub(crate) use thin::Haste;
 pub(crate) use waiting::{Attempt, Turn, Waiting};
 
 use std::sync::Arc;

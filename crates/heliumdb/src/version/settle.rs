@@ -21,6 +21,7 @@ use super::{
     Readers, Swept, TxnId,
     chain::{self, VERSION_BYTES},
     prune,
+    thin::Passes,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -50,6 +51,7 @@ pub(crate) struct Unsettled {
     keeper: OnceLock<Arc<Manager>>,
     /// When the first chain of the queue is due, for a look without the lock.
     due: AtomicU64,
+    pub(super) passes: Passes,
 }
 
 /// Chains in the order in which they were queued, roughly that of their owners.
@@ -66,6 +68,15 @@ struct Chunk {
     trees: Vec<Arc<Tree>>,
     chains: Vec<Queued>,
     keys: Vec<u8>,
+}
+
+/// What was done about some chains.
+#[derive(Default)]
+struct Done {
+    /// Chains that are plain slots now.
+    settled: usize,
+    /// Versions that went.
+    gone: usize,
 }
 
 struct Queued {
@@ -151,6 +162,7 @@ impl Unsettled {
             oldest: AtomicU64::new(0),
             keeper: OnceLock::new(),
             due: AtomicU64::new(TxnId::MAX),
+            passes: Passes::default(),
         }
     }
 
@@ -237,12 +249,34 @@ impl Unsettled {
                 break;
             };
             left -= 1;
-            settled += self.settle_some(&due, readers, log);
+            let is_due = |due| readers.all_see(due);
+            settled += self.settle_some(&due, readers, log, is_due).settled;
             let mut queue = self.queue.lock();
             queue.recycle(due);
             self.due.store(queue.due(), Ordering::Relaxed);
         }
         settled
+    }
+
+    /// Chunks in the queue.
+    pub(super) fn chunks(&self) -> usize {
+        self.queue.lock().chunks.len()
+    }
+
+    /// Takes out of the chains of so many chunks what nobody needs, due or not; true if there was any. They go to the
+    /// end of the queue, so that the next ones are in front.
+    pub(super) fn thin_chunks(&self, chunks: usize, readers: &Readers, log: &Log) -> bool {
+        let mut gone = 0;
+        for _ in 0..chunks {
+            let Some(chunk) = self.queue.lock().chunks.pop_front() else {
+                break;
+            };
+            gone += self.settle_some(&chunk, readers, log, |_| true).gone;
+            let mut queue = self.queue.lock();
+            queue.recycle(chunk);
+            self.due.store(queue.due(), Ordering::Relaxed);
+        }
+        gone > 0
     }
 
     /// Whether the first chain that waits can be settled, as far as a look without a lock shows.
@@ -269,28 +303,49 @@ impl Unsettled {
         log: &Log,
         guard: &Guard,
     ) -> Option<TxnId> {
+        self.prune_one(tree, key, readers, log, guard).newest_left
+    }
+
+    fn prune_one(
+        &self,
+        tree: &Tree,
+        key: &[u8],
+        readers: &Readers,
+        log: &Log,
+        guard: &Guard,
+    ) -> Swept {
         let mut swept = Swept::default();
         tree.update_unseen(key, guard, |word| {
             (prune::settle(Word(word), readers, guard, &mut swept).0, ())
         });
         self.sweep(&swept, log);
-        swept.newest_left
+        swept
     }
 
-    fn settle_some(&self, chunk: &Chunk, readers: &Readers, log: &Log) -> usize {
+    fn settle_some(
+        &self,
+        chunk: &Chunk,
+        readers: &Readers,
+        log: &Log,
+        is_due: impl Fn(TxnId) -> bool,
+    ) -> Done {
         let guard = epoch::pin();
         let mut again = Vec::new();
-        let mut settled = 0;
+        let mut done = Done::default();
         let mut bytes = 0;
         for (chain, tree, key) in chunk.iter() {
-            if !readers.all_see(chain.due) {
+            if !is_due(chain.due) {
                 again.push((chain.due, tree, key));
                 continue;
             }
-            match self.settle_one(tree, key, readers, log, &guard) {
-                Some(due) => again.push((due, tree, key)),
+            let swept = self.prune_one(tree, key, readers, log, &guard);
+            done.gone += swept.versions;
+            match swept.newest_left {
+                // What it waits for may be yet to come.
+                Some(due) if readers.all_see(chain.due) => again.push((due, tree, key)),
+                Some(_) => again.push((chain.due, tree, key)),
                 None => {
-                    settled += 1;
+                    done.settled += 1;
                     bytes += QUEUED_BYTES + key.len() as i64;
                 }
             }
@@ -302,7 +357,7 @@ impl Unsettled {
                 queue.push(due, tree, key);
             }
         }
-        settled
+        done
     }
 
     /// Accounts for what a pass over a chain took away.

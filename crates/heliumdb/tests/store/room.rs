@@ -150,6 +150,45 @@ fn what_a_snapshot_needs_is_not_moved_again_and_again() {
     }
 }
 
+/// Of what comes between two snapshots, or was needed by one that is gone, nothing keeps any room.
+#[test]
+fn what_no_snapshot_needs_takes_no_room_beside_one_that_is_held() {
+    for threads in [false, true] {
+        let machine = Machine::new(1, &[64 * MIB]);
+        let mut options = sim_options();
+        options.background_thread = threads;
+        let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
+        let store = volume.create_datastore(b"store", b"").unwrap();
+        let put_all = |round: u64| {
+            for number in 0..2_000 {
+                let put = store.put(&key(number), &[round as u8; 4_000]);
+                put.unwrap_or_else(|why| panic!("round {round}: {why}: {:?}", volume.stats()));
+            }
+        };
+        put_all(1);
+        let held = volume.snapshot().unwrap();
+        // Each chain has a version of each round, and those of two of them are needed.
+        let mut short = None;
+        for round in 2..12 {
+            put_all(round);
+            // Another one for a while, and a short one each time.
+            if round == 3 {
+                short = Some(volume.snapshot().unwrap());
+            }
+            drop(volume.snapshot().unwrap());
+            if round == 5 {
+                let seen = short.take().unwrap().get(&store, &key(7)).unwrap();
+                assert_eq!(seen, Some(vec![3; 4_000]));
+            }
+        }
+        for number in (0..2_000).step_by(97) {
+            let was = held.get(&store, &key(number)).unwrap();
+            assert_eq!(was, Some(vec![1; 4_000]));
+            assert_eq!(store.get(&key(number)).unwrap(), Some(vec![11; 4_000]));
+        }
+    }
+}
+
 /// Whoever keeps the room himself is told so, and what he keeps comes back with his end.
 #[test]
 fn who_keeps_the_room_is_told() {
