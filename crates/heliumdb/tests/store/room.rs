@@ -217,20 +217,3 @@ fn who_keeps_the_room_is_told() {
         step(&volume);
     }
 }
-
-#[test]
-fn no_more_is_live_than_is_used() {
-    for len in [100 << 10, (1 << 18) + 1, 70_000, 1 << 14] {
-        let (_machine, volume, store) = store();
-        for number in 0.. {
-            if store.put(&key(number), &vec![1; len]).is_err() {
-                break;
-            }
-            let stats = volume.stats();
-            assert!(stats.live_bytes <= stats.used_bytes, "{len}: {stats:?}");
-            let all = stats.live_bytes + stats.dead_bytes;
-            assert!(all <= stats.used_bytes, "{len}: {stats:?}");
-            step(&volume);
-        }
-    }
-}
