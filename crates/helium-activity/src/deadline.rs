@@ -11,7 +11,7 @@ use std::{
 };
 
 use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with,
+    AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with,
     sockopt::{Timeout, set_socket_timeout},
 };
 
@@ -33,18 +33,8 @@ impl Until {
     /// Connects to a socket, on which others may be waiting already.
     pub(crate) fn connect(socket: &Path, patience: Duration) -> io::Result<Self> {
         let deadline = Instant::now() + patience;
-        let address = SocketAddrUnix::new(socket)?;
-        let stream = socket_with(
-            AddressFamily::UNIX,
-            SocketType::STREAM,
-            SocketFlags::CLOEXEC,
-            None,
-        )?;
-        // It holds for connecting, too.
-        set_socket_timeout(&stream, Timeout::Send, Some(patience))?;
-        connect(&stream, &address)?;
         Ok(Self {
-            stream: stream.into(),
+            stream: connect_within(socket, patience)?,
             deadline,
         })
     }
@@ -57,6 +47,26 @@ impl Until {
     }
 }
 
+/// Connects to a socket; who listens may be busy for so long.
+pub(crate) fn connect_within(socket: &Path, patience: Duration) -> io::Result<UnixStream> {
+    let address = SocketAddrUnix::new(socket)?;
+    let stream = socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    // It holds for connecting, too.
+    set_socket_timeout(&stream, Timeout::Send, Some(patience))?;
+    connect(&stream, &address)?;
+    Ok(stream.into())
+}
+
+/// Writes without the signal that would end a program which does not expect that its readers go away.
+pub(crate) fn send(stream: &UnixStream, bytes: &[u8]) -> io::Result<usize> {
+    Ok(rustix::net::send(stream, bytes, SendFlags::NOSIGNAL)?)
+}
+
 impl Read for Until {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.stream.set_read_timeout(self.left()?)?;
@@ -67,7 +77,7 @@ impl Read for Until {
 impl Write for Until {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         self.stream.set_write_timeout(self.left()?)?;
-        self.stream.write(buffer)
+        send(&self.stream, buffer)
     }
 
     fn flush(&mut self) -> io::Result<()> {

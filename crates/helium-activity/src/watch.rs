@@ -11,6 +11,7 @@ use crate::{
     deadline::Until,
     folder,
     report::{self, Report},
+    through,
 };
 
 /// How long an answer may take, all of it.
@@ -41,6 +42,7 @@ pub fn find(url: Option<&str>) -> io::Result<Vec<(PathBuf, Report)>> {
             Err(why) if why.kind() == io::ErrorKind::ConnectionRefused => {
                 // Its process was killed. Whether it can be removed or not: it is no volume.
                 let _ = fs::remove_file(&socket);
+                let _ = fs::remove_file(socket.with_extension(through::ENDING));
             }
             Err(_) => {}
         }

@@ -113,6 +113,11 @@ impl Failure {
         self.code
     }
 
+    /// Whether the store failed in this way.
+    pub fn is_of(&self, kind: ErrorKind) -> bool {
+        self.kind == format!("{kind:?}")
+    }
+
     /// Whether it is only that nobody reads the output any more.
     pub fn is_broken_pipe(&self) -> bool {
         self.kind == BROKEN_PIPE

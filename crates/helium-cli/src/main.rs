@@ -15,6 +15,7 @@ mod json;
 mod old;
 mod output;
 mod progress;
+mod reading;
 mod target;
 mod text;
 mod top;

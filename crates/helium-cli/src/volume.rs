@@ -1,7 +1,7 @@
 //! From what the user calls a volume to an open one, and to sentences when it does not open.
 
 use helium_activity::Publisher;
-use heliumdb::{Datastore, ErrorKind, Volume, VolumeOptions};
+use heliumdb::{Datastore, DatastoreInfo, ErrorKind, Volume, VolumeOptions};
 use std::{
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt,
@@ -137,7 +137,10 @@ fn explain(volume: &str, options: &VolumeOptions, why: heliumdb::Error) -> Failu
             };
             let told = helium_activity::find(Some(&url(volume))).unwrap_or_default();
             failure.advise(match told.is_empty() {
-                false => format!("{rule} `helium top {volume}` shows what goes on."),
+                false => format!(
+                    "{rule} `helium top {volume}` shows what goes on, and get, scan, ls, stat, dump and backup read \
+                     through that process."
+                ),
                 true => rule.to_owned(),
             })
         }
@@ -157,11 +160,25 @@ pub fn datastore(volume: &Volume, name: &OsStr) -> Result<Datastore> {
         if why.kind() != ErrorKind::DatastoreNotFound {
             return why.into();
         }
-        let failure = Failure::from(why);
-        failure.advise(match meant(volume, name) {
-            Some(meant) => format!("Did you mean {meant}? {}", there_are(volume)),
-            None => there_are(volume),
-        })
+        advise_of(Failure::from(why), &volume.datastores(), name)
+    })
+}
+
+/// There is no datastore of that name, but these.
+pub fn no_datastore(all: &[DatastoreInfo], name: &OsStr) -> Failure {
+    let called = name.as_bytes().escape_ascii();
+    let why = format!("the volume has no datastore called '{called}'");
+    advise_of(
+        heliumdb::Error::new(ErrorKind::DatastoreNotFound, why).into(),
+        all,
+        name,
+    )
+}
+
+fn advise_of(failure: Failure, all: &[DatastoreInfo], name: &OsStr) -> Failure {
+    failure.advise(match meant(all, name) {
+        Some(meant) => format!("Did you mean {meant}? {}", there_are(all)),
+        None => there_are(all),
     })
 }
 
@@ -179,9 +196,9 @@ pub fn chosen(volume: &Volume, names: &[OsString]) -> Result<Vec<Datastore>> {
 const ALIKE: f64 = 0.7;
 
 /// The datastore whose name is most like `name`.
-fn meant(volume: &Volume, name: &OsStr) -> Option<String> {
+fn meant(all: &[DatastoreInfo], name: &OsStr) -> Option<String> {
     let wanted = text::shown(name.as_bytes()).to_lowercase();
-    let names = volume.datastores().into_iter();
+    let names = all.iter();
     let alike = names.map(|info| {
         let known = text::shown(&info.name);
         let likeness = strsim::normalized_damerau_levenshtein(&wanted, &known.to_lowercase());
@@ -200,8 +217,7 @@ fn prefix_likeness(wanted: &str, known: &str) -> f64 {
 /// Datastores that the advice lists at most.
 const LISTED: usize = 8;
 
-fn there_are(volume: &Volume) -> String {
-    let all = volume.datastores();
+fn there_are(all: &[DatastoreInfo]) -> String {
     if all.is_empty() {
         return "The volume has no datastores yet: `helium create VOLUME DATASTORE` makes one."
             .to_owned();

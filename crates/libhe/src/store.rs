@@ -5,7 +5,7 @@
 
 use std::{ops::Bound, thread};
 
-use helium_activity::Publisher;
+use helium_activity::{Publisher, Reading};
 use heliumdb::{DatastoreId, DatastoreOptions, Readable, Txn, TxnOptions, VolumeOptions};
 pub use heliumdb::{Error, ErrorKind, Item, Mode, Position, Result, Stats};
 
@@ -78,7 +78,7 @@ impl Volume {
         let volume = heliumdb::Volume::open(url, &options)?;
         let read_only = opening.read_only;
         // Nobody else can look if this fails; that is no reason not to work.
-        let publisher = Publisher::start_for_library(&volume, "libhe").ok();
+        let publisher = Publisher::start_for_library(&volume, "libhe", Reading::Snapshots).ok();
         Ok(Self {
             volume,
             read_only,

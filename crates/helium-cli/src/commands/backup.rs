@@ -1,14 +1,17 @@
 //! `helium backup`.
 
-use heliumdb::BackupFrom;
+use helium_activity::Remote;
+use heliumdb::{BackupFrom, BackupReport, Volume};
 use serde_json::json;
 
 use super::copying::{self, Half, Steps};
 use crate::{
-    failure::Result,
+    failure::{Failure, Result},
+    interrupt,
     output::Output,
+    progress::Progress,
+    reading::{self, Place, Through},
     text,
-    volume::{self, Access},
 };
 
 /// Arguments of `helium backup`.
@@ -18,19 +21,25 @@ pub struct Backup {
     volume: String,
     /// The volume that the copy goes to; it is made if it is not there
     target: String,
+    #[command(flatten)]
+    through: Through,
 }
 
 impl Backup {
     /// Copies all datastores, with their names and attributes.
     pub fn run(self, output: Output) -> Result<()> {
-        volume::with(&self.volume, Access::Read, |open| {
-            let _publisher = volume::publish(open, "helium backup");
+        reading::with(&self.volume, self.through, output, |from| {
+            let _publisher = from.publish("helium backup");
             copying::into_new(&self.volume, &self.target, Half::Goes, |target| {
                 let mut steps = Steps::default();
-                let copied = open.backup(BackupFrom::Newest, target, &mut |step| steps.at(step));
+                let report = match from {
+                    Place::Here(open) => open
+                        .backup(BackupFrom::Newest, target, &mut |step| steps.at(step))
+                        .map_err(|why| copying::explain(why, &self.target, Half::Goes)),
+                    Place::There(mut remote) => receive(&mut remote, target),
+                };
                 drop(steps);
-                let report =
-                    copied.map_err(|why| copying::explain(why, &self.target, Half::Goes))?;
+                let report = report?;
                 let json = json!({"datastores": report.datastores, "items": report.items, "bytes": report.bytes});
                 output.print(&json, || {
                     format!(
@@ -43,4 +52,28 @@ impl Backup {
             })
         })
     }
+}
+
+/// Makes the copy of what comes from the process that has the volume open: its files are made here, by who asks for
+/// them.
+fn receive(remote: &mut Remote, target: &Volume) -> Result<BackupReport> {
+    let mut report = BackupReport::default();
+    let stores = remote.datastores()?;
+    let next_id = remote.next_datastore_id();
+    let progress = Progress::items("copying", stores.iter().map(|store| store.items).sum());
+    let mut items = 0;
+    for store in stores {
+        let all = remote.items(&store.info).map(|item| {
+            interrupt::check()?;
+            items += 1;
+            progress.at(items);
+            Ok(item?)
+        });
+        let copied = target.restore::<Failure>(&store.info, next_id, all)?;
+        report.datastores += copied.datastores;
+        report.items += copied.items;
+        report.bytes += copied.bytes;
+    }
+    target.flush()?;
+    Ok(report)
 }

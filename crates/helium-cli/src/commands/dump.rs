@@ -2,7 +2,6 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use heliumdb::Datastore;
 use serde_json::json;
 
 use crate::{
@@ -11,8 +10,8 @@ use crate::{
     interrupt,
     output::Output,
     progress::Progress,
+    reading::{self, Place, Store, Through},
     target, text,
-    volume::{self, Access},
 };
 
 /// Arguments of `helium dump`.
@@ -28,6 +27,8 @@ pub struct Dump {
     /// Write to this file, which appears, or replaces what is there, when it is complete
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    through: Through,
 }
 
 impl Dump {
@@ -40,19 +41,25 @@ impl Dump {
             );
             return Err(failure.advise("Leave one of them out, or name a file: --output FILE."));
         }
-        volume::with(&self.volume, Access::Read, |open| {
-            let _publisher = volume::publish(open, "helium dump");
-            let chosen = volume::chosen(open, &self.datastores)?;
+        reading::with(&self.volume, self.through, output, |mut from| {
+            let _publisher = from.publish("helium dump");
+            let chosen = match self.datastores.as_slice() {
+                [] => from.stores()?,
+                names => {
+                    let found = names.iter().map(|name| from.store(name));
+                    found.collect::<Result<_>>()?
+                }
+            };
             let several =
                 chosen.len() != 1 || self.datastores.is_empty() && self.format == Format::Jsonl;
             let Some(path) = &self.output else {
                 let sink = self.format.sink(Box::new(output.writer()), several)?;
-                dump(&chosen, sink).map(drop)?;
+                dump(&mut from, &chosen, sink).map(drop)?;
                 return Ok(());
             };
             let items = target::write(path, target::PRIVATE, Some(&self.volume), |file| {
                 let sink = self.format.sink(Box::new(file), several)?;
-                dump(&chosen, sink)
+                dump(&mut from, &chosen, sink)
             })?;
             let json =
                 json!({"file": path.to_string_lossy(), "datastores": chosen.len(), "items": items});
@@ -67,13 +74,13 @@ impl Dump {
     }
 }
 
-fn dump(datastores: &[Datastore], mut sink: Box<dyn Sink + '_>) -> Result<u64> {
-    let total = datastores.iter().map(Datastore::len).sum();
+fn dump(from: &mut Place<'_>, stores: &[Store], mut sink: Box<dyn Sink + '_>) -> Result<u64> {
+    let total = stores.iter().map(|store| store.items).sum();
     let progress = Progress::items("dumping", total);
     let mut items = 0;
-    for datastore in datastores {
-        sink.datastore(&datastore.info()?.into())?;
-        for item in datastore.items() {
+    for store in stores {
+        sink.datastore(&store.info.clone().into())?;
+        for item in from.items(store) {
             let (key, value) = item?;
             sink.item(&key, &value)?;
             items += 1;

@@ -3,16 +3,18 @@
 use std::{
     ffi::OsString,
     io::{Read, Write, stdin},
+    os::unix::ffi::OsStrExt,
     path::PathBuf,
 };
 
-use heliumdb::{Datastore, limits::VALUE_BYTES_MAX};
+use heliumdb::limits::VALUE_BYTES_MAX;
 use serde_json::json;
 
 use crate::{
     failure::{self, Code, Failure, Result},
     interrupt::{self, Interruptible},
     output::{self, Output},
+    reading::{self, Through},
     text::{self, Encoding},
     volume::{self, Access},
 };
@@ -28,16 +30,18 @@ pub struct Get {
     key: OsString,
     #[command(flatten)]
     encoding: Encoding,
+    #[command(flatten)]
+    through: Through,
 }
 
 impl Get {
     /// Prints the value: its bytes as they are, unless a terminal would have to show them.
     pub fn run(self, output: Output) -> Result<()> {
         let key = self.encoding.read("key", &self.key)?;
-        volume::with(&self.volume, Access::Read, |open| {
-            let datastore = volume::datastore(open, &self.datastore)?;
-            let Some(value) = datastore.get(&key)? else {
-                return Err(no_item(&datastore, &key));
+        reading::with(&self.volume, self.through, output, |mut from| {
+            let store = from.store(&self.datastore)?;
+            let Some(value) = from.get(&store, &key)? else {
+                return Err(no_item(&store.info.name, &key));
             };
             if output.json || output.is_terminal() || self.encoding.hex {
                 let json = json!({"key": text::to_json(&key), "value": text::to_json(&value)});
@@ -50,13 +54,12 @@ impl Get {
     }
 }
 
-fn no_item(datastore: &Datastore, key: &[u8]) -> Failure {
-    let name = datastore.info().map(|info| text::shown(&info.name));
+fn no_item(datastore: &[u8], key: &[u8]) -> Failure {
     Failure::new(
         Code::NotFound,
         format!(
             "the datastore {} has no item with the key {}",
-            name.unwrap_or_default(),
+            text::shown(datastore),
             text::shown(key)
         ),
     )
@@ -173,7 +176,7 @@ impl Rm {
                     }
                     Err(_) if self.force => {}
                     Err(_) => {
-                        return Err(no_item(&datastore, key)
+                        return Err(no_item(self.datastore.as_bytes(), key)
                             .advise("Keys named before it were removed; --force goes on."));
                     }
                 }

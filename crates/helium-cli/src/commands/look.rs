@@ -2,14 +2,14 @@
 
 use std::ffi::OsString;
 
-use heliumdb::{DatastoreInfo, Volume};
+use heliumdb::DatastoreInfo;
 use serde_json::{Value, json};
 
 use crate::{
     failure::Result,
-    output::{Column, Output, figures, table},
+    output::{self, Column, Output, table},
+    reading::{self, Place, Store, Through},
     text,
-    volume::{self, Access},
 };
 
 /// Arguments of `helium ls`.
@@ -17,39 +17,34 @@ use crate::{
 pub struct Ls {
     /// The volume
     volume: String,
+    #[command(flatten)]
+    through: Through,
 }
 
 impl Ls {
     /// Lists the datastores.
     pub fn run(self, output: Output) -> Result<()> {
-        volume::with(&self.volume, Access::Read, |open| {
-            let all = open.datastores();
-            let mut items = Vec::with_capacity(all.len());
-            for info in &all {
-                items.push(open.datastore_by_id(info.id)?.len());
-            }
-            let json: Value = all
-                .iter()
-                .zip(&items)
-                .map(|(info, items)| to_json(info, *items))
-                .collect();
-            output.print(&json, || listed(&all, &items))
+        reading::with(&self.volume, self.through, output, |mut from| {
+            let all = from.stores()?;
+            let json: Value = all.iter().map(to_json).collect();
+            output.print(&json, || listed(&all))
         })
     }
 }
 
-fn to_json(info: &DatastoreInfo, items: u64) -> Value {
+fn to_json(store: &Store) -> Value {
+    let info = &store.info;
     json!({
         "name": text::to_json(&info.name),
         "id": info.id.0,
-        "items": items,
+        "items": store.items,
         "compress": info.compress,
         "unordered": info.unordered,
         "attributes": text::to_json(&info.attributes),
     })
 }
 
-fn listed(all: &[DatastoreInfo], items: &[u64]) -> String {
+fn listed(all: &[Store]) -> String {
     if all.is_empty() {
         return String::new();
     }
@@ -60,10 +55,11 @@ fn listed(all: &[DatastoreInfo], items: &[u64]) -> String {
         Column::Left("KIND"),
         Column::Left("ATTRIBUTES"),
     ];
-    let rows = all.iter().zip(items).map(|(info, items)| {
+    let rows = all.iter().map(|store| {
+        let info = &store.info;
         vec![
             text::shown(&info.name),
-            text::count(*items),
+            text::count(store.items),
             info.id.0.to_string(),
             kind(info).to_owned(),
             text::shown(&info.attributes),
@@ -79,56 +75,52 @@ pub struct Stat {
     volume: String,
     /// Only this datastore
     datastore: Option<OsString>,
+    #[command(flatten)]
+    through: Through,
 }
 
 impl Stat {
     /// Prints figures.
     pub fn run(self, output: Output) -> Result<()> {
-        volume::with(&self.volume, Access::Read, |open| match &self.datastore {
-            None => of_volume(open, output),
-            Some(name) => of_datastore(open, name, output),
+        reading::with(&self.volume, self.through, output, |mut from| {
+            match &self.datastore {
+                None => of_volume(&mut from, output),
+                Some(name) => of_datastore(&from.store(name)?, output),
+            }
         })
     }
 }
 
-fn of_volume(open: &Volume, output: Output) -> Result<()> {
-    let stats = open.stats();
-    let json = json!({
-        "volume": open.url(),
-        "id": open.id().to_string(),
-        "datastores": stats.datastores,
-        "items": stats.items,
-        "capacity_bytes": stats.capacity_bytes,
-        "used_bytes": stats.used_bytes,
-        "live_bytes": stats.live_bytes,
-        "dead_bytes": stats.dead_bytes,
-        "index_bytes": stats.index_bytes,
-        "checkpoint_bytes": stats.checkpoint_bytes,
-        "recovered_items": stats.recovered_items,
-        "discarded_bytes": stats.discarded_bytes,
-    });
+fn of_volume(from: &mut Place<'_>, output: Output) -> Result<()> {
+    let (url, id, figures) = (from.url(), from.id(), from.figures()?);
+    let figure = |name: &str| {
+        let found = figures.iter().find(|(known, _)| known == name);
+        found.map_or(0, |(_, figure)| *figure)
+    };
+    let mut json = json!({"volume": url, "id": id});
+    for (name, figure) in &figures {
+        json[name] = (*figure).into();
+    }
     output.print(&json, || {
-        figures(&[
-            ("volume", open.url().to_owned()),
-            ("id", open.id().to_string()),
-            ("datastores", text::count(stats.datastores)),
-            ("items", text::count(stats.items)),
-            ("capacity", text::size(stats.capacity_bytes)),
+        let used = figure("used_bytes");
+        output::figures(&[
+            ("volume", url.clone()),
+            ("id", id.clone()),
+            ("datastores", text::count(figure("datastores"))),
+            ("items", text::count(figure("items"))),
+            ("capacity", text::size(figure("capacity_bytes"))),
             (
                 "used",
-                share(stats.used_bytes, stats.capacity_bytes, "of the capacity"),
+                share(used, figure("capacity_bytes"), "of the capacity"),
             ),
-            (
-                "live",
-                share(stats.live_bytes, stats.used_bytes, "of what is used"),
-            ),
-            ("index memory", text::size(stats.index_bytes)),
-            ("checkpoint", text::size(stats.checkpoint_bytes)),
+            ("live", share(figure("live_bytes"), used, "of what is used")),
+            ("index memory", text::size(figure("index_bytes"))),
+            ("checkpoint", text::size(figure("checkpoint_bytes"))),
             (
                 "read when opened",
-                format!("{} items", text::count(stats.recovered_items)),
+                format!("{} items", text::count(figure("recovered_items"))),
             ),
-            ("torn off at the end", text::size(stats.discarded_bytes)),
+            ("torn off at the end", text::size(figure("discarded_bytes"))),
         ])
     })
 }
@@ -150,16 +142,14 @@ fn kind(info: &DatastoreInfo) -> &'static str {
     }
 }
 
-fn of_datastore(open: &Volume, name: &OsString, output: Output) -> Result<()> {
-    let datastore = volume::datastore(open, name)?;
-    let info = datastore.info()?;
-    let items = datastore.len();
-    output.print(&to_json(&info, items), || {
-        figures(&[
+fn of_datastore(store: &Store, output: Output) -> Result<()> {
+    let info = &store.info;
+    output.print(&to_json(store), || {
+        output::figures(&[
             ("datastore", text::shown(&info.name)),
             ("id", info.id.0.to_string()),
-            ("items", text::count(items)),
-            ("kind", kind(&info).to_owned()),
+            ("items", text::count(store.items)),
+            ("kind", kind(info).to_owned()),
             ("attributes", text::shown(&info.attributes)),
         ])
     })

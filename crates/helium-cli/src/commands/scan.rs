@@ -2,15 +2,15 @@
 
 use std::{ffi::OsString, io::Write, ops::Bound};
 
-use heliumdb::{Datastore, ErrorKind};
+use heliumdb::ErrorKind;
 use serde_json::{Map, Value};
 
 use crate::{
     failure::{self, Failure, Result},
     interrupt, json,
     output::{self, Output},
+    reading::{self, Place, Range, Through},
     text::{self, Encoding},
-    volume::{self, Access},
 };
 
 /// Bytes of a value that a terminal shows.
@@ -43,6 +43,8 @@ pub struct Scan {
     keys: bool,
     #[command(flatten)]
     encoding: Encoding,
+    #[command(flatten)]
+    through: Through,
 }
 
 type Bounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
@@ -51,9 +53,8 @@ impl Scan {
     /// Prints the items, a line each: key, tab, value; or JSON Lines.
     pub fn run(self, output: Output) -> Result<()> {
         let bounds = self.bounds()?;
-        volume::with(&self.volume, Access::Read, |open| {
-            let datastore = volume::datastore(open, &self.datastore)?;
-            self.print(&datastore, bounds, output)
+        reading::with(&self.volume, self.through, output, |from| {
+            self.print(from, bounds, output)
         })
     }
 
@@ -72,22 +73,24 @@ impl Scan {
         Ok((from, to))
     }
 
-    fn print(&self, datastore: &Datastore, bounds: Bounds, output: Output) -> Result<()> {
+    fn print(&self, mut from: Place<'_>, bounds: Bounds, output: Output) -> Result<()> {
         let is_all = bounds == (Bound::Unbounded, Bound::Unbounded) && !self.reverse;
-        let is_unordered = datastore.info()?.unordered;
-        let range = datastore.range(bounds);
-        let bare = |key: heliumdb::Result<Vec<u8>>| key.map(|key| (key, Vec::new()));
-        let items: Box<dyn Iterator<Item = _>> = match (self.keys, self.reverse) {
+        let store = from.store(&self.datastore)?;
+        let limit = self.limit.unwrap_or(u64::MAX);
+        let items = match is_all && store.info.unordered {
             // Of a datastore without order this is all that can be had: its keys are with its values.
-            _ if is_all && is_unordered => Box::new(datastore.items()),
-            (true, false) => Box::new(range.keys().map(bare)),
-            (true, true) => Box::new(range.keys().rev().map(bare)),
-            (false, false) => Box::new(range),
-            (false, true) => Box::new(range.rev()),
+            true => from.items(&store),
+            false => from.range(
+                &store,
+                Range {
+                    bounds,
+                    backward: self.reverse,
+                    keys: self.keys,
+                    limit,
+                },
+            ),
         };
-        let limit = self.limit.map_or(usize::MAX, |limit| {
-            usize::try_from(limit).unwrap_or(usize::MAX)
-        });
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let cut = output.is_terminal();
         let mut out = output.writer();
         for item in items.take(limit) {

@@ -13,4 +13,5 @@ mod roundtrip;
 mod session;
 mod targets;
 mod terminal;
+mod through;
 mod top;

@@ -11,7 +11,11 @@ fn loading(place: &Place) -> Child {
         load.env("XDG_RUNTIME_DIR", place.path(""));
     });
     let folder = place.path("helium");
-    let told = || std::fs::read_dir(&folder).is_ok_and(|sockets| sockets.count() == 1);
+    let is_told = |name: &std::path::Path| name.extension().is_some_and(|end| end == "sock");
+    let told = || {
+        std::fs::read_dir(&folder)
+            .is_ok_and(|mut sockets| sockets.any(|one| is_told(&one.expect("a name").path())))
+    };
     wait_until(told, || "it tells nothing".to_owned());
     child
 }

@@ -36,6 +36,19 @@ pub struct DatastoreInfo {
     pub unordered: bool,
 }
 
+impl DatastoreInfo {
+    /// Of an ordered datastore without attributes, for one that [`Volume::restore`] makes.
+    pub fn new(id: DatastoreId, name: Vec<u8>) -> Self {
+        Self {
+            id,
+            name,
+            attributes: Vec::new(),
+            compress: false,
+            unordered: false,
+        }
+    }
+}
+
 impl Volume {
     /// Opens (or makes) the volume that `url`, like `he://./path,path`, names.
     pub fn open(url: &str, options: &VolumeOptions) -> Result<Self> {

@@ -33,7 +33,7 @@ use crate::{
     nudge::Pulse,
     transactions::{Outcome, SessionState, SessionView, Transactions},
 };
-use helium_activity::Publisher;
+use helium_activity::{Publisher, Reading};
 use heliumdb::{ErrorKind, Transaction, TxnId, Volume, process::Owner};
 use numbers::Numbers;
 use parking_lot::Mutex;
@@ -63,14 +63,19 @@ impl Mounted {
     fn new(config: &VolumeConfig, volume: Volume) -> Self {
         Self {
             name: config.name.clone(),
-            // Nobody else can look if this fails; that is no reason not to work.
-            publisher: Mutex::new(Publisher::start_for_library(&volume, "WiredTiger").ok()),
+            publisher: Mutex::new(publish(&volume, Reading::Not)),
             numbers: Arc::new(Numbers::new(volume.clone())),
             volume,
             is_read_only: config.options.read_only,
             checkpointed: AtomicU64::new(0),
         }
     }
+}
+
+/// Tells others of a volume, and lets them read as `reading` says.
+fn publish(volume: &Volume, reading: Reading) -> Option<Publisher> {
+    // Nobody else can look if this fails; that is no reason not to work.
+    Publisher::start_for_library(volume, "WiredTiger", reading).ok()
 }
 
 /// The data source of one connection.
