@@ -1,7 +1,7 @@
 //! Stopping our thread before the connection's close begins.
 //!
 //! WiredTiger closes every session, ours too, before it calls a data source's terminate,
-//! so the thread with that session has to be gone by then. The public structure's close
+//! so the threads with such sessions, those of readers in other processes among them, have to be gone by then. The public structure's close
 //! is replaced by one that joins the thread and then closes.
 #![expect(unsafe_code, reason = "replaces a method of WiredTiger's")]
 
@@ -61,13 +61,14 @@ impl Settler {
         }))
     }
 
-    /// Stops and joins the thread. `sessions_gone` says that WiredTiger has closed the
+    /// Stops and joins the thread, and those of readers. `sessions_gone` says that WiredTiger has closed the
     /// thread's session already.
     pub fn stop(&self, sessions_gone: bool) {
         let Some(thread) = self.thread.lock().take() else {
             return;
         };
         self.sessions_gone.store(sessions_gone, Ordering::Release);
+        self.source.end_publishing();
         self.source.pulse().stop();
         // A panic of the thread has been told by the panic hook; there is nothing to save.
         let _ = thread.join();

@@ -38,7 +38,7 @@ impl SessionHandle {
         Self::new(session).ok_or_else(|| Error::invalid("WiredTiger passed a null session"))
     }
 
-    fn as_ptr(self) -> *mut Session {
+    pub fn as_ptr(self) -> *mut Session {
         self.0.as_ptr()
     }
 }

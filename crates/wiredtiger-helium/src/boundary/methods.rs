@@ -9,6 +9,7 @@ use super::{
     host::{SessionHandle, Wired},
     mover::Mover,
     notify::Notify,
+    readers::Readers,
     session,
 };
 use crate::{
@@ -53,6 +54,9 @@ impl Adapter {
         let sessions_gone = Arc::new(AtomicBool::new(false));
         // SAFETY: the thread is joined before the connection is closed, or told that it was.
         let mover = unsafe { Mover::new(connection, Arc::clone(&sessions_gone)) };
+        // SAFETY: readers' threads have ended before the connection is closed, or are told that it was.
+        let readers = unsafe { Readers::new(connection, &source, Arc::clone(&sessions_gone)) };
+        source.may_be_read(Arc::new(readers));
         let settler = close::Settler::start(Arc::clone(&source), mover, sessions_gone)?;
         // SAFETY: the caller vouches for the connection.
         unsafe { close::wrap(connection, Arc::clone(&settler)) };

@@ -33,7 +33,7 @@ use crate::{
     nudge::Pulse,
     transactions::{Outcome, SessionState, SessionView, Transactions},
 };
-use helium_activity::{Publisher, Reading};
+use helium_activity::{Publisher, Reading, Views};
 use heliumdb::{ErrorKind, Transaction, TxnId, Volume, process::Owner};
 use numbers::Numbers;
 use parking_lot::Mutex;
@@ -94,6 +94,10 @@ pub struct Source<H: Host> {
     /// A panic was caught: nothing more is tried.
     broken: AtomicBool,
     owner: Owner,
+    /// Through whose eyes other processes read, once the application uses the connection.
+    views: Mutex<Option<Arc<dyn Views>>>,
+    /// There are such eyes.
+    has_views: AtomicBool,
 }
 
 impl<H: Host> Source<H> {
@@ -125,6 +129,8 @@ impl<H: Host> Source<H> {
             unfinished: AtomicBool::new(true),
             broken: AtomicBool::new(false),
             owner,
+            views: Mutex::new(None),
+            has_views: AtomicBool::new(false),
         };
         for mounted in &source.volumes {
             source.tell(None, || {
@@ -146,6 +152,36 @@ impl<H: Host> Source<H> {
             }
         }
         Ok(source)
+    }
+
+    /// Other processes may read through `views`, from the first cursor on that the application opens.
+    pub fn may_be_read(&self, views: Arc<dyn Views>) {
+        *self.views.lock() = Some(views);
+        self.has_views.store(true, Ordering::Release);
+    }
+
+    /// The application uses the connection: it is open.
+    fn let_read(&self) {
+        if !self.has_views.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let Some(views) = self.views.lock().take() else {
+            return;
+        };
+        for mounted in &self.volumes {
+            let mut publisher = mounted.publisher.lock();
+            // Others find a volume once.
+            *publisher = None;
+            *publisher = publish(&mounted.volume, Reading::Through(Arc::clone(&views)));
+        }
+    }
+
+    /// Nobody else looks any more when this returns.
+    pub fn end_publishing(&self) {
+        self.has_views.store(false, Ordering::Release);
+        for mounted in &self.volumes {
+            mounted.publisher.lock().take();
+        }
     }
 
     /// Takes over what the C connector left on the volumes.
@@ -170,6 +206,9 @@ impl<H: Host> Source<H> {
         config: &(impl Lookup + ?Sized),
     ) -> Result<Cursor<H>> {
         self.check()?;
+        if self.has_views.load(Ordering::Relaxed) {
+            self.let_read();
+        }
         let options = CursorOptions::read(config).map_err(|error| error.context(uri))?;
         let object = self.enter(session, uri, options.fills_index)?;
         if options.bulk
