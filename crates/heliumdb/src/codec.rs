@@ -48,11 +48,8 @@ pub(crate) fn compress(value: &[u8], to: &mut Vec<u8>) -> bool {
 /// Appends what [`compress`] was given to `to`; `None`, and nothing appended, if `stored` is not
 /// of its making.
 pub(crate) fn decompress(stored: &[u8], to: &mut Vec<u8>) -> Option<()> {
-    let (len, block) = stored.split_first_chunk::<LENGTH_BYTES>()?;
-    let len = u32::from_le_bytes(*len) as usize;
-    if len > CHUNK_BYTES {
-        return None;
-    }
+    let len = given_len(stored)?;
+    let block = stored.get(LENGTH_BYTES..)?;
     let start = to.len();
     to.resize(start + len, 0);
     if decompress_into(block, &mut to[start..]).is_ok_and(|gave| gave == len) {
@@ -60,6 +57,12 @@ pub(crate) fn decompress(stored: &[u8], to: &mut Vec<u8>) -> Option<()> {
     }
     to.truncate(start);
     None
+}
+
+/// The length of what [`compress`] was given to make `stored`; `None` if it says none that could be.
+pub(crate) fn given_len(stored: &[u8]) -> Option<usize> {
+    let len = u32::from_le_bytes(*stored.first_chunk::<LENGTH_BYTES>()?) as usize;
+    (len <= CHUNK_BYTES).then_some(len)
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ mod volume;
 
 pub use backup::{BackupFrom, BackupReport};
 pub use error::{Error, ErrorKind, Result};
+pub use log::Latencies;
 pub use progress::{Phase, Progress};
 pub use salvage::{Salvage, SalvageReport, SalvagedDatastore, Unresolved};
 pub use transaction::{
@@ -40,6 +41,6 @@ pub use transaction::{
 pub use version::{Change, Horizon, Isolation, Mode, TxnId, TxnSnapshot, View};
 pub use volume::{
     Damage, Datastore, DatastoreId, DatastoreInfo, DatastoreOptions, DatastoreStats, Item, Items,
-    Keys, Metric, MetricKind, Position, Range, ReadAhead, Stats, VerifyReport, Volume, VolumeId,
-    VolumeOptions, open_all, open_all_devices,
+    Keys, Lengths, Metric, MetricKind, Position, Range, ReadAhead, Stats, VerifyReport, Volume,
+    VolumeId, VolumeOptions, open_all, open_all_devices,
 };

@@ -3,7 +3,7 @@
 //! Invariant: a call that fails has changed nothing, and of several reasons to fail the first
 //! one in the documented order is told.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{borrow::Cow, sync::Arc, thread, time::Duration};
 
 use crate::{
     code::{Code, During, Result, is_access_refused, of},
@@ -27,7 +27,7 @@ pub fn open(url: &[u8], name: &[u8], flags: Flags, env: &Env) -> Result<Number> 
     if flags.has(Flags::READONLY) && flags.has(Flags::TRUNCATE | Flags::VOLUME_TRUNCATE) {
         return Err(Code::ARGUMENTS);
     }
-    let url = check_url(url)?;
+    let url = &*check_url(url)?;
     // Nothing would be left to open: nothing is truncated.
     if flags.has(Flags::VOLUME_TRUNCATE) && !flags.has(Flags::CREATE) {
         return Err(if is_used(url)? {
@@ -230,7 +230,7 @@ pub fn truncate(datastore: &DatastoreHandle) -> Result<()> {
 /// The names of all datastores of a volume, which this process may have open or not.
 pub fn names(url: &[u8]) -> Result<Vec<Vec<u8>>> {
     check_length(url)?;
-    let url = check_url(url)?;
+    let url = &*check_url(url)?;
     let (volume, _) = volumes::open(url, || {
         let opening = Opening {
             read_only: true,
@@ -246,7 +246,7 @@ pub fn names(url: &[u8]) -> Result<Vec<Vec<u8>>> {
 /// Wipes the volume that a URL names, which no one may use.
 pub fn remove_volume(url: &[u8]) -> Result<()> {
     check_length(url)?;
-    let url = check_url(url)?;
+    let url = &*check_url(url)?;
     if volumes::find(url)?.is_some() {
         return Err(Code::VOLUME_IN_USE);
     }
@@ -268,9 +268,9 @@ fn check_length(text: &[u8]) -> Result<()> {
     }
 }
 
-fn check_url(url: &[u8]) -> Result<&str> {
+fn check_url(url: &[u8]) -> Result<Cow<'_, str>> {
     if !(url.starts_with(b"he://") || url.starts_with(b"HE://")) {
         return Err(Code::ARGUMENTS);
     }
-    std::str::from_utf8(url).map_err(|_| Code::ARGUMENTS)
+    Ok(heliumdb::device::url_text(url))
 }

@@ -9,6 +9,7 @@ use super::{
     backing,
     descriptor::above_standard,
     lock,
+    path_text::text_of,
 };
 use crate::{Error, ErrorKind, Result, process::Owner};
 use parking_lot::Mutex;
@@ -54,10 +55,12 @@ pub(crate) struct FileDevice {
 }
 
 impl FileDevice {
-    /// Opens `name`, or makes an empty file of it if it is not there and `create` says so.
-    pub(crate) fn open(name: &str, create: bool, read_only: bool) -> Result<Self> {
+    /// Opens `path`, or makes an empty file of it if it is not there and `create` says so.
+    pub(crate) fn open(path: impl AsRef<Path>, create: bool, read_only: bool) -> Result<Self> {
         let owner = Owner::here()?;
-        let (file, created) = open_or_create(name, create && !read_only, read_only)?;
+        let path = path.as_ref();
+        let name = &*text_of(path);
+        let (file, created) = open_or_create(path, create && !read_only, read_only)?;
         let stat = fstat(&file).map_err(|e| Error::io(format_args!("look at {name}"), e.into()))?;
         let regular = match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => true,
@@ -67,7 +70,7 @@ impl FileDevice {
         };
         let claim = match regular || read_only {
             true => None,
-            false => Some(claim(name, &file)?),
+            false => Some(claim(path, &file)?),
         };
         lock::lock(&file, name, read_only)?;
         let backing = if regular {
@@ -78,11 +81,11 @@ impl FileDevice {
         if created {
             // CRASH: without this the directory entry may be gone while the volume's data
             // was acknowledged; before it nothing was.
-            sync_directory(name)?;
+            sync_directory(path)?;
         }
         // Items are read one by one from anywhere: what lies around one is not wanted. A hint.
         let _ = fadvise(&file, 0, None, Advice::Random);
-        let direct = open_above(name, OFlags::RDONLY | OFlags::DIRECT, Mode::empty());
+        let direct = open_above(path, OFlags::RDONLY | OFlags::DIRECT, Mode::empty());
         let len = length(&file, regular, stat.st_size as u64)
             .map_err(|e| Error::io(format_args!("measure {name}"), e))?;
         Ok(Self {
@@ -125,9 +128,10 @@ impl FileDevice {
     }
 }
 
-fn open_or_create(name: &str, create: bool, read_only: bool) -> Result<(File, bool)> {
+fn open_or_create(path: &Path, create: bool, read_only: bool) -> Result<(File, bool)> {
+    let name = &*text_of(path);
     // Opening one may wait for ever, or do something: a tape rewinds.
-    if let Ok(found) = stat(name)
+    if let Ok(found) = stat(path)
         && !is_kept_on(FileType::from_raw_mode(found.st_mode))
     {
         return Err(unsupported(name, NO_FILE));
@@ -138,7 +142,7 @@ fn open_or_create(name: &str, create: bool, read_only: bool) -> Result<(File, bo
         OFlags::RDWR
     };
     loop {
-        match open_above(name, access, Mode::empty()) {
+        match open_above(path, access, Mode::empty()) {
             Ok(file) => return Ok((file, false)),
             Err(e) if e.kind() == io::ErrorKind::NotFound && create => {}
             Err(e) if e.kind() == io::ErrorKind::IsADirectory => {
@@ -147,10 +151,10 @@ fn open_or_create(name: &str, create: bool, read_only: bool) -> Result<(File, bo
             Err(e) => return Err(Error::io(format_args!("open {name}"), e)),
         }
         let new = access | OFlags::CREATE | OFlags::EXCL;
-        match open_above(name, new, Mode::RUSR | Mode::WUSR) {
+        match open_above(path, new, Mode::RUSR | Mode::WUSR) {
             Ok(file) => return Ok((file, true)),
             // Somebody else made it meanwhile: open theirs.
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && Path::new(name).exists() => {}
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.exists() => {}
             Err(e) => return Err(Error::io(format_args!("create {name}"), e)),
         }
     }
@@ -164,14 +168,15 @@ fn is_kept_on(kind: FileType) -> bool {
     )
 }
 
-fn open_above(name: &str, flags: OFlags, mode: Mode) -> io::Result<File> {
-    above_standard(|| Ok(File::from(open(name, flags | OFlags::CLOEXEC, mode)?)))
+fn open_above(path: &Path, flags: OFlags, mode: Mode) -> io::Result<File> {
+    above_standard(|| Ok(File::from(open(path, flags | OFlags::CLOEXEC, mode)?)))
 }
 
 /// Opens a block device as nobody else may have it at the same time: not under another name, nor a part
 /// of it, nor a file system on it. The kernel knows.
-fn claim(name: &str, file: &File) -> Result<File> {
-    let exclusively = || open_above(name, OFlags::RDWR | OFlags::EXCL, Mode::empty());
+fn claim(path: &Path, file: &File) -> Result<File> {
+    let name = &*text_of(path);
+    let exclusively = || open_above(path, OFlags::RDWR | OFlags::EXCL, Mode::empty());
     let mut claimed = exclusively();
     // A process that this one is just starting has copies of all its descriptors until it runs its program,
     // of those that were closed meanwhile too.
@@ -214,8 +219,8 @@ fn unsupported(name: &str, what: &str) -> Error {
     )
 }
 
-fn sync_directory(name: &str) -> Result<()> {
-    let parent = match Path::new(name).parent() {
+fn sync_directory(path: &Path) -> Result<()> {
+    let parent = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };

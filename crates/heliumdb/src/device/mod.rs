@@ -8,6 +8,7 @@ mod identity;
 mod lock;
 pub(crate) mod machine;
 mod memory;
+mod path_text;
 #[cfg(test)]
 mod tests;
 mod url;
@@ -16,6 +17,7 @@ pub use descriptor::above_standard;
 pub(crate) use file::FileDevice;
 pub use identity::Identity;
 pub(crate) use memory::MemoryDevice;
+pub use path_text::{split_list, text_of, url_text};
 pub(crate) use url::open_url;
 pub use url::paths;
 

@@ -2,14 +2,18 @@
 //!
 //! `he://./a,b` names two files relative to the working directory, `he://.//dev/x,/dev/y`
 //! two by absolute path (as does `he:///dev/x,/dev/y`), `_67108864` that many bytes of memory. A directory stands for
-//! a file in it, which grows. `he://host/...` is a volume on a server, which this version has no client for.
+//! a file in it, which grows. Commas in paths, and bytes that are no text, have escapes
+//! ([`super::path_text`]). `he://host/...` is a volume on a server, which this version has no client for.
 
 use std::{
-    borrow::Cow,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
-use super::{Device, FileDevice, MemoryDevice, machine};
+use super::{
+    Device, FileDevice, MemoryDevice, machine,
+    path_text::{path_of, split_list, text_of},
+};
 use crate::{Error, ErrorKind, Result, VolumeOptions, limits};
 
 /// Name of a volume's file in a directory that was named for it.
@@ -18,7 +22,7 @@ const FILE_IN_DIRECTORY: &str = "helium.volume";
 /// Opens (and locks) the devices that a volume URL names.
 pub(crate) fn open_url(url: &str, options: &VolumeOptions) -> Result<Vec<Box<dyn Device>>> {
     let mut devices: Vec<Box<dyn Device>> = Vec::new();
-    let mut seen: Vec<((u64, u64), Cow<'_, str>)> = Vec::new();
+    let mut seen: Vec<((u64, u64), PathBuf)> = Vec::new();
     for path in parse(url)? {
         match path {
             Part::Memory { name, bytes } => {
@@ -26,7 +30,7 @@ pub(crate) fn open_url(url: &str, options: &VolumeOptions) -> Result<Vec<Box<dyn
                 devices.push(Box::new(MemoryDevice::new(name, bytes)?));
             }
             Part::Path(path) => {
-                let path = file_of(path);
+                let path = file_of(&path);
                 refuse_named_twice(url, &path, &seen)?;
                 let create = options.create || options.truncate;
                 let device = FileDevice::open(&path, create, options.read_only)?;
@@ -44,18 +48,17 @@ pub fn paths(url: &str) -> Result<Vec<PathBuf>> {
     let parts = parse(url)?.into_iter();
     Ok(parts
         .map(|part| match part {
-            Part::Path(path) => PathBuf::from(&*file_of(path)),
+            Part::Path(path) => file_of(&path),
             Part::Memory { name, .. } => PathBuf::from(name),
         })
         .collect())
 }
 
 /// The file that a path stands for: of a directory, the one that is in it.
-fn file_of(path: &str) -> Cow<'_, str> {
-    if Path::new(path).is_dir() {
-        format!("{}/{FILE_IN_DIRECTORY}", path.trim_end_matches('/')).into()
-    } else {
-        path.into()
+fn file_of(path: &Path) -> PathBuf {
+    match path.is_dir() {
+        true => path.join(FILE_IN_DIRECTORY),
+        false => path.to_owned(),
     }
 }
 
@@ -73,7 +76,7 @@ fn refuse_too_much(name: &str, bytes: usize, total: Option<u64>) -> Result<()> {
 }
 
 /// Before the lock refuses it with a sentence that would point at the wrong culprit.
-fn refuse_named_twice(url: &str, path: &str, seen: &[((u64, u64), Cow<'_, str>)]) -> Result<()> {
+fn refuse_named_twice(url: &str, path: &Path, seen: &[((u64, u64), PathBuf)]) -> Result<()> {
     let Ok(stat) = rustix::fs::stat(path) else {
         return Ok(());
     };
@@ -83,7 +86,11 @@ fn refuse_named_twice(url: &str, path: &str, seen: &[((u64, u64), Cow<'_, str>)]
     {
         Some((_, other)) => Err(Error::new(
             ErrorKind::InvalidArgument,
-            format!("{url} names one device twice: {other} and {path}"),
+            format!(
+                "{url} names one device twice: {} and {}",
+                text_of(other),
+                text_of(path)
+            ),
         )),
         None => Ok(()),
     }
@@ -91,7 +98,7 @@ fn refuse_named_twice(url: &str, path: &str, seen: &[((u64, u64), Cow<'_, str>)]
 
 #[derive(Debug, PartialEq, Eq)]
 enum Part<'a> {
-    Path(&'a str),
+    Path(PathBuf),
     Memory { name: &'a str, bytes: usize },
 }
 
@@ -117,8 +124,8 @@ fn parse(url: &str) -> Result<Vec<Part<'_>>> {
             ),
         ));
     };
-    let parts: Vec<_> = list
-        .split(',')
+    let parts: Vec<_> = split_list(list)
+        .into_iter()
         .map(|part| parse_part(part).map_err(bad))
         .collect::<Result<_>>()?;
     if parts.len() > limits::DEVICES_MAX {
@@ -134,11 +141,12 @@ fn parse_part(part: &str) -> std::result::Result<Part<'_>, &'static str> {
     if part.is_empty() {
         return Err("one of its device names is empty");
     }
-    if part.contains('\0') {
-        return Err("a device name has a zero byte in it");
-    }
     let Some(digits) = part.strip_prefix('_') else {
-        return Ok(Part::Path(part));
+        let path = path_of(part);
+        return match path.as_os_str().as_bytes().contains(&0) {
+            true => Err("a device name has a zero byte in it"),
+            false => Ok(Part::Path(path)),
+        };
     };
     match digits.parse::<usize>() {
         Ok(bytes) if bytes as u64 <= limits::VOLUME_BYTES_MAX => {
@@ -159,11 +167,14 @@ mod tests {
     fn lists_of_paths_and_memory_are_understood() {
         assert_eq!(
             parse("he://./a,b/c").ok(),
-            Some(vec![Part::Path("a"), Part::Path("b/c")])
+            Some(vec![Part::Path("a".into()), Part::Path("b/c".into())])
         );
         assert_eq!(
             parse("HE://.//dev/x,/dev/y").ok(),
-            Some(vec![Part::Path("/dev/x"), Part::Path("/dev/y")])
+            Some(vec![
+                Part::Path("/dev/x".into()),
+                Part::Path("/dev/y".into())
+            ])
         );
         assert_eq!(
             parse("he://./_4096").ok(),
@@ -194,6 +205,8 @@ mod tests {
             ("he://", ErrorKind::InvalidUrl),
             ("he://./", ErrorKind::InvalidUrl),
             ("he://./a,,b", ErrorKind::InvalidUrl),
+            ("he://./a\0", ErrorKind::InvalidUrl),
+            ("he://./a\\x00", ErrorKind::InvalidUrl),
             ("he://./_12x", ErrorKind::InvalidUrl),
             ("he://./_99999999999999999999", ErrorKind::InvalidUrl),
             ("he://./_18446744073709551615", ErrorKind::InvalidUrl),

@@ -12,6 +12,7 @@ use crate::{
 use std::{
     collections::VecDeque,
     sync::{Arc, atomic::Ordering::*},
+    time::Instant,
 };
 
 /// A segment that is not wholly written.
@@ -85,7 +86,10 @@ impl Core {
             }
             self.check_writable().map(|()| false)
         };
-        self.group.join(done, || self.flush(true))
+        let clock = Instant::now();
+        let joined = self.group.join(done, || self.flush(true));
+        self.timing.commits.ended(clock);
+        joined
     }
 
     /// Keeps the memory of unwritten segments bounded: wakes the background thread early,

@@ -3,9 +3,9 @@
 //! Invariant: no segment is used before a superblock that counts it is durable.
 
 use super::{
-    Lsn, cleaning::Written, commit::Flush, create::is_full, disk, group::Group, ledger::Ledger,
-    opener::Held, pool::Pool, resident::Resident, segments::Appender, space::Space, table::Table,
-    traffic::Traffic,
+    Lsn, cleaning::Written, commit::Flush, create::is_full, disk, group::Group, latency::Timing,
+    ledger::Ledger, opener::Held, pool::Pool, resident::Resident, segments::Appender, space::Space,
+    table::Table, traffic::Traffic,
 };
 use crate::{
     Error, ErrorKind, Result, VolumeId, VolumeOptions,
@@ -30,6 +30,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*},
     },
+    time::Instant,
 };
 
 /// The log without its background thread.
@@ -113,6 +114,7 @@ pub(crate) struct Core {
     pub(super) bell: Bell,
     pub(super) frames: AtomicU64,
     pub(super) syncs: AtomicU64,
+    pub(super) timing: Timing,
     pub(super) discarded_bytes: AtomicU64,
     pub(super) traffic: Traffic,
     /// Syncs asked for since the last segment was taken: whether writing ahead pays.
@@ -197,6 +199,7 @@ impl Core {
             bell: Bell::default(),
             frames: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
+            timing: Timing::new(),
             discarded_bytes: AtomicU64::new(0),
             traffic: Traffic::default(),
             syncs_lately: AtomicU64::new(0),
@@ -409,7 +412,10 @@ impl Core {
         self.syncs.fetch_add(1, Relaxed);
         // CRASH: any subset of what was written since the last sync survives: recovery's
         // scan ends the log at the first frame that is not whole.
-        self.or_poison("sync", device, 0, self.devices[device].sync())
+        let clock = Instant::now();
+        let synced = self.devices[device].sync();
+        self.timing.syncs.ended(clock);
+        self.or_poison("sync", device, 0, synced)
     }
 
     /// Sees to it that what recovery has read is durable. Where it may write it has done so itself.

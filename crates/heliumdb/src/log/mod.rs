@@ -18,6 +18,7 @@ mod fetch;
 mod group;
 mod headed;
 mod hold;
+mod latency;
 mod ledger;
 mod live;
 mod name;
@@ -47,6 +48,7 @@ pub(crate) use cleaning::{Candidate, Room};
 pub(crate) use core::Core;
 pub(crate) use fetch::Fetch;
 pub(crate) use hold::Hold;
+pub use latency::Latencies;
 pub(crate) use ledger::Prepared;
 pub(crate) use live::Live;
 pub(crate) use name::GlobalTxn;
@@ -308,6 +310,11 @@ impl Core {
     /// tombstones go. Optional.
     pub(crate) fn set_oldest_pending(&self, seq: u64) {
         self.oldest_pending.fetch_max(seq, AcqRel);
+    }
+
+    /// How long the devices were waited for.
+    pub(crate) fn latencies(&self) -> Latencies {
+        self.timing.report()
     }
 
     /// Figures.

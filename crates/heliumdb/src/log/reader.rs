@@ -58,6 +58,13 @@ pub(crate) struct Expected<'a> {
     pub(crate) key: &'a [u8],
 }
 
+impl Expected<'_> {
+    #[inline]
+    fn is(&self, header: &ItemHeader, bytes: &[u8]) -> bool {
+        header.tree == self.tree && !header.has(CHUNK | TOMBSTONE) && header.key(bytes) == self.key
+    }
+}
+
 /// Where an item's bytes are.
 pub(super) enum Resident<'g> {
     /// Here, checked or never on a device: they start with the item.
@@ -144,10 +151,7 @@ impl Core {
         }
         let mut f = Some(f);
         let looked = self.with_item(purpose, at, ready, guard, |header, bytes| {
-            let is_other = header.tree != expected.tree
-                || header.has(CHUNK | TOMBSTONE)
-                || header.key(bytes) != expected.key;
-            if is_other {
+            if !expected.is(header, bytes) {
                 return Look::Other;
             }
             if header.has(INDIRECT) {
@@ -187,6 +191,33 @@ impl Core {
             (Some(Look::Broken), _) => Err(self.damaged(at, "a compressed value", BROKEN_BLOCK)),
             _ => Ok(None),
         }
+    }
+
+    /// How long the value of the item at `at` is, of which only what the index leads to is read: of a long value
+    /// the list of its pieces. `None`: another item is there now.
+    pub(crate) fn value_len(
+        &self,
+        purpose: Purpose,
+        at: Location,
+        expected: Expected<'_>,
+        ready: Ready<'_>,
+        guard: &Guard,
+    ) -> Result<Option<u64>> {
+        let looked = self.with_item(purpose, at, ready, guard, |header, bytes| {
+            if !expected.is(header, bytes) {
+                return Ok(None);
+            }
+            let value = header.value(bytes);
+            let len = match (header.has(INDIRECT), header.codec) {
+                (true, _) => item::decode_chunk_list(value).map(|list| list.total),
+                (false, codec::PLAIN) => Some(value.len()),
+                (false, _) => codec::given_len(value),
+            };
+            len.map(|len| Some(len as u64)).ok_or(BROKEN_BLOCK)
+        })?;
+        looked
+            .unwrap_or(Ok(None))
+            .map_err(|found| self.damaged(at, "a value with a length", found))
     }
 
     fn read_chunk(
@@ -258,11 +289,14 @@ impl Core {
             taken.resize(len, 0);
         }
         let (device, offset) = self.place(at.address());
-        let result = self.devices[device]
-            .read_at(&mut taken[..len], offset)
+        let clock = self.timing.of_read(self.traffic.read(len));
+        let read = self.devices[device].read_at(&mut taken[..len], offset);
+        if let Some(clock) = clock {
+            self.timing.device_reads.ended(clock);
+        }
+        let result = read
             .map_err(|e| self.io_error("read", device, offset, e))
             .and_then(|()| self.check(at, &taken[..len], keep));
-        self.traffic.read(len);
         if taken.len() <= KEPT_BYTES {
             scratch::keep(&SCRATCH, taken);
         }

@@ -37,10 +37,11 @@ impl Traffic {
         &self.0[MINE.try_with(Cell::get).unwrap_or(0)]
     }
 
-    pub(super) fn read(&self, bytes: usize) {
+    /// Counts a read, and says how many there were before it, of threads that count together.
+    pub(super) fn read(&self, bytes: usize) -> u64 {
         let shard = self.shard();
-        shard.reads.fetch_add(1, Relaxed);
         shard.read_bytes.fetch_add(bytes as u64, Relaxed);
+        shard.reads.fetch_add(1, Relaxed)
     }
 
     pub(super) fn written(&self) {

@@ -29,13 +29,49 @@ const STEP_ITEMS: usize = 64;
 const STEP_BYTES: usize = 1 << 20;
 
 /// Iterator over all items of a datastore: see [`Datastore::items`].
-pub struct Items<'a> {
+pub struct Items<'a>(Walk<'a, Vec<u8>>);
+
+/// What a walk takes of the value of an item.
+pub(super) trait Taken: Sized {
+    /// Of the item at `at`, with its key; `None` if another item is there now.
+    fn take(
+        tree: &Tree,
+        slot: &[u8],
+        at: Location,
+        ready: Ready<'_>,
+        guard: &Guard,
+    ) -> Result<Option<(Vec<u8>, Self)>>;
+
+    /// Bytes of memory that it takes.
+    fn bytes(&self) -> usize;
+}
+
+impl Taken for Vec<u8> {
+    fn take(
+        tree: &Tree,
+        slot: &[u8],
+        at: Location,
+        ready: Ready<'_>,
+        guard: &Guard,
+    ) -> Result<Option<(Vec<u8>, Self)>> {
+        let mut value = Self::new();
+        let key = read_slot_at(tree, slot, at, (Purpose::Walk, ready), &mut value, guard)?;
+        Ok(key.map(|key| (key, value)))
+    }
+
+    fn bytes(&self) -> usize {
+        self.len()
+    }
+}
+
+/// A walk through all items of a datastore, of whose values it takes something.
+pub(super) struct Walk<'a, T> {
     /// Of the items that there were when the walk began.
     datastore: Result<Datastore>,
     eyes: Eyes<'a>,
     /// What the index has for the last key that was read.
     after: Option<Vec<u8>>,
-    ready: VecDeque<Item>,
+    ready: VecDeque<(Vec<u8>, T)>,
     is_over: bool,
 }
 
@@ -69,17 +105,21 @@ impl Datastore {
     }
 
     pub(crate) fn items_with<'a>(&self, eyes: Eyes<'a>) -> Items<'a> {
-        Items {
-            datastore: self.pinned(eyes),
+        Items(Walk::new(self, eyes))
+    }
+}
+
+impl<'a, T: Taken> Walk<'a, T> {
+    pub(super) fn new(datastore: &Datastore, eyes: Eyes<'a>) -> Self {
+        Self {
+            datastore: datastore.pinned(eyes),
             eyes,
             after: None,
             ready: VecDeque::new(),
             is_over: false,
         }
     }
-}
 
-impl Items<'_> {
     fn fill(&mut self) -> Result<()> {
         let datastore = self.datastore.clone()?;
         datastore.shared.check_open()?;
@@ -97,13 +137,13 @@ impl Items<'_> {
                     self.is_over = false;
                     break;
                 }
-                let mut read = datastore.read_at(tree, slot, *at, fetch.ready(i, &here), &guard)?;
+                let mut read = T::take(tree, slot, *at, fetch.ready(i, &here), &guard)?;
                 if read.is_none() {
                     read = self.read_again(&datastore, tree, slot, &guard)?;
                 }
-                if let Some((key, value)) = read {
-                    bytes += key.len() + value.len();
-                    self.ready.push_back((key, value));
+                if let Some((key, taken)) = read {
+                    bytes += key.len() + taken.bytes();
+                    self.ready.push_back((key, taken));
                 }
                 self.after = Some(slot.clone());
             }
@@ -147,33 +187,18 @@ impl Items<'_> {
         tree: &Tree,
         slot: &[u8],
         guard: &Guard,
-    ) -> Result<Option<Item>> {
+    ) -> Result<Option<(Vec<u8>, T)>> {
         for _ in 0..READ_ATTEMPTS {
             let word = Word(tree.index.get(slot, guard));
             let Some(at) = place_seen(self.eyes, word, guard)? else {
                 return Ok(None);
             };
-            let read = datastore.read_at(tree, slot, at, Ready::No, guard)?;
+            let read = T::take(tree, slot, at, Ready::No, guard)?;
             if read.is_some() {
                 return Ok(read);
             }
         }
         Err(datastore.misplaced(slot))
-    }
-}
-
-impl Datastore {
-    fn read_at(
-        &self,
-        tree: &Tree,
-        slot: &[u8],
-        at: Location,
-        ready: Ready<'_>,
-        guard: &Guard,
-    ) -> Result<Option<Item>> {
-        let mut value = Vec::new();
-        let key = read_slot_at(tree, slot, at, (Purpose::Walk, ready), &mut value, guard)?;
-        Ok(key.map(|key| (key, value)))
     }
 }
 
@@ -204,13 +229,34 @@ pub(super) fn read_slot_at(
     guard: &Guard,
 ) -> Result<Option<Vec<u8>>> {
     let log = tree.log();
+    let found = with_slot_at(
+        tree,
+        slot,
+        at,
+        (purpose, ready),
+        guard,
+        |expected, ready| log.with_value(purpose, at, expected, ready, value, guard, append_value),
+    )?;
+    Ok(found.map(|(key, ())| key))
+}
+
+/// Calls `f` with what is expected of the item at `at`, which belongs to the slot `slot` of the index, and returns what
+/// it makes of it, behind the item's key. `None`: another item is there now.
+pub(super) fn with_slot_at<R>(
+    tree: &Tree,
+    slot: &[u8],
+    at: Location,
+    (purpose, ready): (Purpose, Ready<'_>),
+    guard: &Guard,
+    f: impl FnOnce(Expected<'_>, Ready<'_>) -> Result<Option<R>>,
+) -> Result<Option<(Vec<u8>, R)>> {
+    let log = tree.log();
     if !tree.is_unordered() {
         let expected = Expected {
             tree: tree.id,
             key: slot,
         };
-        let found = log.with_value(purpose, at, expected, ready, value, guard, append_value)?;
-        return Ok(found.map(|()| slot.to_vec()));
+        return Ok(f(expected, ready)?.map(|made| (slot.to_vec(), made)));
     }
     let mut raw = Vec::new();
     let bytes = match ready {
@@ -231,9 +277,9 @@ pub(super) fn read_slot_at(
         Ready::No => Ready::Read(bytes),
         ready => ready,
     };
-    let found = log.with_value(purpose, at, expected, ready, value, guard, append_value)?;
-    let is_here = found.is_some() && *tree.index_key(&key) == *slot;
-    Ok(is_here.then_some(key))
+    let made = f(expected, ready)?;
+    let is_here = *tree.index_key(&key) == *slot;
+    Ok(made.filter(|_| is_here).map(|made| (key, made)))
 }
 
 /// The key of the item at `at` that belongs to the slot `slot`, if it can be made out though the item
@@ -257,6 +303,14 @@ pub(super) fn key_of_damaged(
 
 impl Iterator for Items<'_> {
     type Item = Result<Item>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next()
+    }
+}
+
+impl<T: Taken> Iterator for Walk<'_, T> {
+    type Item = Result<(Vec<u8>, T)>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while self.ready.is_empty() && !self.is_over {

@@ -81,6 +81,8 @@ pub(crate) struct Shared {
     pub(crate) internal: Mutex<()>,
     /// Written by every write: not on a line that readers look at.
     next_sequence: CachePadded<AtomicU64>,
+    /// What it was when the volume was opened.
+    first_sequence: u64,
     /// Transactions that may have versions here which are not resolved.
     writers: Writers,
     pub(crate) gate: Gate,
@@ -138,6 +140,7 @@ impl Shared {
             cleaner: Cleaner::default(),
             internal: Mutex::default(),
             next_sequence: AtomicU64::new(recovered.next_sequence).into(),
+            first_sequence: recovered.next_sequence,
             writers: Writers::default(),
             gate: Gate::default(),
             maintenance: Maintenance::default(),
@@ -162,6 +165,11 @@ impl Shared {
     /// A sequence number above all given before.
     pub(crate) fn next_sequence(&self) -> u64 {
         self.next_sequence.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// How many numbers were given since the volume was opened.
+    pub(super) fn writes(&self) -> u64 {
+        self.sequence() - self.first_sequence
     }
 
     /// The sequence number that is given next.

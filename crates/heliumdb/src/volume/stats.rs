@@ -5,7 +5,7 @@
 use std::{fmt::Write, sync::atomic::Ordering};
 
 use super::{Datastore, Volume};
-use crate::error::Result;
+use crate::{error::Result, log::Latencies};
 
 /// Figures of a volume.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +29,8 @@ pub struct Stats {
     pub frames: u64,
     /// Syncs since the volume was opened.
     pub syncs: u64,
+    /// Writes, removals too, since the volume was opened: numbers that were given to them.
+    pub writes: u64,
     /// Items that the last recovery read.
     pub recovered_items: u64,
     /// Bytes of the newest checkpoint.
@@ -143,6 +145,11 @@ impl Datastore {
 }
 
 impl Volume {
+    /// How long the devices were waited for since the volume was opened; cheap to ask for.
+    pub fn latencies(&self) -> Latencies {
+        self.shared().log.latencies()
+    }
+
     /// Figures: cheap enough to ask for every second.
     pub fn stats(&self) -> Stats {
         let shared = self.shared();
@@ -158,6 +165,7 @@ impl Volume {
             version_bytes: self.version_bytes(),
             frames: log.frames,
             syncs: log.syncs,
+            writes: shared.writes(),
             recovered_items: shared.recovered_items,
             checkpoint_bytes: shared.checkpoint_bytes(),
             discarded_bytes: log.discarded_bytes,
@@ -234,6 +242,12 @@ impl Stats {
             ("items", "Items in datastores", Gauge, self.items),
             ("frames", "Frames appended to the log", Counter, self.frames),
             ("syncs", "Syncs of devices", Counter, self.syncs),
+            (
+                "writes",
+                "Writes and removals of items",
+                Counter,
+                self.writes,
+            ),
             (
                 "passed_slots",
                 "Places without an item that walks looked at",

@@ -79,6 +79,19 @@ fn depth_costs_no_stack() {
     assert_eq!(Pairs::new(&deep).count(), 1);
 }
 
+/// A comma in a path has a backslash in front, and WiredTiger has two for one.
+#[test]
+fn paths_have_escapes() {
+    for (devices, url) in [
+        (r#""he://./a\\,b""#, r"he://./a\,b"),
+        (r#"["a\\,b","c\\xff"]"#, r"he://./a\,b,c\xff"),
+        (r#""/a\b""#, r"he://.//a\b"),
+    ] {
+        let options = connection(&format!("d=[helium_devices={devices}]")).expect("well-formed");
+        assert_eq!(options.volumes[0].url, url, "{devices}");
+    }
+}
+
 #[test]
 fn a_full_configuration_is_read() {
     let options = connection(

@@ -138,7 +138,9 @@ fn devices(volume: &str, value: Item<'_>) -> Result<String> {
         ))
     };
     match value.kind {
-        Kind::String | Kind::Word if !value.text.is_empty() => Ok(local(value.text).into_owned()),
+        Kind::String | Kind::Word if !value.text.is_empty() => {
+            Ok(local(&unescaped(value.text)).into_owned())
+        }
         Kind::Struct => {
             let mut url = String::new();
             for pair in Pairs::new(value.text) {
@@ -146,7 +148,7 @@ fn devices(volume: &str, value: Item<'_>) -> Result<String> {
                 if device.text.is_empty() || no_value.kind != Kind::Bool {
                     return Err(complaint("is a list of quoted strings"));
                 }
-                add_device(&mut url, &local(device.text))
+                add_device(&mut url, &local(&unescaped(device.text)))
                     .ok_or_else(|| complaint("names devices of different places"))?;
             }
             if url.is_empty() {
@@ -171,6 +173,14 @@ fn add_device(url: &mut String, device: &str) -> Option<()> {
     url.push(',');
     url.push_str(paths);
     Some(())
+}
+
+/// Text of WiredTiger's, where a backslash that is one has another in front.
+fn unescaped(text: &str) -> Cow<'_, str> {
+    match text.contains("\\\\") {
+        true => text.replace("\\\\", "\\").into(),
+        false => text.into(),
+    }
 }
 
 /// A URL of local devices, however it was written: a path alone is one too.
