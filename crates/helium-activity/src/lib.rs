@@ -16,7 +16,7 @@ mod through;
 mod watch;
 
 pub use publisher::Publisher;
-pub use report::{DatastoreFigures, Report};
+pub use report::{DatastoreFigures, Latency, Report};
 pub use through::{
     Limits, Reading, Remote, RemoteDatastore, RemoteItems, Views, Walk, Wanted, figures,
 };

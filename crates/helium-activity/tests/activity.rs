@@ -46,6 +46,12 @@ fn an_open_volume_is_found_by_any_name_of_its_file_until_it_stops_telling() {
     let later = ask(socket).expect("an answer");
     assert_eq!(later.datastores[0].items, 2);
     assert!(later.figure("syncs") > report.figure("syncs"));
+    assert!(later.figure("writes") > report.figure("writes"));
+    for name in ["commits", "syncs"] {
+        let since = later.latency(name).since(&report.latency(name));
+        assert!(since.count() > 0, "{name}: {later:?}");
+        assert!(since.percentile(50) <= since.percentile(99) && since.percentile(50) > Some(0));
+    }
     assert!(find(Some("he://./nothing")).expect("the folder").is_empty());
     drop(publisher);
     assert!(find(Some(&url)).expect("the folder").is_empty());

@@ -7,8 +7,8 @@ use crate::{bench, commands, failure::CODES, top, volume::Caches};
 /// Makes, reads, fills, checks and measures Helium volumes.
 ///
 /// A VOLUME is a file or a block device, named by its path (data.he, /dev/nvme0n1), several of
-/// them with commas between (a.he,b.he), or a URL (he://./a.he; he://./_268435456 is so many bytes
-/// of memory). It holds named datastores of ordered items.
+/// them with commas between (a.he,b.he; a comma in a path is \,), or a URL (he://./a.he;
+/// he://./_268435456 is so many bytes of memory). It holds named datastores of ordered items.
 #[derive(Debug, Parser)]
 #[command(name = "helium", version, arg_required_else_help = true, after_help = START, after_long_help = after())]
 #[command(subcommand_required = true, disable_help_subcommand = true)]
@@ -56,10 +56,14 @@ pub enum Command {
     Get(commands::items::Get),
     /// Set the value of a key
     Put(commands::items::Put),
-    /// Remove items
-    Rm(commands::items::Rm),
+    /// Remove items: some, those of a range, or those that start alike
+    Rm(commands::remove::Rm),
     /// Print items in the order of their keys
     Scan(commands::scan::Scan),
+    /// Count items
+    Count(commands::count::Count),
+    /// Do several changes in one step, all of them or none
+    Batch(commands::batch::Batch),
     /// Read items from a file, or from standard input
     Load(commands::load::Load),
     /// Write datastores to a file, or to standard output
@@ -82,8 +86,10 @@ pub enum Command {
     Bench(bench::Bench),
     /// Show what goes on in a volume that some process has open
     Top(top::Top),
+    /// Type commands on a volume that stays open
+    Shell(commands::shell::Shell),
     /// Print a script that completes helium's arguments in a shell
-    Completions(commands::shell::Completions),
+    Completions(commands::completions::Completions),
     /// Write the manual pages
-    Man(commands::shell::Man),
+    Man(commands::completions::Man),
 }

@@ -99,6 +99,25 @@ impl Drop for Opening {
     }
 }
 
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Standard input is read by who calls it, and by nobody else from here on.
+pub fn take_input() {
+    TAKEN.store(true, Ordering::Relaxed);
+}
+
+/// Standard input, for a command to read; what is taken already would be missing.
+pub fn input() -> Result<Interruptible<io::Stdin>> {
+    match TAKEN.load(Ordering::Relaxed) {
+        false => Ok(Interruptible(stdin())),
+        true => Err(Failure::new(
+            Code::Usage,
+            "standard input has the commands, and nothing else",
+        )
+        .advise("Name a file, or say the value in the line.")),
+    }
+}
+
 /// A line that a person types.
 pub fn line() -> Result<String> {
     let mut line = String::new();
@@ -111,6 +130,11 @@ pub fn line() -> Result<String> {
 /// Whether someone wants the work to stop.
 pub fn asked() -> bool {
     ASKED.load(Ordering::Relaxed)
+}
+
+/// What was asked to stop has stopped.
+pub fn forget() {
+    ASKED.store(false, Ordering::SeqCst);
 }
 
 /// Fails once someone wants the work to stop.

@@ -20,6 +20,7 @@ mod target;
 mod text;
 mod top;
 mod volume;
+mod words;
 
 use std::process::ExitCode;
 

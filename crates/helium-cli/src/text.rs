@@ -127,6 +127,46 @@ pub fn shown(bytes: &[u8]) -> String {
     text
 }
 
+/// The bytes that [`shown`] shows so.
+pub fn from_shown(text: &[u8]) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, behind)) = rest.split_first() {
+        rest = match byte {
+            b'\\' => unescape_one(behind, &mut bytes)?,
+            _ => {
+                bytes.push(byte);
+                behind
+            }
+        };
+    }
+    Ok(bytes)
+}
+
+/// Reads what is behind a backslash: appends what it means, and returns the rest.
+pub fn unescape_one<'a>(rest: &'a [u8], bytes: &mut Vec<u8>) -> Result<&'a [u8], String> {
+    let (byte, rest) = match rest {
+        [b'n', rest @ ..] => (b'\n', rest),
+        [b'r', rest @ ..] => (b'\r', rest),
+        [b't', rest @ ..] => (b'\t', rest),
+        [b'\\', rest @ ..] => (b'\\', rest),
+        [b'x', digits @ ..]
+            if let Some((digits, rest)) = digits.split_at_checked(2)
+                && let Ok(byte) = from_hex(digits) =>
+        {
+            (byte[0], rest)
+        }
+        _ => {
+            return Err(
+                "behind a backslash stands n, r, t, another one, or x and two hexadecimal digits"
+                    .to_owned(),
+            );
+        }
+    };
+    bytes.push(byte);
+    Ok(rest)
+}
+
 /// Characters of something that an excerpt shows.
 const EXCERPT_CHARS: usize = 120;
 
@@ -231,6 +271,13 @@ mod tests {
         fn json_gives_back_the_same_bytes(bytes: Vec<u8>) {
             let line = to_json(&bytes).to_string();
             prop_assert_eq!(serde_json::from_str::<JsonBytes>(&line)?, JsonBytes(bytes));
+        }
+
+        #[test]
+        fn what_is_shown_can_be_read(bytes: Vec<u8>) {
+            let shown = shown(&bytes);
+            prop_assert!(!shown.contains(['\t', '\n', '\r']));
+            prop_assert_eq!(from_shown(shown.as_bytes()), Ok(bytes));
         }
 
         #[test]

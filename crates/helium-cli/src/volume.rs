@@ -1,10 +1,13 @@
 //! From what the user calls a volume to an open one, and to sentences when it does not open.
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use helium_activity::Publisher;
-use heliumdb::{Datastore, DatastoreInfo, ErrorKind, Volume, VolumeOptions};
+use heliumdb::{Datastore, DatastoreInfo, ErrorKind, Volume, VolumeOptions, device};
 use std::{
+    cell::RefCell,
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt,
+    path::Path,
     sync::OnceLock,
 };
 
@@ -13,7 +16,7 @@ use crate::{
     fresh::Fresh,
     interrupt,
     progress::Progress,
-    target, text,
+    target, text, words,
 };
 
 /// What is going to be done with a volume.
@@ -58,13 +61,19 @@ pub fn set_caches(caches: Caches) {
     CACHES.get_or_init(|| caches);
 }
 
+/// What the user calls a volume, which may have bytes in it that are no text: they have escapes from here on.
+pub fn name() -> impl TypedValueParser<Value = String> {
+    OsStringValueParser::new().map(|name| device::url_text(name.as_bytes()).into_owned())
+}
+
 /// The URL of what the user calls a volume: a URL, or one or several paths.
 pub fn url(volume: &str) -> String {
     if volume.contains("://") {
         return volume.to_owned();
     }
     // Behind `he://./` a leading underscore would mean memory.
-    let paths = volume.split(',').map(|path| match path.starts_with('_') {
+    let paths = device::split_list(volume).into_iter();
+    let paths = paths.map(|path| match path.starts_with('_') {
         true => format!("./{path}"),
         false => path.to_owned(),
     });
@@ -76,12 +85,66 @@ pub fn with<R>(volume: &str, access: Access, work: impl FnOnce(&Volume) -> Resul
     with_options(volume, &access.options(), work)
 }
 
+thread_local! {
+    /// The volume that stays open from command to command, by the name that it has there.
+    static KEPT: RefCell<Option<(String, Volume)>> = const { RefCell::new(None) };
+}
+
+/// For as long as it lives, a volume stays open.
+pub struct Kept(());
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        KEPT.take();
+    }
+}
+
+/// Has commands of this thread that name `volume` so use the one that is open.
+pub fn keep_open(volume: &str, open: &Volume) -> Kept {
+    KEPT.set(Some((volume.to_owned(), open.clone())));
+    Kept(())
+}
+
+fn kept(volume: &str) -> Option<Volume> {
+    KEPT.with_borrow(|kept| {
+        let (name, open) = kept.as_ref()?;
+        (name == volume).then(|| open.clone())
+    })
+}
+
+/// The datastores of a volume that stays open, as they are typed.
+pub fn names_of_open(volume: &str) -> Vec<String> {
+    let names = kept(volume).into_iter().flat_map(|open| open.datastores());
+    names.map(|info| words::quoted(&info.name)).collect()
+}
+
+/// What a command may do with a volume that stays open.
+fn check_kept(open: &Volume, options: &VolumeOptions) -> Result<()> {
+    if options.truncate {
+        return Err(Failure::new(
+            Code::InUse,
+            "the volume is open here, and cannot be made anew",
+        ));
+    }
+    if open.options().read_only && !options.read_only {
+        return Err(Failure::new(
+            Code::NotAllowed,
+            "the volume is open for reading only",
+        ));
+    }
+    Ok(())
+}
+
 /// As [`with`], with options of the caller's own.
 pub fn with_options<R>(
     volume: &str,
     options: &VolumeOptions,
     work: impl FnOnce(&Volume) -> Result<R>,
 ) -> Result<R> {
+    if let Some(kept) = kept(volume) {
+        check_kept(&kept, options)?;
+        return work(&kept).map_err(|why| why.naming(volume));
+    }
     let open = open(volume, options)?;
     // Someone may have asked just then.
     let worked = interrupt::check().and_then(|()| work(&open));
@@ -121,6 +184,13 @@ fn explain(volume: &str, options: &VolumeOptions, why: heliumdb::Error) -> Failu
     let kind = why.kind();
     let failure = Failure::from(why).naming(volume);
     if failure.code() == Code::NotFound {
+        // Commas are between several files, unless they are escaped.
+        if device::split_list(volume).len() > 1 && Path::new(volume).exists() {
+            let escaped = device::text_of(Path::new(volume));
+            return failure.advise(format!(
+                "A comma in a name is written with a backslash: '{escaped}'."
+            ));
+        }
         return failure.advise(match options.create {
             true => "The folder that it would be in is not there.".to_owned(),
             false => format!("There is no volume there. `helium create {volume}` makes one."),
@@ -156,7 +226,12 @@ pub fn publish(open: &Volume, command: &str) -> Option<Publisher> {
 
 /// Opens the datastore of that name; the sentence says which ones there are.
 pub fn datastore(volume: &Volume, name: &OsStr) -> Result<Datastore> {
-    volume.datastore(name.as_bytes()).map_err(|why| {
+    datastore_called(volume, name.as_bytes())
+}
+
+/// The same, of a name that does not come from the command line.
+pub fn datastore_called(volume: &Volume, name: &[u8]) -> Result<Datastore> {
+    volume.datastore(name).map_err(|why| {
         if why.kind() != ErrorKind::DatastoreNotFound {
             return why.into();
         }
@@ -171,11 +246,11 @@ pub fn no_datastore(all: &[DatastoreInfo], name: &OsStr) -> Failure {
     advise_of(
         heliumdb::Error::new(ErrorKind::DatastoreNotFound, why).into(),
         all,
-        name,
+        name.as_bytes(),
     )
 }
 
-fn advise_of(failure: Failure, all: &[DatastoreInfo], name: &OsStr) -> Failure {
+fn advise_of(failure: Failure, all: &[DatastoreInfo], name: &[u8]) -> Failure {
     failure.advise(match meant(all, name) {
         Some(meant) => format!("Did you mean {meant}? {}", there_are(all)),
         None => there_are(all),
@@ -196,8 +271,8 @@ pub fn chosen(volume: &Volume, names: &[OsString]) -> Result<Vec<Datastore>> {
 const ALIKE: f64 = 0.7;
 
 /// The datastore whose name is most like `name`.
-fn meant(all: &[DatastoreInfo], name: &OsStr) -> Option<String> {
-    let wanted = text::shown(name.as_bytes()).to_lowercase();
+fn meant(all: &[DatastoreInfo], name: &[u8]) -> Option<String> {
+    let wanted = text::shown(name).to_lowercase();
     let names = all.iter();
     let alike = names.map(|info| {
         let known = text::shown(&info.name);
@@ -243,6 +318,7 @@ mod tests {
         assert_eq!(url("data.he"), "he://./data.he");
         assert_eq!(url("/dev/sda,/dev/sdb"), "he://.//dev/sda,/dev/sdb");
         assert_eq!(url("_1"), "he://././_1");
+        assert_eq!(url("a\\,_b,_c"), "he://./a\\,_b,./_c");
         assert_eq!(url("he://./_1048576"), "he://./_1048576");
     }
 }

@@ -5,12 +5,14 @@
 
 mod keys;
 mod plot;
-mod report;
+pub mod report;
 mod run;
 mod work;
 mod zipf;
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use heliumdb::{ErrorKind, Volume};
 
@@ -33,6 +35,7 @@ const DATASTORE: &[u8] = b"helium-bench";
 pub struct Bench {
     /// The volume, which is made if it is not there; a file in this folder, for as long as it
     /// takes, if left out
+    #[arg(value_parser = volume::name(), value_hint = clap::ValueHint::FilePath)]
     volume: Option<String>,
     /// Operations of each thread in each piece of work
     #[arg(short, long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
@@ -40,6 +43,12 @@ pub struct Bench {
     /// Threads; as many as there are processors if left out
     #[arg(short, short_alias = 'T', long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
+    /// Measure with one thread, with two, with four and so on, up to this many
+    #[arg(long, value_name = "THREADS", conflicts_with = "threads", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    up_to_threads: Option<u16>,
+    /// Give the space of what was removed back to the devices before anything is measured
+    #[arg(long)]
+    trim: bool,
     /// Size of values
     #[arg(short, long = "value", default_value = "128", value_name = "SIZE", value_parser = parse_value)]
     value_bytes: u64,
@@ -47,7 +56,7 @@ pub struct Bench {
     #[arg(short, long, value_enum, value_delimiter = ',', default_value = "all")]
     work: Vec<Set>,
     /// Draw the results, as SVG
-    #[arg(long, value_name = "FILE.svg", value_parser = parse_plot)]
+    #[arg(long, value_name = "FILE.svg", value_parser = OsStringValueParser::new().try_map(parse_plot))]
     plot: Option<PathBuf>,
     /// What random numbers start from
     #[arg(long, default_value_t = 1)]
@@ -61,6 +70,10 @@ enum Set {
     All,
     /// Insert, sequential read, random read, delete
     Helium,
+    /// Load, then an update of every item
+    Update,
+    /// Load, then reads in no order
+    RandomRead,
     /// YCSB A: half reads, half updates
     A,
     /// YCSB B: 95 % reads, 5 % updates
@@ -85,8 +98,8 @@ fn parse_value(text: &str) -> Result<u64, String> {
     }
 }
 
-fn parse_plot(text: &str) -> Result<PathBuf, String> {
-    let path = PathBuf::from(text);
+fn parse_plot(name: OsString) -> Result<PathBuf, String> {
+    let path = PathBuf::from(name);
     match path.extension() {
         Some(ending) if !ending.eq_ignore_ascii_case("svg") => {
             Err("pictures are SVG: let the name end in .svg".to_owned())
@@ -115,7 +128,7 @@ impl Bench {
         };
         let name = match (&self.volume, &temporary) {
             (Some(volume), _) => volume.clone(),
-            (None, Some(file)) => file.path().display().to_string(),
+            (None, Some(file)) => heliumdb::device::text_of(file.path()),
             (None, None) => String::new(),
         };
         volume::with(&name, Access::Create, |open| self.measure(open, output))
@@ -131,23 +144,27 @@ impl Bench {
                 false => failure,
             }
         })?;
-        let threads = self.threads.map(u64::from);
-        let setting = Setting {
-            datastore: datastore.clone(),
-            threads: threads.unwrap_or_else(|| {
-                std::thread::available_parallelism().map_or(1, |count| count.get() as u64)
-            }),
-            operations: self.operations,
-            value_bytes: self.value_bytes as usize,
-            seed: self.seed,
-        };
-        let measured: Result<Vec<_>> = self
-            .pieces()
-            .into_iter()
-            .map(|work| setting.run(work))
-            .collect();
-        let threads = setting.threads;
-        drop(setting);
+        let threads = self.threads();
+        let measured = self.trim(open).and_then(|()| {
+            let mut measured = Vec::new();
+            for (round, threads) in threads.iter().enumerate() {
+                if round > 0 {
+                    // Each number of threads does the same work.
+                    open.truncate_datastore(datastore.id())?;
+                }
+                let setting = Setting {
+                    datastore: datastore.clone(),
+                    threads: *threads,
+                    operations: self.operations,
+                    value_bytes: self.value_bytes as usize,
+                    seed: self.seed,
+                };
+                for work in self.pieces() {
+                    measured.push(setting.run(work)?);
+                }
+            }
+            Ok(measured)
+        });
         open.remove_datastore(datastore.id())?;
         interrupt::check()?;
         let measured = measured?;
@@ -159,7 +176,7 @@ impl Bench {
                     let message = format!("cannot draw {}: {why}", path.display());
                     Failure::new(Code::Failed, message)
                 };
-                let picture = plot::draw(&self.title(threads), &measured);
+                let picture = plot::draw(&self.title(&threads), &measured);
                 let picture = picture.map_err(|why| cannot(&why))?;
                 target::write(path, target::PUBLIC, self.volume.as_deref(), |file| {
                     file.write_all(picture.as_bytes())
@@ -174,12 +191,38 @@ impl Bench {
         format!("16-byte keys, {} values", text::size(self.value_bytes))
     }
 
-    fn title(&self, threads: u64) -> String {
+    /// The numbers of threads that are measured with, one after the other.
+    fn threads(&self) -> Vec<u64> {
+        let Some(most) = self.up_to_threads.map(u64::from) else {
+            let all = || std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+            return vec![self.threads.map_or_else(all, u64::from)];
+        };
+        let doubled = std::iter::successors(Some(1), |threads| Some(2 * threads));
+        let mut threads: Vec<u64> = doubled.take_while(|threads| *threads < most).collect();
+        threads.push(most);
+        threads
+    }
+
+    fn trim(&self, open: &Volume) -> Result<()> {
+        if self.trim {
+            while open.clean_some()? {
+                interrupt::check()?;
+            }
+            open.free_now()?;
+        }
+        Ok(())
+    }
+
+    fn title(&self, threads: &[u64]) -> String {
+        let threads = match threads {
+            [one] => text::things(*one, "thread"),
+            several => format!("1 to {} threads", several.last().copied().unwrap_or(1)),
+        };
         format!(
             "helium {} bench: {}, {} x {} operations",
             env!("CARGO_PKG_VERSION"),
             self.subject(),
-            text::things(threads, "thread"),
+            threads,
             text::count(self.operations)
         )
     }
@@ -195,6 +238,15 @@ impl Bench {
                 Work::RandomRead,
                 Work::Delete,
             ]);
+        }
+        for (set, work) in [
+            (Set::Update, Work::Update),
+            (Set::RandomRead, Work::RandomRead),
+        ] {
+            // What everything is has both already.
+            if self.work.contains(&set) {
+                pieces.extend([Work::Load, work]);
+            }
         }
         let mixes = [Set::A, Set::B, Set::C, Set::D, Set::E, Set::F]
             .into_iter()

@@ -19,7 +19,7 @@ pub const PERCENTILES: [(f64, &str); 5] = [
 ];
 
 /// Prints them.
-pub fn print(bench: &Bench, measured: &[Measured], output: Output) -> Result<()> {
+pub(super) fn print(bench: &Bench, measured: &[Measured], output: Output) -> Result<()> {
     let json: Value = measured.iter().map(to_json).collect();
     output.print(&json, || {
         format!(
@@ -40,6 +40,7 @@ fn to_json(measured: &Measured) -> Value {
     }
     json!({
         "work": measured.work.name(),
+        "threads": measured.threads,
         "operations": measured.operations,
         "seconds": measured.time.as_secs_f64(),
         "million_operations_per_second": measured.rate() / 1e6,
@@ -50,6 +51,7 @@ fn to_json(measured: &Measured) -> Value {
 fn to_text(measured: &[Measured]) -> String {
     let columns = [
         Column::Left("WORK"),
+        Column::Right("THREADS"),
         Column::Right("OPERATIONS"),
         Column::Right("SECONDS"),
         Column::Right("MILLION/S"),
@@ -62,6 +64,7 @@ fn to_text(measured: &[Measured]) -> String {
     let rows = measured.iter().map(|one| {
         let mut row = vec![
             one.work.name().to_owned(),
+            text::count(one.threads),
             text::count(one.operations),
             format!("{:.2}", one.time.as_secs_f64()),
             format!("{:.3}", one.rate() / 1e6),

@@ -44,6 +44,8 @@ pub struct Setting {
 pub struct Measured {
     /// Which.
     pub work: Work,
+    /// With how many threads.
+    pub threads: u64,
     /// Operations of all threads.
     pub operations: u64,
     /// How long it took, until it was durable.
@@ -109,6 +111,7 @@ impl Setting {
         }
         Ok(Measured {
             work,
+            threads: self.threads,
             operations: latencies.len(),
             time: start.elapsed(),
             latencies,

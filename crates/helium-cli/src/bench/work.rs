@@ -22,6 +22,8 @@ pub enum Work {
     Insert,
     /// All items in the order of their keys.
     SequentialRead,
+    /// New values for all items, in no order.
+    Update,
     /// Items in no order.
     RandomRead,
     /// All items, in no order.
@@ -48,6 +50,7 @@ impl Work {
         match self {
             Self::Insert => "insert",
             Self::SequentialRead => "sequential read",
+            Self::Update => "update",
             Self::RandomRead => "random read",
             Self::Delete => "delete",
             Self::Load => "YCSB load",
@@ -99,7 +102,7 @@ impl Worker<'_> {
     /// Does its part of `work`.
     pub fn run(&self, work: Work, clock: &mut Clock<'_>) -> Result<()> {
         match work {
-            Work::Insert | Work::Load => self.insert(clock),
+            Work::Insert | Work::Load | Work::Update => self.insert(clock),
             Work::SequentialRead => self.sequential(clock),
             Work::RandomRead => self.random(clock),
             Work::Delete => self.delete(clock),

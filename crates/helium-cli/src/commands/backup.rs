@@ -11,15 +11,17 @@ use crate::{
     output::Output,
     progress::Progress,
     reading::{self, Place, Through},
-    text,
+    text, volume,
 };
 
 /// Arguments of `helium backup`.
 #[derive(Debug, clap::Args)]
 pub struct Backup {
     /// The volume
+    #[arg(value_parser = volume::name(), value_hint = clap::ValueHint::FilePath)]
     volume: String,
     /// The volume that the copy goes to; it is made if it is not there
+    #[arg(value_parser = volume::name(), value_hint = clap::ValueHint::FilePath)]
     target: String,
     #[command(flatten)]
     through: Through,

@@ -18,6 +18,7 @@ const ROUNDS_MAX: u32 = 8;
 #[derive(Debug, clap::Args)]
 pub struct Compact {
     /// The volume
+    #[arg(value_parser = volume::name(), value_hint = clap::ValueHint::FilePath)]
     volume: String,
 }
 

@@ -24,6 +24,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub struct Create {
     /// The volume; it is made if it is not there
+    #[arg(value_parser = volume::name(), value_hint = clap::ValueHint::FilePath)]
     volume: String,
     /// Datastores to make in it
     datastores: Vec<OsString>,

@@ -17,6 +17,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub struct Rename {
     /// The volume
+    #[arg(value_parser = volume::name(), value_hint = clap::ValueHint::FilePath)]
     volume: String,
     /// The datastore
     datastore: OsString,
@@ -41,6 +42,7 @@ impl Rename {
 #[derive(Debug, clap::Args)]
 struct Several {
     /// The volume
+    #[arg(value_parser = volume::name(), value_hint = clap::ValueHint::FilePath)]
     volume: String,
     /// The datastores
     #[arg(required = true)]

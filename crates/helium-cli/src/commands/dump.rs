@@ -1,23 +1,28 @@
 //! `helium dump`.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, io::Write, os::unix::ffi::OsStrExt, path::PathBuf};
 
 use serde_json::json;
 
 use crate::{
     failure::{Code, Failure, Result},
-    formats::{Format, Sink},
+    formats::{Delimiter, Format, Sink},
     interrupt,
     output::Output,
     progress::Progress,
     reading::{self, Place, Store, Through},
-    target, text,
+    target, text, volume,
 };
 
 /// Arguments of `helium dump`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  helium dump fruit.he > fruit.jsonl
+  helium dump fruit.he colors --format csv -o colors.csv
+  helium dump fruit.he colors --format mdb | mdb_load -s colors folder")]
 pub struct Dump {
     /// The volume
+    #[arg(value_parser = volume::name(), value_hint = clap::ValueHint::FilePath)]
     volume: String,
     /// The datastores; all of them if none is named
     datastores: Vec<OsString>,
@@ -29,12 +34,17 @@ pub struct Dump {
     output: Option<PathBuf>,
     #[command(flatten)]
     through: Through,
+    #[command(flatten)]
+    delimiter: Delimiter,
 }
 
 impl Dump {
     /// Writes the datastores, in order of their names and keys.
     pub fn run(self, output: Output) -> Result<()> {
-        if output.json && self.output.is_none() && self.format != Format::Jsonl {
+        if output.json
+            && self.output.is_none()
+            && !matches!(self.format, Format::Jsonl | Format::Json)
+        {
             let failure = Failure::new(
                 Code::Usage,
                 "--json goes with another format only if the dump goes to a file",
@@ -51,18 +61,17 @@ impl Dump {
                 }
             };
             let several =
-                chosen.len() != 1 || self.datastores.is_empty() && self.format == Format::Jsonl;
+                chosen.len() != 1 || self.datastores.is_empty() && self.format.takes_several();
             let Some(path) = &self.output else {
-                let sink = self.format.sink(Box::new(output.writer()), several)?;
+                let sink = self.sink(Box::new(output.writer()), several)?;
                 dump(&mut from, &chosen, sink).map(drop)?;
                 return Ok(());
             };
             let items = target::write(path, target::PRIVATE, Some(&self.volume), |file| {
-                let sink = self.format.sink(Box::new(file), several)?;
+                let sink = self.sink(Box::new(file), several)?;
                 dump(&mut from, &chosen, sink)
             })?;
-            let json =
-                json!({"file": path.to_string_lossy(), "datastores": chosen.len(), "items": items});
+            let json = json!({"file": text::to_json(path.as_os_str().as_bytes()), "datastores": chosen.len(), "items": items});
             output.print(&json, || {
                 format!(
                     "{} of {}",
@@ -71,6 +80,12 @@ impl Dump {
                 )
             })
         })
+    }
+}
+
+impl Dump {
+    fn sink<'a>(&self, out: Box<dyn Write + 'a>, several: bool) -> Result<Box<dyn Sink + 'a>> {
+        self.format.sink(out, several, self.delimiter)
     }
 }
 

@@ -1,9 +1,8 @@
-//! `helium get`, `helium put` and `helium rm`.
+//! `helium get` and `helium put`.
 
 use std::{
     ffi::OsString,
-    io::{Read, Write, stdin},
-    os::unix::ffi::OsStrExt,
+    io::{Read, Write},
     path::PathBuf,
 };
 
@@ -12,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     failure::{self, Code, Failure, Result},
-    interrupt::{self, Interruptible},
+    interrupt,
     output::{self, Output},
     reading::{self, Through},
     text::{self, Encoding},
@@ -21,8 +20,11 @@ use crate::{
 
 /// Arguments of `helium get`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  helium get fruit.he colors apple")]
 pub struct Get {
     /// The volume
+    #[arg(value_parser = volume::name(), value_hint = clap::ValueHint::FilePath)]
     volume: String,
     /// The datastore
     datastore: OsString,
@@ -54,7 +56,8 @@ impl Get {
     }
 }
 
-fn no_item(datastore: &[u8], key: &[u8]) -> Failure {
+/// What there is to say of a key that is not there.
+pub fn no_item(datastore: &[u8], key: &[u8]) -> Failure {
     Failure::new(
         Code::NotFound,
         format!(
@@ -67,8 +70,12 @@ fn no_item(datastore: &[u8], key: &[u8]) -> Failure {
 
 /// Arguments of `helium put`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  helium put fruit.he colors apple red
+  helium put fruit.he pictures apple --file apple.jpg")]
 pub struct Put {
     /// The volume
+    #[arg(value_parser = volume::name(), value_hint = clap::ValueHint::FilePath)]
     volume: String,
     /// The datastore
     datastore: OsString,
@@ -125,10 +132,7 @@ impl Put {
                     file.map_err(|why| failure::system(format_args!("cannot read {name}"), why))?;
                 (name, Box::new(file))
             }
-            None => (
-                "standard input".to_owned(),
-                Box::new(Interruptible(stdin())),
-            ),
+            None => ("standard input".to_owned(), Box::new(interrupt::input()?)),
         };
         let mut value = Vec::new();
         let limit = VALUE_BYTES_MAX as u64 + 1;
@@ -136,53 +140,5 @@ impl Put {
         interrupt::check()?;
         read.map_err(|why| failure::system(format_args!("cannot read {name}"), why))?;
         Ok(value)
-    }
-}
-
-/// Arguments of `helium rm`.
-#[derive(Debug, clap::Args)]
-pub struct Rm {
-    /// The volume
-    volume: String,
-    /// The datastore
-    datastore: OsString,
-    /// The keys
-    #[arg(required = true)]
-    keys: Vec<OsString>,
-    /// Do not mind keys that are not there
-    #[arg(short, long)]
-    force: bool,
-    #[command(flatten)]
-    encoding: Encoding,
-}
-
-impl Rm {
-    /// Removes the items, durably; at the first key that is not there it stops.
-    pub fn run(self, output: Output) -> Result<()> {
-        let keys: Result<Vec<_>> = self
-            .keys
-            .iter()
-            .map(|key| self.encoding.read("key", key))
-            .collect();
-        let keys = keys?;
-        volume::with(&self.volume, Access::Write, |open| {
-            let datastore = volume::datastore(open, &self.datastore)?;
-            let mut removed = 0;
-            for key in &keys {
-                match datastore.delete(key) {
-                    Ok(()) => removed += 1,
-                    Err(why) if why.kind() != heliumdb::ErrorKind::ItemNotFound => {
-                        return Err(why.into());
-                    }
-                    Err(_) if self.force => {}
-                    Err(_) => {
-                        return Err(no_item(self.datastore.as_bytes(), key)
-                            .advise("Keys named before it were removed; --force goes on."));
-                    }
-                }
-            }
-            open.flush()?;
-            output.print(&json!({"removed": removed}), String::new)
-        })
     }
 }

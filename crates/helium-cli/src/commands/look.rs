@@ -5,17 +5,20 @@ use std::ffi::OsString;
 use heliumdb::DatastoreInfo;
 use serde_json::{Value, json};
 
+use super::sizes;
 use crate::{
     failure::Result,
     output::{self, Column, Output, table},
     reading::{self, Place, Store, Through},
     text,
+    volume::{self, Access},
 };
 
 /// Arguments of `helium ls`.
 #[derive(Debug, clap::Args)]
 pub struct Ls {
     /// The volume
+    #[arg(value_parser = volume::name(), value_hint = clap::ValueHint::FilePath)]
     volume: String,
     #[command(flatten)]
     through: Through,
@@ -70,9 +73,16 @@ fn listed(all: &[Store]) -> String {
 
 /// Arguments of `helium stat`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  helium stat fruit.he
+  helium stat fruit.he colors --sizes")]
 pub struct Stat {
     /// The volume
+    #[arg(value_parser = volume::name(), value_hint = clap::ValueHint::FilePath)]
     volume: String,
+    /// How long keys and values are, and which are the longest: looks at all items
+    #[arg(long)]
+    sizes: bool,
     /// Only this datastore
     datastore: Option<OsString>,
     #[command(flatten)]
@@ -82,11 +92,28 @@ pub struct Stat {
 impl Stat {
     /// Prints figures.
     pub fn run(self, output: Output) -> Result<()> {
+        if self.sizes {
+            return self.sizes(output);
+        }
         reading::with(&self.volume, self.through, output, |mut from| {
             match &self.datastore {
                 None => of_volume(&mut from, output),
                 Some(name) => of_datastore(&from.store(name)?, output),
             }
+        })
+    }
+}
+
+impl Stat {
+    fn sizes(&self, output: Output) -> Result<()> {
+        volume::with(&self.volume, Access::Read, |open| {
+            let _publisher = volume::publish(open, "helium stat");
+            let chosen: Vec<_> = self.datastore.iter().cloned().collect();
+            let chosen = volume::chosen(open, &chosen)?;
+            let all: Result<Vec<_>> = chosen.iter().map(sizes::of).collect();
+            let all = all?;
+            let json: Value = all.iter().map(sizes::Sizes::to_json).collect();
+            output.print(&json, || sizes::to_text(&all))
         })
     }
 }

@@ -1,17 +1,23 @@
 //! The commands, each with its arguments.
 
 pub mod backup;
+pub mod batch;
+mod bounds;
 pub mod compact;
+pub mod completions;
 mod copying;
+pub mod count;
 pub mod create;
 pub mod datastores;
 pub mod dump;
 pub mod items;
 pub mod load;
 pub mod look;
+pub mod remove;
 pub mod salvage;
 pub mod scan;
 pub mod shell;
+mod sizes;
 pub mod verify;
 
 use std::io::{IsTerminal, Write, stderr, stdin};
@@ -34,6 +40,8 @@ pub fn run(command: Command, output: Output) -> Result<()> {
         Command::Put(put) => put.run(output),
         Command::Rm(rm) => rm.run(output),
         Command::Scan(scan) => scan.run(output),
+        Command::Count(count) => count.run(output),
+        Command::Batch(batch) => batch.run(output),
         Command::Load(load) => load.run(output),
         Command::Dump(dump) => dump.run(output),
         Command::Rename(rename) => rename.run(output),
@@ -45,6 +53,7 @@ pub fn run(command: Command, output: Output) -> Result<()> {
         Command::Compact(compact) => compact.run(output),
         Command::Bench(bench) => bench.run(output),
         Command::Top(top) => top.run(output),
+        Command::Shell(shell) => shell.run(output),
         Command::Completions(completions) => completions.run(output),
         Command::Man(man) => man.run(output),
     }
@@ -59,9 +68,14 @@ pub struct Consent {
 }
 
 impl Consent {
+    /// Whether [`Consent::ask`] asks.
+    pub fn would_ask(self) -> bool {
+        !self.yes && stdin().is_terminal() && stderr().is_terminal()
+    }
+
     /// Asks a person whether to do what cannot be undone; scripts mean what they say.
     pub fn ask(self, question: &str) -> Result<()> {
-        if self.yes || !stdin().is_terminal() || !stderr().is_terminal() {
+        if !self.would_ask() {
             return Ok(());
         }
         write!(stderr(), "{} [y/N] ", text::plain(question))

@@ -21,9 +21,10 @@ const COPIED_WHILE_OPEN: &str = "It was copied while a program had it open for w
 #[derive(Debug, clap::Args)]
 pub struct Salvage {
     /// The damaged volume, which is only read; devices that are lost are left out
+    #[arg(value_parser = volume::name(), value_hint = clap::ValueHint::FilePath)]
     volume: String,
     /// The volume that what is left goes to; it is made if it is not there
-    #[arg(required_unless_present = "lost")]
+    #[arg(required_unless_present = "lost", value_parser = volume::name(), value_hint = clap::ValueHint::FilePath)]
     target: Option<String>,
     /// Take items of transactions that are not whole any more
     #[arg(long)]
@@ -35,7 +36,7 @@ pub struct Salvage {
     #[arg(long)]
     unresolved: bool,
     /// Another volume, damaged or not, that took part in transactions with this one
-    #[arg(long, value_name = "VOLUME")]
+    #[arg(long, value_name = "VOLUME", value_parser = volume::name(), value_hint = clap::ValueHint::FilePath)]
     decider: Vec<String>,
     /// Copy nothing: VOLUME, which is sound, forgets what it keeps for another one, of this id, that
     /// is lost for ever and took part in transactions with it

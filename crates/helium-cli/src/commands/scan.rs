@@ -1,37 +1,39 @@
 //! `helium scan`.
 
-use std::{ffi::OsString, io::Write, ops::Bound};
+use std::{ffi::OsString, io::Write};
 
-use heliumdb::ErrorKind;
 use serde_json::{Map, Value};
 
+use super::bounds::{Bounds, EVERYTHING, Selection, explain};
 use crate::{
-    failure::{self, Failure, Result},
+    failure::{self, Result},
+    formats::{Delimiter, tsv},
     interrupt, json,
     output::{self, Output},
     reading::{self, Place, Range, Through},
     text::{self, Encoding},
+    volume,
 };
 
 /// Bytes of a value that a terminal shows.
 const SHOWN_BYTES: usize = 240;
 
+const UNORDERED: &str =
+    "Without --from, --to, --prefix and --reverse all items are printed, in no order.";
+
 /// Arguments of `helium scan`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  helium scan fruit.he colors --prefix a --limit 10
+  helium scan fruit.he colors | helium load copy.he -d colors")]
 pub struct Scan {
     /// The volume
+    #[arg(value_parser = volume::name(), value_hint = clap::ValueHint::FilePath)]
     volume: String,
     /// The datastore
     datastore: OsString,
-    /// Only keys from this one on
-    #[arg(long, value_name = "KEY")]
-    from: Option<OsString>,
-    /// Only keys before this one
-    #[arg(long, value_name = "KEY")]
-    to: Option<OsString>,
-    /// Only keys that start with this
-    #[arg(short, long, value_name = "START", conflicts_with_all = ["from", "to"])]
-    prefix: Option<OsString>,
+    #[command(flatten)]
+    selection: Selection,
     /// From the last one back
     #[arg(short, long)]
     reverse: bool,
@@ -45,36 +47,21 @@ pub struct Scan {
     encoding: Encoding,
     #[command(flatten)]
     through: Through,
+    #[command(flatten)]
+    delimiter: Delimiter,
 }
-
-type Bounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
 impl Scan {
     /// Prints the items, a line each: key, tab, value; or JSON Lines.
     pub fn run(self, output: Output) -> Result<()> {
-        let bounds = self.bounds()?;
+        let bounds = self.selection.bounds(self.encoding)?;
         reading::with(&self.volume, self.through, output, |from| {
             self.print(from, bounds, output)
         })
     }
 
-    fn bounds(&self) -> Result<Bounds> {
-        let read = |key: &Option<OsString>| {
-            key.as_ref()
-                .map(|key| self.encoding.read("key", key))
-                .transpose()
-        };
-        if let Some(prefix) = read(&self.prefix)? {
-            let behind = behind(&prefix).map_or(Bound::Unbounded, Bound::Excluded);
-            return Ok((Bound::Included(prefix), behind));
-        }
-        let from = read(&self.from)?.map_or(Bound::Unbounded, Bound::Included);
-        let to = read(&self.to)?.map_or(Bound::Unbounded, Bound::Excluded);
-        Ok((from, to))
-    }
-
     fn print(&self, mut from: Place<'_>, bounds: Bounds, output: Output) -> Result<()> {
-        let is_all = bounds == (Bound::Unbounded, Bound::Unbounded) && !self.reverse;
+        let is_all = bounds == EVERYTHING && !self.reverse;
         let store = from.store(&self.datastore)?;
         let limit = self.limit.unwrap_or(u64::MAX);
         let items = match is_all && store.info.unordered {
@@ -95,7 +82,7 @@ impl Scan {
         let mut out = output.writer();
         for item in items.take(limit) {
             interrupt::check()?;
-            let (key, value) = item.map_err(explain)?;
+            let (key, value) = item.map_err(|why| explain(why, UNORDERED))?;
             let line = match output.json {
                 true => self.json(&key, &value),
                 false => self.text(&key, &value, cut),
@@ -115,51 +102,22 @@ impl Scan {
     }
 
     fn text(&self, key: &[u8], value: &[u8], cut: bool) -> String {
-        let key = self.encoding.show(key);
+        let delimiter = self.delimiter.or_tab();
+        let show = |bytes| tsv::field(&self.encoding.show(bytes), delimiter);
+        let key = show(key);
         if self.keys {
             return key;
         }
+        let delimiter = char::from(delimiter);
         match value.get(..SHOWN_BYTES) {
             Some(start) if cut && value.len() > SHOWN_BYTES => {
                 format!(
-                    "{key}\t{}... ({})",
-                    self.encoding.show(start),
+                    "{key}{delimiter}{}... ({})",
+                    show(start),
                     text::size(value.len() as u64)
                 )
             }
-            _ => format!("{key}\t{}", self.encoding.show(value)),
+            _ => format!("{key}{delimiter}{}", show(value)),
         }
-    }
-}
-
-fn explain(why: heliumdb::Error) -> Failure {
-    let is_unordered = why.kind() == ErrorKind::Unsupported;
-    let failure = Failure::from(why);
-    match is_unordered {
-        true => failure.advise(
-            "Without --from, --to, --prefix and --reverse all items are printed, in no order.",
-        ),
-        false => failure,
-    }
-}
-
-/// The first key behind all that start with `prefix`.
-fn behind(prefix: &[u8]) -> Option<Vec<u8>> {
-    let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
-    let mut behind = prefix.get(..=last)?.to_vec();
-    *behind.last_mut()? += 1;
-    Some(behind)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::behind;
-
-    #[test]
-    fn what_is_behind_a_prefix() {
-        assert_eq!(behind(b"ab"), Some(b"ac".to_vec()));
-        assert_eq!(behind(b"a\xff\xff"), Some(b"b".to_vec()));
-        assert_eq!(behind(b"\xff"), None);
-        assert_eq!(behind(b""), None);
     }
 }

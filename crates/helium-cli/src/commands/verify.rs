@@ -20,6 +20,7 @@ const KEY_BYTES_SHOWN: usize = 40;
 #[derive(Debug, clap::Args)]
 pub struct Verify {
     /// The volume
+    #[arg(value_parser = volume::name(), value_hint = clap::ValueHint::FilePath)]
     volume: String,
     /// Only these datastores
     datastores: Vec<OsString>,

@@ -12,7 +12,7 @@ use std::{
 use serde::de::{self, Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::{Entry, Head, Sink, Source, bad_line, lines::Lines};
+use super::{Change, ChangeKind, Entry, Head, Sink, Source, bad_line, lines::Lines};
 use crate::{
     failure::{self, Result},
     json, text,
@@ -51,8 +51,8 @@ impl<R: BufRead> Source for JsonLines<R> {
     }
 }
 
-fn entry(line: &[u8]) -> Result<Entry, String> {
-    let fields: Fields = serde_json::from_slice(line).map_err(|why| {
+fn fields(text: &[u8]) -> Result<Fields, String> {
+    serde_json::from_slice(text).map_err(|why| {
         // What counts is the column: the line is ours.
         let text = why.to_string();
         let what = text::excerpt(text.split(" at line ").next().unwrap_or(&text));
@@ -61,7 +61,47 @@ fn entry(line: &[u8]) -> Result<Entry, String> {
             true => format!("{what}, at column {column}"),
             false => format!("not a JSON object: {what}, at column {column}"),
         }
-    })?;
+    })
+}
+
+/// The change that an object describes: an item, or the key of one that goes.
+pub(super) fn change(line: &[u8]) -> Result<Change, String> {
+    let fields = fields(line)?;
+    if fields.attributes.is_some() || fields.compress.is_some() || fields.unordered.is_some() {
+        return Err("a batch makes no datastores".to_owned());
+    }
+    let kind = match fields.change.as_deref() {
+        None | Some("put") => ChangeKind::Put,
+        Some("insert") => ChangeKind::Insert,
+        Some("replace") => ChangeKind::Replace,
+        Some("rm") => ChangeKind::Remove { force: false },
+        Some(other) => {
+            return Err(format!(
+                "the change {:?} is none: they are put, insert, replace and rm",
+                text::excerpt(other)
+            ));
+        }
+    };
+    let removes = matches!(kind, ChangeKind::Remove { .. });
+    let value = match (removes, fields.value) {
+        (true, Some(_)) => return Err("has a value, and removes the item".to_owned()),
+        (false, None) => return Err("has no \"value\"".to_owned()),
+        (_, value) => value.unwrap_or_default(),
+    };
+    Ok(Change {
+        kind,
+        datastore: fields.datastore.ok_or("has no \"datastore\"")?,
+        key: fields.key.ok_or("has no \"key\"")?,
+        value,
+    })
+}
+
+/// The entry that an object describes.
+pub(super) fn entry(text: &[u8]) -> Result<Entry, String> {
+    let fields = fields(text)?;
+    if fields.change.is_some() {
+        return Err("has a \"change\": `helium batch` does those".to_owned());
+    }
     let says_more =
         fields.attributes.is_some() || fields.compress.is_some() || fields.unordered.is_some();
     match (fields.datastore, says_more, fields.key, fields.value) {
@@ -92,6 +132,7 @@ struct Fields {
     unordered: Option<bool>,
     key: Option<Vec<u8>>,
     value: Option<Vec<u8>>,
+    change: Option<String>,
 }
 
 impl<'de> Deserialize<'de> for Fields {
@@ -117,6 +158,10 @@ impl<'de> Visitor<'de> for FieldsVisitor {
                 "attributes" => &mut fields.attributes,
                 "key" => &mut fields.key,
                 "value" => &mut fields.value,
+                "change" => {
+                    set(&mut fields.change, &name, map.next_value()?)?;
+                    continue;
+                }
                 "compress" => {
                     set(&mut fields.compress, &name, map.next_value()?)?;
                     continue;
@@ -149,24 +194,34 @@ pub(super) struct Writer<W> {
     output: W,
     /// Items say which datastore they are in.
     several: bool,
+    /// What stands in front of the next line of an array; nothing but for arrays.
+    between: Option<&'static str>,
     datastore: Vec<u8>,
 }
 
 impl<W: Write> Writer<W> {
-    pub(super) fn new(output: W, several: bool) -> Self {
+    /// Lines, or an `array` of them.
+    pub(super) fn new(output: W, several: bool, array: bool) -> Self {
         Self {
             output,
             several,
+            between: array.then_some("[\n"),
             datastore: Vec::new(),
         }
     }
 
     fn line(&mut self, fields: Map<String, Value>) -> Result<()> {
-        let write = || {
-            json::write(&mut self.output, &fields)?;
-            self.output.write_all(b"\n")
+        let mut write = || match &mut self.between {
+            None => {
+                json::write(&mut self.output, &fields)?;
+                self.output.write_all(b"\n")
+            }
+            Some(between) => {
+                self.output.write_all(between.as_bytes())?;
+                *between = ",\n";
+                json::write(&mut self.output, &fields)
+            }
         };
-        let mut write = write;
         write().map_err(failure::output)
     }
 }
@@ -203,6 +258,13 @@ impl<W: Write> Sink for Writer<W> {
     }
 
     fn finish(&mut self) -> Result<()> {
-        self.output.flush().map_err(failure::output)
+        let end = match self.between {
+            None => "",
+            Some("[\n") => "[]\n",
+            Some(_) => "\n]\n",
+        };
+        let ended = self.output.write_all(end.as_bytes());
+        let ended = ended.and_then(|()| self.output.flush());
+        ended.map_err(failure::output)
     }
 }

@@ -13,7 +13,8 @@ use crate::{failure, failure::Result};
 /// Longest line: a key and a value of which every byte is written with six.
 pub(super) const LINE_BYTES_MAX: usize = 6 * (KEY_BYTES_MAX + VALUE_BYTES_MAX) + 1024;
 
-pub(super) struct Lines<R> {
+/// See the module.
+pub struct Lines<R> {
     input: R,
     line: Vec<u8>,
     number: u64,
@@ -21,7 +22,8 @@ pub(super) struct Lines<R> {
 }
 
 impl<R: BufRead> Lines<R> {
-    pub(super) fn new(input: R) -> Self {
+    /// Of this input.
+    pub fn new(input: R) -> Self {
         Self {
             input,
             line: Vec::new(),
@@ -31,22 +33,22 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// The number of the last line, from 1.
-    pub(super) fn number(&self) -> u64 {
+    pub fn number(&self) -> u64 {
         self.number
     }
 
     /// The last line, without its end.
-    pub(super) fn last(&self) -> &[u8] {
+    pub fn last(&self) -> &[u8] {
         &self.line
     }
 
     /// Whether the last line had an end.
-    pub(super) fn ended(&self) -> bool {
+    pub fn ended(&self) -> bool {
         self.ended
     }
 
     /// The next line without its end; `None` if there is none.
-    pub(super) fn next(&mut self) -> Result<Option<&[u8]>> {
+    pub fn next(&mut self) -> Result<Option<&[u8]>> {
         self.line.clear();
         self.number += 1;
         let mut limited = self.input.by_ref().take(LINE_BYTES_MAX as u64 + 1);

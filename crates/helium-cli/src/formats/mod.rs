@@ -4,15 +4,22 @@
 //! whatever bytes keys and values are made of; a [`Source`] never keeps more than one entry in
 //! memory, and knows the line it is at.
 
+pub mod changes;
 mod csv;
+mod json_array;
 mod jsonl;
-mod lines;
+pub mod lines;
+mod mdb;
 #[cfg(test)]
 mod tests;
+pub mod tsv;
 mod wiredtiger;
 mod wiredtiger_config;
 
-use std::io::{BufRead, Write};
+use std::{
+    io::{BufRead, Write},
+    path::Path,
+};
 
 use heliumdb::{
     DatastoreInfo,
@@ -24,13 +31,21 @@ use crate::{
     text,
 };
 
+pub use changes::{Change, ChangeKind};
+
 /// A format of a dump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// JSON Lines: {"key":"...","value":"..."}; bytes that are not UTF-8 as {"base64":"..."}
     Jsonl,
+    /// An array of what JSON Lines has a line each of
+    Json,
     /// CSV with a header: key,value,base64; the last column says which of the others are in base64
     Csv,
+    /// What scan prints: key, tab, value, with \n, \t, \\ and \x00 for what is no plain text
+    Tsv,
+    /// What `mdb_dump` of LMDB and `db_dump` of Berkeley DB write
+    Mdb,
     /// What `wt dump` writes
     Wiredtiger,
     /// What `wt dump -x` writes
@@ -121,13 +136,18 @@ impl Format {
         self,
         mut input: Box<dyn BufRead + 'a>,
         columns: &Columns,
+        shape: Shape,
     ) -> Result<Box<dyn Source + 'a>> {
+        self.check_shape(shape)?;
         let head = input.fill_buf().map_err(failure::input)?;
         let mark = head.len() - without_mark(head).len();
         input.consume(mark);
         Ok(match self {
             Self::Jsonl => Box::new(jsonl::JsonLines::new(input)),
-            Self::Csv => Box::new(csv::Reader::new(input, columns)?),
+            Self::Json => Box::new(json_array::Reader::new(input)),
+            Self::Csv => Box::new(csv::Reader::new(input, columns, shape.delimiter)?),
+            Self::Tsv => Box::new(tsv::Reader::new(input, shape.delimiter.or_tab(), shape.hex)),
+            Self::Mdb => Box::new(mdb::Reader::new(input)),
             Self::Wiredtiger | Self::WiredtigerHex => Box::new(wiredtiger::Reader::new(input)?),
         })
     }
@@ -137,8 +157,13 @@ impl Format {
         self,
         output: Box<dyn Write + 'a>,
         several: bool,
+        delimiter: Delimiter,
     ) -> Result<Box<dyn Sink + 'a>> {
-        if several && self != Self::Jsonl {
+        self.check_shape(Shape {
+            delimiter,
+            hex: false,
+        })?;
+        if several && !self.takes_several() {
             return Err(Failure::new(
                 Code::Usage,
                 "this format holds the items of one datastore only",
@@ -146,27 +171,58 @@ impl Format {
             .advise("Name one datastore, or use --format jsonl."));
         }
         Ok(match self {
-            Self::Jsonl => Box::new(jsonl::Writer::new(output, several)),
-            Self::Csv => Box::new(csv::Writer::new(output)),
+            Self::Jsonl => Box::new(jsonl::Writer::new(output, several, false)),
+            Self::Json => Box::new(jsonl::Writer::new(output, several, true)),
+            Self::Csv => Box::new(csv::Writer::new(output, delimiter)),
+            Self::Tsv => Box::new(tsv::Writer::new(output, delimiter.or_tab())),
+            Self::Mdb => Box::new(mdb::Writer::new(output)),
             Self::Wiredtiger => Box::new(wiredtiger::Writer::new(output, false)),
             Self::WiredtigerHex => Box::new(wiredtiger::Writer::new(output, true)),
         })
     }
 
-    /// The format of a file called `name` that starts with `head`.
-    pub fn guess(name: Option<&str>, head: &[u8]) -> Self {
-        let ending = name
-            .and_then(|name| name.rsplit_once('.'))
-            .map(|(_, ending)| ending);
-        match ending.map(str::to_ascii_lowercase).as_deref() {
-            Some("jsonl" | "ndjson" | "json") => return Self::Jsonl,
-            Some("csv") => return Self::Csv,
-            _ => {}
+    /// Whether it says of several datastores which items are in which.
+    pub fn takes_several(self) -> bool {
+        matches!(self, Self::Jsonl | Self::Json | Self::Mdb)
+    }
+
+    /// Fails if something was said of it that means nothing to it.
+    fn check_shape(self, shape: Shape) -> Result<()> {
+        let means_nothing = |what: &str, formats: &str| {
+            let what = format!("{what} means nothing to this format");
+            Err(Failure::new(Code::Usage, what).advise(format!("It goes with --format {formats}.")))
+        };
+        if shape.delimiter.byte.is_some() && !matches!(self, Self::Csv | Self::Tsv) {
+            return means_nothing("--delimiter", "csv and --format tsv");
         }
+        if shape.hex && self != Self::Tsv {
+            return means_nothing("--hex", "tsv");
+        }
+        Ok(())
+    }
+
+    /// The format of a file called `name` that starts with `head`.
+    pub fn guess(name: Option<&Path>, head: &[u8]) -> Self {
         let head = without_mark(head);
         let text = head.trim_ascii_start();
+        let ending = name.and_then(|name| name.extension()?.to_str());
+        match ending.map(str::to_ascii_lowercase).as_deref() {
+            Some("jsonl" | "ndjson" | "json") if !text.starts_with(b"[") => return Self::Jsonl,
+            Some("csv") => return Self::Csv,
+            Some("tsv") => return Self::Tsv,
+            _ => {}
+        }
+        let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        // A header of CSV has commas between its names.
+        let first = line.iter().find(|byte| matches!(byte, b'\t' | b',' | b'"'));
         if head.starts_with(wiredtiger::MAGIC) {
             Self::Wiredtiger
+        } else if head.starts_with(mdb::MAGIC) {
+            Self::Mdb
+        } else if text.starts_with(b"[") {
+            Self::Json
+        } else if !text.starts_with(b"{") && first == Some(&b'\t') {
+            Self::Tsv
         } else if text.starts_with(b"{") || text.is_empty() {
             Self::Jsonl
         } else {
@@ -178,6 +234,44 @@ impl Format {
 /// What a file starts with, without the byte order mark that some programs put in front.
 fn without_mark(head: &[u8]) -> &[u8] {
     head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head)
+}
+
+/// What stands between the fields of CSV and of what scan prints.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub struct Delimiter {
+    /// What stands between fields: one character, or "tab"
+    #[arg(long = "delimiter", value_name = "CHARACTER", value_parser = parse_delimiter)]
+    byte: Option<u8>,
+}
+
+impl Delimiter {
+    /// A tab if nothing was said.
+    pub fn or_tab(self) -> u8 {
+        self.byte.unwrap_or(b'\t')
+    }
+
+    /// A comma if nothing was said.
+    fn or_comma(self) -> u8 {
+        self.byte.unwrap_or(b',')
+    }
+}
+
+fn parse_delimiter(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        _ if text == "tab" || text == "\\t" => Ok(b'\t'),
+        [byte] if byte.is_ascii_punctuation() && !matches!(byte, b'"' | b'\\') => Ok(*byte),
+        [byte @ (b' ' | b'\t')] => Ok(*byte),
+        _ => Err("it is a blank, a tab, or a mark such as ; or |, but no quote, backslash, letter or digit".to_owned()),
+    }
+}
+
+/// How fields are written, where a format leaves a choice.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shape {
+    /// What stands between them.
+    pub delimiter: Delimiter,
+    /// They are in hexadecimal.
+    pub hex: bool,
 }
 
 /// Which columns of a CSV file are meant.

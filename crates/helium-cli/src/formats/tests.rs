@@ -2,12 +2,17 @@
 
 use proptest::prelude::*;
 
-use super::{Columns, Entry, Format, Head};
+use std::path::Path;
+
+use super::{Columns, Delimiter, Entry, Format, Head, Shape};
 use crate::failure::Code;
 
-const ALL: [Format; 4] = [
+const ALL: [Format; 7] = [
     Format::Jsonl,
+    Format::Json,
     Format::Csv,
+    Format::Tsv,
+    Format::Mdb,
     Format::Wiredtiger,
     Format::WiredtigerHex,
 ];
@@ -17,7 +22,7 @@ type Items = Vec<(Vec<u8>, Vec<u8>)>;
 fn write(format: Format, items: &Items) -> Vec<u8> {
     let mut out = Vec::new();
     let mut sink = format
-        .sink(Box::new(&mut out), false)
+        .sink(Box::new(&mut out), false, Delimiter::default())
         .expect("one datastore");
     let head = Head {
         name: b"d".to_vec(),
@@ -34,7 +39,7 @@ fn write(format: Format, items: &Items) -> Vec<u8> {
 
 fn read(format: Format, text: &[u8]) -> Result<Items, String> {
     let mut source = format
-        .source(Box::new(text), &Columns::default())
+        .source(Box::new(text), &Columns::default(), Shape::default())
         .map_err(|why| why.to_string())?;
     let mut items = Vec::new();
     while let Some(entry) = source.next().map_err(|why| {
@@ -68,7 +73,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_that_is_read_panics(text: Vec<u8>, head in 0..4_usize) {
+    fn nothing_that_is_read_panics(text: Vec<u8>, head in 0..ALL.len()) {
         let mut whole = write(ALL[head], &vec![(b"k".to_vec(), b"v".to_vec())]);
         whole.extend_from_slice(&text);
         for format in ALL {
@@ -81,10 +86,16 @@ proptest! {
 
 #[test]
 fn a_dump_of_several_datastores_keeps_names_and_attributes() {
+    for format in [Format::Jsonl, Format::Json] {
+        keeps_names_and_attributes(format);
+    }
+}
+
+fn keeps_names_and_attributes(format: Format) {
     let mut out = Vec::new();
-    let mut sink = Format::Jsonl
-        .sink(Box::new(&mut out), true)
-        .expect("JSON Lines");
+    let mut sink = format
+        .sink(Box::new(&mut out), true, Delimiter::default())
+        .expect("JSON");
     let entries = [
         Entry::Datastore(Head {
             name: b"a".to_vec(),
@@ -114,9 +125,14 @@ fn a_dump_of_several_datastores_keeps_names_and_attributes() {
         }
         .expect("memory");
     }
+    sink.finish().expect("memory");
     drop(sink);
-    let mut source = Format::Jsonl
-        .source(Box::new(out.as_slice()), &Columns::default())
+    let mut source = format
+        .source(
+            Box::new(out.as_slice()),
+            &Columns::default(),
+            Shape::default(),
+        )
         .expect("ours");
     for entry in entries {
         assert_eq!(source.next().expect("ours"), Some(entry));
@@ -126,7 +142,7 @@ fn a_dump_of_several_datastores_keeps_names_and_attributes() {
 
 #[test]
 fn formats_are_guessed() {
-    let guess = |name, head: &[u8]| Format::guess(name, head);
+    let guess = |name: Option<&str>, head: &[u8]| Format::guess(name.map(Path::new), head);
     assert_eq!(guess(Some("a.JSONL"), b"key,value"), Format::Jsonl);
     assert_eq!(guess(Some("a.csv"), b"{"), Format::Csv);
     assert_eq!(
@@ -135,6 +151,13 @@ fn formats_are_guessed() {
     );
     assert_eq!(guess(None, b"\n {\"key\""), Format::Jsonl);
     assert_eq!(guess(None, b"key,value"), Format::Csv);
+    assert_eq!(guess(Some("a.json"), b" [\n{"), Format::Json);
+    assert_eq!(guess(Some("a.json"), b"{"), Format::Jsonl);
+    assert_eq!(guess(None, b"[{"), Format::Json);
+    assert_eq!(guess(None, b"apple\tred, mostly\n"), Format::Tsv);
+    assert_eq!(guess(None, b"key,value\na,\tb\n"), Format::Csv);
+    assert_eq!(guess(None, b"{\"key\":\"\t\"}"), Format::Jsonl);
+    assert_eq!(guess(None, b"VERSION=3\nformat=print\n"), Format::Mdb);
 }
 
 /// A dump that was cut off is never taken for one of other items, nor for whole items where it is not.
@@ -159,7 +182,9 @@ fn what_was_cut_off_is_refused() {
             // Nothing tells where a dump ends but a whole item; and JSON says itself where an item ends.
             let is_whole = cut.is_empty()
                 || cut.ends_with(b"\n")
-                || format == Format::Jsonl && cut.ends_with(b"}");
+                || format == Format::Jsonl && cut.ends_with(b"}")
+                || format == Format::Json && cut.ends_with(b"]")
+                || format == Format::Mdb && cut.ends_with(b"DATA=END");
             assert!(is_whole, "{format:?}: {:?}", String::from_utf8_lossy(cut));
             assert!(items.starts_with(&found), "{format:?} at {end}: {found:?}");
         }
@@ -175,7 +200,84 @@ fn lines_of_other_systems_end_in_two_characters() {
     assert_eq!(read(Format::Wiredtiger, text.as_bytes()), Ok(items));
     let text = "{\"key\":\"a\",\"value\":\"b\"}\r\n\r\n";
     let items = vec![(b"a".to_vec(), b"b".to_vec())];
-    assert_eq!(read(Format::Jsonl, text.as_bytes()), Ok(items));
+    assert_eq!(read(Format::Jsonl, text.as_bytes()), Ok(items.clone()));
+    for format in ALL {
+        let text = String::from_utf8(write(format, &items)).expect("text");
+        let text = text.replace('\n', "\r\n");
+        assert_eq!(read(format, text.as_bytes()), Ok(items.clone()), "{text:?}");
+    }
+}
+
+/// However it is spread over lines, and whatever brackets are in its strings.
+#[test]
+fn an_array_is_read_element_by_element() {
+    let text = "\n [ { \"key\" : \"]}\\\"\", \n \"value\":\"{[\\\\\" }\n,{\"key\":{\"base64\":\"/w==\"},\"value\":\"\"}\n]\n\n";
+    let items = vec![
+        (b"]}\"".to_vec(), b"{[\\".to_vec()),
+        (b"\xff".to_vec(), b"".to_vec()),
+    ];
+    assert_eq!(read(Format::Json, text.as_bytes()), Ok(items));
+    assert_eq!(read(Format::Json, b"[]"), Ok(vec![]));
+    assert_eq!(write(Format::Json, &vec![]), b"[]\n");
+}
+
+/// As `mdb_dump -p` and `db_dump` write them.
+#[test]
+fn dumps_of_lmdb_and_berkeley_db_are_read() {
+    let text = "VERSION=3\nformat=print\ndatabase=colors\ntype=btree\nmapsize=1048576\nmaxreaders=126\ndb_pagesize=4096\nHEADER=END\n apple\n red \\5c \\00\nDATA=END\n";
+    let items = vec![(b"apple".to_vec(), b"red \\ \0".to_vec())];
+    assert_eq!(read(Format::Mdb, text.as_bytes()), Ok(items.clone()));
+    let twice = text.to_owned() + &text.replace("colors", "other");
+    let read_twice = read(Format::Mdb, twice.as_bytes());
+    assert_eq!(read_twice, Ok([items.clone(), items].concat()));
+    let nameless = "VERSION=3\nformat=bytevalue\ntype=hash\nHEADER=END\n 00Ff\n \nDATA=END\n";
+    let items = vec![(b"\0\xff".to_vec(), b"".to_vec())];
+    assert_eq!(read(Format::Mdb, nameless.as_bytes()), Ok(items));
+    let why = read(Format::Mdb, (text.to_owned() + nameless).as_bytes());
+    assert!(why.is_err_and(|why| why.contains("has no name")));
+}
+
+#[test]
+fn fields_are_divided_as_is_said() {
+    let delimiter =
+        |text: &str| super::parse_delimiter(text).map(|byte| Delimiter { byte: Some(byte) });
+    let items = vec![(b"a;b\tc".to_vec(), b"\\x3b;\n|".to_vec())];
+    for (format, text) in [
+        (Format::Csv, ";"),
+        (Format::Csv, "tab"),
+        (Format::Tsv, ";"),
+        (Format::Tsv, "|"),
+    ] {
+        let delimiter = delimiter(text).expect(text);
+        let mut out = Vec::new();
+        let mut sink = format
+            .sink(Box::new(&mut out), false, delimiter)
+            .expect("good");
+        sink.datastore(&Head::default()).expect("memory");
+        sink.item(&items[0].0, &items[0].1).expect("memory");
+        sink.finish().expect("memory");
+        drop(sink);
+        let shape = Shape {
+            delimiter,
+            hex: false,
+        };
+        let mut source = format
+            .source(Box::new(out.as_slice()), &Columns::default(), shape)
+            .expect("good");
+        let Some(Entry::Item { key, value, .. }) = source.next().expect("good") else {
+            panic!("an item");
+        };
+        assert_eq!(vec![(key, value)], items, "{format:?} {text}");
+    }
+    for text in ["", "a", "1", "\\", "\"", "\n", "ab", "é"] {
+        assert!(delimiter(text).is_err(), "{text:?}");
+    }
+    let shape = Shape {
+        delimiter: delimiter(";").expect("good"),
+        hex: false,
+    };
+    let refused = Format::Jsonl.source(Box::new(&b""[..]), &Columns::default(), shape);
+    assert!(refused.is_err_and(|why| why.to_string().contains("--delimiter means nothing")));
 }
 
 #[test]
@@ -256,7 +358,7 @@ fn csv_is_read_to_its_last_record() {
         value_column: "k".to_owned(),
     };
     let mut source = Format::Csv
-        .source(Box::new(&b"k\nend\n"[..]), &columns)
+        .source(Box::new(&b"k\nend\n"[..]), &columns, Shape::default())
         .expect("good");
     assert!(source.next().expect("good").is_some());
     assert_eq!(source.next().expect("good"), None);
@@ -341,6 +443,81 @@ fn what_is_wrong_is_said_with_its_line() {
             Format::Csv,
             "key,value\na,b\nc,d",
             "line 3: the last line has no end",
+        ),
+        (Format::Json, "{}", "line 1: an array starts with ["),
+        (Format::Json, "[\n1]", "line 2: an array has objects in it"),
+        (
+            Format::Json,
+            "[\n{\"key\":\"a\",\n\"value\":\"b\"}\n,]",
+            "line 4: behind a comma stands an object",
+        ),
+        (
+            Format::Json,
+            "[{\"key\":\"a\",\"value\":\"b\"} {",
+            "line 1: behind an object stands a comma",
+        ),
+        (
+            Format::Json,
+            "[]\n[]",
+            "line 2: something is behind the array",
+        ),
+        (
+            Format::Json,
+            "[\n{\"key\":\"]\"",
+            "line 2: the array is not closed: the file was cut off",
+        ),
+        (
+            Format::Json,
+            "[\n\n{\"key\":\"a\"}]",
+            "line 3: has a key and no \"value\"",
+        ),
+        (Format::Tsv, "a\tb\n\n", "line 2: has 1 field"),
+        (Format::Tsv, "a\tb\tc\n", "line 1: has 3 fields"),
+        (
+            Format::Tsv,
+            "a\tb\\q\n",
+            "line 1: the value: behind a backslash",
+        ),
+        (Format::Tsv, "a\tb", "line 1: the line has no end"),
+        (
+            Format::Mdb,
+            "VERSION=4\n",
+            "line 1: the versions are 2 and 3",
+        ),
+        (
+            Format::Mdb,
+            "VERSION=3\nformat=print\n",
+            "line 2: the input ends within the head",
+        ),
+        (
+            Format::Mdb,
+            "VERSION=3\ndupsort=1\nHEADER=END\n",
+            "line 2: the database has several values for a key",
+        ),
+        (
+            Format::Mdb,
+            "VERSION=3\ntype=recno\n",
+            "line 2: of types btree and hash",
+        ),
+        (
+            Format::Mdb,
+            "VERSION=3\nHEADER=END\n61\n",
+            "line 3: should start with a blank",
+        ),
+        (
+            Format::Mdb,
+            "VERSION=3\nHEADER=END\n 6\n",
+            "line 3: not hexadecimal",
+        ),
+        (
+            Format::Mdb,
+            "VERSION=3\nHEADER=END\n 61\nDATA=END\n",
+            "line 4: a key has no value",
+        ),
+        (
+            Format::Mdb,
+            "VERSION=3\nHEADER=END\n 61\n 62\n",
+            "line 4: the input ends before DATA=END",
         ),
         (
             Format::Wiredtiger,

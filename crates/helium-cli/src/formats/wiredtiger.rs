@@ -285,7 +285,7 @@ fn escape(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-fn unescape(text: &[u8]) -> Result<Vec<u8>, String> {
+pub(super) fn unescape(text: &[u8]) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&byte, behind)) = rest.split_first() {

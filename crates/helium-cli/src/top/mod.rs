@@ -31,6 +31,7 @@ const NOTICE: Duration = Duration::from_millis(100);
 #[derive(Debug, clap::Args)]
 pub struct Top {
     /// The volume; may be left out while only one is open
+    #[arg(value_parser = volume::name(), value_hint = clap::ValueHint::FilePath)]
     volume: Option<String>,
     /// Seconds between two looks
     #[arg(short, long, default_value_t = 1.0, value_parser = parse_interval)]

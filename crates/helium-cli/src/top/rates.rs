@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use helium_activity::Report;
+use helium_activity::{Latency, Report};
 use serde_json::{Map, Value, json};
 
-use crate::text;
+use crate::{bench::report, text};
 
 /// The figures that only grow, and what a second of them is called.
-pub const COUNTERS: [(&str, &str); 7] = [
+pub const COUNTERS: [(&str, &str); 8] = [
+    ("writes", "writes"),
     ("user_bytes", "items written"),
     ("cleaner_bytes", "moved by cleaning"),
     ("written_bytes", "all writes"),
@@ -18,12 +19,33 @@ pub const COUNTERS: [(&str, &str); 7] = [
     ("syncs", "syncs"),
 ];
 
+/// What is waited for of the devices, and what it is called: its rate comes from how many waits there were, unless one
+/// of [`COUNTERS`] goes by the same name.
+pub const WAITS: [(&str, &str); 3] = [
+    ("commits", "durable commits"),
+    ("device_reads", "device reads"),
+    ("syncs", "syncs"),
+];
+
+/// The percentiles of waits that are told.
+const PERCENTS: [u64; 2] = [50, 99];
+
 /// A look, and what happened since the one before.
 pub struct Round {
     /// What was seen.
     pub report: Report,
     /// Per second, in the order of [`COUNTERS`].
     pub rates: Vec<f64>,
+    /// How long was waited, in the order of [`WAITS`].
+    pub waits: Vec<Wait>,
+}
+
+/// What was waited for, and how long.
+pub struct Wait {
+    /// Waits per second.
+    pub rate: f64,
+    /// How long each took.
+    pub latency: Latency,
 }
 
 impl Round {
@@ -33,7 +55,19 @@ impl Round {
         let rate = |(name, _): (&str, _)| {
             now.figure(name).saturating_sub(before.figure(name)) as f64 / seconds
         };
+        let wait = |(name, label): (&str, &'static str)| {
+            let latency = now.latency(name).since(&before.latency(name));
+            let counted = COUNTERS.iter().any(|(known, _)| *known == name);
+            Wait {
+                rate: match counted {
+                    true => rate((name, label)),
+                    false => latency.count() as f64 / seconds,
+                },
+                latency,
+            }
+        };
         Self {
+            waits: WAITS.into_iter().map(wait).collect(),
             rates: COUNTERS.into_iter().map(rate).collect(),
             report: now.clone(),
         }
@@ -47,6 +81,21 @@ impl Round {
         }
     }
 
+    /// How long waits took: the median and the 99th percentile. Nothing if there were none.
+    pub fn times(latency: &Latency) -> Vec<String> {
+        let times = PERCENTS
+            .iter()
+            .filter_map(|percent| latency.percentile(*percent));
+        times.map(report::time).collect()
+    }
+
+    /// The same, with what is what.
+    pub fn named_times(latency: &Latency) -> String {
+        let times = PERCENTS.iter().zip(Self::times(latency));
+        let times = times.map(|(percent, time)| format!("p{percent} {time}"));
+        times.collect::<Vec<_>>().join(", ")
+    }
+
     /// All of it for programs.
     pub fn to_json(&self) -> Map<String, Value> {
         let rates = COUNTERS.iter().zip(&self.rates);
@@ -58,6 +107,16 @@ impl Round {
             _ => Map::new(),
         };
         fields.insert("rates".into(), Value::Object(rates));
+        let waits = WAITS.iter().zip(&self.waits).map(|((name, _), wait)| {
+            let percentile = |percent| wait.latency.percentile(percent);
+            let wait = json!({
+                "per_second": wait.rate,
+                "p50_ns": percentile(50),
+                "p99_ns": percentile(99),
+            });
+            ((*name).to_owned(), wait)
+        });
+        fields.insert("waits".into(), Value::Object(waits.collect()));
         fields
     }
 
@@ -68,7 +127,15 @@ impl Round {
             .zip(&self.rates)
             .map(|((name, label), rate)| format!("{label} {}", Self::shown(name, *rate)));
         let used = text::size(self.report.figure("used_bytes"));
-        format!("used {used}, {}", rates.collect::<Vec<_>>().join(", "))
+        let waits = WAITS
+            .iter()
+            .zip(&self.waits)
+            .filter_map(|((_, label), wait)| {
+                let times = Self::named_times(&wait.latency);
+                (!times.is_empty()).then(|| format!("{label} {times}"))
+            });
+        let all: Vec<_> = rates.chain(waits).collect();
+        format!("used {used}, {}", all.join(", "))
     }
 }
 
@@ -85,9 +152,10 @@ mod tests {
             ..Report::default()
         };
         let round = Round::between(&report(10), &report(30), Duration::from_secs(2));
-        assert_eq!(round.rates[6], 10.0);
+        assert_eq!(round.rates[7], 10.0);
+        assert_eq!(round.waits[2].rate, 10.0);
         // Another process with the same volume may have begun anew.
         let round = Round::between(&report(30), &report(10), Duration::from_secs(2));
-        assert_eq!(round.rates[6], 0.0);
+        assert_eq!(round.rates[7], 0.0);
     }
 }

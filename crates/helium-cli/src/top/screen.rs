@@ -19,13 +19,15 @@ use ratatui::{
 
 use super::{
     Looks, NOTICE,
-    rates::{COUNTERS, Round},
+    rates::{COUNTERS, Round, WAITS},
 };
 use crate::{
     failure::{self, Result},
     interrupt, text,
 };
 
+/// Which of [`COUNTERS`] the curve shows.
+const ITEMS_WRITTEN: usize = 1;
 /// Looks that the curve shows at most.
 const CURVE: usize = 400;
 
@@ -62,7 +64,7 @@ fn show(looks: &mut Looks, terminal: &mut DefaultTerminal) -> Result<Option<Stri
             let url = &round.report.url;
             return Ok((looks.left > 0).then(|| format!("{url} is not open any more")));
         };
-        curve.push_front(next.rates.first().map_or(0, |rate| *rate as u64));
+        curve.push_front(next.rates.get(ITEMS_WRITTEN).map_or(0, |rate| *rate as u64));
         curve.truncate(CURVE);
         round = next;
     }
@@ -86,24 +88,29 @@ fn quits(wait: Duration) -> io::Result<bool> {
 
 /// The least screen that has room for everything; on a smaller one there are lines.
 const WHOLE_COLUMNS: u16 = 70;
-const WHOLE_ROWS: u16 = 21;
+const WHOLE_ROWS: u16 = 24;
+/// The least that has room for the curve, too.
+const CURVE_ROWS: u16 = 28;
 
 fn draw(frame: &mut Frame<'_>, round: &Round, curve: &VecDeque<u64>) {
     let all = frame.area();
     if all.width < WHOLE_COLUMNS || all.height < WHOLE_ROWS {
         return draw_small(frame, round);
     }
+    let curve_rows = if all.height < CURVE_ROWS { 0 } else { 3 };
     let areas = Layout::vertical([
         Constraint::Length(2),
         Constraint::Length(3),
         Constraint::Length(COUNTERS.len() as u16 + 2),
-        Constraint::Length(3),
-        Constraint::Min(3),
+        Constraint::Length(WAITS.len() as u16),
+        Constraint::Length(curve_rows),
+        Constraint::Min(4),
         Constraint::Length(1),
     ]);
-    let [head, space, middle, chart, datastores, foot] = areas.areas(frame.area());
+    let [head, space, middle, waits, chart, datastores, foot] = areas.areas(frame.area());
     draw_head(frame, head, round);
     draw_space(frame, space, round);
+    draw_waits(frame, waits, round);
     let [rates, memory] = Layout::horizontal([Constraint::Percentage(50); 2]).areas(middle);
     draw_rates(frame, rates, round);
     draw_memory(frame, memory, round);
@@ -119,17 +126,47 @@ fn draw(frame: &mut Frame<'_>, round: &Round, curve: &VecDeque<u64>) {
 /// What matters most, a line each: on 50 columns and 12 rows all of it is seen.
 fn draw_small(frame: &mut Frame<'_>, round: &Round) {
     let [space, url, process] = [used(round), round.report.url.clone(), process(round)];
-    let rates = COUNTERS.iter().zip(&round.rates);
-    let rates = rates.map(|((name, label), rate)| {
-        Line::from(format!("{label:18} {}", Round::shown(name, *rate)))
-    });
     let mut lines = vec![
         Line::from(url.bold()),
         Line::from(process),
-        Line::from(format!("{:18} {space}", "used")),
+        Line::from(format!("{:17} {space}", "used")),
     ];
-    lines.extend(rates);
-    lines.push(Line::from("q quits").dim());
+    let rate = |name: &str| {
+        let found = COUNTERS
+            .iter()
+            .zip(&round.rates)
+            .find(|((known, _), _)| *known == name);
+        found.map(|((name, label), rate)| (*label, Round::shown(name, *rate), String::new()))
+    };
+    let wait = |name: &str| {
+        let found = WAITS
+            .iter()
+            .zip(&round.waits)
+            .find(|((known, _), _)| *known == name);
+        found.map(|((name, label), wait)| {
+            (
+                *label,
+                Round::shown(name, wait.rate),
+                Round::times(&wait.latency).join(" "),
+            )
+        })
+    };
+    let rows = [
+        rate("writes"),
+        wait("commits"),
+        wait("device_reads"),
+        rate("read_cache_hits"),
+        wait("syncs"),
+        rate("user_bytes"),
+        rate("cleaner_bytes"),
+        rate("written_bytes"),
+    ];
+    let rows = rows.into_iter().flatten();
+    lines.extend(rows.map(|(label, rate, times)| {
+        // Fifty columns: a figure, and two times of seven places.
+        Line::from(format!("{label:17} {rate:>11} {times}"))
+    }));
+    lines.push(Line::from("q quits; times are p50 and p99").dim());
     frame.render_widget(Paragraph::new(lines), frame.area());
 }
 
@@ -178,6 +215,20 @@ fn draw_rates(frame: &mut Frame<'_>, area: Rect, round: &Round) {
         .map(|((name, label), rate)| Row::new([(*label).to_owned(), Round::shown(name, *rate)]));
     let table = Table::new(rows, [Constraint::Length(18), Constraint::Min(10)]);
     frame.render_widget(table.block(Block::bordered().title(" now ")), area);
+}
+
+/// How long the devices took.
+fn draw_waits(frame: &mut Frame<'_>, area: Rect, round: &Round) {
+    let rows = WAITS.iter().zip(&round.waits).map(|((name, label), wait)| {
+        let rate = Round::shown(name, wait.rate);
+        Row::new([(*label).to_owned(), rate, Round::named_times(&wait.latency)])
+    });
+    let widths = [
+        Constraint::Length(18),
+        Constraint::Length(14),
+        Constraint::Min(20),
+    ];
+    frame.render_widget(Table::new(rows, widths), area);
 }
 
 fn draw_memory(frame: &mut Frame<'_>, area: Rect, round: &Round) {

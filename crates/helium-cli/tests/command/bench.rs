@@ -65,6 +65,7 @@ fn the_old_switch_measures_heliums_own_order() {
         ])
         .text();
     let names = ["insert", "sequential read", "random read", "delete"];
+    assert!(text.contains("THREADS"), "{text}");
     let mut lines = text.lines().skip(3);
     for name in names {
         assert!(
@@ -94,4 +95,42 @@ fn a_picture_that_cannot_be_drawn_is_said_first() {
     ran.fails(3, &["no/volume"]);
     let kept = std::fs::read(place.path("picture.svg")).expect("a file");
     assert_eq!(kept, b"old");
+}
+
+/// One to as many threads, what was written before anew, and reads in no order.
+#[test]
+fn the_old_switches_do_what_they_did() {
+    let place = Place::with_volume();
+    place.write("config", "read_cache 1048576\nfanout 33\n");
+    let run = |switches: &str| {
+        let words = format!("--json --perf --nowarn -o 100 -v 10 {switches} v");
+        place.helium(words.split(' '))
+    };
+    let done = |ran: crate::harness::Ran| -> Vec<(String, u64)> {
+        let json: serde_json::Value = serde_json::from_slice(&ran.out).expect("JSON");
+        let all = json.as_array().expect("a list").iter();
+        let pair = |one: &serde_json::Value| {
+            let work = one["work"].as_str().expect("its name").to_owned();
+            (work, one["threads"].as_u64().expect("a number"))
+        };
+        all.map(pair).collect()
+    };
+    let two = |first: &str, second: &str, threads| {
+        vec![(first.to_owned(), threads), (second.to_owned(), threads)]
+    };
+    let ran = run("--update -t 3");
+    assert_eq!(ran.err, "");
+    let expected = [1, 2, 3].map(|threads| two("YCSB load", "update", threads));
+    assert_eq!(done(ran), expected.concat());
+    let ran = run("--randread -T 2 --trim");
+    assert_eq!(done(ran), two("YCSB load", "random read", 2));
+    let ran = run("--randread -T 1 --trace --spin --config config");
+    for passed_over in ["--trace", "--spin", "fanout in config"] {
+        let sentence = format!("{passed_over} means nothing any more");
+        assert!(ran.err.contains(&sentence), "{}", ran.err);
+    }
+    assert_eq!(done(ran), two("YCSB load", "random read", 1));
+    run("--config gone").fails(3, &["cannot read gone"]);
+    place.helium(["--test", "--nowarn", "v"]).ok();
+    assert!(!place.helium(["ls", "v"]).text().contains("helium-bench"));
 }

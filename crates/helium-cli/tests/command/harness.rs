@@ -84,8 +84,18 @@ impl Place {
     /// A load of the volume `v` into `d`, item by item, that has got `input` and waits for more. Its output goes to
     /// pipes unless `change` says otherwise.
     pub fn loading(&self, input: &[u8], change: impl FnOnce(&mut Command)) -> Child {
-        let mut command = self.command();
+        self.loading_by(self.command(), input, change)
+    }
+
+    /// The same of a command that starts `helium` with the words that follow.
+    pub fn loading_by(
+        &self,
+        mut command: Command,
+        input: &[u8],
+        change: impl FnOnce(&mut Command),
+    ) -> Child {
         command
+            .current_dir(self.path(""))
             .args(["load", "v", "-d", "d", "-f", "jsonl", "--as-it-comes"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

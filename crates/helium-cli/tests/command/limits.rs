@@ -1,9 +1,6 @@
 //! Limits that the system sets the process: each is a sentence and an exit code, and the volume stays sound.
 
-use std::{
-    io::Write,
-    process::{Command, Stdio},
-};
+use std::{io::Write, process::Command};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -114,20 +111,11 @@ fn a_user_who_may_have_one_process_only_is_told() {
 #[test]
 fn a_signal_that_is_ignored_stays_ignored() {
     let place = Place::with_volume();
-    let mut child = Command::new("nohup")
-        .arg(HELIUM)
-        .args(["load", "v", "-d", "d", "-f", "jsonl", "--as-it-comes"])
-        .current_dir(place.path(""))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("start");
-    let mut stdin = child.stdin.take().expect("piped");
+    let mut nohup = Command::new("nohup");
+    nohup.arg(HELIUM);
     // More than a pipe holds: it has begun by then.
-    stdin
-        .write_all(lines(20_000, 1).as_bytes())
-        .expect("it reads");
+    let mut child = place.loading_by(nohup, lines(20_000, 1).as_bytes(), |_| ());
+    let mut stdin = child.stdin.take().expect("piped");
     kill_process(Pid::from_child(&child), Signal::HUP).expect("a child of ours");
     stdin
         .write_all(lines(30_000, 1).as_bytes())

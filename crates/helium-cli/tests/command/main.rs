@@ -1,5 +1,6 @@
 //! The real `helium`, run as people and scripts run it.
 
+mod batch;
 mod bench;
 mod copies;
 mod errors;
@@ -9,8 +10,12 @@ mod interrupted;
 mod killed;
 mod limits;
 mod lost;
+mod paths;
+mod ranges;
 mod roundtrip;
 mod session;
+mod shell;
+mod sizes;
 mod targets;
 mod terminal;
 mod through;

@@ -6,7 +6,15 @@ use proptest::prelude::*;
 
 use crate::harness::{Place, Ran, has, run};
 
-const FORMATS: [&str; 4] = ["jsonl", "csv", "wiredtiger", "wiredtiger-hex"];
+const FORMATS: [&str; 7] = [
+    "jsonl",
+    "json",
+    "csv",
+    "tsv",
+    "mdb",
+    "wiredtiger",
+    "wiredtiger-hex",
+];
 
 /// What a test compares: a hexadecimal listing.
 fn listed(place: &Place, volume: &str, datastore: &str) -> String {
@@ -62,6 +70,86 @@ fn a_whole_volume_goes_through_json_lines() {
     place
         .helium(["dump", "v", "--format", "csv"])
         .fails(2, &["one datastore only", "--format jsonl"]);
+}
+
+#[test]
+fn what_scan_prints_loads_again() {
+    let place = Place::with_volume();
+    let key = "a\tb\\\n\u{202e}";
+    place
+        .helium_with(["put", "v", "d", key], b"red, \0mostly\n\xff")
+        .ok();
+    place.helium(["put", "v", "d", "k", ""]).ok();
+    for options in [
+        &[][..],
+        &["--hex"],
+        &["--delimiter", ";"],
+        &["--delimiter", "|"],
+    ] {
+        let scan = ["scan", "v", "d"].iter().chain(options);
+        let lines = place.helium(scan).ok();
+        let load = ["load", "v", "-d", "copy"].iter().chain(options);
+        let load = load.chain(if options.is_empty() {
+            &[][..]
+        } else {
+            &["-f", "tsv"]
+        });
+        place.helium_with(load, &lines).ok();
+        assert_eq!(
+            listed(&place, "v", "copy"),
+            listed(&place, "v", "d"),
+            "{options:?}"
+        );
+        place.helium(["drop", "v", "copy"]).ok();
+    }
+    let ran = place.helium(["dump", "v", "d", "--delimiter", ";"]);
+    ran.fails(
+        2,
+        &["--delimiter means nothing to this format", "--format csv"],
+    );
+}
+
+/// What others have: several databases, and one that has no name.
+#[test]
+fn dumps_of_lmdb_load() {
+    let place = Place::new();
+    place.helium(["create", "v"]).ok();
+    let one = |name: &str| {
+        format!(
+            "VERSION=3\nformat=print\n{name}type=btree\nmapsize=1048576\nHEADER=END\n k\\0a\n v\\5c\nDATA=END\n"
+        )
+    };
+    let two = one("database=a b\n") + &one("database=c\n");
+    place.helium_with(["load", "v"], two.as_bytes()).ok();
+    for name in ["a b", "c"] {
+        assert_eq!(place.helium(["get", "v", name, "k\n"]).ok(), b"v\\");
+    }
+    let nameless = one("");
+    let ran = place.helium_with(["load", "v"], nameless.as_bytes());
+    ran.fails(2, &["--datastore NAME", "Nothing of it was loaded"]);
+    place
+        .helium_with(["load", "v", "-d", "e"], nameless.as_bytes())
+        .ok();
+    let dump = place.helium(["dump", "v", "-f", "mdb"]).ok();
+    place.helium(["create", "w"]).ok();
+    place.helium_with(["load", "w"], &dump).ok();
+    assert_eq!(
+        place.helium(["dump", "w"]).ok(),
+        place.helium(["dump", "v"]).ok()
+    );
+    if has("mdb_load") {
+        std::fs::create_dir(place.path("lmdb")).expect("the test's own");
+        let mut load = Command::new("mdb_load");
+        load.args(["-s", "c", "lmdb"]).current_dir(place.path(""));
+        let dump = place.helium(["dump", "v", "c", "-f", "mdb"]).ok();
+        assert_eq!(run(load, &dump).code, Some(0));
+        let mut theirs = Command::new("mdb_dump");
+        theirs.args(["-s", "c", "lmdb"]).current_dir(place.path(""));
+        place
+            .helium_with(["load", "v", "-d", "again"], &run(theirs, b"").out)
+            .ok();
+        assert_eq!(listed(&place, "v", "again"), listed(&place, "v", "c"));
+    }
 }
 
 #[test]

@@ -254,7 +254,7 @@ fn shells_and_manuals_are_served() {
     place.helium(["man", "pages"]).ok();
     let title = |page: &str| {
         let (name, _) = page.split_once('.').expect("a section");
-        format!("\n.TH {name} 1 2026-11-23 \"helium 0")
+        format!("\n.TH {name} 1 2026-11-30 \"helium 0")
     };
     for page in ["helium.1", "helium-load.1", "helium-bench.1"] {
         let text = std::fs::read_to_string(place.path("pages").join(page)).expect(page);
@@ -282,12 +282,12 @@ fn bash_completes_commands_options_and_values() {
     let place = Place::new();
     place.write("script", place.helium(["completions", "bash"]).ok());
     for (typed, expected) in [
-        ("helium b", "backup bench"),
+        ("helium b", "batch backup bench"),
         ("helium --json tr", "truncate"),
         ("helium load --fo", "--format"),
         (
             "helium load --format ",
-            "jsonl csv wiredtiger wiredtiger-hex",
+            "jsonl json csv tsv mdb wiredtiger wiredtiger-hex",
         ),
         ("helium bench --work h", "helium"),
         // Files are the shell's own business.

@@ -1,6 +1,6 @@
 //! `helium top` shows a volume that another process has open, in a terminal and to programs.
 
-use std::process::Child;
+use std::process::{Child, Command};
 
 use crate::harness::{Place, Terminal, run, wait, wait_until};
 
@@ -20,16 +20,33 @@ fn loading(place: &Place) -> Child {
     child
 }
 
+/// `helium top` with these words, that looks where the load tells.
+fn top(place: &Place, words: &[&str]) -> Command {
+    let mut command = place.command();
+    command
+        .env("XDG_RUNTIME_DIR", place.path(""))
+        .arg("top")
+        .args(words);
+    command
+}
+
+/// The same in a terminal, with a look every fifth of a second.
+fn in_terminal(place: &Place, terminal: &Terminal) -> Child {
+    let mut command = top(place, &["-i", "0.2"]);
+    command
+        .stdin(terminal.end())
+        .stdout(terminal.end())
+        .stderr(terminal.end());
+    command.spawn().expect("start")
+}
+
 #[test]
 fn programs_get_figures_and_rates() {
     let place = Place::with_volume();
     let mut child = loading(&place);
     for volume in [Some("v"), Some("./v"), None] {
-        let mut command = place.command();
-        command.env("XDG_RUNTIME_DIR", place.path(""));
-        command
-            .args(["top", "-n", "1", "-i", "0.1", "--json"])
-            .args(volume);
+        let mut command = top(&place, &["-n", "1", "-i", "0.1", "--json"]);
+        command.args(volume);
         let json = run(command, b"").json();
         assert_eq!(json["process"], child.id());
         assert_eq!(json["command"], "helium load");
@@ -42,18 +59,16 @@ fn programs_get_figures_and_rates() {
             "{json}"
         );
         assert!(json["datastores"].to_string().contains("colors"), "{json}");
+        for waited in ["commits", "syncs", "device_reads"] {
+            assert!(json["waits"][waited]["per_second"].is_number(), "{json}");
+        }
+        assert!(json["rates"]["writes_per_second"].is_number(), "{json}");
     }
-    let mut text = place.command();
-    text.env("XDG_RUNTIME_DIR", place.path(""))
-        .args(["top", "-n", "2", "-i", "0.1"]);
+    let text = top(&place, &["-n", "2", "-i", "0.1"]);
     assert_eq!(run(text, b"").text().lines().count(), 2);
     drop(child.stdin.take());
     assert_eq!(wait(&mut child), Some(0));
-    let mut closed = place.command();
-    closed
-        .env("XDG_RUNTIME_DIR", place.path(""))
-        .args(["top", "v"]);
-    run(closed, b"").fails(3, &["no process of this user tells of v"]);
+    run(top(&place, &["v"]), b"").fails(3, &["no process of this user tells of v"]);
 }
 
 #[test]
@@ -61,18 +76,7 @@ fn a_terminal_gets_a_screen_and_is_given_back() {
     let place = Place::with_volume();
     let mut loading = loading(&place);
     let mut terminal = Terminal::new();
-    let top = |terminal: &Terminal| {
-        place
-            .command()
-            .env("XDG_RUNTIME_DIR", place.path(""))
-            .args(["top", "-i", "0.2"])
-            .stdin(terminal.end())
-            .stdout(terminal.end())
-            .stderr(terminal.end())
-            .spawn()
-            .expect("start")
-    };
-    let mut child = top(&terminal);
+    let mut child = in_terminal(&place, &terminal);
     // Words, because the cursor jumps over the space between them.
     for part in ["he://./v", "colors", "cleaning", "memory", "quits"] {
         terminal.wait_for(part);
@@ -84,7 +88,7 @@ fn a_terminal_gets_a_screen_and_is_given_back() {
     terminal.wait_for("\u{1b}[?25h");
     // It ends by itself when the volume is closed.
     let terminal = Terminal::new();
-    let mut child = top(&terminal);
+    let mut child = in_terminal(&place, &terminal);
     terminal.wait_for("colors");
     drop(loading.stdin.take());
     assert_eq!(wait(&mut loading), Some(0));
@@ -97,16 +101,10 @@ fn a_small_terminal_gets_all_that_matters() {
     let place = Place::with_volume();
     let mut loading = loading(&place);
     let mut terminal = Terminal::sized(50, 12);
-    let mut child = place
-        .command()
-        .env("XDG_RUNTIME_DIR", place.path(""))
-        .args(["top", "-i", "0.2"])
-        .stdin(terminal.end())
-        .stdout(terminal.end())
-        .stderr(terminal.end())
-        .spawn()
-        .expect("start");
-    for part in ["he://./v", "process", "used", "cleaning", "syncs", "quits"] {
+    let mut child = in_terminal(&place, &terminal);
+    for part in [
+        "he://./v", "process", "used", "writes", "durable", "syncs", "cleaning", "quits",
+    ] {
         terminal.wait_for(part);
     }
     terminal.type_in("q");

@@ -53,6 +53,10 @@ impl Input {
         let name = path.map_or("standard input".to_owned(), |path| {
             path.display().to_string()
         });
+        if path.is_none() {
+            // Fails if it is not there to be read.
+            interrupt::input()?;
+        }
         let (file, len) =
             open(path).map_err(|why| failure::system(format_args!("cannot read {name}"), why))?;
         let bytes = match (len, path) {

@@ -3,14 +3,14 @@
 //! Invariant: nothing is loaded of input that was cut off or has a mistake in it: all of it is read and checked
 //! before its first item goes in, unless items were asked for as they come.
 
-mod input;
+pub mod input;
 
 use std::{
     collections::HashMap,
     ffi::OsString,
     io::BufRead,
     os::unix::ffi::{OsStrExt, OsStringExt},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::atomic::Ordering::Relaxed,
 };
 
@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::{
     failure::{self, Code, Failure, Result},
-    formats::{Columns, Entry, Format, Head, Source, bad_line},
+    formats::{Columns, Delimiter, Entry, Format, Head, Shape, Source, bad_line},
     interrupt,
     output::Output,
     progress::Progress,
@@ -33,8 +33,13 @@ const STEP_ITEMS: u64 = 256;
 
 /// Arguments of `helium load`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  helium load fruit.he dump.jsonl
+  helium load fruit.he -d colors table.csv --key-column fruit --value-column color
+  mdb_dump -s colors folder | helium load fruit.he")]
 pub struct Load {
     /// The volume
+    #[arg(value_parser = volume::name(), value_hint = clap::ValueHint::FilePath)]
     volume: String,
     /// The file; standard input if it is left out or -
     file: Option<PathBuf>,
@@ -53,6 +58,11 @@ pub struct Load {
     as_it_comes: bool,
     #[command(flatten)]
     columns: Columns,
+    #[command(flatten)]
+    delimiter: Delimiter,
+    /// Keys and values of TSV are in hexadecimal, as `scan --hex` prints them
+    #[arg(short = 'x', long)]
+    hex: bool,
 }
 
 impl Load {
@@ -119,9 +129,13 @@ impl Load {
     fn source<'a>(&self, input: &'a mut Input) -> Result<Box<dyn Source + 'a>> {
         let mut input = input.reader()?;
         let head = input.fill_buf().map_err(failure::input)?;
-        let path = self.file.as_deref().and_then(Path::to_str);
+        let path = self.file.as_deref();
         let format = self.format.unwrap_or_else(|| Format::guess(path, head));
-        format.source(Box::new(input), &self.columns)
+        let shape = Shape {
+            delimiter: self.delimiter,
+            hex: self.hex,
+        };
+        format.source(Box::new(input), &self.columns, shape)
     }
 }
 

@@ -9,7 +9,7 @@ use std::io::{self, BufRead, Write};
 
 use ::csv::ErrorKind;
 
-use super::{Columns, Entry, Head, Sink, Source, bad_line};
+use super::{Columns, Delimiter, Entry, Head, Sink, Source, bad_line};
 use crate::{
     failure::{self, Result},
     text,
@@ -27,8 +27,8 @@ pub(super) struct Reader<R> {
 }
 
 impl<R: BufRead> Reader<R> {
-    pub(super) fn new(input: R, columns: &Columns) -> Result<Self> {
-        let mut records = Records::new(input);
+    pub(super) fn new(input: R, columns: &Columns, delimiter: Delimiter) -> Result<Self> {
+        let mut records = Records::new(input, delimiter.or_comma());
         if !records.header()? {
             return Err(bad_line(1, "the input is empty, and has no header")
                 .advise("The first line of CSV names the columns: key,value"));
@@ -45,7 +45,9 @@ impl<R: BufRead> Reader<R> {
                         text::excerpt(&fields.join(","))
                     ),
                 )
-                .advise(format!("Say which column it is with {option}."))
+                .advise(format!(
+                    "Say which column it is with {option}, and what stands between columns with --delimiter."
+                ))
             })
         };
         Ok(Self {
@@ -124,9 +126,11 @@ pub(super) struct Writer<W: Write> {
 }
 
 impl<W: Write> Writer<W> {
-    pub(super) fn new(output: W) -> Self {
+    pub(super) fn new(output: W, delimiter: Delimiter) -> Self {
+        let mut builder = ::csv::WriterBuilder::new();
+        builder.delimiter(delimiter.or_comma());
         Self {
-            output: ::csv::Writer::from_writer(output),
+            output: builder.from_writer(output),
             started: false,
         }
     }

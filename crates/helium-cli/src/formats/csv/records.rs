@@ -5,7 +5,7 @@
 
 use std::io::BufRead;
 
-use csv_core::{ReadRecordResult, Reader};
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 use super::super::{bad_line, lines::LINE_BYTES_MAX};
 use crate::{
@@ -32,10 +32,10 @@ pub(super) struct Records<R> {
 }
 
 impl<R: BufRead> Records<R> {
-    pub(super) fn new(input: R) -> Self {
+    pub(super) fn new(input: R, delimiter: u8) -> Self {
         Self {
             input,
-            parser: Reader::new(),
+            parser: ReaderBuilder::new().delimiter(delimiter).build(),
             bytes: vec![0; RECORD_BYTES],
             bytes_max: LINE_BYTES_MAX,
             ends: vec![0; FIELDS_MAX],

@@ -1,0 +1,134 @@
+//! `helium batch`.
+//!
+//! Invariant: all changes are done, durably, in one step, or none of them is: whatever is wrong with one of them, and
+//! whatever ends the command. What a batch has beyond the memory of a transaction waits in the log.
+
+use std::path::PathBuf;
+
+use heliumdb::{Datastore, ErrorKind, Txn, Volume};
+use serde_json::json;
+use std::collections::HashMap;
+
+use super::load::input::Input;
+use crate::{
+    failure::{Code, Failure, Result},
+    formats::{Change, ChangeKind, changes::Changes},
+    interrupt,
+    output::Output,
+    progress::Progress,
+    text,
+    volume::{self, Access},
+};
+
+/// Arguments of `helium batch`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "A change is a line of words, quoted if they have blanks in them:
+  put DATASTORE KEY VALUE
+  insert DATASTORE KEY VALUE     the key must not be there
+  replace DATASTORE KEY VALUE    the key must be there
+  rm DATASTORE KEY               the key must be there
+  rm -f DATASTORE KEY            whether or not it is there
+
+or an object as in JSON Lines, with {\"change\":\"insert\"} and so on for what is not put.
+
+In words \\n, \\t, \\\\ and \\x00 mean what they mean in the output of scan; # begins a remark.
+
+Example:
+  printf 'put colors apple red\\nrm colors pear\\n' | helium batch fruit.he"
+)]
+pub struct Batch {
+    /// The volume
+    #[arg(value_parser = volume::name(), value_hint = clap::ValueHint::FilePath)]
+    volume: String,
+    /// The file; standard input if it is left out or -
+    file: Option<PathBuf>,
+}
+
+#[derive(Default)]
+struct Done {
+    put: u64,
+    removed: u64,
+}
+
+impl Batch {
+    /// Does what the lines say, in their order.
+    pub fn run(self, output: Output) -> Result<()> {
+        let path = self.file.as_deref();
+        let mut input = Input::open(path.filter(|path| path.as_os_str() != "-"))?;
+        let name = input.name.clone();
+        let mut changes = Changes::new(input.reader()?);
+        volume::with(&self.volume, Access::Write, |open| {
+            let _publisher = volume::publish(open, "helium batch");
+            let done = all(open, &mut changes).map_err(|why| {
+                let why = match why.code() {
+                    Code::Interrupted => why,
+                    _ => why.context(&name),
+                };
+                why.also("Nothing of it was done.")
+            })?;
+            output.print(&json!({"put": done.put, "removed": done.removed}), || {
+                format!(
+                    "{} put, {} removed",
+                    text::things(done.put, "item"),
+                    text::count(done.removed)
+                )
+            })
+        })
+    }
+}
+
+fn all(open: &Volume, changes: &mut Changes<'_>) -> Result<Done> {
+    let progress = Progress::endless("changes");
+    let mut txn = open.begin()?;
+    let mut datastores = HashMap::new();
+    let mut done = Done::default();
+    loop {
+        interrupt::check()?;
+        let change = changes.next();
+        // A wait for input that Ctrl-C ended is no bad input.
+        interrupt::check()?;
+        let Some(change) = change? else { break };
+        let said = one(open, &mut txn, &mut datastores, &change);
+        said.map_err(|why| why.context(format_args!("line {}", changes.line())))?;
+        match change.kind {
+            ChangeKind::Remove { .. } => done.removed += 1,
+            _ => done.put += 1,
+        }
+        progress.at(done.put + done.removed);
+    }
+    drop(progress);
+    let _progress = Progress::waiting("making it durable");
+    txn.commit()?;
+    Ok(done)
+}
+
+fn one(
+    open: &Volume,
+    txn: &mut Txn,
+    datastores: &mut HashMap<Vec<u8>, Datastore>,
+    change: &Change,
+) -> Result<()> {
+    let datastore = match datastores.get(&change.datastore) {
+        Some(known) => known.clone(),
+        None => {
+            let found = volume::datastore_called(open, &change.datastore)?;
+            datastores.insert(change.datastore.clone(), found.clone());
+            found
+        }
+    };
+    let (key, value) = (&change.key, &change.value);
+    let changed = match change.kind {
+        ChangeKind::Put => txn.put(&datastore, key, value),
+        ChangeKind::Insert => txn.insert(&datastore, key, value),
+        ChangeKind::Replace => txn.replace(&datastore, key, value),
+        ChangeKind::Remove { .. } => txn.delete(&datastore, key),
+    };
+    changed.or_else(|why| match (why.kind(), change.kind) {
+        (ErrorKind::ItemNotFound, ChangeKind::Remove { force: true }) => Ok(()),
+        (ErrorKind::ItemNotFound, ChangeKind::Remove { .. }) => Err(Failure::from(why)
+            .context(format_args!("the key {}", text::shown(key)))
+            .advise("`rm -f` does not mind keys that are not there.")),
+        _ => Err(Failure::from(why).context(format_args!("the key {}", text::shown(key)))),
+    })
+}
