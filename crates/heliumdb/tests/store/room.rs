@@ -111,42 +111,82 @@ fn segments_go_beside_an_idle_writer() {
     }
 }
 
-/// A snapshot needs what was there; it is not moved about for the sake of what comes and goes.
-#[test]
-fn what_a_snapshot_needs_is_not_moved_again_and_again() {
-    let machine = Machine::new(1, &[64 * MIB]);
+/// Who looks beside the churn.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Beside {
+    Nobody,
+    IdleWriter,
+    ShortSnapshots,
+}
+
+/// A snapshot keeps all that was there, and tombstones lie above it that cannot go before it does: more than twice as
+/// many as are reason enough to try it.
+fn churn_above_a_snapshot(grows: bool, beside: Beside) {
+    const ITEMS: u64 = 5_000;
+    let what = format!("grows: {grows}, beside: {beside:?}");
+    let machine = Machine::new(1, &[if grows { 0 } else { 64 * MIB }]);
+    machine.allow_growth(DiskId(0), if grows { 1024 * MIB } else { 0 });
     let mut options = sim_options();
     options.auto_clean_period_ms = 0;
     let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
     let store = volume.create_datastore(b"store", b"").unwrap();
-    for number in 0..3_000 {
-        store.put(&key(number), &[1; 2_000]).unwrap();
+    let elsewhere = volume.create_datastore(b"elsewhere", b"").unwrap();
+    // Tombstones have the keys.
+    let key = |number: u64| [key(number), vec![7; 500]].concat();
+    for number in 0..ITEMS {
+        store.put(&key(number), &[1; 1_000]).unwrap();
     }
     let snapshot = volume.snapshot().unwrap();
-    for number in 0..3_000 {
+    let mut idle = begin(&volume, Isolation::ReadCommitted);
+    if beside == Beside::IdleWriter {
+        idle.put(&elsewhere, b"mine", b"v").unwrap();
+    }
+    for number in 0..ITEMS {
         store.delete(&key(number)).unwrap();
         step(&volume);
     }
+    let mut most_live = 0;
+    let mut short = VecDeque::new();
+    let mut check = || {
+        let stats = volume.stats();
+        let died = stats.user_bytes - stats.live_bytes;
+        most_live = most_live.max(stats.live_bytes);
+        assert!(
+            stats.cleaner_bytes <= 2 * died + 4 * most_live,
+            "{what}: {} bytes were moved, {died} died, {most_live} are live: {stats:?}",
+            stats.cleaner_bytes,
+        );
+    };
     for round in 0..6_000u64 {
-        let key = key(10_000 + round % 2_000);
-        store.put(&key, &[2; 2_000]).unwrap();
+        if beside == Beside::ShortSnapshots && round % 20 == 0 {
+            short.push_back(volume.snapshot().unwrap());
+            short.drain(..short.len().saturating_sub(5));
+        }
+        let key = key(10_000 + round % 1_000);
+        store.put(&key, &[2; 1_000]).unwrap();
         store.delete(&key).unwrap();
         step(&volume);
+        check();
     }
-    for _ in 0..3_000 {
+    for _ in 0..1_000 {
         step(&volume);
+        check();
     }
     let stats = volume.stats();
-    assert!(
-        stats.cleaner_bytes < 3 * stats.live_bytes,
-        "{} bytes were moved of {} live: {stats:?}",
-        stats.cleaner_bytes,
-        stats.live_bytes
-    );
-    assert!(stats.used_bytes < 40 * MIB, "{stats:?}");
-    for number in (0..3_000).step_by(7) {
+    assert!(stats.used_bytes < 48 * MIB, "{what}: {stats:?}");
+    for number in (0..ITEMS).step_by(7) {
         let found = snapshot.get(&store, &key(number)).unwrap();
-        assert_eq!(found, Some(vec![1; 2_000]));
+        assert_eq!(found, Some(vec![1; 1_000]), "{what}");
+    }
+}
+
+/// A snapshot needs what was there; it is not moved about for the sake of what comes and goes.
+#[test]
+fn what_a_snapshot_needs_is_not_moved_again_and_again() {
+    for grows in [false, true] {
+        for beside in [Beside::Nobody, Beside::IdleWriter, Beside::ShortSnapshots] {
+            churn_above_a_snapshot(grows, beside);
+        }
     }
 }
 
@@ -161,7 +201,7 @@ fn what_no_snapshot_needs_takes_no_room_beside_one_that_is_held() {
         let store = volume.create_datastore(b"store", b"").unwrap();
         let put_all = |round: u64| {
             for number in 0..2_000 {
-                let put = store.put(&key(number), &[round as u8; 4_000]);
+                let put = store.put(&key(number), &[round as u8; 5_200]);
                 put.unwrap_or_else(|why| panic!("round {round}: {why}: {:?}", volume.stats()));
             }
         };
@@ -178,15 +218,42 @@ fn what_no_snapshot_needs_takes_no_room_beside_one_that_is_held() {
             drop(volume.snapshot().unwrap());
             if round == 5 {
                 let seen = short.take().unwrap().get(&store, &key(7)).unwrap();
-                assert_eq!(seen, Some(vec![3; 4_000]));
+                assert_eq!(seen, Some(vec![3; 5_200]));
             }
         }
         for number in (0..2_000).step_by(97) {
             let was = held.get(&store, &key(number)).unwrap();
-            assert_eq!(was, Some(vec![1; 4_000]));
-            assert_eq!(store.get(&key(number)).unwrap(), Some(vec![11; 4_000]));
+            assert_eq!(was, Some(vec![1; 5_200]));
+            assert_eq!(store.get(&key(number)).unwrap(), Some(vec![11; 5_200]));
         }
     }
+}
+
+/// What only a snapshot needed that is gone gives its room to whoever wants it, though an older one is held, and nobody
+/// writes these items again.
+#[test]
+fn what_a_snapshot_needed_goes_with_it_beside_an_older_one() {
+    let (_machine, volume, store) = store();
+    let put_all = |round: u8| {
+        for number in 0..2_000 {
+            store.put(&key(number), &vec![round; 5_200]).unwrap();
+        }
+    };
+    put_all(1);
+    let held = volume.snapshot().unwrap();
+    put_all(2);
+    let short = volume.snapshot().unwrap();
+    put_all(3);
+    let large = |number: u64| store.put(&key(10_000 + number), &vec![4; MIB as usize]);
+    let full = (0..).find_map(|number| large(number).err().map(|why| (number, why)));
+    let (before, why) = full.unwrap();
+    assert_eq!(why.kind(), ErrorKind::VolumeFull, "{why}");
+    assert_eq!(short.get(&store, &key(7)).unwrap(), Some(vec![2; 5_200]));
+    drop(short);
+    for number in before..before + 8 {
+        large(number).unwrap_or_else(|why| panic!("{number}: {why}: {:?}", volume.stats()));
+    }
+    assert_eq!(held.get(&store, &key(7)).unwrap(), Some(vec![1; 5_200]));
 }
 
 /// Whoever keeps the room himself is told so, and what he keeps comes back with his end.

@@ -1,0 +1,134 @@
+//! What gives room goes on working on a file system that something else has filled to the last byte.
+
+use std::collections::BTreeMap;
+
+use helium_sim::sim_options;
+use heliumdb::{Datastore, ErrorKind, Result, Volume};
+
+use crate::{common::MIB, mounted::Mounted};
+
+/// Where every write takes new blocks, a commit that is durable by itself may have to wait for room that others give.
+#[derive(Clone, Copy, PartialEq)]
+enum Writes {
+    InPlace,
+    Elsewhere,
+}
+
+/// What was deleted, each delete synced alone: they take several segments.
+const DELETES: u64 = 4_000;
+
+fn key(number: u64) -> Vec<u8> {
+    format!("key{number:05}").into_bytes()
+}
+
+fn items(store: &Datastore) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    store.iter().map(|item| item.unwrap()).collect()
+}
+
+fn step(volume: &Volume) {
+    // Where there is no room for what is buffered it is tried again.
+    let stepped = volume.background_step();
+    assert!(stepped.is_ok() || stepped.unwrap_err().kind() == ErrorKind::VolumeFull);
+}
+
+fn work_off(volume: &Volume) {
+    while volume.background_step().unwrap() {
+        std::thread::yield_now();
+    }
+}
+
+/// All of the file is used once; then more comes free than is kept written, and what is not kept is given back to
+/// the file system.
+fn give_back(volume: &Volume) {
+    for _ in 0..3 {
+        let large = volume.create_datastore(b"large", b"").unwrap();
+        for number in 0..400 {
+            large.put(&key(number), &[5; 100_000]).unwrap();
+        }
+        volume.remove_datastore(large.id()).unwrap();
+        volume.checkpoint_now().unwrap();
+        work_off(volume);
+    }
+    while volume.stats().trimmed_bytes < 2 * MIB {
+        work_off(volume);
+        std::thread::yield_now();
+    }
+}
+
+fn fills_up(kind: &str, writes: Writes) {
+    // XFS makes none that is smaller.
+    let Some(mounted) = Mounted::of_kind(kind, 320 * MIB) else {
+        return;
+    };
+    let url = format!("he://{}", mounted.path().join("volume").display());
+    let mut options = sim_options();
+    options.limit_bytes = Some(96 * MIB);
+    let volume = Volume::open(&url, &options).unwrap();
+    let create = |name: &[u8]| volume.create_datastore(name, b"").unwrap();
+    let [store, dropped, truncated] = [&b"store"[..], b"dropped", b"truncated"].map(create);
+    for number in 0..2 * DELETES {
+        store
+            .put(&key(number * 7 % (2 * DELETES)), &[1; 500])
+            .unwrap();
+    }
+    for number in 0..500 {
+        dropped.put(&key(number), &[2; 1_000]).unwrap();
+        truncated.put(&key(number), &[3; 1_000]).unwrap();
+    }
+    give_back(&volume);
+    mounted.fill();
+    let done = |what: &str, done: Result<()>| match done {
+        Ok(()) => {}
+        Err(why) if writes == Writes::Elsewhere && why.kind() == ErrorKind::OutcomeUnknown => {
+            assert!(
+                why.to_string().contains("give the device more room"),
+                "{why}"
+            );
+        }
+        Err(why) => panic!("{what}: {why}: {:?}", volume.stats()),
+    };
+    // Nothing comes free meanwhile that was not written ahead.
+    for number in 0..DELETES {
+        let mut txn = volume.begin().unwrap();
+        txn.delete(&store, &key(number)).unwrap();
+        done("delete", txn.commit());
+    }
+    step(&volume);
+    done("truncate", volume.truncate_datastore(truncated.id()));
+    done("drop", volume.remove_datastore(dropped.id()));
+    if writes == Writes::InPlace {
+        store.compact().unwrap();
+        volume.clean_now().unwrap();
+        work_off(&volume);
+    }
+    let left = items(&store);
+    let is_kept = |number: &u64| left.contains_key(&key(*number));
+    assert!(!(0..DELETES).any(|number| is_kept(&number)));
+    assert!((DELETES..2 * DELETES).all(|number| is_kept(&number)));
+    if writes == Writes::Elsewhere {
+        mounted.empty();
+        volume.flush().unwrap();
+    }
+    volume.close().unwrap();
+    drop((store, truncated, dropped));
+    let volume = Volume::open(&url, &options).unwrap();
+    assert!(items(&volume.datastore(b"store").unwrap()) == left);
+    assert!(volume.datastore(b"truncated").unwrap().is_empty());
+    assert!(volume.datastore(b"dropped").is_err());
+}
+
+#[test]
+fn what_gives_room_works_on_a_full_ext4() {
+    fills_up("ext4", Writes::InPlace);
+}
+
+#[test]
+fn what_gives_room_works_on_a_full_xfs() {
+    fills_up("xfs", Writes::InPlace);
+}
+
+/// What is committed is in memory until there is room, and then it is durable.
+#[test]
+fn what_gives_room_works_on_a_full_btrfs() {
+    fills_up("btrfs", Writes::Elsewhere);
+}
