@@ -141,8 +141,15 @@ impl Part {
         let version = write.held.version();
         if let Said::Bytes(bytes) = version.payload.get(&epoch::pin()) {
             let key = &self.keys[write.key.clone()];
-            let tree = self.trees[write.tree].id;
-            batch.push(tree, version.sequence, version.overtakes, key, Some(bytes));
+            let tree = &self.trees[write.tree];
+            batch.set_compress(tree.compresses());
+            batch.push(
+                tree.id,
+                version.sequence,
+                version.overtakes,
+                key,
+                Some(bytes),
+            );
         }
     }
 

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::common::{after_power_loss, machine, open_one};
 use helium_sim::DiskId;
-use heliumdb::{DatastoreOptions, ErrorKind, Position, Volume, limits};
+use heliumdb::{
+    DatastoreOptions, Durability, ErrorKind, Isolation, Position, Readable, TxnOptions, Volume,
+    limits,
+};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 
 fn compressed() -> DatastoreOptions {
@@ -99,6 +102,45 @@ fn the_longest_value_comes_back() {
     let stats = volume.stats();
     assert_eq!(stats.compress_given_bytes, limits::VALUE_BYTES_MAX as u64);
     assert!(stats.compress_stored_bytes < 100_000, "{stats:?}");
+}
+
+/// What a transaction sends to the log before its commit is kept as what comes with the commit is.
+#[test]
+fn what_outgrew_its_memory_is_compressed_too() {
+    let machine = machine(0, 1);
+    let volume = open_one(&machine).unwrap();
+    let store = volume.open_datastore(b"c", &compressed()).unwrap();
+    let plain = volume.create_datastore(b"p", b"").unwrap();
+    let value =
+        |number: u32| format!("value {number} ").repeat(if number == 7 { 40_000 } else { 90 });
+    let small = TxnOptions {
+        isolation: Isolation::Snapshot,
+        durability: Durability::Synced,
+        memory_budget_bytes: 50_000,
+    };
+    let mut txn = volume.begin_with(small).unwrap();
+    for number in 0..1_000u32 {
+        txn.put(&store, &number.to_be_bytes(), value(number).as_bytes())
+            .unwrap();
+    }
+    txn.put(&plain, b"key", &[7; 60_000]).unwrap();
+    let appended = volume.stats().user_bytes;
+    assert!(appended < 300_000, "{appended} bytes of log for 1.6 MB");
+    let check = |found: &dyn Fn(&[u8]) -> Option<Vec<u8>>| {
+        for number in 0..1_000u32 {
+            assert!(found(&number.to_be_bytes()).unwrap() == value(number).as_bytes());
+        }
+    };
+    check(&|key| txn.get(&store, key).unwrap());
+    txn.commit().unwrap();
+    check(&|key| store.get(key).unwrap());
+    let volume = open_one(&after_power_loss(&machine, 1)).unwrap();
+    let (store, plain) = (
+        volume.datastore(b"c").unwrap(),
+        volume.datastore(b"p").unwrap(),
+    );
+    check(&|key| store.get(key).unwrap());
+    assert_eq!(plain.get(b"key").unwrap().unwrap(), [7; 60_000]);
 }
 
 #[test]
