@@ -14,8 +14,8 @@ const PAGE_BYTES: usize = 4096;
 pub(crate) struct Memory {
     start: NonNull<u8>,
     len: usize,
-    /// What was mapped: more than `len` where it had to be aligned.
-    mapped: (NonNull<u8>, usize),
+    /// What was mapped: more than `len` where it had to be aligned. `None` of what the allocator gave.
+    mapped: Option<(NonNull<u8>, usize)>,
 }
 
 // SAFETY: the mapping is owned and belongs to no thread.
@@ -27,7 +27,21 @@ impl Memory {
     /// `len` bytes, which is not zero, all zero, aligned to a page. Without memory for them the program ends, as it
     /// does where any memory is missing.
     pub(crate) fn zeroed(len: usize) -> Self {
-        Self::try_zeroed(len).unwrap_or_else(|| out_of_memory(len))
+        Self::try_zeroed(len)
+            .or_else(|| Self::allocated(len))
+            .unwrap_or_else(|| std::alloc::handle_alloc_error(layout(len)))
+    }
+
+    /// From the program's allocator, which may have something left, or have more to say of it.
+    #[cold]
+    fn allocated(len: usize) -> Option<Self> {
+        // SAFETY: not of size zero.
+        let start = NonNull::new(unsafe { std::alloc::alloc_zeroed(layout(len)) })?;
+        Some(Self {
+            start,
+            len,
+            mapped: None,
+        })
     }
 
     /// As [`Memory::zeroed`]; `None` if there is no memory for them.
@@ -46,7 +60,7 @@ impl Memory {
         Some(Self {
             start,
             len,
-            mapped: (mapped, mapped_len),
+            mapped: Some((mapped, mapped_len)),
         })
     }
 
@@ -59,18 +73,17 @@ impl Memory {
     }
 }
 
-/// Asks the program's allocator for as much, which may have more to say of it.
-#[cold]
-fn out_of_memory(len: usize) -> ! {
-    let layout = Layout::from_size_align(len, PAGE_BYTES).unwrap_or(Layout::new::<u8>());
-    // SAFETY: not of size zero. What there suddenly is after all is not used.
-    let _ = unsafe { std::alloc::alloc(layout) };
-    std::alloc::handle_alloc_error(layout)
+fn layout(len: usize) -> Layout {
+    Layout::from_size_align(len, PAGE_BYTES).unwrap_or(Layout::new::<u8>())
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        unmap(self.mapped.0, self.mapped.1);
+        match self.mapped {
+            Some((start, len)) => unmap(start, len),
+            // SAFETY: it was allocated with this layout.
+            None => unsafe { std::alloc::dealloc(self.start.as_ptr(), layout(self.len)) },
+        }
     }
 }
 

@@ -113,6 +113,8 @@ pub fn of(why: &Error, during: During) -> Code {
 fn of_io(why: &Error, during: During) -> Code {
     use std::io::ErrorKind as Io;
     match (during, io_kind(why)) {
+        // A thread, too, is memory that the system does not give.
+        (_, Some(Io::OutOfMemory | Io::WouldBlock)) => Code::MEMORY,
         (During::Open, Some(Io::PermissionDenied | Io::ReadOnlyFilesystem)) => Code::DEVICE_ACCESS,
         (During::Open, _) => Code::DEVICE_OPEN,
         (During::Read, _) => Code::DEVICE_READ,

@@ -6,7 +6,7 @@
 use super::{
     Device, Place,
     aligned::{AlignedBuffer, is_aligned},
-    backing,
+    allowed, backing,
     descriptor::above_standard,
     lock,
     path_text::text_of,
@@ -285,6 +285,9 @@ impl Device for FileDevice {
 
     fn write_at(&self, buffer: &[u8], offset: u64) -> io::Result<()> {
         self.check_process()?;
+        if self.regular {
+            allowed::check(offset.saturating_add(buffer.len() as u64))?;
+        }
         self.file.write_all_at(buffer, offset)
     }
 
@@ -319,6 +322,7 @@ impl Device for FileDevice {
         if !self.can_grow() {
             return Err(io::ErrorKind::StorageFull.into());
         }
+        allowed::check(bytes)?;
         // Space is taken now, so that a full file system is noticed here and not by a
         // write that a commit waits for.
         match fallocate(&self.file, FallocateFlags::empty(), len, bytes - len) {

@@ -1,6 +1,7 @@
 //! The only road to the kernel: what a volume needs of the thing it is kept on.
 
 pub(crate) mod aligned;
+mod allowed;
 mod backing;
 mod descriptor;
 mod file;

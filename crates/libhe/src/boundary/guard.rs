@@ -12,6 +12,7 @@ use errno::{Errno, errno, set_errno};
 use crate::{
     code::{Code, Result},
     handle::{self, Found, Number},
+    memory,
 };
 
 /// Runs `work` and answers C with zero or a code.
@@ -21,6 +22,7 @@ pub fn answer(work: impl FnOnce() -> Result<()>) -> c_int {
 
 /// Runs `work` and answers C with a handle, or null and a code in `errno`.
 pub fn answer_handle(work: impl FnOnce() -> Result<Number>) -> *mut c_void {
+    let work = || memory::check().and_then(|()| work());
     told(work).map_or(ptr::null_mut(), |number| {
         ptr::without_provenance_mut(number.0)
     })

@@ -15,6 +15,7 @@ use crate::{
     code::{Code, Result},
     datastore::{Direction, check_value, while_writing},
     handle::Object,
+    memory,
     store::Mode,
 };
 
@@ -111,6 +112,7 @@ unsafe fn put_with_flags(he: HeT, address: *const HeItem22, mode: Mode) -> c_int
 /// As for [`he_update`].
 unsafe fn put(he: HeT, item: *const HeItem, mode: Mode) -> c_int {
     answer(|| {
+        memory::check()?;
         let found = find(he)?;
         // SAFETY: as the caller says.
         let (key, value) = unsafe {
@@ -310,6 +312,7 @@ pub unsafe extern "C" fn he_merge(
     argument: *mut c_void,
 ) -> c_int {
     answer(|| {
+        memory::check()?;
         let found = find(he)?;
         let function = function.ok_or(Code::ARGUMENTS)?;
         // SAFETY: as the caller says.

@@ -13,6 +13,7 @@ mod activity;
 mod build;
 mod concurrent;
 mod connector;
+mod limits;
 mod linking;
 mod long_keys;
 mod refusals;
