@@ -30,6 +30,7 @@ mod version;
 mod volume;
 
 pub use backup::{BackupFrom, BackupReport};
+pub use cleaner::Compaction;
 pub use error::{Error, ErrorKind, Result};
 pub use log::Latencies;
 pub use progress::{Phase, Progress};
@@ -42,5 +43,5 @@ pub use version::{Change, Horizon, Isolation, Mode, TxnId, TxnSnapshot, View};
 pub use volume::{
     Damage, Datastore, DatastoreId, DatastoreInfo, DatastoreOptions, DatastoreStats, Item, Items,
     Keys, Lengths, Metric, MetricKind, Position, Range, ReadAhead, Stats, VerifyReport, Volume,
-    VolumeId, VolumeOptions, open_all, open_all_devices,
+    VolumeId, VolumeOptions, Wanted, open_all, open_all_devices,
 };

@@ -44,6 +44,11 @@ pub trait Host: Send + Sync + 'static {
     /// Whether the metadata knows an index that has its entries in the object `uri`.
     fn has_index_in(&self, session: Self::Session, uri: &str) -> Result<bool>;
 
+    /// Whether WiredTiger would make a table of its own with `config`, which is gone again afterwards.
+    fn check_storage(&self, _session: Self::Session, _config: &str) -> Result<()> {
+        Ok(())
+    }
+
     /// Makes or replaces the metadata entry of `uri`.
     fn insert_metadata(&self, session: Self::Session, uri: &str, entry: &str) -> Result<()>;
 
@@ -54,6 +59,11 @@ pub trait Host: Send + Sync + 'static {
     /// the medium or taken back, except for one that this session is in; false if that cannot be
     /// had. No lock of ours may be held.
     fn await_schema(&self, session: Self::Session) -> bool;
+
+    /// Whether the database takes checkpoints, in which what is half done is settled: one that is in memory does not.
+    fn takes_checkpoints(&self, _session: Self::Session) -> bool {
+        true
+    }
 
     /// Tells the application something.
     fn message(&self, session: Option<Self::Session>, text: &str);

@@ -72,7 +72,12 @@ impl<'connection> Session<'connection> {
 
     /// Gives space back.
     pub fn compact(&self, uri: &str) -> Result<()> {
-        self.on_uri(self.methods().compact, "compact", uri, "")
+        self.compact_with(uri, "")
+    }
+
+    /// Gives space back, configured.
+    pub fn compact_with(&self, uri: &str, config: &str) -> Result<()> {
+        self.on_uri(self.methods().compact, "compact", uri, config)
     }
 
     /// Rescues what can be read.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: it uses only room that anybody may use, and changes no item.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use crossbeam_epoch as epoch;
 
@@ -23,6 +23,15 @@ const RUN_BYTES: usize = 8 << 20;
 /// A run of which more than this part does not lie behind its predecessor is scattered.
 const JUMPS_PCT: usize = 10;
 
+/// What a compaction has done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Compaction {
+    /// How many items were moved.
+    pub moved: u64,
+    /// Whether it came to the end before its time was over.
+    pub is_done: bool,
+}
+
 impl Shared {
     /// Cleans whatever gives room, and frees it behind a checkpoint.
     pub(crate) fn clean_all(&self) -> Result<()> {
@@ -37,13 +46,23 @@ impl Shared {
         self.clean_step(Need::Short)
     }
 
-    /// Moves the items of `tree` next to each other, in key order; returns how many were moved.
-    pub(crate) fn compact(self: &Arc<Self>, tree: &Arc<Tree>) -> Result<u64> {
+    /// Moves the items of `tree` next to each other, in key order, until `deadline`.
+    pub(crate) fn compact(
+        self: &Arc<Self>,
+        tree: &Arc<Tree>,
+        deadline: Option<Instant>,
+    ) -> Result<Compaction> {
         self.check_writable()?;
         let trees = [(tree.id, tree.clone())].into();
         let mut moved = 0;
         let mut last: Option<Vec<u8>> = None;
         loop {
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Ok(Compaction {
+                    moved,
+                    is_done: false,
+                });
+            }
             let (places, end) = self.run_of_items(tree, last.as_deref());
             if is_scattered(&places) {
                 let mut gathered = self.gather_places(tree, &places)?;
@@ -55,7 +74,10 @@ impl Shared {
             }
             if end.is_none() {
                 self.request_checkpoint();
-                return Ok(moved);
+                return Ok(Compaction {
+                    moved,
+                    is_done: true,
+                });
             }
             last = end;
         }

@@ -37,6 +37,7 @@ use crate::{
     log::{Candidate, Core, Lsn},
     volume::{Shared, tree::Tree},
 };
+pub use compact::Compaction;
 use gather::Gathered;
 use pace::Pace;
 pub(crate) use policy::Need;

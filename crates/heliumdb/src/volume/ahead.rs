@@ -22,7 +22,7 @@ use std::ops::Range;
 use crossbeam_epoch::{self as epoch, Guard};
 
 use super::{
-    Datastore, Position,
+    Datastore, Position, Wanted,
     datastore::{purpose, start},
     seeing::Seeing,
     tree::Tree,
@@ -80,6 +80,8 @@ struct When {
     changes: u64,
     isolation: Isolation,
     own: TxnId,
+    /// Not that it could change what there is, but what of it was fetched.
+    wanted: Wanted,
     /// The volume's next sequence number, while the transaction that asks has written.
     sequence: u64,
 }
@@ -179,11 +181,12 @@ struct Into<'a> {
 impl Datastore {
     /// As [`Datastore::seek`], for a cursor that walks: where `position` goes on from the item
     /// that was found last with the same `ahead`, the next ones are fetched too, and later calls
-    /// answered from there, as long as a new look would find the same.
+    /// answered from there, as long as a new look would find the same. Where only keys are wanted, `value`
+    /// is empty afterwards, and no device is asked.
     pub fn seek_ahead(
         &self,
         view: &dyn View,
-        position: Position<'_>,
+        (position, wanted): (Position<'_>, Wanted),
         ahead: &mut ReadAhead,
         key: &mut Vec<u8>,
         value: &mut Vec<u8>,
@@ -198,6 +201,7 @@ impl Datastore {
                 changes: tree.changes(),
                 isolation: view.isolation(),
                 own,
+                wanted,
                 sequence: match own {
                     0 => 0,
                     _ => self.shared.sequence(),
@@ -214,11 +218,20 @@ impl Datastore {
             let mut items = Seeing::new(&self.shared, tree, eyes, start(position), &guard);
             while let Some(found) = items.next(|_| true)? {
                 let slot = (items.key(), found.word);
-                if self.read_slot(tree, slot, value, &guard, eyes, purpose(position))? {
+                let is_there = match wanted {
+                    Wanted::Items => {
+                        self.read_slot(tree, slot, value, &guard, eyes, purpose(position))?
+                    }
+                    Wanted::Keys => {
+                        value.clear();
+                        true
+                    }
+                };
+                if is_there {
                     key.clear();
                     key.extend_from_slice(items.key());
                     ahead.begin_with(key);
-                    self.fetch(tree, view, ahead, most, &mut items.slots, &guard);
+                    self.fetch(tree, view, ahead, (most, wanted), &mut items.slots, &guard);
                     return Ok(true);
                 }
             }
@@ -233,7 +246,7 @@ impl Datastore {
         tree: &Tree,
         view: &dyn View,
         ahead: &mut ReadAhead,
-        most: usize,
+        (most, wanted): (usize, Wanted),
         slots: &mut Iter<'_>,
         guard: &Guard,
     ) {
@@ -254,10 +267,13 @@ impl Datastore {
                 value: 0..0,
                 owner,
             });
-            expected_bytes += key.len() + location.class_bytes();
+            expected_bytes += key.len();
+            if wanted == Wanted::Items {
+                expected_bytes += location.class_bytes();
+            }
             places.push(location);
         }
-        if !places.is_empty() {
+        if wanted == Wanted::Items && !places.is_empty() {
             self.fetch_values(tree, ahead, &places, guard);
         }
     }

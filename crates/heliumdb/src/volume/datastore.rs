@@ -1,6 +1,6 @@
 //! Datastores: reading through a view, and plain reads and writes outside any transaction.
 
-use std::{collections::VecDeque, fmt, ops::RangeBounds, sync::Arc};
+use std::{collections::VecDeque, fmt, ops::RangeBounds, sync::Arc, time::Instant};
 
 use crossbeam_epoch::{self as epoch, Guard};
 
@@ -9,6 +9,7 @@ use super::{
     seeing::Seeing, state::State, step::Step, tree::Tree,
 };
 use crate::{
+    cleaner::Compaction,
     error::{Error, ErrorKind, Result},
     index::{self, Direction},
     location::Word,
@@ -394,12 +395,21 @@ impl Datastore {
     /// not in memory get sequential. Returns how many were moved: none of an unordered datastore, which
     /// has no such scans. Readers and writers go on.
     pub fn compact(&self) -> Result<u64> {
+        Ok(self.compact_until(None)?.moved)
+    }
+
+    /// As [`Datastore::compact`], but no longer than up to `deadline`, which is looked at between some thousand
+    /// items. What was moved until then stays moved.
+    pub fn compact_until(&self, deadline: Option<Instant>) -> Result<Compaction> {
         self.check_handle()?;
         let tree = self.tree()?;
         if tree.is_unordered() {
-            return Ok(0);
+            return Ok(Compaction {
+                moved: 0,
+                is_done: true,
+            });
         }
-        self.shared.compact(&tree)
+        self.shared.compact(&tree, deadline)
     }
 
     /// The newest committed item nearest to `position`.

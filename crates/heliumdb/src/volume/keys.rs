@@ -10,7 +10,7 @@ use crate::{error::Result, version::View};
 
 /// What a walk is after.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Wanted {
+pub enum Wanted {
     /// Keys and values.
     Items,
     /// Keys: the values are shown as if they were empty.

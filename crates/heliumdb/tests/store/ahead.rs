@@ -9,7 +9,7 @@ use helium_sim::{Keeper, seed};
 use heliumdb::{
     Datastore,
     Isolation::{self, ReadCommitted, ReadUncommitted, Snapshot},
-    Position, ReadAhead, Result,
+    Position, ReadAhead, Result, Wanted,
 };
 use rand::{Rng, seq::IndexedRandom};
 
@@ -21,7 +21,11 @@ struct Walker {
     ahead: ReadAhead,
     at: Option<Vec<u8>>,
     value: Vec<u8>,
+    steps: usize,
 }
+
+/// After so many steps a walker that was after items is after keys alone, and the other way round.
+const STEPS_OF_A_KIND: usize = 16;
 
 impl Walker {
     /// One step of a new statement, compared with a new look by the same eyes.
@@ -37,15 +41,24 @@ impl Walker {
         let anew = store.seek(&session.view, position, &mut key, &mut value);
         let mut found = Vec::new();
         let view = &session.view;
-        let ahead = store.seek_ahead(view, position, &mut self.ahead, &mut found, &mut self.value);
+        let wanted = match self.steps / STEPS_OF_A_KIND % 2 {
+            0 => Wanted::Items,
+            _ => Wanted::Keys,
+        };
+        self.steps += 1;
+        let from = (position, wanted);
+        let ahead = store.seek_ahead(view, from, &mut self.ahead, &mut found, &mut self.value);
         assert_eq!(kind(&ahead), kind(&anew));
         let Ok(true) = ahead else {
             self.at = None;
             return None;
         };
-        assert_eq!((&found, &self.value), (&key, &value));
+        match wanted {
+            Wanted::Items => assert_eq!((&found, &self.value), (&key, &value)),
+            Wanted::Keys => assert_eq!((&found, &self.value), (&key, &Vec::new())),
+        }
         self.at = Some(found);
-        Some(String::from_utf8_lossy(&self.value).into_owned())
+        Some(String::from_utf8_lossy(&value).into_owned())
     }
 }
 
@@ -293,7 +306,13 @@ fn walk(keeper: &Arc<Keeper>, store: &Datastore, level: Isolation, keys: u32) {
         };
         let view = &session.view;
         if !store
-            .seek_ahead(view, position, &mut ahead, &mut next, &mut value)
+            .seek_ahead(
+                view,
+                (position, Wanted::Items),
+                &mut ahead,
+                &mut next,
+                &mut value,
+            )
             .unwrap()
         {
             break;

@@ -133,19 +133,28 @@ unsafe fn load(
 ///
 /// The connection is live and of our release.
 unsafe fn is_new(connection: NonNull<Connection>) -> bool {
-    // SAFETY: this release's methods; the home is a C string that lives as long as the connection.
-    let (is_new, home) = unsafe {
-        let this = connection.as_ref();
-        let home = this.get_home.map(|home| home(connection.as_ptr()));
+    // SAFETY: the caller vouches for it.
+    unsafe {
+        let is_new = connection.as_ref().is_new;
+        is_new.is_some_and(|is_new| is_new(connection.as_ptr()) != 0) || !has_turtle(connection)
+    }
+}
+
+/// Whether what the database holds is written down; of one in memory it is not.
+///
+/// # Safety
+///
+/// The connection is live and of our release.
+pub unsafe fn has_turtle(connection: NonNull<Connection>) -> bool {
+    // SAFETY: this release's method; the home is a C string that lives as long as the connection.
+    let home = unsafe {
+        let home = connection.as_ref().get_home;
+        let home = home.map(|home| home(connection.as_ptr()));
         let home = home.filter(|home| !home.is_null());
-        (
-            this.is_new
-                .is_some_and(|is_new| is_new(connection.as_ptr()) != 0),
-            home.map(|home| CStr::from_ptr(home).to_bytes()),
-        )
+        home.map(|home| CStr::from_ptr(home).to_bytes())
     };
-    let turtle = Path::new(OsStr::from_bytes(home.unwrap_or_default())).join(TURTLE);
-    is_new || !turtle.exists()
+    let home = Path::new(OsStr::from_bytes(home.unwrap_or_default()));
+    home.join(TURTLE).exists()
 }
 
 /// # Safety

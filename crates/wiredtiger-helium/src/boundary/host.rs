@@ -1,7 +1,7 @@
 //! [`Host`] over WiredTiger's extension interface.
 #![expect(unsafe_code, reason = "calls WiredTiger")]
 
-use super::{inside::Inside, notify::Notify, walk::Walk};
+use super::{entry::has_turtle, inside::Inside, notify::Notify, walk::Walk};
 use crate::{
     config::Lookup,
     error::{Code, Error, Result},
@@ -61,6 +61,9 @@ macro_rules! calls {
 
 /// No file has this name.
 const NOTHING: &CStr = c"file:helium_nothing.wt";
+/// A table of WiredTiger's own that is there for a moment.
+const PROBE: &CStr = c"file:helium_probe.wt";
+const IF_ANY: &CStr = c"force=true,checkpoint_wait=false";
 const IF_THERE: &CStr = c"force=true,remove_files=false,checkpoint_wait=false";
 
 type Api = *mut ExtensionApi;
@@ -109,6 +112,25 @@ impl Wired {
     /// The extension interface.
     pub fn api(&self) -> NonNull<ExtensionApi> {
         self.api
+    }
+
+    /// The names and texts of all metadata entries whose names begin with `kind`.
+    pub fn metadata_of(
+        &self,
+        session: SessionHandle,
+        kind: &CStr,
+    ) -> Result<Vec<(String, String)>> {
+        let failed = |number| self.failed(session, "a walk of the metadata", number);
+        // SAFETY: the session is one that WiredTiger is calling us in.
+        let mut walk = unsafe { Walk::of_metadata(session.as_ptr(), kind) }.map_err(failed)?;
+        let mut entries = Vec::new();
+        while let Some(entry) = walk.next().map_err(failed)? {
+            if !entry.0.as_bytes().starts_with(kind.to_bytes()) {
+                break;
+            }
+            entries.push(entry);
+        }
+        Ok(entries)
     }
 
     /// A failed call's number as an error that says which call it was.
@@ -216,21 +238,33 @@ impl Host for Wired {
     }
 
     fn has_index_in(&self, session: SessionHandle, uri: &str) -> Result<bool> {
-        let failed = |number| self.failed(session, "a walk of the metadata", number);
-        // SAFETY: the session is one that WiredTiger is calling us in.
-        let mut walk = unsafe { Walk::of_metadata(session.as_ptr(), c"index:") }.map_err(failed)?;
-        while let Some((index, entry)) = walk.next().map_err(failed)? {
-            if !index.starts_with("index:") {
-                break;
-            }
-            if entry
-                .value("source")?
-                .is_some_and(|source| source.text == uri)
-            {
+        for (_, entry) in self.metadata_of(session, c"index:")? {
+            let source = entry.value("source")?;
+            if source.is_some_and(|source| source.text == uri) {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    fn check_storage(&self, session: SessionHandle, config: &str) -> Result<()> {
+        let config = c_string(config)?;
+        let session = session.as_ptr();
+        // SAFETY: as above, and it may be used meanwhile.
+        let number = unsafe {
+            let (create, drop) = ((*session).create, (*session).drop);
+            create.zip(drop).map_or(95, |(create, drop)| {
+                match create(session, PROBE.as_ptr(), config.as_ptr()) {
+                    0 => drop(session, PROBE.as_ptr(), IF_ANY.as_ptr()),
+                    refused => refused,
+                }
+            })
+        };
+        match number {
+            0 => Ok(()),
+            // WiredTiger has said why.
+            number => Err(Code::Host(number).into()),
+        }
     }
 
     fn insert_metadata(&self, session: SessionHandle, uri: &str, entry: &str) -> Result<()> {
@@ -270,6 +304,13 @@ impl Host for Wired {
             let drop = (*session).drop;
             drop.is_some_and(|drop| drop(session, NOTHING.as_ptr(), IF_THERE.as_ptr()) == 0)
         }
+    }
+
+    fn takes_checkpoints(&self, session: SessionHandle) -> bool {
+        // SAFETY: a session that WiredTiger is calling us in has a connection.
+        let connection = unsafe { NonNull::new((*session.as_ptr()).connection) };
+        // SAFETY: as above.
+        connection.is_none_or(|connection| unsafe { has_turtle(connection) })
     }
 
     fn message(&self, session: Option<SessionHandle>, text: &str) {

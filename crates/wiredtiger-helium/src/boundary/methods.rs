@@ -4,11 +4,12 @@
 use super::{
     close,
     config::CallConfig,
-    cursor,
+    cursor::{self, opening},
     guard::{EINVAL, EIO, answer, panic_text, report},
     host::{SessionHandle, Wired},
     mover::Mover,
     notify::Notify,
+    parts,
     readers::Readers,
     session,
 };
@@ -59,7 +60,10 @@ impl Adapter {
         source.may_be_read(Arc::new(readers));
         let settler = close::Settler::start(Arc::clone(&source), mover, sessions_gone)?;
         // SAFETY: the caller vouches for the connection.
-        unsafe { close::wrap(connection, Arc::clone(&settler)) };
+        unsafe {
+            close::wrap(connection, Arc::clone(&settler));
+            session::wrap_all(connection);
+        }
         Ok(Box::new(Self {
             table: table(),
             alive: ALIVE,
@@ -180,7 +184,6 @@ macro_rules! uri_methods {
 }
 
 uri_methods! {
-    compact => compact;
     drop_object => drop_object;
     salvage => salvage;
     verify => verify;
@@ -195,7 +198,26 @@ unsafe extern "C" fn create(
     // SAFETY: WiredTiger's pointers, handed on as they came.
     unsafe {
         method(table, session, config, |call| {
-            call.source.create(call.session, text(uri)?, &call.config)
+            match parts::asked_for(session) {
+                Some(table) => parts::prepare(call.source.host(), call.session, &table),
+                None => call.source.create(call.session, text(uri)?, &call.config),
+            }
+        })
+    }
+}
+
+unsafe extern "C" fn compact(
+    table: *mut DataSource,
+    session: *mut Session,
+    uri: *const c_char,
+    config: *mut ConfigArg,
+) -> c_int {
+    // SAFETY: WiredTiger's pointers, handed on as they came.
+    unsafe {
+        method(table, session, config, |call| {
+            let timeout = call.config.value("timeout")?;
+            let seconds = timeout.and_then(|timeout| timeout.item().as_number());
+            call.source.compact(call.session, text(uri)?, seconds)
         })
     }
 }
@@ -234,7 +256,7 @@ unsafe extern "C" fn open_cursor(
             session::wrap(session);
             let opened = source.open_cursor(call.session, text(uri)?, &call.config);
             let cursor = match opened {
-                Err(error) if dumps(&call.config) => {
+                Err(error) if dumps(&call.config) || opening::is_for_dump(session) => {
                     Err(report(source.host(), Some(call.session), &error))
                 }
                 opened => Ok(opened?),

@@ -1,22 +1,31 @@
-//! Methods of a session that are replaced while it has to do with us: begin, commit, prepare,
-//! truncate.
+//! Methods of a session that are replaced: begin, commit, prepare, truncate, rename; and to open a cursor
+//! ([`super::cursor::opening`]).
 //!
 //! WiredTiger refuses to commit or prepare a transaction in which a call failed only if it counted
 //! changes of its own; ours it does not count. It begins a transaction with the snapshot that the session has if nobody
 //! has changed anything of its own since. It starts the transaction of a range truncation
 //! when the range's ends have been found, so that what it finds and what it removes may be of two
-//! snapshots. All of it is put right around its own methods. Invariant: everything else is done by
+//! snapshots. It cannot rename a table whose parts have sources of their own ([`super::parts`]). All of it is put right around its own methods. Invariant: everything else is done by
 //! WiredTiger's method, and a session whose method is somebody else's already is left alone.
 #![expect(unsafe_code, reason = "replaces methods of WiredTiger's")]
 
-use super::{cursor::range::Truncating, guard::EINVAL, inside::Inside, notify::Notify};
+use super::{
+    cursor::{
+        opening,
+        range::{Extent, Truncating},
+    },
+    guard::EINVAL,
+    inside::Inside,
+    notify::Notify,
+    parts,
+};
 use crate::config::Lookup;
 use std::{
     ffi::{CStr, c_char, c_int},
-    ptr,
+    ptr::{self, NonNull},
     sync::OnceLock,
 };
-use wiredtiger_abi::v3_2::{Cursor, Session};
+use wiredtiger_abi::v3_2::{Connection, Cursor, EventHandler, Session};
 
 type OnSession = unsafe extern "C" fn(*mut Session, *const c_char) -> c_int;
 type Truncate = unsafe extern "C" fn(
@@ -26,18 +35,64 @@ type Truncate = unsafe extern "C" fn(
     *mut Cursor,
     *const c_char,
 ) -> c_int;
+type Rename =
+    unsafe extern "C" fn(*mut Session, *const c_char, *const c_char, *const c_char) -> c_int;
+type OpenSession = unsafe extern "C" fn(
+    *mut Connection,
+    *mut EventHandler,
+    *const c_char,
+    *mut *mut Session,
+) -> c_int;
 
 // WiredTiger's own methods: one for all of its sessions.
 static BEGIN: OnceLock<OnSession> = OnceLock::new();
 static COMMIT: OnceLock<OnSession> = OnceLock::new();
 static PREPARE: OnceLock<OnSession> = OnceLock::new();
 static TRUNCATE: OnceLock<Truncate> = OnceLock::new();
+static RENAME: OnceLock<Rename> = OnceLock::new();
+
+/// A connection's own method: one for all of them.
+static OPEN_SESSION: OnceLock<OpenSession> = OnceLock::new();
+
+/// Has every session that the connection opens from now on wrapped.
+///
+/// # Safety
+///
+/// `connection` is a live connection of release 3.2.1 that nobody else uses now.
+pub unsafe fn wrap_all(connection: NonNull<Connection>) {
+    // SAFETY: the caller vouches for it.
+    let slot = unsafe { &mut (*connection.as_ptr()).open_session };
+    if let Some(theirs) = *slot
+        && *OPEN_SESSION.get_or_init(|| theirs) as usize == theirs as usize
+    {
+        *slot = Some(open_session);
+    }
+}
+
+unsafe extern "C" fn open_session(
+    connection: *mut Connection,
+    handler: *mut EventHandler,
+    config: *const c_char,
+    session: *mut *mut Session,
+) -> c_int {
+    let Some(method) = OPEN_SESSION.get() else {
+        return EINVAL;
+    };
+    // SAFETY: the application's pointers, handed on as they came; on success there is a session.
+    unsafe {
+        let answer = method(connection, handler, config, session);
+        if answer == 0 && !(*session).is_null() {
+            wrap(*session);
+        }
+        answer
+    }
+}
 
 /// Puts our methods in front of WiredTiger's, if they are not there yet.
 ///
 /// # Safety
 ///
-/// `session` is a session of release 3.2.1 in which WiredTiger is calling us.
+/// `session` is a live session of release 3.2.1, and the calling thread's.
 pub unsafe fn wrap(session: *mut Session) {
     /// Ours instead of theirs, if theirs is the one that all sessions have.
     macro_rules! replace {
@@ -56,6 +111,31 @@ pub unsafe fn wrap(session: *mut Session) {
     replace!(commit_transaction, commit as OnSession, COMMIT);
     replace!(prepare_transaction, prepare as OnSession, PREPARE);
     replace!(truncate, truncate as Truncate, TRUNCATE);
+    replace!(rename, rename as Rename, RENAME);
+    // SAFETY: as above.
+    unsafe { opening::watch(session) };
+}
+
+unsafe extern "C" fn rename(
+    session: *mut Session,
+    uri: *const c_char,
+    new_uri: *const c_char,
+    config: *const c_char,
+) -> c_int {
+    let Some(method) = RENAME.get() else {
+        return EINVAL;
+    };
+    // SAFETY: the application's pointers, handed on as they came.
+    unsafe {
+        let ready = match uri.is_null() {
+            true => 0,
+            false => parts::make_ready(session, CStr::from_ptr(uri)),
+        };
+        match ready {
+            0 => method(session, uri, new_uri, config),
+            failed => failed,
+        }
+    }
 }
 
 unsafe extern "C" fn begin(session: *mut Session, config: *const c_char) -> c_int {
@@ -140,27 +220,42 @@ unsafe extern "C" fn truncate(
     };
     // SAFETY: the application's pointers, handed on as they came.
     unsafe {
-        if !uri.is_null() || [start, stop].iter().all(|&cursor| is_native(cursor)) {
+        if !uri.is_null() {
+            let _truncating = Truncating::begin(session, Extent::Whole, [ptr::null_mut(); 2]);
             return method(session, uri, start, stop, config);
         }
-        let _truncating = Truncating::begin(session);
+        let ends = [start, stop];
+        if ends
+            .iter()
+            .all(|&cursor| starts_with(cursor, &[b"file:", b"lsm:"]))
+        {
+            return method(session, uri, start, stop, config);
+        }
+        let extent = match ends
+            .iter()
+            .all(|&cursor| starts_with(cursor, &[b"helium:"]))
+        {
+            true => Extent::OfObject,
+            false => Extent::OfTable,
+        };
+        let _truncating = Truncating::begin(session, extent, ends);
         in_one_snapshot(session, || method(session, uri, start, stop, config))
     }
 }
 
-/// Whether `cursor` is none, or one of a file or tree of WiredTiger's own.
+/// Whether `cursor` is none, or one of an object whose name begins so.
 ///
 /// # Safety
 ///
 /// `cursor` is null or a live cursor.
-unsafe fn is_native(cursor: *mut Cursor) -> bool {
+unsafe fn starts_with(cursor: *mut Cursor, prefixes: &[&[u8]]) -> bool {
     // SAFETY: the caller vouches for it.
     unsafe {
         if cursor.is_null() || (*cursor).internal_uri.is_null() {
             return true;
         }
         let uri = CStr::from_ptr((*cursor).internal_uri).to_bytes();
-        uri.starts_with(b"file:") || uri.starts_with(b"lsm:")
+        prefixes.iter().any(|prefix| uri.starts_with(prefix))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Lookup, columns};
 use crate::error::{Code, Error, Result};
+use std::fmt::Write;
 
 /// The format that a key or value has if none is given: raw bytes.
 const DEFAULT_FORMAT: &str = "u";
@@ -25,7 +26,19 @@ pub struct CreateOptions {
     pub columns: String,
     /// The application's own words, as configured; empty if none were given.
     pub app_metadata: String,
+    /// What names compressors, codes and encryptors of WiredTiger's, as configured; empty if nothing does.
+    pub storage: String,
+    /// The encryptor that was asked for; empty if none was.
+    pub encryptor: String,
 }
+
+/// Keys that name one, or none, and one that WiredTiger takes in some databases only.
+const STORAGE_KEYS: [&str; 4] = [
+    "block_compressor",
+    "huffman_key",
+    "huffman_value",
+    "ignore_in_memory_cache_size",
+];
 
 impl CreateOptions {
     /// Reads them from a call's configuration.
@@ -43,6 +56,8 @@ impl CreateOptions {
             value_format: format(config, "value_format")?,
             columns: text("columns")?,
             app_metadata: text("app_metadata")?,
+            storage: storage(config)?,
+            encryptor: encryptor(config)?,
         };
         columns::check(&options.columns, &options.key_format, &options.value_format)?;
         Ok(options)
@@ -51,7 +66,10 @@ impl CreateOptions {
     /// Whether an object of these formats is what the caller asks for. A format that was
     /// not given cannot be told from the default one, so that one asks for nothing.
     pub fn accept_formats(&self, key_format: &str, value_format: &str) -> bool {
-        let accepts = |asked: &str, has: &str| asked == DEFAULT_FORMAT || asked == has;
+        // One that is empty was made as the default once.
+        let is_old = |asked: &str, has: &str| asked.is_empty() && has == DEFAULT_FORMAT;
+        let accepts =
+            |asked: &str, has: &str| asked == DEFAULT_FORMAT || asked == has || is_old(asked, has);
         accepts(&self.key_format, key_format) && accepts(&self.value_format, value_format)
     }
 }
@@ -124,6 +142,35 @@ fn boolean(config: &(impl Lookup + ?Sized), key: &str) -> Result<Option<bool>> {
 }
 
 fn format(config: &(impl Lookup + ?Sized), key: &str) -> Result<String> {
-    let value = config.value(key)?.filter(|value| !value.text.is_empty());
+    let value = config.value(key)?;
     Ok(value.map_or_else(|| DEFAULT_FORMAT.to_owned(), |value| value.text))
+}
+
+fn storage(config: &(impl Lookup + ?Sized)) -> Result<String> {
+    let mut storage = String::new();
+    for key in STORAGE_KEYS {
+        if let Some(value) = config.value(key)?.filter(|value| is_name(&value.text)) {
+            // Writing to a string cannot fail.
+            let _ = write!(storage, ",{key}={}", value.item().to_config());
+        }
+    }
+    if !encryptor(config)?.is_empty()
+        && let Some(value) = config.value("encryption")?
+    {
+        let _ = write!(storage, ",encryption={}", value.item().to_config());
+    }
+    Ok(storage)
+}
+
+fn encryptor(config: &(impl Lookup + ?Sized)) -> Result<String> {
+    let encryption = config.value("encryption")?;
+    let name = encryption
+        .map(|value| value.text.value("name"))
+        .transpose()?;
+    let name = name.flatten().map_or(String::new(), |name| name.text);
+    Ok(if is_name(&name) { name } else { String::new() })
+}
+
+fn is_name(text: &str) -> bool {
+    !matches!(text, "" | "none" | "false" | "0")
 }

@@ -19,6 +19,9 @@ use crate::{
 use place::Place;
 use std::sync::Arc;
 
+/// Longest part of a key that is shown, in bytes.
+const KEY_SHOWN_BYTES: usize = 64;
+
 /// A key or value that an operation is given.
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
@@ -92,10 +95,23 @@ impl<H: Host> Cursor<H> {
         self.overwrites
     }
 
+    /// Whether it is a bulk cursor.
+    pub fn is_bulk(&self) -> bool {
+        self.last_filled.is_some()
+    }
+
+    /// Closes it. What a bulk cursor has inserted is durable from here on, as commits are.
+    pub fn close(self) -> Result<()> {
+        match self.is_bulk() {
+            true => self.source.make_durable(&self.object),
+            false => Ok(()),
+        }
+    }
+
     /// Refuses what a bulk cursor does not do: anything but to insert.
     pub fn check_not_bulk(&self) -> Result<()> {
         match self.last_filled {
-            Some(_) => Err(Error::new(Code::Unsupported, "a bulk cursor only inserts")),
+            Some(_) => Err(bulk_only_inserts()),
             None => Ok(()),
         }
     }
@@ -103,6 +119,16 @@ impl<H: Host> Cursor<H> {
     /// Whether keys are record numbers.
     pub fn has_recnos(&self) -> bool {
         self.object.has_recnos
+    }
+
+    /// Whether values are bit fields for which removing means setting to zero.
+    pub fn has_bit_fields(&self) -> bool {
+        self.object.has_bit_fields
+    }
+
+    /// Whether rows are keys alone, as those of an index are.
+    pub fn has_no_values(&self) -> bool {
+        self.object.value_format.text().is_empty()
     }
 
     /// The current key.
@@ -120,9 +146,36 @@ impl<H: Host> Cursor<H> {
         &self.place.value
     }
 
-    /// Has key and value end with a zero that is not part of them: they may be taken for texts where they are.
-    pub fn end(&mut self) {
-        self.place.end();
+    /// Refuses a row whose key or value is not of the object's formats: another program wrote it.
+    pub fn check_formats(&self) -> Result<()> {
+        let (object, place) = (&self.object, &self.place);
+        let (what, format) = if !object.key_format.accepts(&place.key) {
+            ("key", &object.key_format)
+        } else if !object.value_format.accepts(&place.value) {
+            ("value", &object.value_format)
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(
+            Code::Io,
+            format!(
+                "{}: the {what} of the row {} is not of the {what}_format {}: another program wrote it; the row can be \
+                 removed, or read with a raw cursor",
+                object.uri,
+                self.shown_key(),
+                format.text()
+            ),
+        ))
+    }
+
+    fn shown_key(&self) -> String {
+        let key = &self.place.key;
+        let shown = key[..key.len().min(KEY_SHOWN_BYTES)].escape_ascii();
+        match key.len() {
+            _ if self.object.has_recnos => self.place.recno.to_string(),
+            0..=KEY_SHOWN_BYTES => format!("\"{shown}\""),
+            length => format!("\"{shown}...\" ({length} bytes)"),
+        }
     }
 
     /// Whether `start` is in one of the cursor's own buffers.
@@ -154,6 +207,11 @@ impl<H: Host> Cursor<H> {
     pub fn reset(&mut self) {
         self.place.reset();
     }
+}
+
+/// What a bulk cursor answers to anything else.
+pub fn bulk_only_inserts() -> Error {
+    Error::new(Code::Unsupported, "a bulk cursor only inserts")
 }
 
 impl<H: Host> Drop for Cursor<H> {

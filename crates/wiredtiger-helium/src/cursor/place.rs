@@ -81,16 +81,6 @@ impl Place {
         }
     }
 
-    /// Puts a zero behind key and value. Who reads them as texts finds an end, even if another front wrote them without
-    /// one.
-    pub fn end(&mut self) {
-        for buffer in [&mut self.key, &mut self.value] {
-            buffer.reserve_exact(1);
-            buffer.push(0);
-            buffer.pop();
-        }
-    }
-
     /// Whether `start` is inside a buffer.
     pub fn owns(&self, start: *const u8) -> bool {
         [&self.key, &self.value, &self.next_key]

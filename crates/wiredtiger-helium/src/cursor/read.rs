@@ -9,7 +9,7 @@ use crate::{
     host::Host,
     recno,
 };
-use heliumdb::Position;
+use heliumdb::{Position, Wanted};
 use std::{cmp::Ordering, mem};
 
 impl<H: Host> Cursor<H> {
@@ -28,10 +28,12 @@ impl<H: Host> Cursor<H> {
 
     /// Finds the item of `key`, or the nearest larger one, or the nearest smaller one, and
     /// says which it was. All looks are through the snapshot of this one call.
-    pub fn search_near(&mut self, key: Key<'_>) -> Result<Ordering> {
+    pub fn search_near(&mut self, key: Key<'_>, wanted: Wanted) -> Result<Ordering> {
         self.place.take_key(key)?;
         self.place.positioned = false;
-        if !self.seek(|key| Position::AtOrAfter(key))? && !self.seek(|key| Position::Before(key))? {
+        if !self.seek(wanted, |key| Position::AtOrAfter(key))?
+            && !self.seek(wanted, |key| Position::Before(key))?
+        {
             return Err(Code::NotFound.into());
         }
         let which = self.place.next_key.cmp(&self.place.key);
@@ -39,22 +41,22 @@ impl<H: Host> Cursor<H> {
         Ok(which)
     }
 
-    /// Moves to the next item, or to the first.
-    pub fn next(&mut self) -> Result<()> {
+    /// Moves to the next item, or to the first. Where only its key is wanted, the value is empty.
+    pub fn next(&mut self, wanted: Wanted) -> Result<()> {
         let found = if self.place.positioned {
-            self.seek(|key| Position::After(key))
+            self.seek(wanted, |key| Position::After(key))
         } else {
-            self.seek(|_| Position::First)
+            self.seek(wanted, |_| Position::First)
         };
         self.arrive_if(found)
     }
 
-    /// Moves to the previous item, or to the last.
-    pub fn previous(&mut self) -> Result<()> {
+    /// Moves to the previous item, or to the last. Where only its key is wanted, the value is empty.
+    pub fn previous(&mut self, wanted: Wanted) -> Result<()> {
         let found = if self.place.positioned {
-            self.seek(|key| Position::Before(key))
+            self.seek(wanted, |key| Position::Before(key))
         } else {
-            self.seek(|_| Position::Last)
+            self.seek(wanted, |_| Position::Last)
         };
         self.arrive_if(found)
     }
@@ -69,7 +71,7 @@ impl<H: Host> Cursor<H> {
 
     /// Reads the item that `from` the current key names into the spare key buffer and the
     /// value buffer.
-    fn seek(&mut self, from: impl FnOnce(&[u8]) -> Position<'_>) -> Result<bool> {
+    fn seek(&mut self, wanted: Wanted, from: impl FnOnce(&[u8]) -> Position<'_>) -> Result<bool> {
         let view = self.source.view(self.session, &self.state);
         let Place {
             key,
@@ -79,7 +81,7 @@ impl<H: Host> Cursor<H> {
             ..
         } = &mut self.place;
         let datastore = &self.object.datastore;
-        Ok(datastore.seek_ahead(&view, from(key), ahead, next_key, value)?)
+        Ok(datastore.seek_ahead(&view, (from(key), wanted), ahead, next_key, value)?)
     }
 
     /// Stands on the item that a seek has read.

@@ -23,10 +23,11 @@ impl<H: Host> Cursor<H> {
     /// The cursor stands nowhere afterwards.
     pub fn insert(&mut self, key: Key<'_>, value: Input<'_>, overwrite: bool) -> Result<()> {
         let mode = if overwrite { Mode::Any } else { Mode::Absent };
-        if self.appends {
+        if self.is_bulk() {
+            self.fill(key, value)?;
+        } else if self.appends {
             self.append(value)?;
         } else {
-            self.check_order(key)?;
             self.write("insert", key, value, Write::Value(mode))?;
         }
         if let Some(last) = &mut self.last_filled {
@@ -34,6 +35,35 @@ impl<H: Host> Cursor<H> {
         }
         self.place.keep_value(value);
         self.place.positioned = false;
+        Ok(())
+    }
+
+    /// Inserts an item outside of transactions, as bulk cursors do: nobody sees the object before they are closed.
+    fn fill(&mut self, key: Key<'_>, value: Input<'_>) -> Result<()> {
+        if !self.appends {
+            self.check_order(key)?;
+        }
+        let (object, place) = (&self.object, &mut self.place);
+        let datastore = &object.datastore;
+        let key = if self.appends {
+            let recno = object.append.append(datastore, |recno| {
+                place.set_recno(recno);
+                Ok(datastore.insert(&place.key, place.bytes_of(value))?)
+            })?;
+            Key {
+                bytes: Input::Held,
+                recno,
+            }
+        } else {
+            place.take_key(key)?;
+            let put = || Ok(datastore.put(&place.key, place.bytes_of(value))?);
+            match object.has_recnos {
+                true => object.append.set(datastore, place.recno, put).map(drop)?,
+                false => put()?,
+            }
+            key
+        };
+        self.tell("bulk insert", key, value);
         Ok(())
     }
 
@@ -85,10 +115,26 @@ impl<H: Host> Cursor<H> {
                 self.has_missed = true;
                 false
             }
+            // WiredTiger looks before it refuses to write.
+            Err(_) if overwrite && self.misses_unwritable(key)? => {
+                self.has_missed = true;
+                false
+            }
             stood_there => stood_there?,
         };
         self.place.keep_value(left);
         Ok(())
+    }
+
+    /// Whether the transaction must not write, and there is nothing that it could.
+    fn misses_unwritable(&mut self, key: Key<'_>) -> Result<bool> {
+        if self.source.host().check_writable(self.session).is_ok() {
+            return Ok(false);
+        }
+        match self.search(key) {
+            Err(error) if error.code() == Code::NotFound => Ok(true),
+            found => found.map(|()| false),
+        }
     }
 
     /// Claims an item for the transaction without changing it, and stands on it.

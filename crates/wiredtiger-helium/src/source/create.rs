@@ -33,6 +33,7 @@ impl<H: Host> Source<H> {
         let name = Name::parse(uri)?;
         let mounted = self.mounted(&name)?;
         let options = CreateOptions::read(config).map_err(|error| error.context(uri))?;
+        self.finish_without_checkpoints(session)?;
         let _schema = self.schema.lock();
         if let Some(entry) = self.entry(session, uri)?
             && !self.forget_if_stale(session, mounted, &name, &entry)?
@@ -55,6 +56,8 @@ impl<H: Host> Source<H> {
             }
             return self.truncate_if_asked(mounted, &entry, uri, &datastore, &options);
         }
+        self.check_storage(session, &options)
+            .map_err(|error| error.context(uri))?;
         // What was open under this name went away without our being told.
         self.retire(uri)?;
         let datastore = match self.orphan(session, mounted, &name)? {
@@ -67,6 +70,24 @@ impl<H: Host> Source<H> {
             None => make(mounted, &name, &options)?,
         };
         self.publish(session, mounted, uri, &options, &datastore)
+    }
+
+    /// Refuses compressors, codes and encryptors that WiredTiger does not know, as its own tables do, and encryption,
+    /// which there is none of here.
+    fn check_storage(&self, session: H::Session, options: &CreateOptions) -> Result<()> {
+        if options.storage.is_empty() {
+            return Ok(());
+        }
+        let config = format!(
+            "key_format=\"{}\",value_format=\"{}\"{}",
+            options.key_format, options.value_format, options.storage
+        );
+        self.host.check_storage(session, &config)?;
+        if options.encryptor.is_empty() {
+            return Ok(());
+        }
+        let why = "what is on a Helium volume is not encrypted; use encryption=(name=none)";
+        Err(Error::new(Code::Unsupported, why))
     }
 
     /// Makes the object `name` anew, in place of one that is nobody's.

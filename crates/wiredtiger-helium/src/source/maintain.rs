@@ -41,7 +41,7 @@ impl<H: Host> Source<H> {
         result
     }
 
-    fn checkpoint_one(
+    pub(super) fn checkpoint_one(
         &self,
         session: H::Session,
         mounted: &Mounted,

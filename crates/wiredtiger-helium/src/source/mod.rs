@@ -11,11 +11,13 @@ mod create;
 mod drop;
 mod figures;
 mod find;
+mod format;
 mod inherit;
 mod maintain;
 pub(crate) mod names;
 mod numbers;
 mod object;
+mod parts;
 mod rename;
 mod salvage;
 mod stale;
@@ -23,6 +25,7 @@ mod unfinished;
 
 pub use names::Name;
 pub use object::Object;
+pub use parts::renamable;
 
 use crate::{
     config::{ConnectionOptions, CursorOptions, Lookup, Verbosity, VolumeConfig},
@@ -34,7 +37,7 @@ use crate::{
     transactions::{Outcome, SessionState, SessionView, Transactions},
 };
 use helium_activity::{Publisher, Reading, Views};
-use heliumdb::{ErrorKind, Transaction, TxnId, Volume, process::Owner};
+use heliumdb::{Durability, ErrorKind, Transaction, TxnId, Volume, process::Owner};
 use numbers::Numbers;
 use parking_lot::Mutex;
 use std::{
@@ -218,6 +221,14 @@ impl<H: Host> Source<H> {
             return Err(error);
         }
         Ok(Cursor::new(Arc::clone(self), object, session, options))
+    }
+
+    /// Makes what was written to the object outside of transactions as durable as a commit is.
+    pub fn make_durable(&self, object: &Object) -> Result<()> {
+        match self.transactions.durability() {
+            Durability::Synced => Ok(object.datastore.volume().flush()?),
+            Durability::Buffered => Ok(()),
+        }
     }
 
     /// WiredTiger's word that a transaction ends.

@@ -3,7 +3,7 @@
 //! Invariant: a datastore is dropped or renamed only while no cursor is open on its
 //! object and no unresolved transaction has written to it; both are counted here.
 
-use super::{append::Append, numbers::Numbers};
+use super::{append::Append, format::Format, numbers::Numbers};
 use crate::{error::Result, metadata::Entry};
 use heliumdb::Datastore;
 use std::sync::{
@@ -25,6 +25,9 @@ pub struct Object {
     /// Whether values are bit fields under record numbers, for which removing means setting to
     /// zero. Under other keys they are values like others.
     pub has_bit_fields: bool,
+    /// What a key has to be, and a value.
+    pub key_format: Format,
+    pub value_format: Format,
     /// Which record number comes next.
     pub append: Append,
     cursors: AtomicUsize,
@@ -41,6 +44,8 @@ impl Object {
             datastore,
             has_recnos: entry.key_format == RECNO_FORMAT,
             has_bit_fields: entry.key_format == RECNO_FORMAT && is_bit_field(&entry.value_format),
+            key_format: Format::parse(&entry.key_format),
+            value_format: Format::parse(&entry.value_format),
             append: Append::new(numbers),
             cursors: AtomicUsize::new(0),
             writers: AtomicUsize::new(0),

@@ -42,6 +42,20 @@ impl<H: Host> Source<H> {
         Ok(has_removed)
     }
 
+    /// Settles it before something is made, where there are no checkpoints: nothing else is under way then that could be
+    /// taken back, but for making other parts of the same table.
+    pub(super) fn finish_without_checkpoints(&self, session: H::Session) -> Result<()> {
+        if self.unfinished.load(Ordering::Relaxed)
+            && !self.host.takes_checkpoints(session)
+            && self.finish(session)?
+        {
+            for mounted in &self.volumes {
+                self.checkpoint_one(session, mounted, true)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The objects that are being made, or were.
     fn being_made(&self) -> Vec<(VolumeId, DatastoreId)> {
         let _schema = self.schema.lock();

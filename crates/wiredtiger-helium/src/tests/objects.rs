@@ -314,7 +314,7 @@ fn verify_salvage_and_compact_answer() {
     let source = &connection.source;
     source.verify(0, URI).expect("all is well");
     source.salvage(0, URI).expect("all is well");
-    source.compact(0, URI).expect("done");
+    source.compact(0, URI, None).expect("done");
     let messages = connection.sim().messages();
     assert!(messages.contains("salvage") && messages.contains("compact"));
     assert_eq!(code(source.verify(0, OTHER)), Code::NoEntry);

@@ -9,7 +9,7 @@ use crate::{
     host::Host,
     source::Source,
 };
-use heliumdb::{Isolation, TxnId};
+use heliumdb::{Isolation, TxnId, Wanted};
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -477,17 +477,17 @@ impl Table<'_> {
     }
 
     pub fn near(&mut self, at: &str) -> Result<(std::cmp::Ordering, String)> {
-        let which = self.read(|cursor| cursor.search_near(key(at)))?;
+        let which = self.read(|cursor| cursor.search_near(key(at), Wanted::Items))?;
         Ok((which, self.item().0))
     }
 
     pub fn next(&mut self) -> Result<Item> {
-        self.read(Cursor::next)?;
+        self.read(|cursor| cursor.next(Wanted::Items))?;
         Ok(self.item())
     }
 
     pub fn previous(&mut self) -> Result<Item> {
-        self.read(Cursor::previous)?;
+        self.read(|cursor| cursor.previous(Wanted::Items))?;
         Ok(self.item())
     }
 

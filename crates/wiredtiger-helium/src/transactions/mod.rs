@@ -73,6 +73,11 @@ impl<H: Host> Transactions<H> {
         }
     }
 
+    /// How durable commits are when they return.
+    pub fn durability(&self) -> Durability {
+        self.durability
+    }
+
     /// Names a cursor's session; the state stays valid until [`Self::detach`].
     pub fn attach(&self, session: H::Session) -> Arc<SessionState> {
         let mut shard = self.shard(session).lock();

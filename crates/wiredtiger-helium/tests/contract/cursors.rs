@@ -297,63 +297,6 @@ on_helium! {
 
 }
 
-on_every_kind! {
-    /// In the order of keys, and nothing but insertions.
-    fn a_bulk_cursor_fills_a_table(arena) {
-        let session = arena.session();
-        let uri = arena.create(&session, "t", FORMATS);
-        let bulk = session.cursor(&uri, "bulk=true").unwrap();
-        bulk.put("b", "1").unwrap();
-        for key in ["a", "b"] {
-            assert_eq!(bulk.put(key, "2").code(), Code::EINVAL, "{key}");
-        }
-        if !arena.is_native() {
-            let said = arena.connection().errors().join("\n");
-            assert!(said.contains("\"a\\x00\"") && said.contains("\"b\\x00\""), "{said}");
-        }
-        bulk.put("c", "3").unwrap();
-        for answer in [bulk.next(), bulk.prev(), bulk.seek("b"), bulk.take("b"), bulk.change("b", "4")] {
-            assert_eq!(answer.code(), Code::ENOTSUP);
-        }
-        bulk.close().unwrap();
-        assert_eq!(session.cursor(&uri, "").unwrap().list().unwrap(), ["b=1", "c=3"]);
-    }
-
-    /// What it fills is empty, and nobody else's meanwhile.
-    fn a_bulk_cursor_is_alone(arena) {
-        let (session, other) = (arena.session(), arena.session());
-        let uri = arena.create(&session, "t", FORMATS);
-        let cursor = other.cursor(&uri, "").unwrap();
-        assert_eq!(session.cursor(&uri, "bulk").map(drop).code(), Code::EBUSY);
-        cursor.close().unwrap();
-        let bulk = session.cursor(&uri, "bulk").unwrap();
-        assert_eq!(other.cursor(&uri, "").map(drop).code(), Code::EBUSY);
-        assert_eq!(other.cursor(&uri, "bulk").map(drop).code(), Code::EBUSY);
-        bulk.put("a", "1").unwrap();
-        bulk.close().unwrap();
-        assert_eq!(session.cursor(&uri, "bulk").map(drop).code(), Code::EINVAL);
-        assert_eq!(other.cursor(&uri, "").unwrap().list().unwrap(), ["a=1"]);
-    }
-
-    fn a_bulk_cursor_goes_by_record_numbers(arena) {
-        let session = arena.session();
-        let uri = arena.create(&session, "t", "key_format=r,value_format=S");
-        let bulk = session.cursor(&uri, "bulk").unwrap();
-        let put = |number| {
-            bulk.set_key_recno(number).unwrap();
-            bulk.set_value_str("v").unwrap();
-            bulk.insert().code()
-        };
-        assert_eq!([5, 3, 5, 300].map(put), [Code::OK, Code::EINVAL, Code::EINVAL, Code::OK]);
-        bulk.close().unwrap();
-        let cursor = session.cursor(&uri, "").unwrap();
-        cursor.next().unwrap();
-        assert_eq!(cursor.key_recno().unwrap(), 5);
-        cursor.next().unwrap();
-        assert_eq!(cursor.key_recno().unwrap(), 300);
-    }
-}
-
 /// A table with an item per letter.
 fn letters<'session>(arena: &Arena, session: &'session Session<'_>, all: &str) -> Cursor<'session> {
     let uri = arena.create(session, "t", FORMATS);

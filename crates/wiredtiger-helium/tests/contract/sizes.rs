@@ -115,26 +115,3 @@ fn pattern(size: usize) -> Vec<u8> {
         .take(size)
         .collect()
 }
-
-on_helium! {
-    /// What another front, or a raw cursor, wrote as a text without its zero ends where its bytes do.
-    fn texts_without_an_end_have_one(arena) {
-        let session = arena.session();
-        let uri = arena.create(&session, "texts", "key_format=S,value_format=S");
-        let raw = session.cursor(&uri, "raw").unwrap();
-        let longer = "y".repeat(200);
-        for (key, value) in [("a\0", &longer[..]), ("b", &longer[..100]), ("c", "")] {
-            raw.set_key(key.as_bytes()).unwrap();
-            raw.set_value(value.as_bytes()).unwrap();
-            raw.insert().unwrap();
-        }
-        raw.reset().unwrap();
-        // The buffers have something longer in them before each of the short ones.
-        let cursor = session.cursor(&uri, "").unwrap();
-        for (key, bytes) in [("a", 200), ("b", 100), ("c", 0)] {
-            cursor.next().unwrap();
-            assert_eq!(cursor.key_str().unwrap(), key);
-            assert_eq!(cursor.value_str().unwrap(), longer[..bytes]);
-        }
-    }
-}

@@ -5,6 +5,8 @@ use std::os::unix::fs::FileExt;
 use crate::common::*;
 
 const FORMATS: &str = "key_format=S,value_format=S";
+/// `ETIMEDOUT`.
+const TIMED_OUT: i32 = 110;
 
 on_every_kind! {
     fn a_sound_object_verifies(arena) {
@@ -27,6 +29,27 @@ on_every_kind! {
 }
 
 on_helium! {
+    /// Here it waits for a reader whose snapshot keeps what it would move.
+    fn compact_takes_no_longer_than_it_may(arena) {
+        let (session, reader) = (arena.session(), arena.session());
+        let uri = arena.uri_on(1, "t");
+        let object = match arena.kind() {
+            Kind::Table => "helium:dev1/t",
+            _ => &uri,
+        };
+        filled(arena, &session, 1_000);
+        reader.begin("isolation=snapshot").unwrap();
+        reader.cursor(&uri, "").unwrap().next().unwrap();
+        session.cursor(&uri, "").unwrap().put("k", "v").unwrap();
+        assert_eq!(session.compact_with(object, "timeout=1").code(), Code(TIMED_OUT));
+        let said = arena.connection().errors().join("\n");
+        assert!(said.contains("compact was not done in time"), "{said}");
+        reader.rollback().unwrap();
+        for timeout in ["timeout=0", "timeout=1000", ""] {
+            session.compact_with(object, timeout).unwrap();
+        }
+    }
+
     /// A flipped bit in a value is found by verify, and never returned by a read.
     fn a_flipped_bit_is_found(arena) {
         {

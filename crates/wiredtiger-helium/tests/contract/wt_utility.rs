@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use wiredtiger_testkit::pack;
+
 use crate::common::*;
 
 const FORMATS: &str = "key_format=S,value_format=S";
@@ -133,6 +135,136 @@ fn dump_speaks_json() {
     let Some(wt) = Utility::new() else { return };
     let dump = wt.works(&["dump", "-j", "helium:dev1/t"]);
     assert!(dump.contains("\"value 49\""), "{dump}");
+}
+
+/// Tables with column groups, indices and numbers, texts and bytes with whatever in them: what was loaded is dumped as
+/// the same text.
+#[test]
+fn a_dump_in_json_goes_round() {
+    let Some(mut wt) = Utility::new() else {
+        return;
+    };
+    wt.arena.open();
+    {
+        let session = wt.arena.session();
+        let create = |uri: &str, config: &str| session.create(uri, config).unwrap();
+        create("helium:dev1/bytes", "key_format=u,value_format=u");
+        create("helium:dev1/bits", "key_format=r,value_format=8t");
+        create("helium:dev1/numbers", "key_format=r,value_format=S");
+        create(
+            "helium:dev1/packed",
+            "key_format=iSu,value_format=bBhHiIlLqQ3SR",
+        );
+        let columns = "key_format=S,value_format=SiS,columns=(k,a,b,d)";
+        create(
+            "table:dev1/groups",
+            &format!("type=helium,{columns},colgroups=(x,y),app_metadata=\"a=b\""),
+        );
+        create("colgroup:dev1/groups:x", "type=helium,columns=(a,b)");
+        create("colgroup:dev1/groups:y", "type=helium,columns=(d)");
+        create("index:dev1/groups:i", "type=helium,columns=(b,a)");
+        create(
+            "table:sources",
+            &format!("{columns},source=\"helium:dev2/rows\""),
+        );
+        create(
+            "index:sources:i",
+            "columns=(d),source=\"helium:dev2/entries\"",
+        );
+        let texts = [
+            "",
+            "plain",
+            "quote\"back\\slash/",
+            "tab\tnl\n\r\x08\x0c",
+            "\x01\x7f\x1f",
+            "caf\u{e9} \u{1f600}",
+        ];
+        let put = |uri: &str, rows: &dyn Fn(usize) -> (Vec<u8>, Vec<u8>)| {
+            let cursor = session.cursor(uri, "raw").unwrap();
+            for number in 0..texts.len() {
+                let (key, value) = rows(number);
+                cursor.set_key(&key).unwrap();
+                cursor.set_value(&value).unwrap();
+                cursor.insert().unwrap();
+            }
+        };
+        let text = |number: usize| pack::string(texts[number % texts.len()]);
+        let number = |number: usize| pack::unsigned(number as u64 + 1);
+        put("helium:dev1/bytes", &|n| {
+            (vec![n as u8 * 50, 0, 255], vec![n as u8 * 40; n])
+        });
+        put("helium:dev1/bits", &|n| (number(n), vec![n as u8 * 50]));
+        put("helium:dev1/numbers", &|n| (number(n), text(n)));
+        put("helium:dev1/packed", &|n| {
+            let some = pack::signed(n as i64 - 3);
+            let more = pack::unsigned(n as u64 * 60);
+            let key = [some.clone(), text(n), vec![0, n as u8]].concat();
+            let pairs = [some, more].concat().repeat(4);
+            (
+                key,
+                [
+                    vec![n as u8 * 50, 7],
+                    pairs,
+                    b"abc".to_vec(),
+                    vec![n as u8; 8],
+                ]
+                .concat(),
+            )
+        });
+        for uri in ["table:dev1/groups", "table:sources"] {
+            put(uri, &|n| {
+                (
+                    text(n),
+                    [
+                        text(n + 1),
+                        pack::signed(n as i64 * 900 - 1_500),
+                        text(n + 2),
+                    ]
+                    .concat(),
+                )
+            });
+        }
+    }
+    wt.arena.close();
+    let uris = [
+        "helium:dev1/t",
+        "helium:dev1/bytes",
+        "helium:dev1/bits",
+        "helium:dev1/numbers",
+        "helium:dev1/packed",
+        "table:dev1/groups",
+        "table:sources",
+    ];
+    let arguments: Vec<&str> = ["dump", "-j"].into_iter().chain(uris).collect();
+    let text = wt.works(&arguments);
+    for uri in uris {
+        wt.works(&["drop", uri]);
+    }
+    let file = wt.arena.folder().join("dump.json");
+    std::fs::write(&file, &text).unwrap();
+    wt.works(&["load", "-j", "-f", file.to_str().unwrap()]);
+    let again = wt.works(&arguments);
+    assert!(text == again, "{text}\n---\n{again}");
+}
+
+/// It shows nothing, and says so.
+#[test]
+fn a_dump_of_a_checkpoint_fails() {
+    let Some(wt) = Utility::new() else { return };
+    for flags in [&["-c", "x"][..], &["-x", "-c", "x"], &["-j", "-c", "x"]] {
+        let arguments: Vec<&str> = ["dump"]
+            .iter()
+            .chain(flags)
+            .chain(&["helium:dev1/t"])
+            .copied()
+            .collect();
+        let output = wt.run(&arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(
+            String::from_utf8_lossy(&output.stderr).contains("no named states"),
+            "{output:?}"
+        );
+    }
 }
 
 #[test]

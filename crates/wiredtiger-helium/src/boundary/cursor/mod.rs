@@ -9,6 +9,7 @@
 #![expect(unsafe_code, reason = "called by WiredTiger")]
 
 mod hold;
+pub mod opening;
 mod outer;
 pub mod range;
 
@@ -21,6 +22,7 @@ use crate::{
     error::{Code, Error, Result},
     source::Source,
 };
+use heliumdb::Wanted;
 use hold::Hold;
 use outer::Theirs;
 use std::{
@@ -31,7 +33,8 @@ use std::{
     sync::Arc,
 };
 use wiredtiger_abi::v3_2::{
-    Cursor as WtCursor, Item, Session, WT_CURSTD_OVERWRITE, WT_PREPARE_CONFLICT,
+    Cursor as WtCursor, Item, Session, WT_CURSTD_DUMP_HEX, WT_CURSTD_DUMP_PRINT,
+    WT_CURSTD_OVERWRITE, WT_CURSTD_RAW, WT_PREPARE_CONFLICT,
 };
 
 /// Marks a cursor that was not closed yet.
@@ -65,6 +68,10 @@ struct Handle {
     is_on_key: bool,
     /// It has come where it stands by a step, or gone on from there.
     is_walking: bool,
+    /// It walks for a truncation, which asks for keys alone.
+    truncates: bool,
+    /// The application's own calls come to its wrapper: nothing of WiredTiger's own is in between.
+    is_direct: bool,
     /// The last key of the range that is being truncated by walking this cursor.
     last: Option<Vec<u8>>,
     /// What the reset that follows is for, if it is WiredTiger's own after a failed operation.
@@ -85,8 +92,7 @@ enum Failure {
 /// Hands a cursor over to WiredTiger through `slot`; it closes it with `close`.
 ///
 /// In place of a cursor there may be an error number: WiredTiger 3.2.1 crashes at the
-/// session's end if opening a cursor with `dump=` fails, so that one is opened, and fails
-/// at its first use.
+/// session's end if opening a cursor with `dump=` fails, so that one is opened ([`opening`]).
 ///
 /// # Safety
 ///
@@ -130,6 +136,8 @@ pub unsafe fn into_wiredtiger(
         theirs,
         is_on_key: false,
         is_walking: false,
+        truncates: range::opens_for_truncation(session),
+        is_direct: false,
         last: None,
         failure: None,
         was_reset: false,
@@ -140,6 +148,7 @@ pub unsafe fn into_wiredtiger(
     unsafe {
         *slot = this.cast();
         if Handle::knows_session(this) {
+            opening::note(session, this, (*this).cursor.as_ref().err().copied());
             return Ok(());
         }
         *slot = ptr::null_mut();
@@ -152,11 +161,21 @@ pub unsafe fn into_wiredtiger(
 struct Given<'a> {
     key: Key<'a>,
     value: Input<'a>,
+    ways: Ways,
+    /// The last key that a truncation's walk may come to.
+    last: Option<&'a [u8]>,
+    /// What a step has to bring.
+    wanted: Wanted,
+}
+
+/// In which ways an operation is done.
+#[derive(Clone, Copy)]
+struct Ways {
     overwrite: bool,
     /// Whether a removal may find nothing: not in the middle of a walk.
     may_miss: bool,
-    /// The last key that a truncation's walk may come to.
-    last: Option<&'a [u8]>,
+    /// Whether key and value are unpacked afterwards.
+    is_unpacked: bool,
 }
 
 /// Which of the wrapper's fields an operation reads, and whether it goes on from where the
@@ -205,8 +224,20 @@ unsafe fn operate(
         };
         let is_walking = (*this).is_walking;
         Handle::enter(this, goes_on);
-        let overwrite = (*this).overwrites(cursor);
-        let number = (*this).run(kind, overwrite, overwrite && !is_walking, work);
+        let flags = (*this).wrapper_flags(cursor);
+        let overwrite = match flags {
+            Some(flags) => flags & WT_CURSTD_OVERWRITE != 0,
+            None => (*this).cursor.as_ref().is_ok_and(Cursor::overwrites),
+        };
+        let number = (*this).run(
+            kind,
+            Ways {
+                overwrite,
+                may_miss: overwrite && !is_walking,
+                is_unpacked: (*this).is_unpacked(flags),
+            },
+            work,
+        );
         let is_positioned = (*this).is_positioned();
         (*this).is_walking = is_positioned && (kind == Kind::Step || (is_walking && goes_on));
         (*this).failure = match number {
@@ -235,8 +266,7 @@ impl Handle {
     fn run(
         &mut self,
         kind: Kind,
-        overwrite: bool,
-        may_miss: bool,
+        ways: Ways,
         work: impl FnOnce(&mut Cursor<Wired>, Given<'_>) -> Result<()>,
     ) -> c_int {
         let Self {
@@ -244,6 +274,7 @@ impl Handle {
             source: Some(source),
             cursor: Ok(cursor),
             copies: [key_copy, value_copy],
+            truncates,
             last,
             ..
         } = self
@@ -275,12 +306,14 @@ impl Handle {
                     recno: head.recno,
                 },
                 value,
-                overwrite,
-                may_miss,
+                ways,
                 last: last.as_deref(),
+                wanted: match cursor.has_no_values() || (*truncates && !cursor.has_bit_fields()) {
+                    true => Wanted::Keys,
+                    false => Wanted::Items,
+                },
             };
             work(cursor, given)?;
-            cursor.end();
             if cursor.has_recnos() {
                 head.recno = cursor.recno();
             } else {
@@ -302,19 +335,23 @@ impl Handle {
         source.map_or(EINVAL, |source| report(source.host(), session, error))
     }
 
-    /// Whether writes overwrite. WiredTiger says so in its wrapper, and changes its mind
-    /// there while it keeps indices up to date.
+    /// What WiredTiger says of the cursor in its wrapper, if it is there yet. It changes its mind there while it
+    /// keeps indices up to date.
     ///
     /// # Safety
     ///
     /// The wrapper that opened this cursor is alive.
-    unsafe fn overwrites(&self, own: *mut WtCursor) -> bool {
+    unsafe fn wrapper_flags(&self, own: *mut WtCursor) -> Option<u32> {
         // SAFETY: the slot is part of the wrapper.
-        if unsafe { *self.slot } != own {
-            return self.cursor.as_ref().is_ok_and(Cursor::overwrites);
-        }
-        // SAFETY: as above.
-        unsafe { (*self.wrapper).flags & WT_CURSTD_OVERWRITE != 0 }
+        unsafe { (*self.slot == own).then(|| (*self.wrapper).flags) }
+    }
+
+    /// Whether somebody unpacks what an operation finds. A raw cursor in the application's hands is given bytes, and
+    /// a dump of bytes is one; but WiredTiger's own cursors on a table's parts unpack what they get from raw ones.
+    fn is_unpacked(&self, flags: Option<u32>) -> bool {
+        const OF_BYTES: u32 = WT_CURSTD_RAW | WT_CURSTD_DUMP_HEX | WT_CURSTD_DUMP_PRINT;
+        let gives_bytes = flags.is_some_and(|flags| flags & OF_BYTES != 0);
+        !(self.truncates || self.is_direct && gives_bytes)
     }
 }
 
@@ -361,6 +398,16 @@ fn give(item: &mut Item, bytes: &[u8]) {
     item.size = bytes.len();
 }
 
+/// Has a cursor stand on no row that the application cannot unpack.
+fn look(cursor: &mut Cursor<Wired>, given: &Given<'_>) -> Result<()> {
+    if given.ways.is_unpacked {
+        cursor
+            .check_formats()
+            .inspect_err(|_| cursor.leave_place())?;
+    }
+    Ok(())
+}
+
 /// Declares the operations that take the cursor alone.
 macro_rules! operations {
     ($($name:ident, $kind:ident => |$cursor:ident, $given:ident| $work:expr;)*) => {$(
@@ -372,12 +419,21 @@ macro_rules! operations {
 }
 
 operations! {
-    next, Step => |cursor, given| range::next(cursor, given.last);
-    previous, Step => |cursor, _given| cursor.previous();
-    search, Search => |cursor, given| cursor.search(given.key);
-    insert, Insert => |cursor, given| cursor.insert(given.key, given.value, given.overwrite);
-    update, Update => |cursor, given| cursor.update(given.key, given.value, given.overwrite);
-    remove, OnKey => |cursor, given| cursor.remove(given.key, given.may_miss);
+    next, Step => |cursor, given| {
+        range::next(cursor, given.last, given.wanted)?;
+        look(cursor, &given)
+    };
+    previous, Step => |cursor, given| {
+        cursor.previous(given.wanted)?;
+        look(cursor, &given)
+    };
+    search, Search => |cursor, given| {
+        cursor.search(given.key)?;
+        look(cursor, &given)
+    };
+    insert, Insert => |cursor, given| cursor.insert(given.key, given.value, given.ways.overwrite);
+    update, Update => |cursor, given| cursor.update(given.key, given.value, given.ways.overwrite);
+    remove, OnKey => |cursor, given| cursor.remove(given.key, given.ways.may_miss);
     reserve, OnKey => |cursor, given| cursor.reserve(given.key);
 }
 
@@ -386,8 +442,8 @@ unsafe extern "C" fn search_near(cursor: *mut WtCursor, exact: *mut c_int) -> c_
     // SAFETY: WiredTiger's pointer, handed on as it came.
     let answer = unsafe {
         operate(cursor, Kind::OnKey, |cursor, given| {
-            which = cursor.search_near(given.key)?;
-            Ok(())
+            which = cursor.search_near(given.key, given.wanted)?;
+            look(cursor, &given)
         })
     };
     if answer == 0 && !exact.is_null() {
@@ -437,8 +493,5 @@ unsafe extern "C" fn close(cursor: *mut WtCursor) -> c_int {
         return 0;
     };
     let source = cursor.source().clone();
-    answer(&source, session, || {
-        drop(cursor);
-        Ok(())
-    })
+    answer(&source, session, || cursor.close())
 }

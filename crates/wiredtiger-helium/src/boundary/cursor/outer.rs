@@ -7,7 +7,11 @@
 //! the work; ours touch nothing but the flags that say which of key and value are set.
 
 use super::{ALIVE, Handle, SLOT_IN_WRAPPER, range};
-use crate::{boundary::inside::Inside, cursor::Cursor, error::Error};
+use crate::{
+    boundary::inside::Inside,
+    cursor::{Cursor, bulk_only_inserts},
+    error::Error,
+};
 use std::ffi::c_int;
 use wiredtiger_abi::v3_2::{
     Cursor as WtCursor, WT_CURSTD_APPEND, WT_CURSTD_KEY_EXT, WT_CURSTD_KEY_INT, WT_CURSTD_KEY_SET,
@@ -63,6 +67,21 @@ pub(super) unsafe fn handle(wrapper: *mut WtCursor) -> Option<*mut Handle> {
     }
 }
 
+/// The handle of ours in `cursor`, if that is a wrapper of one.
+///
+/// # Safety
+///
+/// `cursor` is a live cursor of whatever kind.
+pub(super) unsafe fn handle_if_ours(cursor: *mut WtCursor) -> Option<*mut Handle> {
+    // SAFETY: the caller vouches for it; only wrappers of ours have this method.
+    unsafe {
+        let is_ours = (*cursor)
+            .search
+            .is_some_and(|method| method as usize == search as Operation as usize);
+        if is_ours { handle(cursor) } else { None }
+    }
+}
+
 /// Calls WiredTiger's method. If it finds nothing, the key stays set, and a value that was; unless
 /// the whole session was reset, as it is after a failed write outside of a transaction.
 ///
@@ -92,6 +111,29 @@ unsafe fn call(wrapper: *mut WtCursor, method: impl FnOnce(&Theirs) -> Option<c_
         }
         answer
     }
+}
+
+/// Whether ours in `wrapper` is a bulk cursor.
+///
+/// # Safety
+///
+/// As for [`handle`].
+unsafe fn is_bulk(wrapper: *mut WtCursor) -> bool {
+    // SAFETY: the caller vouches for it.
+    let this = unsafe { handle(wrapper) };
+    // SAFETY: as above.
+    this.is_some_and(|this| unsafe { (*this).cursor.as_ref().is_ok_and(Cursor::is_bulk) })
+}
+
+/// What a bulk cursor answers to anything but an insert, whatever is set.
+///
+/// # Safety
+///
+/// As for [`handle`].
+#[cold]
+unsafe fn refuse_bulk(wrapper: *mut WtCursor) -> c_int {
+    // SAFETY: the caller vouches for it.
+    unsafe { handle(wrapper).map_or(super::EINVAL, |this| (*this).refuse(&bulk_only_inserts())) }
 }
 
 /// Calls WiredTiger's method of a write that needs what `needed` says. It would begin a transaction
@@ -136,6 +178,9 @@ const VALUE: (u32, &str) = (WT_CURSTD_VALUE_SET, "requires value be set");
 unsafe extern "C" fn search(wrapper: *mut WtCursor) -> c_int {
     // SAFETY: the application's pointer, handed on as it came.
     unsafe {
+        if is_bulk(wrapper) {
+            return refuse_bulk(wrapper);
+        }
         if (*wrapper).flags & WT_CURSTD_KEY_SET != 0
             && let Some(this) = handle(wrapper)
         {
@@ -147,12 +192,20 @@ unsafe extern "C" fn search(wrapper: *mut WtCursor) -> c_int {
 
 unsafe extern "C" fn search_near(wrapper: *mut WtCursor, exact: *mut c_int) -> c_int {
     // SAFETY: as above.
-    unsafe { call(wrapper, |theirs| Some(theirs.search_near?(wrapper, exact))) }
+    unsafe {
+        if is_bulk(wrapper) {
+            return refuse_bulk(wrapper);
+        }
+        call(wrapper, |theirs| Some(theirs.search_near?(wrapper, exact)))
+    }
 }
 
 unsafe extern "C" fn update(wrapper: *mut WtCursor) -> c_int {
     // SAFETY: as above.
     unsafe {
+        if is_bulk(wrapper) {
+            return refuse_bulk(wrapper);
+        }
         write(wrapper, &[KEY, VALUE], |theirs| {
             Some(theirs.update?(wrapper))
         })
@@ -166,7 +219,8 @@ unsafe extern "C" fn insert(wrapper: *mut WtCursor) -> c_int {
         let appends = (*wrapper).flags & WT_CURSTD_APPEND != 0;
         let needed: &[_] = if appends { &[VALUE] } else { &[KEY, VALUE] };
         let answer = write(wrapper, needed, |theirs| Some(theirs.insert?(wrapper)));
-        if answer == 0 {
+        // A bulk cursor keeps both, to be set in part only.
+        if answer == 0 && !is_bulk(wrapper) {
             (*wrapper).flags &= !(WT_CURSTD_KEY_SET | WT_CURSTD_VALUE_SET);
             if appends {
                 (*wrapper).flags |= WT_CURSTD_KEY_EXT;
@@ -181,6 +235,9 @@ unsafe extern "C" fn insert(wrapper: *mut WtCursor) -> c_int {
 unsafe extern "C" fn remove(wrapper: *mut WtCursor) -> c_int {
     // SAFETY: as above.
     unsafe {
+        if is_bulk(wrapper) {
+            return refuse_bulk(wrapper);
+        }
         if range::passes_over(wrapper) {
             return 0;
         }

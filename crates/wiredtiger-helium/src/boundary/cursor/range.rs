@@ -7,45 +7,100 @@
 //! compared with another one steps no further than the other one's key of then: the walk ends
 //! there as at the end of the table.
 //!
+//! A truncation asks for no values, so that its walk reads none.
+//!
 //! That a session truncates is known because its method is replaced ([`super::super::session`]),
 //! where the walk must end because the cursors' `compare` is.
 
-use super::outer;
+use super::{Handle, outer};
 use crate::{
     boundary::host::Wired,
     cursor::Cursor,
     error::{Code, Result},
     recno,
 };
+use heliumdb::Wanted;
 use parking_lot::Mutex;
-use std::{ffi::c_int, slice, sync::OnceLock};
+use std::{ffi::c_int, ptr, slice, sync::OnceLock};
 use wiredtiger_abi::v3_2::{Cursor as WtCursor, Session, WT_CURSTD_KEY_SET};
 
 type Compare = unsafe extern "C" fn(*mut WtCursor, *mut WtCursor, *mut c_int) -> c_int;
 
 /// WiredTiger's own comparison of two data source cursors: one for all of them.
 static COMPARE: OnceLock<Compare> = OnceLock::new();
-/// The sessions that truncate a range now, by address.
-static TRUNCATING: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+/// The sessions that truncate now, by address.
+static TRUNCATING: Mutex<Vec<(usize, Extent)>> = Mutex::new(Vec::new());
 
-/// A session truncates a range while this is there.
-pub struct Truncating(usize);
+/// What a session truncates.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// A whole object, with a cursor that WiredTiger opens for it.
+    Whole,
+    /// A range between cursors on one object of ours.
+    OfObject,
+    /// A range between cursors on a table, of whose rows it asks the values to take them out of indices.
+    OfTable,
+}
+
+/// A session truncates while this is there.
+pub struct Truncating {
+    session: usize,
+    marked: [*mut Handle; 2],
+}
 
 impl Truncating {
-    /// From now on.
-    pub fn begin(session: *mut Session) -> Self {
-        TRUNCATING.lock().push(session.addr());
-        Self(session.addr())
+    /// From now on. The cursors between which it does so, if any, walk for it alone.
+    ///
+    /// # Safety
+    ///
+    /// The cursors are null or live ones of the session, and stay so as long as the answer.
+    pub unsafe fn begin(session: *mut Session, extent: Extent, ends: [*mut WtCursor; 2]) -> Self {
+        TRUNCATING.lock().push((session.addr(), extent));
+        let marked = ends.map(|end| match extent {
+            // SAFETY: the caller vouches for it; the cursors are wrappers of ours.
+            Extent::OfObject if !end.is_null() => unsafe { outer::handle(end) }.unwrap_or_default(),
+            _ => ptr::null_mut(),
+        });
+        let this = Self {
+            session: session.addr(),
+            marked,
+        };
+        this.mark(true);
+        this
+    }
+
+    fn mark(&self, walks_for_it: bool) {
+        for this in self.marked.into_iter().filter(|this| !this.is_null()) {
+            // SAFETY: see `begin`.
+            unsafe { (*this).truncates = walks_for_it };
+        }
     }
 }
 
 impl Drop for Truncating {
     fn drop(&mut self) {
+        self.mark(false);
         let mut sessions = TRUNCATING.lock();
-        if let Some(index) = sessions.iter().rposition(|&session| session == self.0) {
+        let last = sessions
+            .iter()
+            .rposition(|&(session, _)| session == self.session);
+        if let Some(index) = last {
             sessions.swap_remove(index);
         }
     }
+}
+
+/// Whether a cursor that is being opened in `session` is for a truncation: keys are all that it is asked for.
+pub fn opens_for_truncation(session: *mut Session) -> bool {
+    let extent = extent(session);
+    matches!(extent, Some(Extent::Whole | Extent::OfObject))
+}
+
+/// What the session truncates, if it does.
+fn extent(session: *mut Session) -> Option<Extent> {
+    let sessions = TRUNCATING.lock();
+    let mut its_own = sessions.iter().rev().filter(|(s, _)| *s == session.addr());
+    its_own.next().map(|&(_, extent)| extent)
 }
 
 /// Has us hear of what WiredTiger compares `wrapper` with.
@@ -64,8 +119,8 @@ pub unsafe fn watch(wrapper: *mut WtCursor) {
 }
 
 /// A step of a walk that must not pass `last`.
-pub fn next(cursor: &mut Cursor<Wired>, last: Option<&[u8]>) -> Result<()> {
-    cursor.next()?;
+pub fn next(cursor: &mut Cursor<Wired>, last: Option<&[u8]>, wanted: Wanted) -> Result<()> {
+    cursor.next(wanted)?;
     if last.is_some_and(|last| cursor.key() > last) {
         cursor.leave_place();
         return Err(Code::NotFound.into());
@@ -87,8 +142,9 @@ pub(super) unsafe fn passes_over(wrapper: *mut WtCursor) -> bool {
     }
 }
 
+/// Whether the session truncates a range.
 fn is_truncating(session: *mut Session) -> bool {
-    TRUNCATING.lock().contains(&session.addr())
+    matches!(extent(session), Some(Extent::OfObject | Extent::OfTable))
 }
 
 unsafe extern "C" fn compare(
