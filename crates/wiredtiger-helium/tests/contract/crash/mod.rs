@@ -15,6 +15,7 @@ mod catalog;
 mod deeds;
 mod indices;
 mod life;
+mod renames;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
