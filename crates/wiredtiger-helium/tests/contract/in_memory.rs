@@ -15,7 +15,7 @@ fn open(folder: &TempDir, volume: Volume) -> Connection {
 }
 
 fn in_memory() -> Volume {
-    Volume::devices("dev1", &["he://./_134217728"])
+    Volume::devices("dev1", &["he://./_268435456"])
 }
 
 #[test]
@@ -54,16 +54,16 @@ fn the_room_of_what_is_dropped_is_used_again() {
     let session = connection.session().unwrap();
     let value = "x".repeat(1 << 20);
     // Several times what there is room for.
-    for round in 0..20 {
-        session.create(URI, FORMATS).unwrap();
-        let cursor = session.cursor(URI, "").unwrap();
+    for round in 0..16 {
+        let uri = format!("helium:dev1/t{round}");
+        session.create(&uri, FORMATS).unwrap();
+        let cursor = session.cursor(&uri, "").unwrap();
         for number in 0..32 {
-            cursor
-                .put(&format!("k{number}"), &value)
-                .unwrap_or_else(|why| panic!("round {round}: {why:?}"));
+            let put = cursor.put(&format!("k{number}"), &value);
+            put.unwrap_or_else(|why| panic!("round {round}: {why:?}"));
         }
         cursor.close().unwrap();
-        session.drop(URI, "").unwrap();
+        session.drop(&uri, "").unwrap();
     }
 }
 
