@@ -4,7 +4,7 @@
 //! makes: every batch below it wholly, and nothing behind it.
 
 use crate::{
-    Datastore, DatastoreInfo, Item, Position, ReadAhead, Snapshot, Volume, Wanted,
+    Datastore, DatastoreInfo, Item, Position, ReadAhead, Snapshot, Volume,
     error::{Error, ErrorKind, Result},
     format::check,
     progress::{Phase, Progress, Reporter},
@@ -213,13 +213,7 @@ impl Volume {
         let mut ahead = ReadAhead::default();
         let (mut key, mut value, mut last) = (Vec::new(), Vec::new(), Vec::new());
         let mut position = Position::First;
-        while store.seek_ahead(
-            view,
-            (position, Wanted::Items),
-            &mut ahead,
-            &mut key,
-            &mut value,
-        )? {
+        while store.seek_ahead(view, position, &mut ahead, &mut key, &mut value)? {
             loader.put(&key, &value)?;
             if report.items.is_multiple_of(STEP_ITEMS) {
                 step(report)?;

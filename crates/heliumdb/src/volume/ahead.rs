@@ -181,9 +181,20 @@ struct Into<'a> {
 impl Datastore {
     /// As [`Datastore::seek`], for a cursor that walks: where `position` goes on from the item
     /// that was found last with the same `ahead`, the next ones are fetched too, and later calls
-    /// answered from there, as long as a new look would find the same. Where only keys are wanted, `value`
-    /// is empty afterwards, and no device is asked.
+    /// answered from there, as long as a new look would find the same.
     pub fn seek_ahead(
+        &self,
+        view: &dyn View,
+        position: Position<'_>,
+        ahead: &mut ReadAhead,
+        key: &mut Vec<u8>,
+        value: &mut Vec<u8>,
+    ) -> Result<bool> {
+        self.seek_ahead_for(view, (position, Wanted::Items), ahead, key, value)
+    }
+
+    /// As [`Datastore::seek_ahead`]; where only keys are wanted, `value` is empty afterwards, and no device is asked.
+    pub fn seek_ahead_for(
         &self,
         view: &dyn View,
         (position, wanted): (Position<'_>, Wanted),

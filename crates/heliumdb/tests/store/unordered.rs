@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use helium_sim::{DiskId, Image, Keeper, Machine, sim_options};
 use heliumdb::{
     BackupFrom, Datastore, DatastoreOptions, ErrorKind, Isolation, Position, ReadAhead, Readable,
-    Salvage, Volume, VolumeOptions, Wanted, limits::KEY_BYTES_MAX,
+    Salvage, Volume, VolumeOptions, limits::KEY_BYTES_MAX,
 };
 
 use crate::common::{
@@ -126,13 +126,7 @@ fn what_needs_an_order_is_unsupported() {
             .seek(&view, Position::Last, &mut found, &mut value)
             .err(),
         hashed
-            .seek_ahead(
-                &view,
-                (Position::First, Wanted::Items),
-                &mut ahead,
-                &mut found,
-                &mut value,
-            )
+            .seek_ahead(&view, Position::First, &mut ahead, &mut found, &mut value)
             .err(),
     ];
     view.end();

@@ -81,7 +81,7 @@ impl<H: Host> Cursor<H> {
             ..
         } = &mut self.place;
         let datastore = &self.object.datastore;
-        Ok(datastore.seek_ahead(&view, (from(key), wanted), ahead, next_key, value)?)
+        Ok(datastore.seek_ahead_for(&view, (from(key), wanted), ahead, next_key, value)?)
     }
 
     /// Stands on the item that a seek has read.

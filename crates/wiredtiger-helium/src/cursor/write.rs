@@ -115,26 +115,10 @@ impl<H: Host> Cursor<H> {
                 self.has_missed = true;
                 false
             }
-            // WiredTiger looks before it refuses to write.
-            Err(_) if overwrite && self.misses_unwritable(key)? => {
-                self.has_missed = true;
-                false
-            }
             stood_there => stood_there?,
         };
         self.place.keep_value(left);
         Ok(())
-    }
-
-    /// Whether the transaction must not write, and there is nothing that it could.
-    fn misses_unwritable(&mut self, key: Key<'_>) -> Result<bool> {
-        if self.source.host().check_writable(self.session).is_ok() {
-            return Ok(false);
-        }
-        match self.search(key) {
-            Err(error) if error.code() == Code::NotFound => Ok(true),
-            found => found.map(|()| false),
-        }
     }
 
     /// Claims an item for the transaction without changing it, and stands on it.
@@ -148,6 +132,24 @@ impl<H: Host> Cursor<H> {
 
     /// Does one write; says whether the cursor stood on the item, and stands there still.
     fn write(&mut self, what: &str, key: Key<'_>, value: Input<'_>, write: Write) -> Result<bool> {
+        let written = self.try_write(what, key, value, write);
+        let Err(refusal) = written else {
+            return written;
+        };
+        if self.source.host().check_writable(self.session).is_ok() || !write.needs_item() {
+            return Err(refusal);
+        }
+        // WiredTiger looks for what has to be there before it refuses to write.
+        self.search(key).and(Err(refusal))
+    }
+
+    fn try_write(
+        &mut self,
+        what: &str,
+        key: Key<'_>,
+        value: Input<'_>,
+        write: Write,
+    ) -> Result<bool> {
         self.tell(what, key, value);
         let (source, object, place) = (&*self.source, &self.object, &mut self.place);
         let session = self.session;
@@ -220,6 +222,11 @@ enum Write {
 }
 
 impl Write {
+    /// Whether it is for an item that is there.
+    fn needs_item(self) -> bool {
+        !matches!(self, Self::Value(Mode::Any | Mode::Absent))
+    }
+
     /// An item on which the cursor stands (`held`) counts as there, as on WiredTiger's own tables.
     fn in_store(self, value: &[u8], held: bool) -> (Change<'_>, Mode) {
         match self {

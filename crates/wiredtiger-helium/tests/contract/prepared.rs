@@ -94,6 +94,32 @@ on_every_kind! {
         });
     }
 
+    /// What has to be there is looked for before a write is refused.
+    fn whoever_ignores_prepared_rows_is_told_what_is_missing(arena) {
+        with_prepared(arena, |uri, one, two| {
+            two.begin("isolation=snapshot,ignore_prepare=true").unwrap();
+            let write = two.cursor(uri, "").unwrap();
+            assert_eq!([write.take("none").code(), write.take("a").code()], [Code::OK, Code::ENOTSUP]);
+            assert_eq!([write.hold("none").code(), write.hold("a").code()], [Code::NOTFOUND, Code::ENOTSUP]);
+            assert_eq!(write.change("none", "1").code(), Code::ENOTSUP);
+            let strict = two.cursor(uri, "overwrite=false").unwrap();
+            assert_eq!(
+                [strict.change("none", "1").code(), strict.change("a", "1").code()],
+                [Code::NOTFOUND, Code::ENOTSUP]
+            );
+            assert_eq!([strict.take("none").code(), strict.take("a").code()], [Code::NOTFOUND, Code::ENOTSUP]);
+            drop((write, strict));
+            two.rollback().unwrap();
+            // Whoever forces it may write.
+            two.begin("isolation=snapshot,ignore_prepare=force").unwrap();
+            let write = two.cursor(uri, "").unwrap();
+            write.put("a", "1").unwrap();
+            drop(write);
+            two.commit().unwrap();
+            one.rollback().unwrap();
+        });
+    }
+
     fn a_snapshot_writer_of_a_prepared_row_is_rolled_back(arena) {
         with_prepared(arena, |uri, one, two| {
             two.begin("").unwrap();
