@@ -275,9 +275,10 @@ impl Log {
         Hold::new(&self.core)
     }
 
-    /// Frees all that can be freed now.
+    /// Frees all that can be freed now, and gives back to the devices what is more than enough.
     pub(crate) fn free_now(&self) -> Result<()> {
-        self.core.free_now()
+        self.core.free_now()?;
+        self.core.trim_all()
     }
 
     /// One step of background work; true if something was done.

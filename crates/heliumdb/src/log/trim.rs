@@ -7,34 +7,67 @@
 
 use super::core::Core;
 use crate::{
-    Result,
+    ErrorKind, Result,
     format::{
         SEGMENT_HEADER_BYTES,
         segment::{SegmentHeader, State},
+        superblock::Member,
     },
 };
 use std::{io, sync::atomic::Ordering::*};
 
-/// Part of the volume's segments that is kept written.
+/// Part of the volume's segments that is kept written; after everything was cleaned, of those in use.
 const KEPT_PART: u64 = 16;
 
 impl Core {
     /// Gives one free segment back, if there are more than enough.
     pub(super) fn trim(&self) -> Result<bool> {
-        let trims = self.trims.load(Relaxed);
         let members = self.superblock.lock().members.clone();
         let total: u64 = members.iter().map(|m| m.bytes).sum();
-        let kept = self.reserve_bytes().div_ceil(self.usable())
-            + total / self.segment_bytes / KEPT_PART
-            + 1;
+        self.trim_beyond(total / self.segment_bytes / KEPT_PART, 0)
+    }
+
+    /// Gives back all that is more than enough for what is in use now, however large the volume has been; of files
+    /// that grow also what they have grown by and nobody has used.
+    pub(super) fn trim_all(&self) -> Result<()> {
+        let in_use = self.ledger.lock().in_use.len() as u64;
+        let bit = |(i, m): (usize, &Member)| u64::from(m.grows) << i;
+        let members = self.superblock.lock().members.clone();
+        let growing = members.iter().enumerate().map(bit).sum();
+        loop {
+            match self.trim_beyond(in_use / KEPT_PART, growing) {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                // A header that cannot be written, of a segment that stays as it is.
+                Err(why) if why.kind() == ErrorKind::VolumeFull => return Ok(()),
+                Err(why) => return Err(why),
+            }
+        }
+    }
+
+    /// Gives one free segment back if there are more that are written than the reserve has, and so many; or else one
+    /// of `unused` devices that was never written, if there are as many.
+    fn trim_beyond(&self, spare: u64, unused: u64) -> Result<bool> {
+        let trims = self.trims.load(Relaxed);
+        let kept = self.reserve_bytes().div_ceil(self.usable()) + spare + 1;
         let spare = {
             let mut space = self.space.lock();
-            let is_trimmed = |id: &u64| trims >> self.segment_place(*id).0 & 1 == 1;
-            if space.ready.len() as u64 <= kept || !space.ready.back().is_some_and(is_trimmed) {
-                return Ok(false);
-            }
+            let is_on = |devices: u64, id: &u64| devices >> self.segment_place(*id).0 & 1 == 1;
+            let is_solid = |id: &u64| {
+                let segment = self.table.get(*id);
+                is_on(trims & unused, id) && segment.is_some_and(|s| !s.punched.load(Relaxed))
+            };
+            let ready = space.ready.len() as u64;
             // Nobody else can have it meanwhile.
-            space.ready.pop_back()
+            if ready > kept && space.ready.back().is_some_and(|id| is_on(trims, id)) {
+                space.ready.pop_back()
+            } else if ready >= kept
+                && let Some(at) = space.raw.iter().rposition(is_solid)
+            {
+                space.raw.remove(at)
+            } else {
+                None
+            }
         };
         let Some(id) = spare else { return Ok(false) };
         let result = self.give_back(id);

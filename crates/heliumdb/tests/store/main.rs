@@ -56,6 +56,7 @@ mod salvage;
 mod settle;
 mod several_volumes;
 mod smallest;
+mod space;
 mod syncs;
 mod taken_back;
 mod thread_end;

@@ -1,0 +1,99 @@
+//! What a volume in a file takes of the file system: after everything was moved together, as much as a new one with
+//! the same in it, whatever it has held before.
+
+use std::{
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use helium_sim::seed;
+use heliumdb::{BackupFrom, Volume, VolumeOptions};
+use rand::Rng;
+
+use crate::common::MIB;
+
+struct File {
+    _folder: tempfile::TempDir,
+    path: PathBuf,
+}
+
+impl File {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("volume");
+        Self {
+            _folder: folder,
+            path,
+        }
+    }
+
+    fn open(&self) -> Volume {
+        let url = format!("he://{}", self.path.display());
+        Volume::open(&url, &VolumeOptions::default()).unwrap()
+    }
+}
+
+/// Bytes of the file system's blocks.
+fn taken(path: &Path) -> u64 {
+    std::fs::metadata(path).unwrap().blocks() * 512
+}
+
+/// Nothing that a file system could make smaller.
+fn noise(number: u64, len: usize) -> Vec<u8> {
+    let mut rng = seed::rng(number);
+    let mut bytes = vec![0; len];
+    rng.fill(&mut bytes[..]);
+    bytes
+}
+
+#[test]
+fn what_was_deleted_is_given_back() {
+    const VALUE: usize = 30_000;
+    let file = File::new();
+    let volume = file.open();
+    let store = volume.create_datastore(b"store", b"").unwrap();
+    let (items, stays) = (6_000u64, |number: u64| number % 40 == 3);
+    for number in 0..items {
+        let put = store.put(&number.to_be_bytes(), &noise(number, VALUE));
+        put.unwrap();
+    }
+    volume.flush().unwrap();
+    let full = taken(&file.path);
+    assert!(full > items * VALUE as u64, "{full}");
+    for number in (0..items).filter(|number| !stays(*number)) {
+        store.delete(&number.to_be_bytes()).unwrap();
+    }
+    // As `helium compact` does.
+    for _ in 0..4 {
+        while volume.clean_some().unwrap() {}
+        volume.free_now().unwrap();
+    }
+    let copy = File::new();
+    let target = copy.open();
+    let from = BackupFrom::Newest;
+    volume.backup(from, &target, &mut |_| true).unwrap();
+    drop(store);
+    volume.close().unwrap();
+    target.close().unwrap();
+    let (bytes, fresh) = (taken(&file.path), taken(&copy.path));
+    // And a segment, as what is in use ends anywhere.
+    assert!(
+        bytes <= fresh * 115 / 100 + 8 * MIB,
+        "{bytes} of {full}, and {fresh} in a backup"
+    );
+    // What is given back is there when it is wanted.
+    let volume = file.open();
+    let store = volume.datastore(b"store").unwrap();
+    let left = store.iter().map(|item| item.unwrap());
+    let wanted = (0..items).filter(|number| stays(*number));
+    assert!(left.eq(wanted.map(|number| (number.to_be_bytes().to_vec(), noise(number, VALUE)))));
+    for number in 0..items {
+        let put = store.put(&number.to_be_bytes(), &noise(number, VALUE));
+        put.unwrap();
+    }
+    drop(store);
+    volume.close().unwrap();
+    let volume = file.open();
+    assert_eq!(volume.datastore(b"store").unwrap().len(), items);
+    assert_eq!(volume.verify(&mut |_| true).unwrap().damaged, 0);
+}
