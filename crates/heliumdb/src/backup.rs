@@ -4,7 +4,7 @@
 //! makes: every batch below it wholly, and nothing behind it.
 
 use crate::{
-    Datastore, DatastoreInfo, Item, Position, ReadAhead, Snapshot, Volume,
+    Datastore, DatastoreInfo, Isolation, Item, Position, ReadAhead, Snapshot, Volume,
     error::{Error, ErrorKind, Result},
     format::check,
     progress::{Phase, Progress, Reporter},
@@ -12,6 +12,7 @@ use crate::{
     version::View,
     volume::{
         Descriptor, SeenDatastore, check_lengths,
+        filling::Filling,
         load::{self, Loader},
         tree::tree_id,
     },
@@ -49,9 +50,14 @@ pub struct BackupReport {
 impl Volume {
     /// Copies all datastores, with their ids, names and attributes, to `target`, which must
     /// hold none, and makes the copy durable. `progress` is called now and then, and ends it
-    /// by returning false. After an error the target holds a part of the items.
+    /// by returning false. From the first item on, and after an error, the target is a copy that is not
+    /// finished: it gives no datastores, nothing opens it, and it is to be made again; see
+    /// [`crate::VolumeOptions::receive_copy`].
     ///
-    /// A target that was made with [`crate::VolumeOptions::copy_of`] has the volume's id, too.
+    /// A target that was made with [`crate::VolumeOptions::copy_of`] has the volume's id, too, and what this one
+    /// decided for other volumes that may still ask: from when it is opened the next time. Through a
+    /// view that is not to be had: there is no such copy while something is owed
+    /// ([`ErrorKind::InDoubt`]).
     pub fn backup(
         &self,
         from: BackupFrom<'_>,
@@ -60,6 +66,7 @@ impl Volume {
     ) -> Result<BackupReport> {
         let _span = tracing::info_span!("backup", from = self.url(), to = target.url()).entered();
         self.shared().check_open()?;
+        self.shared().check_whole()?;
         load::check_empty(target)?;
         if self.is_same(target) {
             return Err(Error::new(
@@ -76,14 +83,14 @@ impl Volume {
                 self.copy_view(&eyes, target, &mut reporter)
             }
         }?;
-        target.flush()?;
         tracing::info!(items = report.items, bytes = report.bytes, "backed up");
         Ok(report)
     }
 
     /// Makes a datastore that another volume has, with its id, name and attributes, and fills it with `items`: for copies
     /// that come from another process. This volume must be new, and gives no ids below `next_id` any more
-    /// ([`Volume::next_datastore_id`]). Durable after a flush; after an error it has a part of the items.
+    /// ([`Volume::next_datastore_id`]). From the first one on it is a copy that is not finished, until
+    /// [`Volume::finish_copy`] says that all are there; after an error it stays that.
     pub fn restore<E: From<Error>>(
         &self,
         info: &DatastoreInfo,
@@ -100,6 +107,7 @@ impl Volume {
             attributes: info.attributes.clone(),
             compress: info.compress,
         };
+        let filling = Filling::go_on(self)?;
         let restored = self.restore_datastore(info.id, &descriptor, next_id)?;
         let mut loader = Loader::new(&restored)?;
         let mut report = BackupReport {
@@ -114,6 +122,7 @@ impl Volume {
             report.bytes += (key.len() + value.len()) as u64;
         }
         loader.finish()?;
+        filling.pause();
         Ok(report)
     }
 
@@ -123,7 +132,7 @@ impl Volume {
         let (told, records_end) = self.shared().outcomes(&hold, end, reporter)?;
         let rules = Rules::below(end, records_end);
         let source = Source::of_open_volume(hold.volume(), hold.segment_bytes(), hold.devices());
-        let scanned = salvage::scan(&source, &rules, &told, reporter)?;
+        let mut scanned = salvage::scan(&source, &rules, &told, reporter)?;
         if scanned.unresolved_batches() > 0 {
             return Err(Error::new(
                 ErrorKind::InDoubt,
@@ -134,7 +143,9 @@ impl Volume {
                 ),
             ));
         }
-        let copied = salvage::copy(&source, scanned, target, reporter)?;
+        // It may have given names in an epoch of which nothing is in the log.
+        scanned.epoch = scanned.epoch.max(self.shared().log.epoch());
+        let (copied, filling) = salvage::copy(&source, scanned, target, reporter)?;
         if !copied.is_lossless() {
             return Err(Error::new(
                 ErrorKind::Damaged,
@@ -145,6 +156,7 @@ impl Volume {
                 ),
             ));
         }
+        filling.finish()?;
         Ok(BackupReport {
             datastores: copied.datastores.len() as u64,
             items: copied.items,
@@ -158,6 +170,9 @@ impl Volume {
         target: &Volume,
         reporter: &mut Reporter<'_>,
     ) -> Result<BackupReport> {
+        let keeps_id = self.id() == target.id();
+        self.check_owes_nothing(keeps_id)?;
+        let filling = Filling::begin(target, self.id(), self.shared().log.epoch())?;
         let next_id = self.next_datastore_id();
         let mut report = BackupReport::default();
         // As the view sees them: whatever becomes of them while they are copied.
@@ -174,7 +189,24 @@ impl Volume {
             )?;
             report.datastores += 1;
         }
+        // A snapshot does not see what was decided meanwhile.
+        self.check_owes_nothing(keeps_id && view.isolation() != Isolation::Snapshot)?;
+        filling.finish()?;
         Ok(report)
+    }
+
+    /// Refuses a copy that would have to keep decisions, where nothing says which of them it is to have.
+    fn check_owes_nothing(&self, would_keep: bool) -> Result<()> {
+        if !would_keep || !self.shared().owes() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::InDoubt,
+            format!(
+                "{}: other volumes may still ask what became of transactions that it decided, and a copy of what a view sees cannot tell; copy the newest state, or open it together with these volumes first",
+                self.url()
+            ),
+        ))
     }
 
     fn copy_datastore(

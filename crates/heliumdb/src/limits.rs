@@ -58,6 +58,9 @@ pub const DELETES_WHEN_FULL: u64 = 4096;
 pub const VOLUMES_PER_TRANSACTION_MAX: usize = 64;
 /// Most times that a volume that decides about transactions over several volumes is opened and written to.
 pub(crate) const DECIDING_EPOCHS_MAX: u64 = (1 << 23) - 1;
+/// So many epochs after those of a volume begin those of a copy that has its id: what the volume goes on to
+/// decide, or had decided where it is damaged, has other names.
+pub(crate) const COPY_EPOCHS: u64 = 1 << 12;
 /// Most transactions over several volumes that a volume decides while it is open once: a power of two.
 pub(crate) const DECISIONS_PER_EPOCH_MAX: u64 = 1 << 40;
 /// Memory for values that a transaction of the volume's own takes before it spills, unless

@@ -76,6 +76,6 @@ fn receive(remote: &mut Remote, target: &Volume) -> Result<BackupReport> {
         report.items += copied.items;
         report.bytes += copied.bytes;
     }
-    target.flush()?;
+    target.finish_copy()?;
     Ok(report)
 }

@@ -14,12 +14,13 @@ use crate::{
     volume::{self, Access},
 };
 
-/// What becomes of a new volume when the work that fills it fails.
+/// What becomes of a new volume when the work that fills it fails: a copy that is not finished, which nothing
+/// takes for a volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Half {
-    /// It is of use: it stays.
+    /// What it holds may be all that there is: it stays, for salvage.
     Stays,
-    /// It would be taken for a whole one: it goes, if it was not there before.
+    /// It is of no use: it goes, if it was not there before.
     Goes,
 }
 
@@ -34,7 +35,9 @@ pub fn into_new<R>(
     refuse_same(source, name)?;
     let fresh = Fresh::of(name);
     let mut is_ours = false;
-    let done = volume::with(name, Access::Create, |target| {
+    let mut options = Access::Create.options();
+    options.receive_copy = true;
+    let done = volume::with_options(name, &options, |target| {
         if !target.datastores().is_empty() {
             return Err(
                 Failure::new(Code::Exists, format!("{name} has datastores in it already"))
@@ -100,7 +103,9 @@ fn display(step: &Step) -> Progress {
 
 /// A failure on the way, which leaves `target` half full if it stays.
 pub fn explain(why: Error, target: &str, half: Half) -> Failure {
-    let part = format!("{target} holds only a part of the items.");
+    let part = format!(
+        "{target} holds only a part of the items, and does not open: the same command makes it again."
+    );
     match (why.kind(), half) {
         (ErrorKind::Cancelled, Half::Stays) => interrupt::stopped().advise(part),
         (ErrorKind::Cancelled, Half::Goes) => interrupt::stopped(),

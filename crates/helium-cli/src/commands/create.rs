@@ -52,6 +52,7 @@ impl Create {
     pub fn run(self, output: Output) -> Result<()> {
         let mut options = Access::Create.options();
         options.truncate = self.overwrite;
+        options.remake_copy = true;
         if self.overwrite {
             let question = format!("Everything on {} will be lost. Go on?", self.volume);
             self.consent.ask(&question)?;

@@ -17,6 +17,9 @@ use crate::{
 const COPIED_WHILE_OPEN: &str = "It was copied while a program had it open for writing, or after that program was killed: whether \
      anything is missing in it, nobody can tell.\n";
 
+const UNFINISHED_COPY: &str =
+    "It is itself a copy that was not finished: what it never got is missing.\n";
+
 /// Arguments of `helium salvage`.
 #[derive(Debug, clap::Args)]
 pub struct Salvage {
@@ -161,6 +164,7 @@ fn to_json(report: &SalvageReport) -> Value {
     let mut json = json!({
         "lossless": report.is_lossless(),
         "copied_while_open": report.copied_while_open,
+        "unfinished_copy": report.unfinished_copy,
         "items": report.items,
         "bytes": report.bytes,
         "datastores": datastores,
@@ -207,6 +211,9 @@ fn to_text(report: &SalvageReport) -> String {
     }
     if report.copied_while_open {
         text += COPIED_WHILE_OPEN;
+    }
+    if report.unfinished_copy {
+        text += UNFINISHED_COPY;
     }
     text
 }

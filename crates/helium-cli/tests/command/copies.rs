@@ -59,6 +59,40 @@ fn a_backup_that_fails_leaves_no_half_of_one() {
         .helium(["backup", "v", "w"])
         .fails(7, &["the log is damaged"]);
     assert!(place.path("w").exists());
+    // The copy had begun: it is no volume any more, until it is made again.
+    for command in ["ls", "verify", "stat"] {
+        place
+            .helium([command, "w"])
+            .fails(10, &["was not finished", "make the copy again"]);
+    }
+    place
+        .helium(["put", "w", "a", "k", "v"])
+        .fails(10, &["was not finished"]);
+    let json = place.helium(["salvage", "w", "x", "--json"]).json();
+    assert_eq!(
+        (&json["unfinished_copy"], &json["lossless"]),
+        (&true.into(), &false.into())
+    );
+    let text = place.helium(["salvage", "w", "y"]).text();
+    assert!(text.contains("a copy that was not finished"), "{text}");
+    place.helium(["create", "w", "new"]).ok();
+    assert_eq!(place.helium(["ls", "w", "--json"]).json()[0]["name"], "new");
+}
+
+/// A salvage keeps what it has got: for another salvage, as it is no volume.
+#[test]
+fn a_copy_that_was_not_finished_is_made_again_by_another_one() {
+    let place = filled();
+    let dump = place.helium(["dump", "v"]).ok();
+    let sound = fs::read(place.path("v")).expect("the volume");
+    place.helium(["create", "w"]).ok();
+    damage(&place, b"value 2500");
+    place
+        .helium(["backup", "v", "w"])
+        .fails(7, &["the log is damaged"]);
+    place.write("v", &sound);
+    place.helium(["backup", "v", "w"]).ok();
+    assert_eq!(place.helium(["dump", "w"]).ok(), dump);
 }
 
 fn damage(place: &Place, wanted: &[u8]) {

@@ -1,4 +1,4 @@
-//! `helium create` and `helium backup` that are killed at any moment: what they leave is made again, or is a volume.
+//! `helium create`, `backup` and `salvage` that are killed at any moment: what they leave is made again, or is a volume.
 
 use std::{path::Path, process::Stdio, thread, time::Duration};
 
@@ -57,19 +57,81 @@ fn so_is_one_in_memory() {
     creators_are_killed(&Place::new(), volume.to_str().expect("text"));
 }
 
-#[test]
-fn what_a_killed_backup_leaves_is_a_volume_or_made_again() {
+const ITEMS: u32 = 20_000;
+
+fn filled() -> Place {
     let place = Place::with_volume();
     let line = |number| format!("{{\"key\":\"{number}\",\"value\":\"{number:0900}\"}}\n");
-    let items: String = (0..20_000u32).map(line).collect();
+    let items: String = (0..ITEMS).map(line).collect();
     place
         .helium_with(["load", "v", "-d", "d"], items.as_bytes())
         .ok();
-    for moment in moments("backups_are_killed", Duration::from_millis(400)) {
-        killed_after(&place, &["backup", "v", "w"], moment);
-        // It is nothing, or not yet a volume, or one with whole items.
-        place.helium(["create", "w", "another"]).ok();
-        place.helium(["verify", "w"]).ok();
+    place
+}
+
+/// Whether `w` is whole; if not, it is no volume.
+fn is_whole(place: &Place) -> bool {
+    let verified = place.helium(["verify", "w", "--json"]);
+    if verified.code != Some(0) {
+        verified.fails(10, &["w"]);
+        return false;
+    }
+    assert_eq!(verified.json()["items"], ITEMS);
+    true
+}
+
+#[test]
+fn what_a_killed_copy_leaves_is_whole_or_made_again() {
+    let place = filled();
+    for (round, moment) in moments("copies_are_killed", Duration::from_millis(400)).enumerate() {
+        let copy = [["backup", "v", "w"], ["salvage", "v", "w"]][round % 2];
+        killed_after(&place, &copy, moment);
+        if !place.path("w").exists() {
+            continue;
+        }
+        if round % 5 == 0 {
+            // Whoever makes a volume of it may.
+            place.helium(["create", "w", "another"]).ok();
+            place.helium(["verify", "w"]).ok();
+        } else if is_whole(&place) {
+            place
+                .helium(copy)
+                .fails(4, &["has datastores in it already"]);
+        } else {
+            place.helium(copy).ok();
+            assert!(is_whole(&place));
+        }
         std::fs::remove_file(place.path("w")).expect("it was made");
+    }
+}
+
+/// Killed as soon as the file has grown, which only items make it do.
+#[test]
+fn a_copy_that_is_killed_in_the_middle_does_not_open() {
+    let place = filled();
+    place.helium(["create", "w"]).ok();
+    let len = || {
+        std::fs::metadata(place.path("w"))
+            .expect("it was made")
+            .len()
+    };
+    let empty = std::fs::read(place.path("w")).expect("it was made");
+    for copy in [["backup", "v", "w"], ["salvage", "v", "w"]] {
+        place.write("w", &empty);
+        let mut command = place.command();
+        let mut child = command
+            .args(copy)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("start");
+        while len() == empty.len() as u64 && child.try_wait().expect("a child of ours").is_none() {
+            thread::yield_now();
+        }
+        child.kill().expect("a child of ours");
+        let killed = child.wait().expect("a child of ours").code().is_none();
+        assert!(killed, "it was done before it was killed");
+        place.helium(["ls", "w"]).fails(10, &["was not finished"]);
+        place.helium(copy).ok();
+        assert!(is_whole(&place));
     }
 }

@@ -29,6 +29,9 @@ pub(crate) const MAY_HOLD_CANCELS: u32 = 1;
 /// sequence numbers of all.
 pub(crate) const MAY_HOLD_MOVES: u32 = 2;
 
+/// A copy is being put into the volume, or was begun and not finished: what is there may be a part of it.
+pub(crate) const IS_UNFINISHED_COPY: u32 = 4;
+
 /// One of a volume's devices, as its superblocks know it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Member {
@@ -76,6 +79,11 @@ pub(crate) struct Superblock {
 }
 
 impl Superblock {
+    /// Whether the volume is to hold a copy that is not finished.
+    pub(crate) fn is_unfinished_copy(&self) -> bool {
+        self.flags & IS_UNFINISHED_COPY != 0
+    }
+
     /// The block that this generation is kept in.
     pub(crate) fn block(&self) -> usize {
         (self.generation % 2) as usize
@@ -175,7 +183,7 @@ impl Superblock {
             checkpoint,
             headed: match version {
                 Version::One | Version::Two => 0,
-                Version::Three | Version::Four => get_u64(bytes, HEADED_AT),
+                Version::Three | Version::Four | Version::Five => get_u64(bytes, HEADED_AT),
             },
             secret: get(bytes, SECRET_AT),
         };
@@ -200,7 +208,7 @@ fn decode_checkpoint(
     }
     let own = match version {
         Version::One => Ok(version),
-        Version::Two | Version::Three | Version::Four => {
+        Version::Two | Version::Three | Version::Four | Version::Five => {
             Version::of(get_u16(bytes, CHECKPOINT_VERSION_AT))
         }
     };

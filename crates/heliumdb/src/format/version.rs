@@ -14,11 +14,12 @@ pub(crate) enum Version {
     Two = 2,
     Three = 3,
     Four = 4,
+    Five = 5,
 }
 
 impl Version {
     /// What is written.
-    pub(crate) const CURRENT: Self = Self::Four;
+    pub(crate) const CURRENT: Self = Self::Five;
 
     /// What the number that something bears says; or else what that is.
     pub(super) fn of<T>(number: u16) -> Result<Self, Look<T>> {
@@ -28,6 +29,7 @@ impl Version {
             2 => Ok(Self::Two),
             3 => Ok(Self::Three),
             4 => Ok(Self::Four),
+            5 => Ok(Self::Five),
             later => Err(Look::Newer(later)),
         }
     }

@@ -12,7 +12,7 @@ use crate::{
         Look, SEGMENT_HEADER_BYTES, SEGMENTS_AT, Version,
         mark::{MARK_AT, MARKED_BYTES, Mark},
         opener::OPENER_AT,
-        superblock::{Member, Superblock},
+        superblock::{IS_UNFINISHED_COPY, Member, Superblock},
     },
     limits::{self, BLOCK_BYTES},
 };
@@ -226,7 +226,10 @@ fn plan(devices: &[Box<dyn Device>], options: &VolumeOptions) -> Result<(Superbl
     }
     let superblock = Superblock {
         version: Version::CURRENT,
-        flags: 0,
+        flags: match options.receive_copy {
+            true => IS_UNFINISHED_COPY,
+            false => 0,
+        },
         generation: 0,
         volume,
         device: 0,

@@ -41,6 +41,7 @@ mod table;
 mod tests;
 mod traffic;
 mod trim;
+mod unfinished;
 mod walk;
 
 pub(crate) use batch::Batch;
@@ -183,6 +184,8 @@ pub(crate) enum Found {
     Blank,
     /// The making of a volume was cut short: it holds nothing, and is made again.
     Unfinished,
+    /// A copy of a volume was begun, and holds a part of it.
+    UnfinishedCopy,
     Volume,
 }
 

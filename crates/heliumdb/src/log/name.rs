@@ -43,6 +43,14 @@ impl GlobalTxn {
         self.number.to_be_bytes()
     }
 
+    /// The epoch in which it was given; names of version 1 have none.
+    pub(crate) fn epoch(&self) -> u64 {
+        match self.number & WITH_EPOCH {
+            0 => 0,
+            _ => (self.number ^ WITH_EPOCH) / DECISIONS_PER_EPOCH_MAX,
+        }
+    }
+
     /// Whose decision `decider` keeps under a key; `None` if it is the key of none.
     pub(crate) fn of_decision(decider: VolumeId, key: &[u8]) -> Option<Self> {
         let number = u64::from_be_bytes(key.try_into().ok()?);
@@ -64,6 +72,7 @@ mod tests {
             assert!(name.number >= WITH_EPOCH && numbers.insert(name.number));
             let key = name.decision_key();
             assert_eq!(GlobalTxn::of_decision(decider, &key), Some(name));
+            assert_eq!(name.epoch(), epoch);
         }
         for (epoch, count) in [(epoch + 1, 0), (1, count + 1)] {
             let refused = GlobalTxn::new(decider, epoch, count).unwrap_err();

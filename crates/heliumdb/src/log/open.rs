@@ -7,6 +7,7 @@ use super::{
     create::{self, mark_on, unmark},
     opener::Held,
     recovery,
+    unfinished::UNFINISHED_COPY,
     walk::{early, newer},
 };
 use crate::{
@@ -29,6 +30,7 @@ impl Log {
         Ok(match load(devices)? {
             Loaded::Blank => Found::Blank,
             Loaded::Unfinished => Found::Unfinished,
+            Loaded::Volume(found) if found.is_unfinished_copy() => Found::UnfinishedCopy,
             Loaded::Volume(_) => Found::Volume,
         })
     }
@@ -45,7 +47,11 @@ impl Log {
         let devices = in_order(devices)?;
         match Self::probe(&devices)? {
             Found::Volume => Self::open(devices, options, sink),
+            Found::UnfinishedCopy if !options.remakes_copies() => {
+                Err(not_ours(&devices, UNFINISHED_COPY))
+            }
             _ if options.create && !options.read_only => Self::create(devices, options),
+            Found::UnfinishedCopy => Err(not_ours(&devices, UNFINISHED_COPY)),
             Found::Blank => Err(not_ours(&devices, "blank, and was not to be formatted")),
             Found::Unfinished => Err(not_ours(&devices, UNFINISHED)),
         }
@@ -59,6 +65,9 @@ impl Log {
     ) -> Result<Arc<Log>> {
         let devices = in_order(devices)?;
         let superblock = load(&devices)?.volume(&devices)?;
+        if superblock.is_unfinished_copy() {
+            return Err(not_ours(&devices, UNFINISHED_COPY));
+        }
         let core = Core::new(devices, superblock.clone(), options)?;
         core.mark_opener()?;
         let recovered = recovery::recover(&core, sink).and_then(|()| {

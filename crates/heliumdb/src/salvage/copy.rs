@@ -14,29 +14,33 @@ use crate::{
     format::item::{self, CHUNK, INDIRECT, ItemHeader, TOMBSTONE},
     location::Location,
     progress::{Phase, Reporter},
-    volume::load::Loader,
+    volume::{filling::Filling, load::Loader, lost_decisions},
 };
 
 /// Items between two reports of progress.
 const STEP_ITEMS: u64 = 1024;
 
-pub(crate) fn copy(
+/// Whoever likes the report finishes the copy.
+pub(crate) fn copy<'a>(
     source: &Source,
     scanned: Scanned,
-    target: &Volume,
+    target: &'a Volume,
     reporter: &mut Reporter<'_>,
-) -> Result<SalvageReport> {
+) -> Result<(SalvageReport, Filling<'a>)> {
     let datastores::Planned {
         plans,
         next_id,
         left_out,
     } = datastores::plan(source, &scanned);
     let counts = scanned.counts;
+    // CRASH: what is there of the copy from here on is none until it is finished.
+    let filling = Filling::begin(target, source.volume, scanned.epoch)?;
     let mut report = SalvageReport {
         volume: Some(source.volume),
         devices: source.devices.len() as u64,
         missing_devices: source.missing_devices(),
         lost_superblocks: source.lost_superblocks,
+        unfinished_copy: source.is_unfinished_copy,
         copied_while_open: source.was_open_elsewhere || scanned.is_ahead,
         segments: scanned.segments,
         lost_segments: scanned.lost_segments,
@@ -65,9 +69,13 @@ pub(crate) fn copy(
         report.items += store.items;
         report.datastores.push(store);
     }
-    target.flush()?;
+    let decisions = match target.id() == source.volume {
+        true => copying.decisions(&mut report),
+        false => Vec::new(),
+    };
     report.unreadable_bytes = source.unreadable_bytes();
-    Ok(report)
+    filling.keep_decisions(&decisions)?;
+    Ok((report, filling))
 }
 
 struct Copying<'a, 'b> {
@@ -81,6 +89,18 @@ struct Copying<'a, 'b> {
 }
 
 impl Copying<'_, '_> {
+    /// What a copy with the volume's id has to know of decisions that others may ask for.
+    fn decisions(&self, report: &mut SalvageReport) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let (mut decisions, lost) = self.scanned.decision_records(self.source);
+        report.lost_decisions = lost;
+        report.unreadable_bytes = self.source.unreadable_bytes();
+        if !report.is_lossless() {
+            decisions.retain(|(key, _)| *key != lost_decisions::KEY);
+            decisions.push(lost_decisions::record(self.scanned.epoch));
+        }
+        decisions
+    }
+
     fn datastore(
         &mut self,
         plan: &Plan,
@@ -162,7 +182,7 @@ fn read(
 }
 
 /// Appends what an item's bytes stand for; false if they stand for nothing.
-fn append(header: &ItemHeader, bytes: &[u8], value: &mut Vec<u8>) -> bool {
+pub(super) fn append(header: &ItemHeader, bytes: &[u8], value: &mut Vec<u8>) -> bool {
     let kept = header.value(bytes);
     match header.codec {
         codec::PLAIN => {

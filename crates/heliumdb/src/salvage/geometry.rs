@@ -36,6 +36,10 @@ pub(super) struct Geometry {
     pub(super) durable: u64,
     /// Segments below this number had a header, if the superblocks say so.
     pub(super) headed: u64,
+    /// The epoch that they name.
+    pub(super) epoch: u64,
+    /// They say that the volume was to hold a copy that is not finished.
+    pub(super) is_unfinished_copy: bool,
 }
 
 /// A segment header, and where on its device it was found.
@@ -162,6 +166,8 @@ fn from_superblock(
         lost_superblocks: lost,
         durable: newest.checkpoint.map_or(0, |c| c.durable),
         headed: newest.headed,
+        epoch: newest.epoch,
+        is_unfinished_copy: newest.is_unfinished_copy(),
     })
 }
 
@@ -212,6 +218,8 @@ fn from_headers(devices: &[Box<dyn Device>], wanted: Option<VolumeId>) -> Result
         lost_superblocks: devices.len() as u64,
         durable: 0,
         headed: 0,
+        epoch: 0,
+        is_unfinished_copy: false,
     }))
 }
 

@@ -107,6 +107,8 @@ pub struct SalvageReport {
     /// The devices were copied while somebody had the volume open for writing, or after whoever had it open was
     /// killed. Nobody can tell which, nor whether such a copy has all that was in the volume.
     pub copied_while_open: bool,
+    /// The volume is itself a copy that was not finished.
+    pub unfinished_copy: bool,
     /// Segments that hold log.
     pub segments: u64,
     /// Segments of which no header is left: left out unless doubtful things are taken.
@@ -132,6 +134,9 @@ pub struct SalvageReport {
     /// Datastores, or the items of such, that have no place in a volume: there are too many, or
     /// two have the same items.
     pub lost_datastores: u64,
+    /// Decisions about transactions over several volumes that could not be read, where the copy was to keep
+    /// them.
+    pub lost_decisions: u64,
     /// The datastores, by id.
     pub datastores: Vec<SalvagedDatastore>,
     /// Items copied.
@@ -151,10 +156,12 @@ impl SalvageReport {
             self.damaged_frames,
             self.broken_batches,
             self.lost_datastores,
+            self.lost_decisions,
             self.unresolved_batches,
         ];
         lost.iter().all(|&count| count == 0)
             && !self.copied_while_open
+            && !self.unfinished_copy
             && self
                 .datastores
                 .iter()
@@ -216,11 +223,14 @@ impl Salvage {
     }
 
     /// Copies what is left to `target`, which must hold no datastores. Datastores keep their
-    /// ids, names and attributes. The copy is another volume, and keeps no decisions for others: of these
-    /// the damaged one is still the [`Salvage::decider`]. `progress` is called now and then, and ends it by
-    /// returning false.
+    /// ids, names and attributes. `progress` is called now and then, and ends it by returning false.
     ///
-    /// After an error the target holds a part of the items.
+    /// The copy is another volume, and keeps no decisions for others: of these the damaged one is still the
+    /// [`Salvage::decider`]. One that was made with [`VolumeOptions::copy_of`] keeps them; if anything is lost,
+    /// it does not say of a transaction whose decision may be lost too that it did not commit.
+    ///
+    /// After an error the target is a copy that is not finished: nothing opens it, and what it holds is
+    /// got by salvage alone.
     pub fn run(
         self,
         target: &Volume,
@@ -237,7 +247,8 @@ impl Salvage {
         }
         let source = Source::identify(self.devices, self.rules.volume)?;
         let scanned = scan(&source, &self.rules, &told, &mut reporter)?;
-        let report = copy(&source, scanned, target, &mut reporter)?;
+        let (report, filling) = copy(&source, scanned, target, &mut reporter)?;
+        filling.finish()?;
         tracing::info!(
             volume = %source.volume,
             items = report.items,

@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::{
     Rules, Told,
     batches::{Batches, Counts, Order, Records},
+    copy::append,
     newest::Newest,
     source::{HeaderLook, Source},
     walk::{Piece, Walk},
@@ -46,6 +47,8 @@ pub(crate) struct Scanned {
     pub(super) lost_segments: u64,
     /// It has an epoch that superblocks know nothing of.
     pub(super) is_ahead: bool,
+    /// No epoch of it is above this one.
+    pub(crate) epoch: u64,
     /// Of a volume whose catalog is whole: items of trees that it does not name are nobody's.
     pub(super) is_sound: bool,
 }
@@ -111,6 +114,11 @@ pub(crate) fn scan(
         counts: batches.counts,
         segments: segments.len() as u64,
         lost_segments: lost.len() as u64,
+        epoch: segments
+            .iter()
+            .filter_map(|segment| segment.header.as_ref())
+            .map(|header| header.epoch)
+            .fold(last_epoch.max(source.epoch), u64::max),
         is_ahead: source.last_epoch.is_some_and(|known| known < last_epoch),
         is_sound: rules.below.is_some(),
     })
@@ -125,22 +133,30 @@ impl Scanned {
     /// What this volume decided about others' prepared batches.
     pub(super) fn decisions(&self, source: &Source) -> Vec<(GlobalTxn, VolumeId)> {
         let mut decisions = Vec::new();
-        let mut bytes = Vec::new();
-        let mut enter = |key: &[u8], at: Option<_>| {
-            let (Some(global), Some(at)) = (GlobalTxn::of_decision(source.volume, key), at) else {
-                return;
-            };
-            let Some(header) = source.item(at, &mut bytes).filter(|h| h.key(&bytes) == key) else {
-                return;
-            };
-            for id in header.value(&bytes).chunks_exact(16) {
-                let mut participant = [0; 16];
-                participant.copy_from_slice(id);
-                decisions.push((global, VolumeId(participant)));
+        for (key, participants) in self.decision_records(source).0 {
+            if let Some(global) = GlobalTxn::of_decision(source.volume, &key) {
+                let ids = participants.as_chunks().0.iter();
+                decisions.extend(ids.map(|id| (global, VolumeId(*id))));
             }
-        };
-        self.newest.each(DECISIONS_TREE, |key, at| enter(key, at));
+        }
         decisions
+    }
+
+    /// The records of decisions that others may still ask for, and how many of them cannot be read.
+    pub(super) fn decision_records(&self, source: &Source) -> (Vec<(Vec<u8>, Vec<u8>)>, u64) {
+        let (mut records, mut lost) = (Vec::new(), 0);
+        let mut bytes = Vec::new();
+        self.newest.each(DECISIONS_TREE, |key, at| {
+            let Some(at) = at else { return };
+            let mut value = Vec::new();
+            let found = source.item(at, &mut bytes);
+            let found = found.filter(|h| h.tree == DECISIONS_TREE && h.key(&bytes) == key);
+            match found.is_some_and(|header| append(&header, &bytes, &mut value)) {
+                true => records.push((key.to_vec(), value)),
+                false => lost += 1,
+            }
+        });
+        (records, lost)
     }
 }
 

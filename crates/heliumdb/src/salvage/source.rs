@@ -33,6 +33,10 @@ pub(crate) struct Source {
     pub(super) was_open_elsewhere: bool,
     /// The last epoch that superblocks know of, if all of them are whole.
     pub(super) last_epoch: Option<u64>,
+    /// That of the newest one, if any is whole.
+    pub(super) epoch: u64,
+    /// It is a copy that was not finished.
+    pub(super) is_unfinished_copy: bool,
     unreadable_bytes: AtomicU64,
 }
 
@@ -79,6 +83,8 @@ impl Source {
             headed: found.headed,
             was_open_elsewhere,
             last_epoch,
+            epoch: found.epoch,
+            is_unfinished_copy: found.is_unfinished_copy,
             unreadable_bytes: AtomicU64::new(0),
         })
     }
@@ -99,6 +105,8 @@ impl Source {
             headed: 0,
             was_open_elsewhere: false,
             last_epoch: None,
+            epoch: 0,
+            is_unfinished_copy: false,
             unreadable_bytes: AtomicU64::new(0),
         }
     }

@@ -5,7 +5,13 @@
 
 use std::sync::Arc;
 
-use super::{Shared, VolumeId, lease::Lease, open::Opened, owing::not_durable, registry};
+use super::{
+    Shared, VolumeId,
+    lease::Lease,
+    open::Opened,
+    owing::{new_copy, not_durable},
+    registry,
+};
 use crate::{
     error::{Error, ErrorKind, Result},
     log::GlobalTxn,
@@ -56,6 +62,9 @@ fn ask(opened: &[Opened], others: &[Arc<Lease>], asking: &Opened, name: GlobalTx
     let fresh = opened.iter().find(|volume| volume.id() == name.decider);
     if let Some(decider) = fresh {
         let log = &decider.replayed.log;
+        if log.is_unfinished_copy() {
+            return Err(new_copy(&decider.url));
+        }
         log.assure().map_err(|why| not_durable(&decider.url, why))?;
         return decider.replayed.recovery.has_decided(log, name, asker);
     }

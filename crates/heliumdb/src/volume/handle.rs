@@ -142,12 +142,14 @@ impl Volume {
 
     /// Opens a datastore by name.
     pub fn datastore(&self, name: &[u8]) -> Result<Datastore> {
+        self.shared.check_whole()?;
         let found = self.shared.datastore(name);
         found.map(|state| self.handle_of(state))
     }
 
     /// Opens a datastore by id.
     pub fn datastore_by_id(&self, id: DatastoreId) -> Result<Datastore> {
+        self.shared.check_whole()?;
         let found = self.shared.datastore_by_id(id);
         found.map(|state| self.handle_of(state))
     }

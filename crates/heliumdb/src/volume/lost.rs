@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Shared, VolumeId, registry};
+use super::{Shared, VolumeId, owing::new_copy, registry};
 use crate::{
     error::{Error, ErrorKind, Result},
     transaction::owed::Owed,
@@ -15,6 +15,10 @@ impl Shared {
     /// See [`Volume::forget_lost`](super::Volume::forget_lost).
     pub(super) fn forget_lost(&self, lost: &[VolumeId]) -> Result<u64> {
         self.check_writable()?;
+        // What it has of them is not its own yet.
+        if self.is_new_copy() {
+            return Err(new_copy(&self.url));
+        }
         let forgotten = self.lose(lost)?;
         // CRASH: until here any of the decisions may still be as it was.
         self.flush().map_err(Error::outcome_unknown)?;

@@ -13,6 +13,13 @@ pub struct VolumeOptions {
     pub create: bool,
     /// Format the devices whatever they hold, unless they are in use.
     pub truncate: bool,
+    /// With leave to create, make a new volume also where a copy was begun and not finished (default
+    /// false); what there is of it is gone.
+    pub remake_copy: bool,
+    /// The volume is for [`crate::Volume::backup`] or [`crate::Salvage::run`] to fill (default false).
+    /// One that is made for it counts as a copy that is not finished, which does not open, until that
+    /// has succeeded; and such a copy is made again as for `remake_copy`.
+    pub receive_copy: bool,
     /// Write nothing.
     pub read_only: bool,
     /// Largest size that each file may grow to, in bytes; `None` leaves it to the file system.
@@ -116,6 +123,9 @@ impl VolumeOptions {
                 ", {how}, and cannot be opened otherwise: close it first"
             ));
         }
+        if volume.log.is_unfinished_copy() && !self.receive_copy {
+            return Some(", and holds a copy that is not finished".to_owned());
+        }
         if self.volume_id.is_some_and(|id| id != volume.id()) {
             return Some(", and cannot become the copy of another one".to_owned());
         }
@@ -153,10 +163,16 @@ impl VolumeOptions {
 
     /// For a new volume that is to hold a backup of the volume `id`, or what was salvaged of
     /// it, and be known by the same id to those who keep it elsewhere. Its files must be new or
-    /// empty. The two are not to be opened as parts of one set of volumes.
+    /// empty. The two are not to be opened as parts of one set of volumes. Implies `receive_copy`.
     pub fn copy_of(mut self, id: crate::VolumeId) -> Self {
         self.volume_id = Some(id);
+        self.receive_copy = true;
         self
+    }
+
+    /// Whether a volume is made where a copy was not finished.
+    pub(crate) fn remakes_copies(&self) -> bool {
+        self.remake_copy || self.receive_copy
     }
 }
 
@@ -165,6 +181,8 @@ impl Default for VolumeOptions {
         Self {
             create: true,
             truncate: false,
+            remake_copy: false,
+            receive_copy: false,
             read_only: false,
             limit_bytes: None,
             least_bytes: crate::limits::VOLUME_BYTES_MIN,

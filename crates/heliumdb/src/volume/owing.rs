@@ -10,6 +10,7 @@ use crossbeam_epoch as epoch;
 use super::{Shared, VolumeId, recover, registry};
 use crate::{
     error::{Error, ErrorKind, Result},
+    index::{Bound, Direction},
     log::{GlobalTxn, Log},
     transaction::owed::{Owed, Participant},
     version::TxnId,
@@ -51,7 +52,9 @@ pub(crate) fn opened_since(id: VolumeId, before: Option<&Arc<Log>>) -> bool {
     if before.is_some_and(|before| !before.is_closed()) {
         return false;
     }
-    let now = registry::with_id(id).filter(|now| !now.options.read_only);
+    // A copy that is being made, or was just made, says nothing of the volume that it is a copy of.
+    let counts = |now: &Arc<Shared>| !now.options.read_only && !now.is_new_copy();
+    let now = registry::with_id(id).filter(counts);
     now.is_some_and(|now| before.is_none_or(|before| !Arc::ptr_eq(before, &now.log)))
 }
 
@@ -154,6 +157,9 @@ impl Shared {
     /// that is not certain, or not known to be durable.
     pub(super) fn answer(&self, name: GlobalTxn, asker: VolumeId) -> Result<bool> {
         self.check_open()?;
+        if self.is_new_copy() {
+            return Err(new_copy(&self.url));
+        }
         self.log
             .assure()
             .map_err(|why| not_durable(&self.url, why))?;
@@ -164,8 +170,27 @@ impl Shared {
         // Looked at last: a decision whose sync has failed is not being made any more, and unknown.
         match self.log.poisoned() {
             Some(why) => Err(not_durable(&self.url, why)),
-            None => answer.ok_or_else(|| self.not_final()),
+            None => match answer.ok_or_else(|| self.not_final())? {
+                // It may have been decided, and lost.
+                false => recover::has_decided(&self.decisions.index, &self.log, name, asker),
+                true => Ok(true),
+            },
         }
+    }
+
+    /// Whether a copy was put into it since it was opened: the decisions in it are not its own before
+    /// it is opened as a volume.
+    pub(super) fn is_new_copy(&self) -> bool {
+        self.is_new_copy.load(Ordering::Acquire)
+    }
+
+    /// Whether it keeps decisions that others may still ask for, or is to.
+    pub(crate) fn owes(&self) -> bool {
+        let guard = epoch::pin();
+        let index = &self.decisions.index;
+        let mut all = index.iter(Bound::Unbounded, Direction::Forward, &guard);
+        let mut kept = std::iter::from_fn(|| all.next().map(|(_, word)| word));
+        kept.any(|word| word != 0) || !self.owed.lock().is_empty()
     }
 
     /// `None` as long as it may go either way.
@@ -196,6 +221,16 @@ impl Shared {
             ),
         )
     }
+}
+
+/// Why a copy does not answer yet.
+pub(super) fn new_copy(url: &str) -> Error {
+    Error::new(
+        ErrorKind::InDoubt,
+        format!(
+            "whether a transaction over several volumes committed is not known to {url} before the copy that is made there is finished, closed, and opened again"
+        ),
+    )
 }
 
 /// Why a volume's answer is worth nothing.

@@ -17,6 +17,7 @@ use super::{
     VolumeId, VolumeOptions,
     catalog::Catalog,
     checkpoint::{self, Checkpoints, Loaded, Tentative},
+    lost_decisions,
     numbers::Numbers,
     replay::{Judges, Place, Queue},
     shared::{CATALOG_TREE, DECISIONS_TREE, Recovered},
@@ -464,7 +465,7 @@ pub(super) fn has_decided(
     let key = name.decision_key();
     let guard = epoch::pin();
     let Slot::At(location) = Word(decisions.get(&key, &guard)).slot() else {
-        return Ok(false);
+        return lost_decisions::check(decisions, log, name).map(|()| false);
     };
     let mut participants = Vec::new();
     if !log.read(location, DECISIONS_TREE, &key, &mut participants)? {

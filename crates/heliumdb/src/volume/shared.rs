@@ -94,6 +94,12 @@ pub(crate) struct Shared {
     pub(crate) maintenance: Maintenance,
     pub(crate) certainty: Certainty,
     pub(super) checkpoints: Checkpoints,
+    /// Since it was opened it was made for a copy, or got one, of the volume that its id is of.
+    pub(super) is_new_copy: AtomicBool,
+    /// A copy is being put into it.
+    pub(super) is_filled: AtomicBool,
+    /// One that was is not whole, and never will be.
+    pub(super) has_failed_copy: AtomicBool,
     closed: AtomicBool,
     /// Held while it is being closed: whoever closes it too returns when it is closed.
     closing: ReentrantMutex<()>,
@@ -125,6 +131,7 @@ impl Shared {
             url,
             owner: log.owner,
             native: Manager::new(log.owner),
+            is_new_copy: AtomicBool::new(log.is_unfinished_copy()),
             log,
             unsettled: Unsettled::new(options.version_budget_bytes),
             waiting: Waiting::default(),
@@ -150,6 +157,8 @@ impl Shared {
             auto_commits: AtomicU64::new(0),
             scrub: Scrub::default(),
             damages: Damages::default(),
+            is_filled: AtomicBool::new(false),
+            has_failed_copy: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             closing: ReentrantMutex::new(()),
             recovered_items: recovered.items,

@@ -7,7 +7,7 @@ use std::{
     rc::Rc,
 };
 
-use heliumdb::{ErrorKind, Volume, VolumeOptions};
+use heliumdb::{BackupFrom, ErrorKind, Volume, VolumeOptions};
 
 /// A loop device over a sparse file; detached when dropped.
 struct Loop {
@@ -170,4 +170,39 @@ fn two_nodes_of_a_device_are_one_device() {
     assert_eq!(refused.kind(), ErrorKind::VolumeInUse, "{refused}");
     volume.close().unwrap();
     Volume::open(&url(&[&twin]), &VolumeOptions::default()).unwrap();
+}
+
+/// Block devices have no names that a copy could get when it is done: it says itself that it is not.
+#[test]
+fn a_copy_to_block_devices_that_is_not_finished_is_made_again() {
+    let (Some(first), Some(second)) = (Loop::attach(64 << 20), Loop::attach(96 << 20)) else {
+        return;
+    };
+    let both = url(&[&first.node, &second.node]);
+    let source = crate::backup::memory(64);
+    let items = source.create_datastore(b"items", b"").unwrap();
+    for n in 0..9_000u32 {
+        items.put(&n.to_be_bytes(), &[7; 1000]).unwrap();
+    }
+    let mut options = VolumeOptions::default();
+    options.receive_copy = true;
+    for stopped_at in [0, 1, 5_000] {
+        let target = Volume::open(&both, &options).unwrap();
+        let mut progress = |step: &heliumdb::Progress| {
+            step.phase != heliumdb::Phase::Copying || step.done < stopped_at
+        };
+        let stopped = source.backup(BackupFrom::Newest, &target, &mut progress);
+        assert_eq!(stopped.unwrap_err().kind(), ErrorKind::Cancelled);
+        target.close().unwrap();
+        let refused = Volume::open(&both, &VolumeOptions::default()).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::NotAVolume, "{refused}");
+        assert!(refused.to_string().contains("not finished"), "{refused}");
+    }
+    let target = Volume::open(&both, &options).unwrap();
+    source
+        .backup(BackupFrom::Newest, &target, &mut |_| true)
+        .unwrap();
+    target.close().unwrap();
+    let copy = Volume::open(&both, &VolumeOptions::default()).unwrap();
+    assert_eq!(copy.datastore(b"items").unwrap().len(), 9_000);
 }

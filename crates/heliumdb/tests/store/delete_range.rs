@@ -373,7 +373,10 @@ fn what_a_view_shows_can_be_restored_elsewhere() {
             if info.unordered { 100 } else { 300 }
         );
     }
-    copy.flush().unwrap();
+    // Until all of it is there it is no volume.
+    let part = open_one(&after_power_loss(&machine, 0)).unwrap_err();
+    assert_eq!(part.kind(), ErrorKind::NotAVolume, "{part}");
+    copy.finish_copy().unwrap();
     drop(copy);
     let copy = open_one(&after_power_loss(&machine, 0)).unwrap();
     let names: Vec<_> = copy
@@ -397,6 +400,25 @@ fn what_a_view_shows_can_be_restored_elsewhere() {
         let none = std::iter::empty::<heliumdb::Result<_>>();
         assert_eq!(copy.restore(&info, 0, none).unwrap_err().kind(), kind);
     }
+    // What was refused has made no part of a copy of it.
+    assert_eq!(copy.datastore(b"store").unwrap().len(), 300);
+}
+
+#[test]
+fn a_copy_of_which_a_part_failed_to_come_is_not_finished() {
+    let (_machine, volume, store) = filled(300, 20);
+    let info = store.info().unwrap();
+    let machine = machine(1, 1);
+    let copy = open_one(&machine).unwrap();
+    let broken = copy.datastore(b"none").unwrap_err();
+    let items = store.iter().take(100).chain(std::iter::once(Err(broken)));
+    copy.restore(&info, volume.next_datastore_id(), items)
+        .unwrap_err();
+    let refused = copy.finish_copy().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::NotAVolume, "{refused}");
+    copy.close().unwrap();
+    let refused = open_one(&after_power_loss(&machine, 0)).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::NotAVolume, "{refused}");
 }
 
 /// A million items of which no value is in memory, deleted by walking over them and by their range.

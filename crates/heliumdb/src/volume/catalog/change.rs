@@ -201,8 +201,14 @@ impl Shared {
         changed.durable().map(drop)
     }
 
-    /// One change of the catalog at a time.
+    /// One change of the catalog at a time, and none of a part of a copy.
     fn changing(&self) -> Result<MutexGuard<'_, ()>> {
+        let change = self.catalog_alone()?;
+        self.check_whole().map(|()| change)
+    }
+
+    /// Keeps all others from changing the catalog.
+    pub(in crate::volume) fn catalog_alone(&self) -> Result<MutexGuard<'_, ()>> {
         // First: in a fork of the process somebody who is not there may have the lock.
         self.check_open()?;
         Ok(self.catalog.change.lock())
@@ -210,7 +216,7 @@ impl Shared {
 
     /// Waits for a change of the catalog that is under way.
     pub(in crate::volume) fn await_change(&self) -> Result<()> {
-        self.changing().map(drop)
+        self.catalog_alone().map(drop)
     }
 
     /// Keeps out of a tree whoever would append something of it to the log, and waits for those who
@@ -267,7 +273,7 @@ impl Shared {
         check_name(&descriptor.name)?;
         check_attributes(&descriptor.attributes)?;
         let catalog = &self.catalog;
-        let _change = self.changing()?;
+        let _change = self.catalog_alone()?;
         self.check_name_free(&descriptor.name)?;
         if catalog.state(DatastoreId(id)).is_some() {
             return Err(Error::new(
