@@ -9,6 +9,7 @@ mod checks;
 mod install;
 mod pages;
 mod setup;
+mod shape;
 mod step;
 mod tidy;
 
@@ -47,6 +48,8 @@ enum Task {
     Uninstall(install::Place),
     /// Check that the tree is what its documents say
     Tidy,
+    /// Say how a crate is built in the large: its largest types, circles of files, names used twice
+    Shape(shape::Shape),
 }
 
 fn main() -> ExitCode {
@@ -68,5 +71,6 @@ fn run(task: Task) -> Result<()> {
         Task::Install(install) => install.run(),
         Task::Uninstall(place) => place.uninstall(),
         Task::Tidy => tidy::tidy(),
+        Task::Shape(shape) => shape.run(),
     }
 }

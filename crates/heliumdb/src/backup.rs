@@ -6,7 +6,7 @@
 use crate::{
     Datastore, DatastoreInfo, Isolation, Item, Position, ReadAhead, Snapshot, Volume,
     error::{Error, ErrorKind, Result},
-    format::check,
+    format::{check, trees::tree_id},
     progress::{Phase, Progress, Reporter},
     salvage::{self, Rules, Source},
     version::View,
@@ -14,7 +14,6 @@ use crate::{
         Descriptor, SeenDatastore, check_lengths,
         filling::Filling,
         load::{self, Loader},
-        tree::tree_id,
     },
 };
 

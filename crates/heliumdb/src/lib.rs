@@ -15,11 +15,13 @@ pub mod device;
 mod error;
 mod format;
 mod host;
+mod id;
 mod index;
 pub mod limits;
 mod location;
 mod log;
 mod memory;
+mod options;
 pub mod printable;
 pub mod process;
 mod progress;
@@ -32,7 +34,9 @@ mod volume;
 pub use backup::{BackupFrom, BackupReport};
 pub use cleaner::Compaction;
 pub use error::{Error, ErrorKind, Result};
+pub use id::{DatastoreId, VolumeId};
 pub use log::Latencies;
+pub use options::VolumeOptions;
 pub use progress::{Phase, Progress};
 pub use salvage::{Salvage, SalvageReport, SalvagedDatastore, Unresolved};
 pub use transaction::{
@@ -41,7 +45,7 @@ pub use transaction::{
 };
 pub use version::{Change, Horizon, Isolation, Mode, TxnId, TxnSnapshot, View};
 pub use volume::{
-    Damage, Datastore, DatastoreId, DatastoreInfo, DatastoreOptions, DatastoreStats, Item, Items,
-    Keys, Lengths, Metric, MetricKind, Position, Range, ReadAhead, Stats, VerifyReport, Volume,
-    VolumeId, VolumeOptions, Wanted, open_all, open_all_devices,
+    Damage, Datastore, DatastoreInfo, DatastoreOptions, DatastoreStats, Item, Items, Keys, Lengths,
+    Metric, MetricKind, Position, Range, ReadAhead, Stats, VerifyReport, Volume, Wanted, open_all,
+    open_all_devices,
 };

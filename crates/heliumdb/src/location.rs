@@ -5,6 +5,9 @@
 
 use crate::limits::ITEM_ALIGN;
 
+/// Position in the log: segment sequence number * segment bytes + offset in the segment.
+pub(crate) type Lsn = u64;
+
 /// Bits that count [`ITEM_ALIGN`] units of address space.
 const UNIT_BITS: u32 = 40;
 /// Mantissa bits of a size class.

@@ -4,13 +4,15 @@
 //! rules are tested without a tree.
 
 mod documents;
+mod shape;
 mod sources;
 #[cfg(test)]
 mod tests;
 mod tree;
 
-use crate::step;
+use crate::{shape::Package, step};
 use anyhow::{Result, bail};
+use std::fs;
 use tree::Tree;
 
 /// A complaint: the file, and what is wrong with it.
@@ -32,7 +34,8 @@ const RULES: [fn(&Tree) -> Vec<Complaint>; 9] = [
 pub fn tidy() -> Result<()> {
     step::step("tidy", || {
         let tree = Tree::read(step::root())?;
-        let complaints: Vec<Complaint> = RULES.iter().flat_map(|rule| rule(&tree)).collect();
+        let mut complaints: Vec<Complaint> = RULES.iter().flat_map(|rule| rule(&tree)).collect();
+        complaints.extend(shapes()?);
         for complaint in &complaints {
             eprintln!("    {complaint}");
         }
@@ -41,4 +44,19 @@ pub fn tidy() -> Result<()> {
             count => bail!("{count} complaints"),
         }
     })
+}
+
+/// What the rules on the code's shape say of every crate.
+fn shapes() -> Result<Vec<Complaint>> {
+    let crates = step::root().join("crates");
+    let mut complaints = Vec::new();
+    for entry in fs::read_dir(crates)? {
+        let folder = entry?.path();
+        let package = Package::read(&folder)?;
+        complaints.extend(shape::lengths(&package));
+        if folder.ends_with("heliumdb") {
+            complaints.extend(shape::layers(&package));
+        }
+    }
+    Ok(complaints)
 }

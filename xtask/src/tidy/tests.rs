@@ -1,6 +1,7 @@
 //! Each rule, on a tree that keeps it and on one that does not.
 
-use super::{documents, sources, tree::Tree};
+use super::{documents, shape, sources, tree::Tree};
+use crate::shape::Package;
 
 #[test]
 fn sources_start_with_a_module_doc() {
@@ -79,4 +80,35 @@ fn decisions_have_numbers_and_alternatives() {
         ("docs/decisions/0003-b.md", "nothing\n"),
     ]);
     assert_eq!(documents::decisions_are_numbered(&tree).len(), 2);
+}
+
+#[test]
+fn long_functions_are_named() {
+    let long = format!("fn long() {{\n{}}}\n", "    step();\n".repeat(70));
+    let package = Package::of(&[
+        ("a.rs", &long),
+        ("volume/stats.rs", &long.replace("long", "metrics")),
+    ]);
+    assert_eq!(
+        shape::lengths(&package),
+        ["a.rs: `long` has 72 lines; 70 are the limit"]
+    );
+}
+
+#[test]
+fn layers_use_only_those_below() {
+    let package = Package::of(&[
+        ("lib.rs", "mod log; pub use volume::Volume;"),
+        ("log/mod.rs", "use crate::Volume; use crate::format::frame;"),
+        ("format/frame.rs", ""),
+        ("volume/mod.rs", "pub struct Volume(crate::log::Log);"),
+        ("else.rs", ""),
+    ]);
+    assert_eq!(
+        shape::layers(&package),
+        [
+            "else.rs: is in no layer",
+            "log/mod.rs: uses volume/mod.rs, of a layer above it"
+        ]
+    );
 }

@@ -3,7 +3,7 @@
 //! Invariant: a setting that is too large is never refused, and never more than a share of what
 //! can be had. Whoever shares the machine with us needs the rest, and so does the index.
 
-use crate::VolumeOptions;
+use crate::options::VolumeOptions;
 
 /// Of the memory to be had, the read cache may take a half, the write cache a quarter.
 const READ_SHARE: u64 = 2;

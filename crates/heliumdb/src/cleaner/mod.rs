@@ -34,7 +34,8 @@ use parking_lot::Mutex;
 
 use crate::{
     error::{ErrorKind, Result},
-    log::{Candidate, Core, Lsn},
+    location::Lsn,
+    log::{Candidate, Core},
     volume::{Shared, tree::Tree},
 };
 pub use compact::Compaction;

@@ -17,7 +17,10 @@ use crossbeam_epoch::{self as epoch, Guard};
 use super::gather::{Gathered, Moving};
 use crate::{
     error::Result,
-    format::item::{self, INDIRECT, ItemHeader, TOMBSTONE},
+    format::{
+        item::{self, INDIRECT, ItemHeader, TOMBSTONE},
+        trees::{DECISIONS_TREE, INTERNAL_TREES_END},
+    },
     limits::MOVES_PER_BATCH_MAX,
     location::Word,
     log::{Appended, Batch, BatchKind, Spot},
@@ -25,7 +28,7 @@ use crate::{
         TxnId, chain,
         standing::{self, Standing},
     },
-    volume::{DECISIONS_TREE, INTERNAL_TREES_END, Shared, tree::Tree},
+    volume::{Shared, tree::Tree},
 };
 
 /// Whether an item may move.

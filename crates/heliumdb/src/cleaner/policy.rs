@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::choose::{can_go, is_held};
-use crate::{error::Result, log::Room, version::Haste, volume::Shared};
+use crate::{error::Result, log::Room, transaction::thin::Haste, volume::Shared};
 
 /// Room is short when there is less of it than this part of the volume, or so many segments.
 const SHORT_PART: u64 = 32;

@@ -128,10 +128,11 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
+    use crate::options::VolumeOptions;
     use std::cell::Cell;
 
     use super::*;
-    use crate::{DatastoreOptions, Volume, VolumeOptions};
+    use crate::{DatastoreOptions, Volume};
 
     /// The last segment that could become free does, after a write was refused and before anybody
     /// has looked whether there is something to wait for.

@@ -1,7 +1,7 @@
 //! Devices keep their promises: growth, privacy, locks, and refusing what is no volume.
 
 use super::*;
-use crate::{ErrorKind, VolumeOptions};
+use crate::{ErrorKind, options::VolumeOptions};
 use std::os::unix::fs::PermissionsExt;
 
 fn url(dir: &tempfile::TempDir, names: &str) -> String {

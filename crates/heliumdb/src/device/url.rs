@@ -14,7 +14,7 @@ use super::{
     Device, FileDevice, MemoryDevice, machine,
     path_text::{path_of, split_list, text_of},
 };
-use crate::{Error, ErrorKind, Result, VolumeOptions, limits};
+use crate::{Error, ErrorKind, Result, limits, options::VolumeOptions};
 
 /// Name of a volume's file in a directory that was named for it.
 const FILE_IN_DIRECTORY: &str = "helium.volume";

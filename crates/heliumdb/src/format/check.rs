@@ -12,11 +12,12 @@ use super::{
     superblock::Member,
 };
 use crate::{
-    index::UNORDERED,
+    format::{
+        frame::Spilled,
+        trees::{CHECKPOINT_TREE, UNORDERED, USER_IDS_START, tree_number},
+    },
     limits::{DATASTORES_MAX, LOG_BYTES_PER_TREE, NUMBERS_MAX, SEQUENCES_MAX},
     location::Location,
-    log::Spilled,
-    volume::{CHECKPOINT_TREE, USER_IDS_START, tree::tree_number},
 };
 
 /// Whether all of these leave room to count on.

@@ -5,14 +5,27 @@
 
 use super::{Look, Salt, Version, get_id, get_u16, get_u32, get_u64, hash_seeded, is_zero, put};
 use crate::{
-    VolumeId,
+    format::name::GlobalTxn,
+    id::VolumeId,
     limits::{ITEM_ALIGN, MOVES_PER_BATCH_MAX, SPILL_SKIPS_MAX, VOLUMES_PER_TRANSACTION_MAX},
-    log::{GlobalTxn, Spilled},
 };
 use xxhash_rust::xxh3::xxh3_64;
 
 pub(crate) const HEADER_BYTES: usize = 80;
 const MAGIC: u32 = u32::from_le_bytes(*b"HeFr");
+/// What a transaction had spilled when it committed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Spilled {
+    pub id: u64,
+    /// How many batches.
+    pub batches: u64,
+    /// Ids of the first and of the last of them.
+    pub first: u64,
+    pub last: u64,
+    /// Sequence numbers (from, below) whose items do not count.
+    pub skipped: Vec<(u64, u64)>,
+}
+
 /// The batch's first frame.
 pub(crate) const FIRST: u8 = 1;
 /// The batch's last frame.

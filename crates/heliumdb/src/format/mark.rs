@@ -8,7 +8,7 @@ use super::{
     Look, SEGMENTS_AT, get_id, put,
     sectors::{FIELDS_AT, Kind},
 };
-use crate::{VolumeId, limits::BLOCK_BYTES};
+use crate::{id::VolumeId, limits::BLOCK_BYTES};
 
 /// Where it is: in the block behind the superblocks.
 pub(crate) const MARK_AT: u64 = 2 * BLOCK_BYTES as u64;

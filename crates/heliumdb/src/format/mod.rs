@@ -8,15 +8,17 @@ pub(crate) mod early;
 pub(crate) mod frame;
 pub(crate) mod item;
 pub(crate) mod mark;
+pub(crate) mod name;
 pub(crate) mod opener;
 mod sectors;
 pub(crate) mod segment;
 pub(crate) mod superblock;
 #[cfg(test)]
 mod tests;
+pub(crate) mod trees;
 mod version;
 
-use crate::VolumeId;
+use crate::id::VolumeId;
 pub(crate) use version::Version;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 

@@ -5,7 +5,7 @@
 
 use super::{Look, Salt, Version, get_id, get_u16, get_u32, get_u64, hash_seeded, is_zero, put};
 use crate::{
-    VolumeId,
+    id::VolumeId,
     limits::{BLOCK_BYTES, SEGMENT_BYTES, VOLUME_BYTES_MAX},
 };
 

@@ -6,15 +6,32 @@ use super::{
     is_zero, item::ITEM_BYTES_MAX, put,
 };
 use crate::{
-    VolumeId,
+    id::VolumeId,
     limits::{BLOCK_BYTES, DEVICES_MAX, ITEM_ALIGN, SEGMENT_BYTES, VOLUME_BYTES_MAX},
-    log::Start,
+    location::Lsn,
 };
 
 const MAGIC: [u8; 8] = *b"heliumdb";
 const SEED: u64 = 0x6865_6c69_756d_6462;
 const SECRET_AT: usize = 112;
 const DEVICES_AT: usize = 128;
+/// A place where a batch ends, from which the log can be read without what is before it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Start {
+    pub(crate) at: Lsn,
+    /// Hash of the frame header before; 0 at the start of a segment, whose header says it.
+    pub(crate) chain: u64,
+    /// No frame before has a higher epoch.
+    pub(crate) epoch: u64,
+}
+
+impl Start {
+    /// Below this nothing of the log is needed; 0 if that is known for whole segments only.
+    pub(crate) fn unneeded_below(&self) -> Lsn {
+        if self.chain == 0 { 0 } else { self.at }
+    }
+}
+
 /// What the first frame from a checkpoint's start on has to follow.
 const START_AT: usize = DEVICES_AT + 24 * DEVICES_MAX;
 /// Which version the checkpoint is of; zero in superblocks of version 1.

@@ -91,7 +91,7 @@ proptest! {
                 number: u64::from(number) + 1,
                 address: u64::from(address) * 16,
                 bytes: address % 1000,
-                start: crate::log::Start { at: start.into(), chain: 7, epoch: address.into() },
+                start: crate::format::superblock::Start { at: start.into(), chain: 7, epoch: address.into() },
                 durable: u64::from(durable) + u64::from(start),
             }),
             headed: if version(flags as u8) > Version::Two { epoch >> 3 } else { 0 },
@@ -161,7 +161,7 @@ fn with_checkpoint(version: Version, checkpoint: Version, at: u64, chain: u64) -
             number: 1,
             address: 4096,
             bytes: 100,
-            start: crate::log::Start {
+            start: crate::format::superblock::Start {
                 at,
                 chain,
                 epoch: 1,
@@ -194,7 +194,7 @@ fn checkpoints_of_development_versions_are_told_from_damage() {
 
 #[test]
 fn prepare_and_resolve_payloads_round_trip() {
-    let global = crate::log::GlobalTxn {
+    let global = crate::format::name::GlobalTxn {
         decider: VolumeId([3; 16]),
         number: 77,
     };

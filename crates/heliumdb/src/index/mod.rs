@@ -37,7 +37,7 @@ mod warm;
 
 pub(crate) use iter::{Bound, Direction, Iter};
 pub(crate) use load::{Part, PartBuilder};
-pub(crate) use unordered::{HASH_BYTES, IndexKey, Secret, UNORDERED, is_unordered};
+pub(crate) use unordered::{HASH_BYTES, IndexKey, Secret};
 
 use counters::Counters;
 use crossbeam_epoch::Guard;

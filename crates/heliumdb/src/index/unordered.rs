@@ -9,19 +9,11 @@
 
 use std::{fmt, ops::Deref};
 
+use crate::format::trees::is_unordered;
 use siphasher::sip128::SipHasher24;
-
-/// Bit of the ids of trees whose index has hashes for keys.
-pub(crate) const UNORDERED: u32 = 1 << 31;
 
 /// Bytes of a hash that the index keeps.
 pub(crate) const HASH_BYTES: usize = 12;
-
-/// Whether the index of `tree` has hashes for keys.
-#[inline]
-pub(crate) const fn is_unordered(tree: u32) -> bool {
-    tree & UNORDERED != 0
-}
 
 /// What the hashes of a volume are keyed by.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]

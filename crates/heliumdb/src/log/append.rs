@@ -3,8 +3,8 @@
 //! Invariant: the frames of a batch follow each other, and each is published whole.
 
 use super::{
-    Appended, BatchKind, GlobalTxn, Lsn, Prepared, batch::Batch, commit::Active, core::Core,
-    ledger::Ledger, segments::Appender, space::Reservation, spot::Spot,
+    Appended, BatchKind, Prepared, batch::Batch, commit::Active, core::Core, ledger::Ledger,
+    segments::Appender, space::Reservation, spot::Spot,
 };
 use crate::{
     Error, ErrorKind, Result,
@@ -12,8 +12,10 @@ use crate::{
         Version,
         frame::{self, FIRST, FrameHeader, Kind, LAST},
         item,
+        name::GlobalTxn,
     },
     limits::{BLOCK_BYTES, ITEM_ALIGN},
+    location::Lsn,
 };
 use parking_lot::MutexGuard;
 use std::sync::atomic::Ordering::*;

@@ -5,7 +5,7 @@
 //! counts as dead, so that it is never freed too early.
 
 use super::{
-    BatchKind, Lsn, Purpose, Ready,
+    BatchKind, Purpose, Ready,
     batch::Batch,
     core::Core,
     spot::Spot,
@@ -21,7 +21,7 @@ use crate::{
         segment::{SegmentHeader, State},
     },
     limits::BLOCK_BYTES,
-    location::Location,
+    location::{Location, Lsn},
 };
 use std::{
     sync::atomic::{AtomicU64, Ordering::*},

@@ -4,10 +4,12 @@
 //! the devices it lies on were synced. A block is written again only while nothing in it
 //! was acknowledged.
 
-use super::{Lsn, buffer::SegmentBuffer, core::Core};
+use super::{buffer::SegmentBuffer, core::Core};
 use crate::{
-    Error, ErrorKind, Result, format::SEGMENT_HEADER_BYTES, format::segment::SegmentHeader,
+    Error, ErrorKind, Result,
+    format::{SEGMENT_HEADER_BYTES, segment::SegmentHeader},
     limits::BLOCK_BYTES,
+    location::Lsn,
 };
 use std::{
     collections::VecDeque,

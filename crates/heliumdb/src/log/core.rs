@@ -3,12 +3,12 @@
 //! Invariant: no segment is used before a superblock that counts it is durable.
 
 use super::{
-    Lsn, cleaning::Written, commit::Flush, create::is_full, disk, group::Group, latency::Timing,
+    cleaning::Written, commit::Flush, create::is_full, disk, group::Group, latency::Timing,
     ledger::Ledger, opener::Held, pool::Pool, resident::Resident, segments::Appender, space::Space,
     table::Table, traffic::Traffic,
 };
 use crate::{
-    Error, ErrorKind, Result, VolumeId, VolumeOptions,
+    Error, ErrorKind, Result,
     bell::Bell,
     cache::{Budgets, Cache},
     device::{Device, machine},
@@ -19,8 +19,11 @@ use crate::{
         segment::SegmentHeader,
         superblock::{Member, Superblock},
     },
+    id::VolumeId,
     index::Secret,
     limits::{self, BLOCK_BYTES},
+    location::Lsn,
+    options::VolumeOptions,
     process::Owner,
 };
 use parking_lot::{Condvar, Mutex};

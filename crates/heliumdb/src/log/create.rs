@@ -6,7 +6,7 @@
 
 use super::{Core, Log, headed::FIRST_STEP, open::look_at, opener, walk::newer};
 use crate::{
-    Error, ErrorKind, Result, VolumeId, VolumeOptions,
+    Error, ErrorKind, Result,
     device::{Device, aligned::AlignedBuffer},
     format::{
         Look, SEGMENT_HEADER_BYTES, SEGMENTS_AT, Version,
@@ -14,7 +14,9 @@ use crate::{
         opener::OPENER_AT,
         superblock::{IS_UNFINISHED_COPY, Member, Superblock},
     },
+    id::VolumeId,
     limits::{self, BLOCK_BYTES},
+    options::VolumeOptions,
 };
 use std::{
     fs::File,

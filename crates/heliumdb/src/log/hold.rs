@@ -2,8 +2,8 @@
 //!
 //! Invariant: while a [`Hold`] lives, no segment is freed.
 
-use super::{Lsn, core::Core};
-use crate::{Result, VolumeId, device::Device};
+use super::core::Core;
+use crate::{Result, device::Device, id::VolumeId, location::Lsn};
 use std::{io, sync::Arc};
 
 /// Keeps the log's segments from being freed.

@@ -1,8 +1,11 @@
 //! What must stay because something else needs it: which segments are in use, which of
 //! them hold records that speak of bytes in others, and which places make up a long value.
 
-use super::{BatchKind, GlobalTxn, LogState, Spilled};
-use crate::location::Location;
+use super::{BatchKind, LogState};
+use crate::{
+    format::{frame::Spilled, name::GlobalTxn},
+    location::Location,
+};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A prepared batch that nothing in the log resolves.

@@ -21,7 +21,7 @@ mod hold;
 mod latency;
 mod ledger;
 mod live;
-mod name;
+
 mod open;
 mod opener;
 mod place;
@@ -52,20 +52,21 @@ pub(crate) use hold::Hold;
 pub use latency::Latencies;
 pub(crate) use ledger::Prepared;
 pub(crate) use live::Live;
-pub(crate) use name::GlobalTxn;
+
 pub(crate) use reader::{Expected, Purpose, Ready, Value, append_value};
 pub(crate) use segments::epoch_chain;
 pub(crate) use space::Reservation;
 pub(crate) use spot::Spot;
-pub(crate) use state::{LogState, SegmentState, Start};
+pub(crate) use state::{LogState, SegmentState};
 pub(crate) use walk::{early, newer};
 
 use crate::{
-    Result, VolumeId,
+    Result,
     cache::{Cache, CacheStats},
-    format::{frame, superblock::Checkpoint},
+    format::{frame, frame::Spilled, name::GlobalTxn, superblock::Checkpoint},
+    id::VolumeId,
     index::Secret,
-    location::Location,
+    location::{Location, Lsn},
 };
 use parking_lot::Mutex;
 use std::{
@@ -74,22 +75,6 @@ use std::{
     sync::{Arc, atomic::Ordering::*},
     thread::JoinHandle,
 };
-
-/// Position in the log: segment sequence number * segment bytes + offset in the segment.
-pub(crate) type Lsn = u64;
-
-/// What a transaction had spilled when it committed.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Spilled {
-    pub id: u64,
-    /// How many batches.
-    pub batches: u64,
-    /// Ids of the first and of the last of them.
-    pub first: u64,
-    pub last: u64,
-    /// Sequence numbers (from, below) whose items do not count.
-    pub skipped: Vec<(u64, u64)>,
-}
 
 /// What a batch is.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -11,7 +11,7 @@ use super::{
     walk::{early, newer},
 };
 use crate::{
-    Error, ErrorKind, Result, VolumeOptions,
+    Error, ErrorKind, Result,
     device::{Device, aligned::AlignedBuffer},
     format::{
         Look,
@@ -19,6 +19,7 @@ use crate::{
         superblock::{MAY_HOLD_CANCELS, MAY_HOLD_MOVES, Superblock, has_magic},
     },
     limits::BLOCK_BYTES,
+    options::VolumeOptions,
 };
 use std::{cmp::Ordering, sync::Arc, thread};
 

@@ -10,11 +10,10 @@
 //!   end while the guard lives.
 
 use super::{
-    Lsn,
     core::Core,
     table::{FILLING, SEALED},
 };
-use crate::location::Location;
+use crate::location::{Location, Lsn};
 use crossbeam_epoch::Guard;
 use std::sync::atomic::Ordering::*;
 

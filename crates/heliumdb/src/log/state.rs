@@ -4,8 +4,15 @@
 //! earlier position on, again where it knows of it, is the state of now. Segments are named by
 //! sequence, so that what is said of an earlier use is dropped.
 
-use super::{GlobalTxn, Lsn, core::Core, segments::Appender};
-use crate::{Result, format::superblock::Checkpoint, location::Location};
+use super::{core::Core, segments::Appender};
+use crate::{
+    Result,
+    format::{
+        name::GlobalTxn,
+        superblock::{Checkpoint, Start},
+    },
+    location::{Location, Lsn},
+};
 use std::sync::atomic::Ordering::*;
 
 /// See the module.
@@ -35,23 +42,6 @@ pub(crate) struct SegmentState {
     pub(crate) min_placed: u64,
     pub(crate) indirect: bool,
     pub(crate) outcomes: bool,
-}
-
-/// A place where a batch ends, from which the log can be read without what is before it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Start {
-    pub(crate) at: Lsn,
-    /// Hash of the frame header before; 0 at the start of a segment, whose header says it.
-    pub(crate) chain: u64,
-    /// No frame before has a higher epoch.
-    pub(crate) epoch: u64,
-}
-
-impl Start {
-    /// Below this nothing of the log is needed; 0 if that is known for whole segments only.
-    pub(super) fn unneeded_below(&self) -> Lsn {
-        if self.chain == 0 { 0 } else { self.at }
-    }
 }
 
 impl Core {

@@ -8,22 +8,23 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
-    Rules, Told, Unresolved,
+    Rules, Unresolved,
     newest::Newest,
     spills::Spills,
     trouble::Trouble,
     walk::{Found, Piece},
 };
 use crate::{
-    VolumeId,
     format::{
-        frame::{self, FIRST, FrameHeader, Kind, LAST},
+        frame::{self, FIRST, FrameHeader, Kind, LAST, Spilled},
         get_u64,
         item::{CHUNK, TOMBSTONE},
+        name::GlobalTxn,
+        trees::CATALOG_TREE,
     },
-    location::Location,
-    log::{GlobalTxn, Lsn, Spilled},
-    volume::{CATALOG_TREE, Descriptor},
+    id::VolumeId,
+    location::{Location, Lsn},
+    volume::{Descriptor, outcomes::Told},
 };
 
 /// What the records say that speak of other batches.

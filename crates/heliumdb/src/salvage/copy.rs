@@ -9,9 +9,10 @@ use super::{
     source::Source,
 };
 use crate::{
-    DatastoreId, Volume, codec,
+    Volume, codec,
     error::Result,
     format::item::{self, CHUNK, INDIRECT, ItemHeader, TOMBSTONE},
+    id::DatastoreId,
     location::Location,
     progress::{Phase, Reporter},
     volume::{filling::Filling, load::Loader, lost_decisions},

@@ -10,10 +10,13 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::{newest::Newest, scan::Scanned, source::Source};
 use crate::{
-    format::check,
+    format::{
+        check,
+        trees::{CATALOG_TREE, USER_IDS_START, tree_number},
+    },
     limits::{DATASTORES_MAX, NAME_BYTES_MAX},
     location::Location,
-    volume::{CATALOG_TREE, Descriptor, USER_IDS_START, catalog_keys, tree::tree_number},
+    volume::{Descriptor, catalog_keys},
 };
 
 /// A datastore of the source.

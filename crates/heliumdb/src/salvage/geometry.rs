@@ -8,7 +8,6 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::{
-    VolumeId,
     device::{Device, aligned::AlignedBuffer},
     error::{Error, ErrorKind, Result},
     format::{
@@ -17,6 +16,7 @@ use crate::{
         segment::SegmentHeader,
         superblock::Superblock,
     },
+    id::VolumeId,
     limits::{BLOCK_BYTES, DEVICES_MAX, ITEM_ALIGN, SEGMENT_BYTES},
     log::newer,
 };

@@ -21,17 +21,19 @@ mod spills;
 mod trouble;
 mod walk;
 
-use std::collections::HashSet;
-
 use crate::{
-    DatastoreId, Volume, VolumeId, VolumeOptions,
+    Volume,
     device::{self, Device},
     error::{Error, ErrorKind, Result},
-    log::{GlobalTxn, Lsn},
+    id::{DatastoreId, VolumeId},
+    location::Lsn,
+    options::VolumeOptions,
     progress::{Progress, Reporter},
-    volume::load,
+    volume::{load, outcomes::Told},
 };
-pub(crate) use {copy::copy, scan::scan, source::Source};
+pub(crate) use copy::copy;
+pub(crate) use scan::scan;
+pub(crate) use source::Source;
 
 /// What becomes of a prepared batch whose outcome nothing that is left tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -257,15 +259,6 @@ impl Salvage {
         );
         Ok(report)
     }
-}
-
-/// What somebody else than the log says of its batches.
-#[derive(Debug, Default)]
-pub(crate) struct Told {
-    /// Transactions over several volumes that committed, each with one volume that prepared for it.
-    pub(crate) decided: HashSet<(GlobalTxn, VolumeId)>,
-    /// Batches that do not count.
-    pub(crate) cancelled: HashSet<u64>,
 }
 
 fn open_source(url: &str) -> Result<Vec<Box<dyn Device>>> {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::{
-    Rules, Told,
+    Rules,
     batches::{Batches, Counts, Order, Records},
     copy::append,
     newest::Newest,
@@ -14,18 +14,21 @@ use super::{
     walk::{Piece, Walk},
 };
 use crate::{
-    VolumeId,
     device::aligned::AlignedBuffer,
     error::Result,
     format::{
         Look, check,
         frame::FrameHeader,
+        name::GlobalTxn,
         segment::{SegmentHeader, State},
+        trees::DECISIONS_TREE,
     },
+    id::VolumeId,
     limits::ITEM_ALIGN,
-    log::{GlobalTxn, Lsn, early, epoch_chain},
+    location::Lsn,
+    log::{early, epoch_chain},
     progress::{Phase, Reporter},
-    volume::DECISIONS_TREE,
+    volume::outcomes::Told,
 };
 
 /// A segment that holds log.

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{copied, geometry, nothing_left};
 use crate::{
-    VolumeId,
     device::{Device, aligned::AlignedBuffer},
     error::Result,
     format::{
@@ -14,6 +13,7 @@ use crate::{
         item::{self, ItemHeader},
         segment::SegmentHeader,
     },
+    id::VolumeId,
     limits::BLOCK_BYTES,
     location::Location,
 };

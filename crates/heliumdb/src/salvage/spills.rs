@@ -4,13 +4,14 @@
 //! is of it, if nothing is missing that has to be there. What no commit names was rolled back, or
 //! was never finished.
 
+use crate::location::Lsn;
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
     batches::{Item, Order},
     trouble::Trouble,
 };
-use crate::log::{self, Lsn};
+use crate::format;
 
 /// What was spilled under one id.
 #[derive(Default)]
@@ -45,7 +46,12 @@ impl Spills {
 impl Spilled {
     /// Whether all is here that the commit names, but for what was certainly freed: batches all of
     /// whose segments that are left were read from end to end without finding them.
-    pub(super) fn is_whole(&self, commit: &log::Spilled, order: &Order, trouble: &Trouble) -> bool {
+    pub(super) fn is_whole(
+        &self,
+        commit: &format::frame::Spilled,
+        order: &Order,
+        trouble: &Trouble,
+    ) -> bool {
         if self.is_broken {
             return false;
         }
@@ -76,7 +82,7 @@ mod tests {
         for &number in found {
             spills.add(7, number, (2 + number) * SEGMENT + 64, Vec::new());
         }
-        let commit = log::Spilled {
+        let commit = format::frame::Spilled {
             id: 7,
             batches: 4,
             first: 2 * SEGMENT + 64,

@@ -3,9 +3,8 @@
 //! Invariant: a segment that is not here was read from its first frame to its last, each
 //! following the one before; or it was not read at all, because it was freed or its header is lost.
 
+use crate::location::Lsn;
 use std::collections::BTreeSet;
-
-use crate::log::Lsn;
 
 /// Sequences of segments in which the chain of frames is broken.
 #[derive(Default)]

@@ -9,9 +9,12 @@ use std::sync::Arc;
 
 use crate::{
     error::Result,
-    log::{GlobalTxn, Log, Lsn},
+    format::name::GlobalTxn,
+    id::VolumeId,
+    location::Lsn,
+    log::Log,
     version::TxnId,
-    volume::{Shared, VolumeId, opened_since},
+    volume::{Shared, opened_since},
 };
 
 /// A decided transaction whose participants have not all resolved it durably.

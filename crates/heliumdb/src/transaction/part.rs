@@ -9,9 +9,10 @@ use crossbeam_epoch as epoch;
 
 use crate::{
     error::{Error, ErrorKind, Result},
+    format::name::GlobalTxn,
     limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX},
     location::Word,
-    log::{Appended, Batch, GlobalTxn, Reservation},
+    log::{Appended, Batch, Reservation},
     version::{
         Change, Mode, Payload, Readers, Said, Swept, TxnId, View,
         chain::{self, Held, VERSION_BYTES},

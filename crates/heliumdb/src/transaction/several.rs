@@ -18,10 +18,12 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
+    format::name::GlobalTxn,
+    id::VolumeId,
     limits::VOLUMES_PER_TRANSACTION_MAX,
-    log::{Appended, BatchKind, GlobalTxn},
+    log::{Appended, BatchKind},
     version::TxnId,
-    volume::{Deciding, VolumeId},
+    volume::Deciding,
 };
 
 pub(super) fn check_count(volumes: usize) -> Result<()> {

@@ -9,8 +9,9 @@ use crossbeam_epoch as epoch;
 use super::part::Part;
 use crate::{
     error::{Error, ErrorKind, Result},
+    format::frame::Spilled,
     limits::SPILL_SKIPS_MAX,
-    log::{Batch, BatchKind, Log, Spilled},
+    log::{Batch, BatchKind, Log},
     version::{Payload, Said},
 };
 

@@ -7,14 +7,12 @@ pub(crate) mod chain;
 mod death;
 pub(crate) mod outside;
 mod payload;
-mod prune;
-pub(crate) mod settle;
+pub(crate) mod prune;
 mod snapshot;
 pub(crate) mod standing;
 mod state;
 #[cfg(test)]
 mod tests;
-mod thin;
 mod waiting;
 
 pub(crate) use death::{Death, death};
@@ -23,7 +21,6 @@ pub(crate) use prune::Swept;
 pub(crate) use snapshot::Readers;
 pub use snapshot::TxnSnapshot;
 pub(crate) use state::State;
-pub(crate) use thin::Haste;
 pub(crate) use waiting::{Attempt, Turn, Waiting};
 
 use std::sync::Arc;

@@ -33,7 +33,7 @@ impl TxnSnapshot {
     }
 
     /// The lowest id that is not seen, and the one that was given next.
-    pub(super) fn span(&self) -> (TxnId, TxnId) {
+    pub(crate) fn span(&self) -> (TxnId, TxnId) {
         (self.low, self.high)
     }
 

@@ -13,16 +13,14 @@ use std::{
 
 use parking_lot::{Mutex, RwLock};
 
-use super::{
-    DatastoreId, DatastoreInfo,
-    shared::INTERNAL_TREES_END,
-    state::State,
-    tree::{Tree, tree_number},
-};
+use super::{DatastoreInfo, state::State, tree::Tree};
 use crate::{
     error::{Error, ErrorKind, Result},
-    format::check,
-    index::UNORDERED,
+    format::{
+        check,
+        trees::{INTERNAL_TREES_END, UNORDERED, tree_number},
+    },
+    id::DatastoreId,
     limits::DATASTORES_MAX,
 };
 

@@ -2,9 +2,9 @@
 //!
 //! Invariant: bounded, and each item is there once, however often it is met.
 
+use crate::id::DatastoreId;
 use parking_lot::Mutex;
 
-use super::DatastoreId;
 use crate::error::Error;
 
 /// Most entries that are kept; more are only counted.

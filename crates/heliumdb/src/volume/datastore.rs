@@ -5,12 +5,13 @@ use std::{collections::VecDeque, fmt, ops::RangeBounds, sync::Arc, time::Instant
 use crossbeam_epoch::{self as epoch, Guard};
 
 use super::{
-    DatastoreId, DatastoreInfo, Lease, Range, Shared, Volume, Wanted, direct::Expect,
-    seeing::Seeing, state::State, step::Step, tree::Tree,
+    DatastoreInfo, Lease, Range, Shared, Volume, Wanted, direct::Expect, seeing::Seeing,
+    state::State, step::Step, tree::Tree,
 };
 use crate::{
     cleaner::Compaction,
     error::{Error, ErrorKind, Result},
+    id::DatastoreId,
     index::{self, Direction},
     location::Word,
     log::{Expected, Purpose},

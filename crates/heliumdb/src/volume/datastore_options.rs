@@ -1,7 +1,10 @@
 //! How a datastore is opened, and how it is kept if it is made now.
 
-use super::{Datastore, DatastoreId, Kind, Volume};
-use crate::error::{Error, ErrorKind, Result};
+use super::{Datastore, Kind, Volume};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    id::DatastoreId,
+};
 
 /// Options of [`Volume::open_datastore`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -12,12 +12,13 @@ use std::{cell::RefCell, sync::Arc};
 
 use crossbeam_epoch::{self as epoch, Guard};
 
-use super::{Shared, VolumeId, tree::Tree};
+use super::{Shared, tree::Tree};
 use crate::{
     error::{Error, ErrorKind, Result},
+    id::VolumeId,
     limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX},
-    location::{Location, Slot, Word},
-    log::{Appended, Batch, BatchKind, Lsn, Spot},
+    location::{Location, Lsn, Slot, Word},
+    log::{Appended, Batch, BatchKind, Spot},
     scratch,
     transaction::{key_too_long, value_too_long},
     version::{

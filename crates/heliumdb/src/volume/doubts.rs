@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::{
-    Shared, VolumeId,
+    Shared,
     lease::Lease,
     open::Opened,
     owing::{new_copy, not_durable},
@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    log::GlobalTxn,
+    format::name::GlobalTxn,
+    id::VolumeId,
 };
 
 /// Asks the deciders what became of prepared batches, and makes the answers durable. `others` are

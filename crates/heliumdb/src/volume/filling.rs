@@ -5,9 +5,10 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Shared, Volume, VolumeId, load};
+use super::{Shared, Volume, load};
 use crate::{
     error::{Error, ErrorKind, Result},
+    id::VolumeId,
     limits::COPY_EPOCHS,
 };
 

@@ -3,13 +3,14 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    Damage, Datastore, DatastoreId, Descriptor, Kind, Lease, SeenDatastore, VolumeId,
-    VolumeOptions, maintenance, open, state::State,
+    Damage, Datastore, Descriptor, Kind, Lease, SeenDatastore, maintenance, open, state::State,
 };
 use crate::{
     device::Device,
     error::Result,
+    id::{DatastoreId, VolumeId},
     log::Hold,
+    options::VolumeOptions,
     transaction::native::{self, Snapshot, Txn, TxnOptions, WriteBatch},
     version::{Horizon, View},
 };

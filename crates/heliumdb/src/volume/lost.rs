@@ -5,9 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Shared, VolumeId, owing::new_copy, registry};
+use super::{Shared, owing::new_copy, registry};
 use crate::{
     error::{Error, ErrorKind, Result},
+    id::VolumeId,
     transaction::owed::Owed,
 };
 

@@ -4,12 +4,12 @@
 
 use crossbeam_epoch as epoch;
 
-use super::DECISIONS_TREE;
 use crate::{
     error::{Error, ErrorKind, Result},
+    format::{name::GlobalTxn, trees::DECISIONS_TREE},
     index::Tree as Index,
     location::{Slot, Word},
-    log::{GlobalTxn, Log},
+    log::Log,
 };
 
 /// In the decisions tree: no decision has such a key.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Shared, Volume, VolumeId, VolumeOptions, doubts,
+    Shared, Volume, doubts,
     lease::Lease,
     lost,
     maintenance::Maintenance,
@@ -13,7 +13,9 @@ use super::{
 use crate::{
     device::{self, Device},
     error::{Error, ErrorKind, Result},
+    id::VolumeId,
     log::Log,
+    options::VolumeOptions,
 };
 
 pub(super) fn open(url: &str, options: &VolumeOptions) -> Result<Volume> {

@@ -7,6 +7,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::HashSet,
     thread,
     time::{Duration, Instant},
 };
@@ -14,11 +15,22 @@ use std::{
 use super::Shared;
 use crate::{
     error::Result,
+    format::name::GlobalTxn,
+    id::VolumeId,
     limits::BACKUP_WAIT_MS,
-    log::{Hold, Lsn},
+    location::Lsn,
+    log::Hold,
     progress::{Phase, Reporter},
-    salvage::Told,
 };
+
+/// What somebody else than the log says of its batches.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// Transactions over several volumes that committed, each with one volume that prepared for it.
+    pub(crate) decided: HashSet<(GlobalTxn, VolumeId)>,
+    /// Batches that do not count.
+    pub(crate) cancelled: HashSet<u64>,
+}
 
 /// How often it is looked again whether what can be taken back still can.
 const PAUSE: Duration = Duration::from_millis(1);

@@ -7,11 +7,13 @@ use std::sync::{Arc, Weak, atomic::Ordering};
 
 use crossbeam_epoch as epoch;
 
-use super::{Shared, VolumeId, recover, registry};
+use super::{Shared, recover, registry};
 use crate::{
     error::{Error, ErrorKind, Result},
+    format::name::GlobalTxn,
+    id::VolumeId,
     index::{Bound, Direction},
-    log::{GlobalTxn, Log},
+    log::Log,
     transaction::owed::{Owed, Participant},
     version::TxnId,
 };

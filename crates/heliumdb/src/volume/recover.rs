@@ -14,23 +14,27 @@ use std::{
 use crossbeam_epoch as epoch;
 
 use super::{
-    VolumeId, VolumeOptions,
     catalog::Catalog,
     checkpoint::{self, Checkpoints, Loaded, Tentative},
     lost_decisions,
     numbers::Numbers,
     replay::{Judges, Place, Queue},
-    shared::{CATALOG_TREE, DECISIONS_TREE, Recovered},
+    shared::Recovered,
     tree::Tree,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    format::superblock::Checkpoint,
+    format::{
+        frame::Spilled,
+        name::GlobalTxn,
+        superblock::Checkpoint,
+        trees::{CATALOG_TREE, DECISIONS_TREE},
+    },
+    id::VolumeId,
     index::{Bound, Direction, Secret, Tree as Index},
     location::{Location, Slot, Word},
-    log::{
-        BatchKind, Core, GlobalTxn, Live, Log, LogState, Replay, ReplayBatch, ReplayItem, Spilled,
-    },
+    log::{BatchKind, Core, Live, Log, LogState, Replay, ReplayBatch, ReplayItem},
+    options::VolumeOptions,
 };
 
 /// Takes the replay of one volume's log.

@@ -12,10 +12,12 @@ use std::sync::{
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use super::{Shared, VolumeId, VolumeOptions, lease::Lease};
+use super::{Shared, lease::Lease};
 use crate::{
     device::Identity,
     error::{Error, ErrorKind, Result},
+    id::VolumeId,
+    options::VolumeOptions,
     process::PerProcess,
 };
 
@@ -131,7 +133,11 @@ fn look(entries: &[Entry], identity: &Identity, options: &VolumeOptions) -> Resu
     if shared.is_closed() || lease.strong_count() == 0 {
         return Ok(None);
     }
-    match options.clamped().refused_beside(shared) {
+    match options.clamped().refused_beside(
+        &shared.options,
+        shared.id(),
+        shared.log.is_unfinished_copy(),
+    ) {
         Some(why) => Err(Error::new(
             ErrorKind::VolumeInUse,
             format!(
@@ -189,12 +195,13 @@ impl Drop for Registration {
 
 #[cfg(test)]
 mod tests {
+    use crate::options::VolumeOptions;
     use std::{
         sync::atomic::{AtomicBool, Ordering},
         thread,
     };
 
-    use super::super::{Volume, VolumeOptions};
+    use super::super::Volume;
 
     /// A close is held up half-way: who opens the volume meanwhile waits, and gets one that works.
     #[test]

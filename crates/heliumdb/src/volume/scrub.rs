@@ -4,6 +4,7 @@
 //! Invariant: over any stretch of time no more bytes are read than the rate allows, but for one
 //! item.
 
+use crate::id::DatastoreId;
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::{Duration, Instant},
@@ -11,7 +12,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{DatastoreId, Shared, VerifyReport, verify::Check};
+use super::{Shared, VerifyReport, verify::Check};
 use crate::error::Result;
 
 /// Rate that an idle while saves up for, at most.

@@ -13,7 +13,6 @@ use crossbeam_utils::CachePadded;
 use parking_lot::{Mutex, ReentrantMutex};
 
 use super::{
-    VolumeId, VolumeOptions,
     catalog::Catalog,
     checkpoint::{Certainty, Checkpoints},
     damage::Damages,
@@ -28,21 +27,14 @@ use super::{
 use crate::{
     cleaner::Cleaner,
     error::{Error, ErrorKind, Result},
-    log::{GlobalTxn, Log},
+    format::name::GlobalTxn,
+    id::VolumeId,
+    log::Log,
+    options::VolumeOptions,
     process::Owner,
-    transaction::{native::Manager, owed::Owed},
-    version::{Attempt, Horizon, Readers, TxnId, Waiting, settle::Unsettled},
+    transaction::{native::Manager, owed::Owed, settle::Unsettled},
+    version::{Attempt, Horizon, Readers, TxnId, Waiting},
 };
-
-/// Tree ids below this are the store's own.
-pub(crate) const USER_IDS_START: u32 = 16;
-pub(crate) const INTERNAL_TREES_END: u32 = 16;
-/// Tree of the catalog: datastore id (big-endian) -> descriptor.
-pub(crate) const CATALOG_TREE: u32 = 0;
-/// Tree of decisions about transactions over several volumes: number (big-endian) -> participants.
-pub(crate) const DECISIONS_TREE: u32 = 1;
-/// Tree of checkpoints: number (little-endian) -> a page, a piece of a manifest, or a root.
-pub(crate) const CHECKPOINT_TREE: u32 = 2;
 
 /// Who gives the ids of the transactions that write to a volume, and knows their snapshots.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,6 +4,7 @@
 //! Invariant: a tree that a change of the catalog replaced stays here until every snapshot in use sees
 //! that change. Who looks takes the tree of now first, and asks for one before it afterwards.
 
+use crate::id::DatastoreId;
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -12,7 +13,7 @@ use std::sync::{
 use arc_swap::{ArcSwapOption, Guard};
 use parking_lot::RwLock;
 
-use super::{DatastoreId, datastore::Eyes, tree::Tree};
+use super::{datastore::Eyes, tree::Tree};
 use crate::version::{Isolation, TxnId};
 
 pub(crate) struct State {

@@ -17,7 +17,8 @@ use crossbeam_utils::CachePadded;
 use super::{count::LiveCount, dead::Stretches};
 use crate::{
     error::{Error, ErrorKind, Result},
-    index::{IndexKey, Secret, Tree as Index, UNORDERED, is_unordered},
+    format::trees::is_unordered,
+    index::{IndexKey, Secret, Tree as Index},
     location::Word,
     log::Log,
     version::chain,
@@ -35,20 +36,6 @@ const CLOSING: u8 = 1;
 const RETIRING: u8 = 2;
 /// The catalog has durably forgotten it.
 const RETIRED: u8 = 3;
-
-/// The id of the tree with the number `number`, which no two trees of a volume share.
-pub(crate) const fn tree_id(number: u32, unordered: bool) -> u32 {
-    if unordered {
-        number | UNORDERED
-    } else {
-        number
-    }
-}
-
-/// The number of a tree: its id without what says how it is kept.
-pub(crate) const fn tree_number(id: u32) -> u32 {
-    id & !UNORDERED
-}
 
 /// The items that the log keeps under one tree id.
 pub(crate) struct Tree {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crossbeam_epoch::{self as epoch, Guard};
 
 use super::{
-    Datastore, DatastoreId, Shared, Volume,
+    Datastore, Shared, Volume,
     damage::Damage,
     datastore::{READ_ATTEMPTS, misplaced},
     items::{key_of_damaged, read_slot_at},
@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
+    id::DatastoreId,
     index::{Bound, Direction},
     location::{Location, Slot, Word},
     log::{Fetch, Purpose, Ready},

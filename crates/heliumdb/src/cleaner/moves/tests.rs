@@ -4,10 +4,11 @@ use std::collections::HashSet;
 
 use super::*;
 use crate::{
-    Datastore, Volume, VolumeOptions,
+    Datastore, Volume,
     format::{SEGMENT_HEADER_BYTES, frame},
     location::{Location, Slot},
     log::Candidate,
+    options::VolumeOptions,
 };
 
 /// Where the first item of a segment lies.

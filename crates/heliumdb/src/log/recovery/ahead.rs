@@ -2,12 +2,13 @@
 //!
 //! Invariant: at most three images are in memory, however long the log is.
 
-use super::super::{Lsn, core::Core};
+use super::super::core::Core;
 use crate::{
     Result,
     device::aligned::AlignedBuffer,
     format::segment::{SegmentHeader, State},
     limits::BLOCK_BYTES,
+    location::Lsn,
 };
 use std::{
     sync::mpsc::{Receiver, Sender, channel, sync_channel},

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a batch is delivered when its last frame is there, and never a part of one.
 
-use super::super::{BatchKind, Lsn, Replay, ReplayBatch, ReplayItem, core::Core, table::Items};
+use super::super::{BatchKind, Replay, ReplayBatch, ReplayItem, core::Core, table::Items};
 use crate::{
     Result,
     format::{
@@ -13,7 +13,7 @@ use crate::{
         segment::SegmentHeader,
     },
     limits::ITEM_ALIGN,
-    location::Location,
+    location::{Location, Lsn},
 };
 use std::{collections::HashSet, sync::atomic::Ordering::*};
 

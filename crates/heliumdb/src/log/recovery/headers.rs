@@ -3,7 +3,7 @@
 //! Invariant: a segment counts as free only if a whole slot says so, or none was ever whole: in a volume whose
 //! segments are headed, one that was never counted on.
 
-use super::super::{Lsn, core::Core, headed, walk::newer};
+use super::super::{core::Core, headed, walk::newer};
 use crate::{
     Error, ErrorKind, Result,
     device::aligned::AlignedBuffer,
@@ -12,7 +12,7 @@ use crate::{
         segment::{SegmentHeader, State},
     },
     limits::BLOCK_BYTES,
-    location::Location,
+    location::{Location, Lsn},
 };
 use std::sync::atomic::Ordering::*;
 

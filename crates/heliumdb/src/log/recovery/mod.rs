@@ -10,7 +10,7 @@ mod headers;
 mod scan;
 
 use super::{
-    Lsn, Replay, Start,
+    Replay,
     core::Core,
     segments::{Last, Resting},
     table::FILLING,
@@ -20,9 +20,10 @@ use crate::{
     format::{
         check,
         segment::{SegmentHeader, State},
-        superblock::{MAY_HOLD_CANCELS, MAY_HOLD_MOVES},
+        superblock::{MAY_HOLD_CANCELS, MAY_HOLD_MOVES, Start},
     },
     limits::{NUMBERS_MAX, SEQUENCES_MAX},
+    location::Lsn,
 };
 use deliver::Delivery;
 use headers::{Headers, read_headers};

@@ -5,7 +5,6 @@
 
 use super::{
     super::{
-        Lsn, Start,
         core::Core,
         segments::{Last, epoch_chain},
         table::SEALED,
@@ -22,9 +21,10 @@ use crate::{
     format::{
         SEGMENT_HEADER_BYTES,
         segment::{SegmentHeader, State},
+        superblock::Start,
     },
     limits::BLOCK_BYTES,
-    location::Location,
+    location::{Location, Lsn},
 };
 use std::sync::atomic::Ordering::*;
 

@@ -13,10 +13,13 @@ mod sessions;
 mod space;
 mod store;
 
-use super::{
-    Appended, Batch, BatchKind, GlobalTxn, Live, Log, Lsn, Replay, ReplayBatch, ReplayItem,
+use super::{Appended, Batch, BatchKind, Live, Log, Replay, ReplayBatch, ReplayItem};
+use crate::{
+    Result,
+    format::name::GlobalTxn,
+    location::{Location, Lsn},
+    options::VolumeOptions,
 };
-use crate::{Result, VolumeOptions, location::Location};
 use disk::Disk;
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -11,12 +11,13 @@ use parking_lot::MutexGuard;
 use super::{Descriptor, Kind, NEXT_ID_KEY, descriptor, not_found, past::Keeping};
 use crate::{
     error::{Error, ErrorKind, Result},
-    index::UNORDERED,
+    format::trees::{UNORDERED, tree_id},
+    id::DatastoreId,
     limits::{ATTRIBUTES_BYTES_MAX, DATASTORES_MAX, NAME_BYTES_MAX},
     volume::{
-        DatastoreId, Shared,
+        Shared,
         state::State,
-        tree::{Closing, Tree, tree_id},
+        tree::{Closing, Tree},
     },
 };
 

@@ -2,10 +2,11 @@
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    format::check,
-    index::is_unordered,
+    format::{
+        check,
+        trees::{is_unordered, tree_number},
+    },
     limits::{ATTRIBUTES_BYTES_MAX, NAME_BYTES_MAX},
-    volume::tree::tree_number,
 };
 
 const VERSION: u32 = 1;

@@ -13,8 +13,9 @@ use parking_lot::RwLock;
 
 use super::{Catalog, Descriptor, Entry, Known, change::Change};
 use crate::{
+    id::DatastoreId,
     version::{TxnId, View},
-    volume::{DatastoreId, state::State, tree::Tree},
+    volume::{state::State, tree::Tree},
 };
 
 /// What one change replaced.

@@ -22,7 +22,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    log::GlobalTxn,
+    format::name::GlobalTxn,
     version::TxnId,
     volume::Shared,
 };

@@ -24,11 +24,11 @@ use crate::{
         check::{self, Bounds},
         item,
         superblock::Checkpoint,
+        trees::{CHECKPOINT_TREE, is_unordered},
     },
-    index::{HASH_BYTES, Part, PartBuilder, Tree as Index, is_unordered},
+    index::{HASH_BYTES, Part, PartBuilder, Tree as Index},
     location::{Location, Word},
     log::{Core, Live, LogState},
-    volume::shared::CHECKPOINT_TREE,
 };
 
 /// Pages that one thread reads and builds leaves of at a time.

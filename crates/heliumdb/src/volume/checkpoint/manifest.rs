@@ -8,13 +8,17 @@ use super::{
     directory::{Directory, Page},
 };
 use crate::{
-    format::check::{self, Bounds},
+    format::{
+        check::{self, Bounds},
+        name::GlobalTxn,
+        trees::USER_IDS_START,
+    },
+    id::VolumeId,
     limits::{
         CHUNK_BYTES, DATASTORES_MAX, KEY_BYTES_MAX, SEGMENT_BYTES, SEQUENCES_MAX, VALUE_BYTES_MAX,
     },
     location::Location,
-    log::{GlobalTxn, LogState, SegmentState},
-    volume::{USER_IDS_START, VolumeId},
+    log::{LogState, SegmentState},
 };
 
 /// Bytes of a piece: less than a value that is cut into chunks.

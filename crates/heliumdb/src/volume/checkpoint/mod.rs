@@ -32,8 +32,7 @@ use parking_lot::Mutex;
 use super::Shared;
 use crate::{
     error::{ErrorKind, Result},
-    location::Location,
-    log::Lsn,
+    location::{Location, Lsn},
     version::{Horizon, TxnId},
 };
 use directory::Directory;

@@ -17,12 +17,16 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    format::{Version, superblock::Checkpoint},
+    format::{
+        Version,
+        superblock::{Checkpoint, Start},
+        trees::CHECKPOINT_TREE,
+    },
     index::{Bound, Direction},
     location::{Location, Slot, Word},
-    log::{Batch, BatchKind, Start},
+    log::{Batch, BatchKind},
     version::{TxnId, chain},
-    volume::{Shared, shared::CHECKPOINT_TREE, tree::Tree},
+    volume::{Shared, tree::Tree},
 };
 
 /// Pages go to the log in batches of this size, each synced before the next, so that a commit's

@@ -2,7 +2,7 @@
 //!
 //! Invariant: what an open volume has of them is within the limits, and can be read.
 
-use crate::limits;
+use crate::{id::VolumeId, limits};
 
 /// Options of [`crate::Volume::open`].
 #[derive(Clone, Debug)]
@@ -83,7 +83,7 @@ pub struct VolumeOptions {
 
 impl VolumeOptions {
     /// The same, with every number brought into its range: none is refused.
-    pub(super) fn clamped(&self) -> Self {
+    pub(crate) fn clamped(&self) -> Self {
         let within = |value: u64, [least, most]: [u64; 2]| value.clamp(least, most);
         Self {
             write_cache_bytes: within(self.write_cache_bytes, limits::WRITE_CACHE_BYTES),
@@ -103,10 +103,15 @@ impl VolumeOptions {
         }
     }
 
-    /// Why these cannot be had where the volume is open already, if so: they count when it is opened,
+    /// Why these cannot be had where the volume `is`, a copy that may be unfinished, is open already, if so: they count when it is opened,
     /// and hold for all who share it. What is left as it is by default is content with anything.
-    pub(super) fn refused_beside(&self, volume: &super::Shared) -> Option<String> {
-        let (open, default) = (&volume.options, Self::default().clamped());
+    pub(crate) fn refused_beside(
+        &self,
+        open: &Self,
+        is: VolumeId,
+        is_unfinished: bool,
+    ) -> Option<String> {
+        let default = Self::default().clamped();
         if self.exclusive || open.exclusive {
             return Some(String::new());
         }
@@ -123,10 +128,10 @@ impl VolumeOptions {
                 ", {how}, and cannot be opened otherwise: close it first"
             ));
         }
-        if volume.log.is_unfinished_copy() && !self.receive_copy {
+        if is_unfinished && !self.receive_copy {
             return Some(", and holds a copy that is not finished".to_owned());
         }
-        if self.volume_id.is_some_and(|id| id != volume.id()) {
+        if self.volume_id.is_some_and(|id| id != is) {
             return Some(", and cannot become the copy of another one".to_owned());
         }
         macro_rules! first_refused {

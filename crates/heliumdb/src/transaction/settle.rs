@@ -17,17 +17,16 @@ use crossbeam_epoch::{self as epoch, Guard};
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
-use super::{
-    Readers, Swept, TxnId,
-    chain::{self, VERSION_BYTES},
-    prune,
-    thin::Passes,
-};
+use super::{native::Manager, thin::Passes};
 use crate::{
     error::{Error, ErrorKind, Result},
     location::Word,
     log::Log,
-    transaction::native::Manager,
+    version::{
+        Readers, Swept, TxnId,
+        chain::{self, VERSION_BYTES},
+        prune,
+    },
     volume::tree::Tree,
 };
 

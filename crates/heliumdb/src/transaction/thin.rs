@@ -12,8 +12,11 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::{Readers, TxnId, settle::Unsettled};
-use crate::log::Log;
+use super::settle::Unsettled;
+use crate::{
+    log::Log,
+    version::{Readers, TxnId},
+};
 
 /// Chunks of chains that are looked through in one step.
 const STEP_CHUNKS: usize = 32;

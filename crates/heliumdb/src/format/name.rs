@@ -6,7 +6,8 @@
 //! a transaction (prepare, decision, resolve) is said of its name.
 
 use crate::{
-    Error, ErrorKind, Result, VolumeId,
+    Error, ErrorKind, Result,
+    id::VolumeId,
     limits::{DECIDING_EPOCHS_MAX, DECISIONS_PER_EPOCH_MAX},
 };
 
