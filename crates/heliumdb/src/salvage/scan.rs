@@ -31,6 +31,9 @@ use crate::{
     volume::outcomes::Told,
 };
 
+/// A key and its value.
+type Record = (Vec<u8>, Vec<u8>);
+
 /// A segment that holds log.
 struct Segment {
     id: u64,
@@ -146,7 +149,7 @@ impl Scanned {
     }
 
     /// The records of decisions that others may still ask for, and how many of them cannot be read.
-    pub(super) fn decision_records(&self, source: &Source) -> (Vec<(Vec<u8>, Vec<u8>)>, u64) {
+    pub(super) fn decision_records(&self, source: &Source) -> (Vec<Record>, u64) {
         let (mut records, mut lost) = (Vec::new(), 0);
         let mut bytes = Vec::new();
         self.newest.each(DECISIONS_TREE, |key, at| {
