@@ -8,7 +8,7 @@ fn on_real_disk() -> (tempfile::TempDir, Arc<Log>) {
     let dir =
         tempfile::tempdir_in(std::env::var("HELIUM_FIGURES_DIR").unwrap_or_else(|_| ".".into()))
             .unwrap();
-    let device = FileDevice::open(&format!("{}/v", dir.path().display()), true, false).unwrap();
+    let device = FileDevice::open(format!("{}/v", dir.path().display()), true, false).unwrap();
     let log = Log::create(vec![Box::new(device)], &VolumeOptions::default()).unwrap();
     (dir, log)
 }
@@ -37,7 +37,7 @@ fn commits(threads: u64) -> f64 {
 
 fn raw() -> f64 {
     let dir = tempfile::tempdir_in(".").unwrap();
-    let device = FileDevice::open(&format!("{}/v", dir.path().display()), true, false).unwrap();
+    let device = FileDevice::open(format!("{}/v", dir.path().display()), true, false).unwrap();
     device.grow(64 * MIB).unwrap();
     device.write_at(&vec![0; 64 << 20], 0).unwrap();
     device.sync().unwrap();
@@ -141,7 +141,7 @@ fn replay() {
             "Volume::open of {bytes:.0} MB: {all:.2} s, {:.0} MB/s; CPU of the opener {own:.2} s",
             bytes / all
         );
-        let device = FileDevice::open(&format!("{}/v", dir.path().display()), false, true).unwrap();
+        let device = FileDevice::open(format!("{}/v", dir.path().display()), false, true).unwrap();
         let mut model = Count::default();
         let (start, own) = (Instant::now(), cpu());
         let log = Log::open(
