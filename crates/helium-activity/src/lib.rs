@@ -3,7 +3,7 @@
 //! A volume is locked by the process that writes it, so its figures have to come from there. A
 //! [`Publisher`] answers on a Unix socket in the user's runtime directory; `watch` finds
 //! the sockets and asks. The store itself knows nothing of this: it only offers its figures. On a second socket others
-//! can read the volume itself, as it was at one moment ([`through`]): [`Remote`].
+//! can read the volume itself, as it was at one moment (`through`): [`Remote`].
 //!
 //! Invariant: only the user whose process it is (and root) can ask, nothing that is asked can hold
 //! up the volume, and what is read from a socket is bounded.

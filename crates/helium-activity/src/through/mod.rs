@@ -1,7 +1,7 @@
 //! Reading a volume through the process that has it open.
 //!
 //! One end ([`serve`]) is a thread of that process for each reader, the other one ([`remote`]) the reader. Between them
-//! are [frames](frame) on a [`line`], which say what [`wire`] has: the reader asks, and is answered, one thing at a time.
+//! are [frames](frame) on a [`mod@line`], which say what [`wire`] has: the reader asks, and is answered, one thing at a time.
 //!
 //! Invariants:
 //! - A reader sees one moment, that at which it connected, for as long as it is connected; and nothing that is not

@@ -1,6 +1,6 @@
 //! What an index has for keys: the keys themselves, or in an unordered tree their hashes.
 //!
-//! The bit [`UNORDERED`] of a tree's id says which, so that the log alone tells it. Invariant:
+//! The bit [`UNORDERED`](crate::format::trees::UNORDERED) of a tree's id says which, so that the log alone tells it. Invariant:
 //! two keys of a tree never have the same hash, for all that anybody will ever see. The hash
 //! has 96 bits and is keyed by the volume's secret, so that nobody who chooses keys can look for two
 //! that meet; by chance two of a thousand million keys meet once in 10^11 volumes. Should it happen, the
