@@ -129,7 +129,11 @@ fn a_copy_that_is_killed_in_the_middle_does_not_open() {
         }
         child.kill().expect("a child of ours");
         let killed = child.wait().expect("a child of ours").code().is_none();
-        assert!(killed, "it was done before it was killed");
+        // One that was done by then is whole.
+        if !killed || is_whole(&place) {
+            assert!(is_whole(&place));
+            continue;
+        }
         place.helium(["ls", "w"]).fails(10, &["was not finished"]);
         place.helium(copy).ok();
         assert!(is_whole(&place));
