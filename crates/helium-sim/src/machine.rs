@@ -152,12 +152,14 @@ impl Machine {
             .collect()
     }
 
-    /// Records the disks after every change from now on.
+    /// Records the disks as they are and after every change from now on.
     pub fn record(&self, note: &[u64]) {
-        self.inner.lock().recording = Some(Recording {
+        let mut inner = self.inner.lock();
+        inner.recording = Some(Recording {
             note: note.into(),
             records: Vec::new(),
         });
+        inner.keep_record();
     }
 
     /// Leaves a note with the records to come.
