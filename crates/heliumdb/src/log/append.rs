@@ -208,7 +208,6 @@ impl Core {
     /// On error nothing of the batch counts, now or after a crash; unless the kind is
     /// `OutcomeUnknown`: then all of it is in the buffer, where others may write it out.
     fn append_in(&self, batch: &mut Batch, room: Room) -> Result<Appended> {
-        self.check_writable()?;
         self.retry_device(room)?;
         self.append_under(self.appender.lock(), batch, room)
     }
@@ -244,6 +243,7 @@ impl Core {
     }
 
     /// Where a device had no room there is to be no more in memory before that has changed.
+    #[inline]
     fn retry_device(&self, room: Room) -> Result<()> {
         match room.may_be_refused() && self.is_blocked() {
             true => self.flush(false),

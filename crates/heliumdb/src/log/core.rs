@@ -327,24 +327,33 @@ impl Core {
         self.poison.get().cloned()
     }
 
+    /// Whether there is such a failure.
+    #[inline]
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.poison.get().is_some()
+    }
+
     /// Refuses to go on after a failure, and on closed and read-only volumes.
+    #[inline]
     pub(super) fn check_writable(&self) -> Result<()> {
         self.owner.check()?;
-        if let Some(why) = self.poison.get() {
-            return Err(why.clone().with_kind(ErrorKind::Poisoned).context(
-                "the volume is read-only until it is opened again, because of an earlier failure",
-            ));
-        }
-        if self.closed.load(Acquire) {
-            return Err(Error::new(ErrorKind::Closed, "the volume is closed"));
-        }
-        if self.read_only {
-            return Err(Error::new(
-                ErrorKind::ReadOnly,
-                "the volume was opened read-only",
-            ));
+        if self.is_poisoned() || self.closed.load(Acquire) || self.read_only {
+            return Err(self.takes_no_writes());
         }
         Ok(())
+    }
+
+    #[cold]
+    fn takes_no_writes(&self) -> Error {
+        if let Some(why) = self.poisoned() {
+            return why.with_kind(ErrorKind::Poisoned).context(
+                "the volume is read-only until it is opened again, because of an earlier failure",
+            );
+        }
+        if self.closed.load(Acquire) {
+            return Error::new(ErrorKind::Closed, "the volume is closed");
+        }
+        Error::new(ErrorKind::ReadOnly, "the volume was opened read-only")
     }
 
     /// Poisons the volume if `result` is a failure of the device.

@@ -149,7 +149,7 @@ impl Core {
                 }
                 locations.push(location);
                 let tombstone = entry.flags & item::TOMBSTONE != 0;
-                if batch.kind != BatchKind::Checkpoint {
+                if !matches!(batch.kind, BatchKind::Checkpoint) {
                     segment.add_item(
                         batch.placed(&entry),
                         tombstone,

@@ -176,17 +176,22 @@ impl Transaction {
     }
 
     fn check_active(&self) -> Result<()> {
-        if self.phase != Phase::Active {
-            return Err(Error::new(
+        if self.phase != Phase::Active || self.failed.is_some() {
+            return Err(self.is_no_more_active());
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn is_no_more_active(&self) -> Error {
+        match self.failed.as_ref().filter(|_| self.phase == Phase::Active) {
+            Some(why) => why
+                .clone()
+                .context("an operation of the transaction failed; roll it back"),
+            None => Error::new(
                 ErrorKind::InvalidArgument,
                 format!("transaction {} is over", self.id),
-            ));
-        }
-        match &self.failed {
-            Some(why) => Err(why
-                .clone()
-                .context("an operation of the transaction failed; roll it back")),
-            None => Ok(()),
+            ),
         }
     }
 

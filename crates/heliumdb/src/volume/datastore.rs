@@ -105,12 +105,17 @@ impl Datastore {
 
     pub(crate) fn check_handle(&self) -> Result<()> {
         if self.read_only {
-            return Err(Error::new(
-                ErrorKind::ReadOnly,
-                format!("datastore {} was opened read-only", self.state.id.0),
-            ));
+            return Err(self.takes_no_writes());
         }
         Ok(())
+    }
+
+    #[cold]
+    fn takes_no_writes(&self) -> Error {
+        Error::new(
+            ErrorKind::ReadOnly,
+            format!("datastore {} was opened read-only", self.state.id.0),
+        )
     }
 
     fn write(&self, key: &[u8], value: Option<&[u8]>, mode: Mode) -> Result<()> {
@@ -178,6 +183,7 @@ impl Datastore {
 
     /// Runs `f`, which writes outside transactions, on its items of now; again, if the datastore was
     /// being emptied or removed, once that is over.
+    #[inline]
     pub(crate) fn with_tree_to_write<R>(
         &self,
         mut f: impl FnMut(&Arc<Tree>) -> Result<R>,
@@ -208,6 +214,7 @@ impl Datastore {
         Ok(())
     }
 
+    #[cold]
     fn removed(&self) -> Error {
         Error::new(
             ErrorKind::DatastoreNotFound,

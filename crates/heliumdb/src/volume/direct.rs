@@ -304,6 +304,7 @@ fn check_mode(is_present: bool, mode: Mode) -> Result<()> {
     }
 }
 
+#[cold]
 pub(crate) fn item_exists() -> Error {
     Error::new(
         ErrorKind::ItemExists,
@@ -311,6 +312,7 @@ pub(crate) fn item_exists() -> Error {
     )
 }
 
+#[cold]
 pub(crate) fn item_not_found() -> Error {
     Error::new(ErrorKind::ItemNotFound, "no item with that key")
 }

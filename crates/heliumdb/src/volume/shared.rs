@@ -190,38 +190,51 @@ impl Shared {
         self.closed.load(Ordering::Acquire)
     }
 
+    #[inline]
     pub(crate) fn check_open(&self) -> Result<()> {
         self.owner.check()?;
         if self.closed.load(Ordering::Acquire) {
-            return Err(Error::new(
-                ErrorKind::Closed,
-                format!("the volume {} was closed", self.url),
-            ));
+            return Err(self.was_closed());
         }
         Ok(())
     }
 
+    #[cold]
+    fn was_closed(&self) -> Error {
+        Error::new(
+            ErrorKind::Closed,
+            format!("the volume {} was closed", self.url),
+        )
+    }
+
+    #[inline]
     pub(crate) fn check_writable(&self) -> Result<()> {
         self.check_open()?;
-        if self.options.read_only {
-            return Err(Error::new(
-                ErrorKind::ReadOnly,
-                format!("the volume {} was opened read-only", self.url),
-            ));
+        if self.options.read_only || self.log.is_poisoned() {
+            return Err(self.takes_no_writes());
         }
-        match self.log.poisoned() {
-            Some(why) => Err(why
+        Ok(())
+    }
+
+    #[cold]
+    fn takes_no_writes(&self) -> Error {
+        match self.log.poisoned().filter(|_| !self.options.read_only) {
+            Some(why) => why
                 .context(format!(
                     "the volume {} is read-only since a write failed; close it and open it again",
                     self.url
                 ))
-                .with_kind(ErrorKind::Poisoned)),
-            None => Ok(()),
+                .with_kind(ErrorKind::Poisoned),
+            None => Error::new(
+                ErrorKind::ReadOnly,
+                format!("the volume {} was opened read-only", self.url),
+            ),
         }
     }
 
     /// Does `attempt`, again after each commit that it depends on: by then who waits must hold
     /// nothing, not even the tree that it looked at.
+    #[inline]
     pub(super) fn when_resolved<T>(
         &self,
         attempt: impl FnMut() -> Result<Attempt<T>>,
@@ -297,6 +310,7 @@ impl Shared {
     }
 
     /// Does `attempt`, once more if versions had used their whole budget, and nobody needed some of them any more.
+    #[inline]
     pub(super) fn when_in_budget<T>(&self, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
         match attempt() {
             Err(why) if why.kind() == ErrorKind::VersionBudget && self.settle_native() => attempt(),
