@@ -6,6 +6,7 @@ use heliumdb::device::Device;
 use rand::{Rng, rngs::SmallRng};
 
 use crate::{
+    blocks::Blocks,
     fault::{FaultKind, On},
     image::Image,
     machine::{DiskId, Fate, Inner, Machine},
@@ -22,6 +23,8 @@ pub(crate) struct DiskState {
     cache: Option<Image>,
     pending: Vec<Pending>,
     pub(crate) grows_to: Option<u64>,
+    /// Of a file: which of its blocks there are.
+    pub(crate) blocks: Option<Blocks>,
 }
 
 impl DiskState {
@@ -32,6 +35,7 @@ impl DiskState {
             cache: None,
             pending: Vec::new(),
             grows_to: None,
+            blocks: None,
         }
     }
 
@@ -53,6 +57,12 @@ impl DiskState {
         let mut base = self.durable.clone();
         base.set_len(self.medium.len());
         torn::crash(&base, &self.pending, rng)
+    }
+
+    /// Sees to blocks for the range, where that takes any.
+    fn take_blocks(&mut self, offset: u64, len: u64) -> io::Result<()> {
+        let blocks = self.blocks.as_mut();
+        blocks.map_or(Ok(()), |blocks| blocks.take(offset, len))
     }
 
     fn write(&mut self, bytes: &[u8], offset: u64) {
@@ -157,8 +167,8 @@ impl Device for SimDevice {
             let state = &mut inner.disks[disk];
             let result = match fate {
                 Fate::Done => {
-                    state.write(buffer, offset);
-                    Ok(())
+                    let taken = state.take_blocks(offset, buffer.len() as u64);
+                    taken.map(|()| state.write(buffer, offset))
                 }
                 Fate::Fault(FaultKind::Lie) => Ok(()),
                 Fate::Fault(FaultKind::Short) => {
@@ -193,6 +203,9 @@ impl Device for SimDevice {
             let result = match fate {
                 Fate::Done => {
                     state.write(&bytes, offset);
+                    if let Some(blocks) = &mut state.blocks {
+                        blocks.give_back(offset, len);
+                    }
                     Ok(())
                 }
                 Fate::Fault(FaultKind::Lie) => Ok(()),
@@ -206,6 +219,14 @@ impl Device for SimDevice {
             inner.keep_record();
             result
         })
+    }
+
+    fn may_be_hollow(&self) -> bool {
+        self.with(|inner, disk| inner.disks[disk].blocks.is_some())
+    }
+
+    fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.with(|inner, disk| inner.disks[disk].take_blocks(offset, len))
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -254,8 +275,9 @@ impl Device for SimDevice {
             let room = state.grows_to.is_some_and(|most| bytes <= most);
             let result = match fate {
                 Fate::Done if room => {
-                    state.grow(bytes);
-                    Ok(())
+                    let len = state.medium.len();
+                    let taken = state.take_blocks(len, bytes - len);
+                    taken.map(|()| state.grow(bytes))
                 }
                 Fate::Done | Fate::Fault(FaultKind::Enospc) => {
                     Err(io::ErrorKind::StorageFull.into())

@@ -208,6 +208,14 @@ impl Device for Latched {
         self.latch.through(Operation::Sync, || self.device.sync())
     }
 
+    fn may_be_hollow(&self) -> bool {
+        self.device.may_be_hollow()
+    }
+
+    fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.device.allocate(offset, len)
+    }
+
     fn len(&self) -> u64 {
         self.device.len()
     }

@@ -4,6 +4,7 @@
 //! Everything random comes from one [`seed`], so that a failure is replayed by its number.
 
 mod agree;
+mod blocks;
 mod disk;
 mod driver;
 mod fault;

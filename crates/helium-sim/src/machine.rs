@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use rand::{SeedableRng, rngs::SmallRng};
 
 use crate::{
+    blocks::Blocks,
     disk::{DiskState, SimDevice},
     fault::{Fault, FaultKind, On, Planned},
     image::Image,
@@ -93,6 +94,24 @@ impl Machine {
     /// Lets a disk grow up to `bytes`.
     pub fn allow_growth(&self, disk: DiskId, bytes: u64) {
         self.inner.lock().disks[disk.0].grows_to = Some(bytes);
+    }
+
+    /// Makes a disk a file on a file system: it has those of its blocks that are written from now on, or asked for.
+    pub fn keep_in_file(&self, disk: DiskId) {
+        self.inner.lock().disks[disk.0].blocks = Some(Blocks::default());
+    }
+
+    /// Something else fills the file system that a disk is a file on.
+    pub fn fill_file_system(&self, disk: DiskId) {
+        if let Some(blocks) = &mut self.inner.lock().disks[disk.0].blocks {
+            blocks.fill();
+        }
+    }
+
+    /// What a disk that is a file takes of its file system.
+    pub fn block_bytes(&self, disk: DiskId) -> u64 {
+        let inner = self.inner.lock();
+        inner.disks[disk.0].blocks.as_ref().map_or(0, Blocks::bytes)
     }
 
     /// Plans a fault, counted from now.

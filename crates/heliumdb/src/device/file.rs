@@ -304,6 +304,22 @@ impl Device for FileDevice {
         Ok(())
     }
 
+    fn may_be_hollow(&self) -> bool {
+        self.regular
+    }
+
+    fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
+        if !self.regular {
+            return Ok(());
+        }
+        self.check_process()?;
+        allowed::check(offset.saturating_add(len))?;
+        match fallocate(&self.file, FallocateFlags::KEEP_SIZE, offset, len) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Err(io::ErrorKind::Unsupported.into()),
+            result => Ok(result?),
+        }
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.check_process()?;
         Ok(fdatasync(&self.file)?)

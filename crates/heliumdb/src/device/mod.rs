@@ -63,6 +63,16 @@ pub trait Device: Send + Sync {
         let _ = (offset, len);
         Err(io::ErrorKind::Unsupported.into())
     }
+    /// Whether parts of it may be without blocks, so that a write there can find no room: a regular file.
+    fn may_be_hollow(&self) -> bool {
+        false
+    }
+    /// Gives the range blocks where it has none, so that a write there needs no more room. An error of kind
+    /// `Unsupported` where nothing but a write does that.
+    fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
+        let _ = (offset, len);
+        Ok(())
+    }
     /// Returns when everything written before is durable.
     fn sync(&self) -> io::Result<()>;
     /// Current size in bytes.

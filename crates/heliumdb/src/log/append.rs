@@ -181,7 +181,7 @@ impl Core {
                     return Ok(());
                 }
             }
-            if !self.grow()? {
+            if !self.make_room()? {
                 return Err(self.full());
             }
         }
@@ -284,7 +284,7 @@ impl Core {
                     return Ok(());
                 }
             }
-            if !self.grow()? {
+            if !self.make_room()? {
                 return Err(self.full());
             }
         }

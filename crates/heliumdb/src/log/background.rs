@@ -38,6 +38,7 @@ impl Core {
             self.flush(false)?;
             worked = true;
         }
+        worked |= self.keep_blocks()?;
         worked |= self.write_ahead()?;
         worked |= self.free_dead()?;
         worked |= self.trim()?;
@@ -57,26 +58,31 @@ impl Core {
         }
         let next = {
             let mut space = self.space.lock();
-            if !space.ready.is_empty() {
-                None
-            } else {
-                space.raw.pop_front()
+            match space.ready.is_empty() {
+                true => space.take_unwritten(),
+                false => None,
             }
         };
-        let Some(id) = next else { return Ok(false) };
+        let Some((id, is_solid)) = next else {
+            return Ok(false);
+        };
         self.syncs_lately.store(0, Relaxed);
-        self.make_ready(id)?;
+        self.make_ready(id, is_solid)?;
         Ok(true)
     }
 
     /// Writes zeros over a free segment and syncs them.
-    pub(super) fn make_ready(&self, id: u64) -> Result<()> {
+    pub(super) fn make_ready(&self, id: u64, is_solid: bool) -> Result<()> {
         let written = self.table.get(id).is_some_and(|s| s.written.load(Relaxed));
         if !written {
-            let result = self.write_zeros(id);
+            let result = self.head(id).and_then(|()| self.write_zeros(id));
             if let Err(e) = result {
-                self.space.lock().raw.push_back(id);
-                // No room for it now: it stays raw, and whoever needs it hears of it.
+                let mut space = self.space.lock();
+                match is_solid {
+                    true => space.raw.push_back(id),
+                    false => space.hollow.push_back(id),
+                }
+                // No room for it now: it stays what it is, and whoever needs it hears of it.
                 return if e.kind() == ErrorKind::VolumeFull {
                     Ok(())
                 } else {

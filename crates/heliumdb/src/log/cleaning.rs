@@ -131,7 +131,7 @@ impl Core {
         let space = self.space.lock();
         Room {
             open_bytes: self
-                .available(&space)
+                .expected(&space)
                 .saturating_sub(self.reserve_bytes() + space.promised),
             growth_bytes,
             segment_bytes: self.usable(),
@@ -241,7 +241,7 @@ impl Core {
 
     fn all_room(&self) -> u64 {
         let space = self.space.lock();
-        self.available(&space).saturating_sub(space.promised)
+        self.expected(&space).saturating_sub(space.promised)
     }
 
     /// Bytes of items that are moved in one batch, which has to fit into one frame.

@@ -95,6 +95,8 @@ pub(crate) struct Core {
     pub(super) written: Written,
     /// Files could not be made longer when that was last tried.
     pub(super) grown_out: AtomicBool,
+    /// Nor could a free segment be given blocks.
+    pub(super) out_of_blocks: AtomicBool,
     pub(super) poison: OnceLock<Error>,
     pub(super) closed: AtomicBool,
     /// Bytes that the next checkpoint may need, at worst.
@@ -189,6 +191,7 @@ impl Core {
             roomier: Condvar::new(),
             written: Written::default(),
             grown_out: AtomicBool::new(false),
+            out_of_blocks: AtomicBool::new(false),
             poison: OnceLock::new(),
             closed: AtomicBool::new(false),
             checkpoint_bytes: AtomicU64::new(0),
@@ -225,9 +228,19 @@ impl Core {
         self.place(segment * self.segment_bytes)
     }
 
-    /// Room for frames: in free segments, and in the one being filled.
+    /// Room for frames that needs nothing more of a file system: in free segments that have their blocks, and in
+    /// the one being filled.
     pub(super) fn available(&self, space: &Space) -> u64 {
         space.free_segments() * self.usable() + self.rest.load(Relaxed)
+    }
+
+    /// That, and what there is once free segments have been given blocks, as far as anybody knows.
+    pub(super) fn expected(&self, space: &Space) -> u64 {
+        let hollow = match self.out_of_blocks.load(Relaxed) {
+            true => 0,
+            false => space.hollow_segments(),
+        };
+        self.available(space) + hollow * self.usable()
     }
 
     /// Bytes of a segment that frames can use.
@@ -495,6 +508,7 @@ impl Core {
             let share = limits::VOLUME_BYTES_MAX / members.len() as u64;
             let most = self.limit_bytes.min(share);
             if bytes <= most && total <= limits::VOLUME_BYTES_MAX && self.grow_to(bytes)? {
+                self.grown_out.store(false, Relaxed);
                 return Ok(true);
             }
             step /= 2;
@@ -520,7 +534,8 @@ impl Core {
             let indexes = self.segments_in(member.bytes)..self.segments_in(bytes);
             indexes.map(move |index| index * n + i as u64)
         });
-        let new: Vec<u64> = new.collect();
+        let mut new: Vec<u64> = new.collect();
+        new.sort_unstable();
         match self.write_first_headers(&new) {
             Err(why) if why.kind() == ErrorKind::VolumeFull => return Ok(false),
             result => result?,
@@ -538,9 +553,7 @@ impl Core {
         // Twice, for both copies: one that is destroyed later must not lead to one that does not count segments
         // in use.
         self.update_superblock(|_| {})?;
-        let mut space = self.space.lock();
-        space.raw.extend(new);
-        space.raw.make_contiguous().sort_unstable();
+        new.into_iter().for_each(|id| self.admit(id));
         Ok(true)
     }
 

@@ -50,7 +50,9 @@ impl Log {
         core.write_first_headers(&first)?;
         core.sync_all()?;
         core.are_headed(&first);
-        core.space.lock().raw.extend(core.all_segments());
+        core.all_segments()
+            .into_iter()
+            .for_each(|id| core.admit(id));
         // CRASH: with one superblock or none, whole or torn, the mark says that this is to be done
         // again. With both, the volume is there, and the mark says nothing.
         core.update_superblock(|_| {})?;
@@ -61,9 +63,9 @@ impl Log {
         let start = core.segment_bytes;
         core.end.store(start, Release);
         core.durable.store(start, Release);
-        let first = core.space.lock().raw.pop_front();
-        if let Some(id) = first {
-            core.make_ready(id)?;
+        let first = core.space.lock().take_unwritten();
+        if let Some((id, is_solid)) = first {
+            core.make_ready(id, is_solid)?;
         }
         Self::start(core)
     }

@@ -114,6 +114,14 @@ impl Device for Disk {
         self.device.discard(offset, len)
     }
 
+    fn may_be_hollow(&self) -> bool {
+        self.device.may_be_hollow()
+    }
+
+    fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.device.allocate(offset, len)
+    }
+
     fn len(&self) -> u64 {
         self.device.len()
     }

@@ -7,6 +7,7 @@ mod append;
 mod background;
 mod batch;
 mod blank;
+mod blocks;
 mod buffer;
 mod bulk;
 mod cleaning;

@@ -250,18 +250,18 @@ impl Core {
                     }
                     return Ok(id);
                 }
-                None if self.grow()? => {}
+                None if self.make_room()? => {}
                 None => return Err(self.full()),
             }
         }
     }
 
-    /// A file of a given size may be sparse: a full file system is to show now, and not
-    /// in a write that a commit waits for.
+    /// A block device may be thin: that it is full is to show now, and not in a write that a commit waits for.
     fn fill_holes(&self, id: u64) -> Result<()> {
         let (device, _) = self.segment_place(id);
         let punched = self.table.get(id).is_some_and(|s| s.punched.load(Relaxed));
-        if !punched && self.superblock.lock().members[device].grows {
+        let grows = self.superblock.lock().members[device].grows;
+        if self.devices[device].may_be_hollow() || (!punched && grows) {
             return Ok(());
         }
         self.write_zeros(id)

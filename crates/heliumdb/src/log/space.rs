@@ -11,17 +11,40 @@ use std::{collections::VecDeque, sync::Arc};
 pub(super) struct Space {
     /// Free, and written ahead.
     pub(super) ready: VecDeque<u64>,
-    /// Free, not (or not wholly) written ahead.
+    /// Free, with all of their blocks, not (or not wholly) written ahead.
     pub(super) raw: VecDeque<u64>,
+    /// Free, and perhaps without blocks: no room before that was found out.
+    pub(super) unknown: VecDeque<u64>,
+    /// Free, and without blocks: no room before they have some.
+    pub(super) hollow: VecDeque<u64>,
     pub(super) promised: u64,
 }
 
 impl Space {
+    /// Those that are room.
     pub(super) fn free_segments(&self) -> u64 {
         (self.ready.len() + self.raw.len()) as u64
     }
 
-    /// Takes in a free segment.
+    /// Those that are room once they have blocks.
+    pub(super) fn hollow_segments(&self) -> u64 {
+        (self.unknown.len() + self.hollow.len()) as u64
+    }
+
+    /// One that was not written ahead, best one that has its blocks; and whether it does.
+    pub(super) fn take_unwritten(&mut self) -> Option<(u64, bool)> {
+        let raw = self.raw.pop_front().map(|id| (id, true));
+        raw.or_else(|| {
+            Some((
+                self.unknown
+                    .pop_front()
+                    .or_else(|| self.hollow.pop_front())?,
+                false,
+            ))
+        })
+    }
+
+    /// Takes in a free segment that has its blocks.
     pub(super) fn admit(&mut self, id: u64, written: bool) {
         if written {
             self.ready.push_back(id);

@@ -8,11 +8,7 @@
 use super::core::Core;
 use crate::{
     ErrorKind, Result,
-    format::{
-        SEGMENT_HEADER_BYTES,
-        segment::{SegmentHeader, State},
-        superblock::Member,
-    },
+    format::{SEGMENT_HEADER_BYTES, superblock::Member},
 };
 use std::{io, sync::atomic::Ordering::*};
 
@@ -46,58 +42,61 @@ impl Core {
     }
 
     /// Gives one free segment back if there are more that are written than the reserve has, and so many; or else one
-    /// of `unused` devices that was never written, if there are as many.
+    /// of `unused` devices that was not written, if there are as many.
     fn trim_beyond(&self, spare: u64, unused: u64) -> Result<bool> {
         let trims = self.trims.load(Relaxed);
-        let kept = self.reserve_bytes().div_ceil(self.usable()) + spare + 1;
         let spare = {
             let mut space = self.space.lock();
+            let kept = (self.reserve_bytes() + space.promised).div_ceil(self.usable()) + spare + 1;
             let is_on = |devices: u64, id: &u64| devices >> self.segment_place(*id).0 & 1 == 1;
-            let is_solid = |id: &u64| {
+            let is_unused = |id: &u64| {
                 let segment = self.table.get(*id);
-                is_on(trims & unused, id) && segment.is_some_and(|s| !s.punched.load(Relaxed))
+                let is_given = segment.is_some_and(|s| s.punched.load(Relaxed));
+                is_on(trims & unused, id) && (self.may_be_hollow(*id) || !is_given)
             };
             let ready = space.ready.len() as u64;
             // Nobody else can have it meanwhile.
             if ready > kept && space.ready.back().is_some_and(|id| is_on(trims, id)) {
-                space.ready.pop_back()
-            } else if ready >= kept
-                && let Some(at) = space.raw.iter().rposition(is_solid)
-            {
-                space.raw.remove(at)
+                space.ready.pop_back().map(|id| (id, true))
+            } else if ready >= kept {
+                let at = space.raw.iter().rposition(is_unused);
+                let raw = at.and_then(|at| space.raw.remove(at));
+                let at = space.unknown.iter().rposition(is_unused);
+                let unwritten = raw.or_else(|| space.unknown.remove(at?));
+                unwritten.map(|id| (id, false))
             } else {
                 None
             }
         };
-        let Some(id) = spare else { return Ok(false) };
-        let result = self.give_back(id);
-        self.space.lock().raw.push_back(id);
+        let Some((id, is_written)) = spare else {
+            return Ok(false);
+        };
+        let result = self.give_back(id, is_written);
+        let mut space = self.space.lock();
+        match self.may_be_hollow(id) {
+            true => space.hollow.push_back(id),
+            false => space.raw.push_back(id),
+        }
         result.map(|()| true)
     }
 
-    fn give_back(&self, id: u64) -> Result<()> {
+    fn give_back(&self, id: u64, is_written: bool) -> Result<()> {
         let Some(segment) = self.table.get(id) else {
             return Ok(());
         };
         segment.punched.store(true, Relaxed);
         segment.written.store(false, Relaxed);
-        let generation = segment.generation.fetch_add(1, Relaxed) + 1;
         let (device, offset) = self.segment_place(id);
-        // CRASH: the slot before, which says that the segment is free too; it has all its blocks
-        // until the sync.
-        self.write_header(&SegmentHeader {
-            state: State::Free,
-            generation,
-            volume: self.volume,
-            segment: id,
-            sequence: segment.sequence.load(Relaxed),
-            epoch: segment.epoch.load(Relaxed),
-            chain: 0,
-            end: 0,
-            horizon: self.durable(),
-            written: false,
-        })?;
-        self.sync_device(device)?;
+        // Of others no header says that their blocks are there.
+        if is_written {
+            let generation = segment.generation.fetch_add(1, Relaxed) + 1;
+            let sequence = segment.sequence.load(Relaxed);
+            let epoch = segment.epoch.load(Relaxed);
+            // CRASH: the slot before, which says that the segment is free too; it has all its blocks
+            // until the sync.
+            self.write_header(&self.free_header(id, sequence, epoch, generation))?;
+            self.sync_device(device)?;
+        }
         let (start, len) = (SEGMENT_HEADER_BYTES as u64, self.segment_bytes);
         match self.devices[device].discard(offset + start, len - start) {
             Ok(()) => {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use helium_sim::sim_options;
-use heliumdb::{Datastore, ErrorKind, Result, Volume};
+use helium_sim::{DiskId, Machine, sim_options};
+use heliumdb::{Datastore, ErrorKind, Result, Volume, VolumeOptions};
 
 use crate::{common::MIB, mounted::Mounted};
 
@@ -55,15 +55,34 @@ fn give_back(volume: &Volume) {
     }
 }
 
+fn options() -> VolumeOptions {
+    let mut options = sim_options();
+    options.limit_bytes = Some(96 * MIB);
+    options
+}
+
 fn fills_up(kind: &str, writes: Writes) {
     // XFS makes none that is smaller.
     let Some(mounted) = Mounted::of_kind(kind, 320 * MIB) else {
         return;
     };
     let url = format!("he://{}", mounted.path().join("volume").display());
-    let mut options = sim_options();
-    options.limit_bytes = Some(96 * MIB);
-    let volume = Volume::open(&url, &options).unwrap();
+    let open = || Volume::open(&url, &options()).unwrap();
+    gives_room(writes, &open, &|| mounted.fill(), &|| mounted.empty());
+}
+
+/// Writes what takes room until there is none.
+fn use_up(store: &Datastore) {
+    for number in 0.. {
+        if let Err(why) = store.put(&key(100_000 + number), &[4; 10_000]) {
+            assert_eq!(why.kind(), ErrorKind::VolumeFull, "{why}");
+            return;
+        }
+    }
+}
+
+fn gives_room(writes: Writes, open: &dyn Fn() -> Volume, fill: &dyn Fn(), empty: &dyn Fn()) {
+    let volume = open();
     let create = |name: &[u8]| volume.create_datastore(name, b"").unwrap();
     let [store, dropped, truncated] = [&b"store"[..], b"dropped", b"truncated"].map(create);
     for number in 0..2 * DELETES {
@@ -76,7 +95,10 @@ fn fills_up(kind: &str, writes: Writes) {
         truncated.put(&key(number), &[3; 1_000]).unwrap();
     }
     give_back(&volume);
-    mounted.fill();
+    fill();
+    if writes == Writes::InPlace {
+        use_up(&store);
+    }
     let done = |what: &str, done: Result<()>| match done {
         Ok(()) => {}
         Err(why) if writes == Writes::Elsewhere && why.kind() == ErrorKind::OutcomeUnknown => {
@@ -106,15 +128,28 @@ fn fills_up(kind: &str, writes: Writes) {
     assert!(!(0..DELETES).any(|number| is_kept(&number)));
     assert!((DELETES..2 * DELETES).all(|number| is_kept(&number)));
     if writes == Writes::Elsewhere {
-        mounted.empty();
+        empty();
         volume.flush().unwrap();
     }
     volume.close().unwrap();
     drop((store, truncated, dropped));
-    let volume = Volume::open(&url, &options).unwrap();
+    let volume = open();
     assert!(items(&volume.datastore(b"store").unwrap()) == left);
     assert!(volume.datastore(b"truncated").unwrap().is_empty());
     assert!(volume.datastore(b"dropped").is_err());
+}
+
+/// Of what was given back nothing comes again.
+#[test]
+fn what_gives_room_works_where_only_blocks_that_are_there_can_be_written() {
+    for grows in [false, true] {
+        let machine = Machine::new(1, &[if grows { 0 } else { 96 * MIB }]);
+        machine.allow_growth(DiskId(0), if grows { 1024 * MIB } else { 0 });
+        machine.keep_in_file(DiskId(0));
+        let open = || Volume::open_devices(machine.devices(&[DiskId(0)]), &options()).unwrap();
+        let fill = || machine.fill_file_system(DiskId(0));
+        gives_room(Writes::InPlace, &open, &fill, &|| ());
+    }
 }
 
 #[test]

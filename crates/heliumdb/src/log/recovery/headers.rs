@@ -147,7 +147,7 @@ fn enter_segment(core: &Core, id: u64, newest: Option<SegmentHeader>, headers: &
             // It was used before: whether its blocks are still there, nobody knows.
             let was_used = newest.is_some_and(|h| !h.is_never_used());
             segment.punched.store(was_used && !written, Relaxed);
-            core.space.lock().admit(id, written);
+            core.admit(id);
         }
     }
 }

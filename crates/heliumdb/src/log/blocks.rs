@@ -1,0 +1,92 @@
+//! Blocks of the file system for free segments: of a regular file some may have none.
+//!
+//! Invariant: a free segment counts as room only if it has its header and blocks for all of it. So what is kept,
+//! and what was promised, is there whoever else fills the file system.
+
+use super::{core::Core, create::is_full};
+use crate::{ErrorKind, Result};
+use std::{io, sync::atomic::Ordering::*};
+
+impl Core {
+    /// Takes in a free segment as it was found: its blocks are there if its header says so.
+    pub(super) fn admit(&self, id: u64) {
+        let is_written = self.table.get(id).is_some_and(|s| s.written.load(Relaxed));
+        let mut space = self.space.lock();
+        if is_written {
+            space.ready.push_back(id);
+        } else if self.may_be_hollow(id) {
+            space.unknown.push_back(id);
+        } else {
+            space.raw.push_back(id);
+        }
+    }
+
+    pub(super) fn may_be_hollow(&self, id: u64) -> bool {
+        self.devices[self.segment_place(id).0].may_be_hollow()
+    }
+
+    /// Makes more room: gives blocks to a free segment that has none, or makes files longer; false if neither can be.
+    pub(super) fn make_room(&self) -> Result<bool> {
+        Ok(self.give_blocks()? || self.grow()?)
+    }
+
+    /// Sees to it that what is kept has its blocks, once something was written.
+    pub(super) fn keep_blocks(&self) -> Result<bool> {
+        let is_short = || {
+            let space = self.space.lock();
+            self.available(&space) < self.reserve_bytes() + space.promised
+        };
+        Ok(self.frames.load(Relaxed) > 0 && is_short() && self.give_blocks()?)
+    }
+
+    /// Gives a free segment blocks; false if there is none that can have them.
+    fn give_blocks(&self) -> Result<bool> {
+        // What is known to have none is asked for once on each device: one is as good as another.
+        let mut full_devices = 0u64;
+        loop {
+            let next = {
+                let mut space = self.space.lock();
+                let is_hope = |id: &u64| full_devices >> self.segment_place(*id).0 & 1 == 0;
+                let known = space.hollow.iter().position(is_hope);
+                let unknown = space.unknown.pop_front();
+                unknown.or_else(|| space.hollow.remove(known?))
+            };
+            let Some(id) = next else { break };
+            match self.make_solid(id) {
+                Ok(()) => {
+                    self.space.lock().raw.push_back(id);
+                    self.out_of_blocks.store(false, Relaxed);
+                    return Ok(true);
+                }
+                Err(why) => {
+                    self.space.lock().hollow.push_back(id);
+                    if why.kind() != ErrorKind::VolumeFull {
+                        return Err(why);
+                    }
+                    full_devices |= 1 << self.segment_place(id).0;
+                }
+            }
+        }
+        self.out_of_blocks.store(true, Relaxed);
+        Ok(false)
+    }
+
+    /// Gives a free segment its header, and blocks for all of it.
+    fn make_solid(&self, id: u64) -> Result<()> {
+        self.head(id)?;
+        let (device, offset) = self.segment_place(id);
+        match self.devices[device].allocate(offset, self.segment_bytes) {
+            Ok(()) => {
+                if let Some(segment) = self.table.get(id) {
+                    segment.punched.store(false, Relaxed);
+                }
+                Ok(())
+            }
+            // Of what is there already some file systems ask for room again (XFS): a write shows whether it is.
+            Err(why) if is_full(&why) || why.kind() == io::ErrorKind::Unsupported => {
+                self.write_zeros(id)
+            }
+            Err(why) => Err(self.io_error("allocate blocks on", device, offset, why)),
+        }
+    }
+}
