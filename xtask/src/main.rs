@@ -40,7 +40,7 @@ enum Task {
     },
     /// Set up, build, and run every test
     Test,
-    /// Formatting, clippy and documentation without warnings, tidy, then what `test` does
+    /// Everything that a change must pass, the quick checks first, what `test` does last
     Ci,
     /// Build in release and install the C library, the command, WiredTiger's data source and manuals
     Install(install::Install),
