@@ -4,15 +4,19 @@
 //! Invariant: a volume's [`History`] has every event before the store is asked for it, so that
 //! whatever a crash leaves behind is a prefix of the history.
 
+mod opening;
 mod ranges;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use heliumdb::{
     Change, Datastore, DatastoreOptions, Durability, Error, ErrorKind, Horizon, Isolation, Mode,
-    Position, Transaction, View, Volume, open_all_devices,
+    Position, Transaction, View, Volume,
 };
 use rand::{Rng, rngs::SmallRng, seq::IndexedRandom};
+
+pub use opening::dump;
+use opening::{open, stores};
 
 use crate::{
     agree::{agree, difference},
@@ -29,6 +33,8 @@ pub type Place = usize;
 /// What a look finds: key and value.
 type Found = (Vec<u8>, Arc<[u8]>);
 
+/// How long a step takes by the machine's clock.
+const STEP: Duration = Duration::from_millis(10);
 /// Datastores of each volume: an ordered one and an unordered one.
 const STORES: usize = 2;
 
@@ -68,37 +74,6 @@ pub struct Driver {
     rng: SmallRng,
     values: u64,
     shared: u64,
-}
-
-/// All items of some volumes' datastores, by volume.
-pub fn dump(stores: &[Datastore]) -> Result<Vec<State>, Error> {
-    let mut all = vec![State::new(); stores.len() / STORES];
-    for (place, store) in stores.iter().enumerate() {
-        for item in store.items() {
-            let (key, value) = item?;
-            all[place / STORES].insert((place, key), value.into());
-        }
-    }
-    Ok(all)
-}
-
-fn open(machine: &Machine, options: &DriverOptions) -> Result<Vec<Volume>, Error> {
-    let volumes = options.volumes.iter();
-    open_all_devices(
-        volumes
-            .map(|disks| (machine.devices(disks), options.volume_options()))
-            .collect(),
-    )
-}
-
-fn stores(volumes: &[Volume]) -> Result<Vec<Datastore>, Error> {
-    let mut stores = Vec::new();
-    for volume in volumes {
-        for store in 0..STORES {
-            stores.push(volume.datastore(format!("store{store}").as_bytes())?);
-        }
-    }
-    Ok(stores)
 }
 
 impl Driver {
@@ -194,6 +169,7 @@ impl Driver {
 
     /// Does one random thing. An error is one that only a faulty machine explains.
     pub fn step(&mut self) -> Result<Event, Error> {
+        self.machine.clock().advance(STEP);
         if self.options.busy && self.rng.random_bool(0.7) {
             self.background()?;
         }

@@ -1,11 +1,11 @@
 //! A machine: its disks, its power, and the faults it will meet.
 //!
-//! Invariant: all disks of a machine lose their power at the same moment, and their operations
+//! It has a time and ids of its own, too, which depend on its seed alone. Invariant: all disks of a machine lose their power at the same moment, and their operations
 //! stand in one order, by which faults, crashes and records are counted.
 
 use std::sync::Arc;
 
-use heliumdb::device::Device;
+use heliumdb::{Chance, Clock, device::Device};
 use parking_lot::Mutex;
 use rand::{SeedableRng, rngs::SmallRng};
 
@@ -23,6 +23,8 @@ pub struct DiskId(pub usize);
 /// A simulated machine; clones are the same one.
 #[derive(Clone)]
 pub struct Machine {
+    seed: u64,
+    clock: Clock,
     pub(crate) inner: Arc<Mutex<Inner>>,
 }
 
@@ -77,8 +79,20 @@ impl Machine {
             recording: None,
         };
         Self {
+            seed,
+            clock: Clock::simulated(),
             inner: Arc::new(Mutex::new(inner)),
         }
+    }
+
+    /// Its clock, which stands still unless it is moved.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Where the ids of the volume with this number come from.
+    pub(crate) fn chance(&self, volume: usize) -> Chance {
+        Chance::seeded(self.seed.rotate_left(32) ^ volume as u64)
     }
 
     /// A device on one of the disks.

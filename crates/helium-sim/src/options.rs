@@ -4,7 +4,7 @@
 
 use heliumdb::VolumeOptions;
 
-use crate::machine::DiskId;
+use crate::machine::{DiskId, Machine};
 
 /// What a driver does.
 #[derive(Clone, Debug)]
@@ -38,8 +38,10 @@ pub fn sim_options() -> VolumeOptions {
 }
 
 impl DriverOptions {
-    pub(crate) fn volume_options(&self) -> VolumeOptions {
+    pub(crate) fn volume_options(&self, machine: &Machine, volume: usize) -> VolumeOptions {
         let mut options = sim_options();
+        options.clock = machine.clock().clone();
+        options.chance = machine.chance(volume);
         if self.busy {
             options.auto_clean_period_ms = 0;
             options.clean_dirty_pct = 1;

@@ -2,6 +2,10 @@
 //!
 //! Invariant: a process counts as gone only if the kernel that it ran on says so, or that kernel is gone.
 //! Whatever cannot be found out is unknown.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "what the kernel says of processes is on no device"
+)]
 
 use std::{fs, os::unix::fs::MetadataExt};
 

@@ -4,11 +4,21 @@
 //! and holds named [`Datastore`]s of ordered items. Data is only ever appended to
 //! a log; an index in memory maps keys to places in it. See `ARCHITECTURE.md` for
 //! the map of the code and `docs/format.md` for the bytes.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        clippy::disallowed_types,
+        reason = "tests have files, threads and times of their own"
+    )
+)]
 
 mod backup;
 mod bell;
 mod cache;
+mod chance;
 mod cleaner;
+mod clock;
 mod codec;
 pub mod device;
 
@@ -27,12 +37,17 @@ pub mod process;
 mod progress;
 mod salvage;
 mod scratch;
+mod threads;
 mod transaction;
 mod version;
 mod volume;
 
 pub use backup::{BackupFrom, BackupReport};
+#[doc(hidden)]
+pub use chance::Chance;
 pub use cleaner::Compaction;
+#[doc(hidden)]
+pub use clock::Clock;
 pub use error::{Error, ErrorKind, Result};
 pub use id::{DatastoreId, VolumeId};
 pub use log::Latencies;

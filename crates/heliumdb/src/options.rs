@@ -2,7 +2,7 @@
 //!
 //! Invariant: what an open volume has of them is within the limits, and can be read.
 
-use crate::{id::VolumeId, limits};
+use crate::{chance::Chance, clock::Clock, id::VolumeId, limits};
 
 /// Options of [`crate::Volume::open`].
 #[derive(Clone, Debug)]
@@ -79,6 +79,12 @@ pub struct VolumeOptions {
     /// steps the work itself turns it off.
     #[doc(hidden)]
     pub background_thread: bool,
+    /// The time, of a simulation or of the system.
+    #[doc(hidden)]
+    pub clock: Clock,
+    /// Where ids and secrets come from.
+    #[doc(hidden)]
+    pub chance: Chance,
 }
 
 impl VolumeOptions {
@@ -207,6 +213,8 @@ impl Default for VolumeOptions {
             exclusive: false,
             volume_id: None,
             background_thread: true,
+            clock: Clock::default(),
+            chance: Chance::default(),
         }
     }
 }

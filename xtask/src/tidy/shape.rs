@@ -15,6 +15,8 @@ const LONG: [(&str, &str); 3] = [
 const LAYERS: [&[&str]; 9] = [
     &[
         "bell",
+        "chance",
+        "clock",
         "codec",
         "error",
         "host",
@@ -27,6 +29,7 @@ const LAYERS: [&[&str]; 9] = [
         "process",
         "progress",
         "scratch",
+        "threads",
     ],
     &["device"],
     &["format"],

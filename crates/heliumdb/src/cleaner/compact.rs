@@ -57,7 +57,7 @@ impl Shared {
         let mut moved = 0;
         let mut last: Option<Vec<u8>> = None;
         loop {
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            if deadline.is_some_and(|deadline| self.options.clock.now() >= deadline) {
                 return Ok(Compaction {
                     moved,
                     is_done: false,

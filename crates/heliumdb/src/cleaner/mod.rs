@@ -33,6 +33,7 @@ use std::{
 use parking_lot::Mutex;
 
 use crate::{
+    clock::Clock,
     error::{ErrorKind, Result},
     location::Lsn,
     log::{Candidate, Core},
@@ -121,9 +122,9 @@ impl Cleaner {
     }
 
     /// How long ago the last round ended.
-    fn rested(&self) -> Duration {
+    fn rested(&self, clock: &Clock) -> Duration {
         let ended = self.round.lock().ended;
-        ended.map_or(Duration::MAX, |ended| ended.elapsed())
+        ended.map_or(Duration::MAX, |ended| clock.since(ended))
     }
 
     /// Why the round was begun that is under way, if one is.
@@ -180,13 +181,14 @@ impl Shared {
                 let segments = round.victims.len() as u64 * self.log.room().segment_bytes;
                 let moved: u64 = round.victims.iter().map(Candidate::moved_bytes).sum();
                 let gained = segments.saturating_sub(moved);
-                self.cleaner.pace.gained(gained, round.began.elapsed());
+                let time = self.options.clock.since(round.began);
+                self.cleaner.pace.gained(gained, time);
                 self.end(progress, round);
                 Ok(true)
             }
             // Others took the room meanwhile. Nothing is stuck: the next round fits again.
             Err(why) if why.kind() == ErrorKind::VolumeFull => {
-                progress.ended = Some(Instant::now());
+                progress.ended = Some(self.options.clock.now());
                 Ok(false)
             }
             Err(why) => {
@@ -204,7 +206,10 @@ impl Shared {
                 let candidates = self.log.candidates();
                 self.cleaner.tombstones.note(None, &candidates);
             }
-            if progress.ended.is_some_and(|at| at.elapsed() > SPARE_KEPT) {
+            if progress
+                .ended
+                .is_some_and(|at| self.options.clock.since(at) > SPARE_KEPT)
+            {
                 progress.spare = Gathered::default();
             }
             return None;
@@ -213,7 +218,7 @@ impl Shared {
         gathered.reserve(victims.iter().map(Candidate::filled).sum());
         Some(Round {
             need,
-            began: Instant::now(),
+            began: self.options.clock.now(),
             ended,
             trees: self.trees(),
             victims,
@@ -269,7 +274,7 @@ impl Shared {
             let moved = round.victims.iter().map(|victim| victim.live_bytes).sum();
             self.cleaner.tombstones.note(Some(moved), &candidates);
         }
-        progress.ended = Some(Instant::now());
+        progress.ended = Some(self.options.clock.now());
         progress.spare = round.gathered.emptied();
         self.cleaner.rounds.fetch_add(1, Relaxed);
     }

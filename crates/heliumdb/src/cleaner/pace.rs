@@ -15,7 +15,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::volume::Shared;
+use crate::{clock, volume::Shared};
 
 /// A writer is slowed for so long at once, at least: shorter sleeps are not worth their cost.
 const PAUSE_MIN: Duration = Duration::from_micros(200);
@@ -78,7 +78,7 @@ impl Pace {
         }
         let taken = self.paid.compare_exchange(paid, written, Relaxed, Relaxed);
         taken.ok()?;
-        let now = Instant::now();
+        let now = clock::now();
         let mut until = self.until.lock();
         let from = until.map_or(now, |until| until.max(now));
         let then = (from + owed).min(now + PAUSE_MAX);

@@ -1,9 +1,9 @@
 //! When to clean: when room gets short, when much of the volume is dead, or when tombstones pile up.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::choose::{can_go, is_held};
-use crate::{error::Result, log::Room, transaction::thin::Haste, volume::Shared};
+use crate::{clock, error::Result, log::Room, transaction::thin::Haste, volume::Shared};
 
 /// Room is short when there is less of it than this part of the volume, or so many segments.
 const SHORT_PART: u64 = 32;
@@ -39,7 +39,7 @@ impl Shared {
     pub(crate) fn clean_if_due(&self) -> Result<bool> {
         self.keep_room_for_checkpoint();
         let need = self.need_of_now();
-        let started = Instant::now();
+        let started = clock::now();
         // Nothing is to be moved that nobody needs.
         let thinned = self.thin_chains(need);
         let cleaned = self.clean_step(need)? | thinned;
@@ -50,7 +50,7 @@ impl Shared {
         let is_wanted = need == Need::Short || need == Need::Tombstones;
         if cleaned && !is_wanted && self.options.background_thread {
             // Nobody waits for it: leave most of the time to others.
-            std::thread::sleep(started.elapsed().min(PAUSE_MAX));
+            std::thread::sleep(clock::since(started).min(PAUSE_MAX));
         }
         Ok(cleaned)
     }
@@ -65,7 +65,8 @@ impl Shared {
         };
         self.is_native() && self.unsettled.has_any() && {
             let readers = self.native.readers();
-            self.unsettled.thin(&readers, haste, &self.log)
+            let clock = &self.options.clock;
+            self.unsettled.thin(&readers, haste, clock, &self.log)
         }
     }
 
@@ -127,7 +128,7 @@ impl Shared {
             return Need::Short;
         }
         let period = Duration::from_millis(self.options.auto_clean_period_ms);
-        let rested = self.cleaner.rested() >= period;
+        let rested = self.cleaner.rested(&self.options.clock) >= period;
         let waiting = candidates.iter().filter(|c| c.is_done()).count() as u64;
         let live: u64 = candidates.iter().map(|c| c.live_bytes).sum();
         let dead = used.saturating_sub(live + waiting * room.segment_bytes);

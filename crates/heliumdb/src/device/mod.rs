@@ -1,4 +1,9 @@
 //! The only road to the kernel: what a volume needs of the thing it is kept on.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "what others are not to do is done here"
+)]
 
 pub(crate) mod aligned;
 mod allowed;

@@ -13,6 +13,7 @@ use crate::{
         SEGMENT_HEADER_BYTES,
         segment::{SegmentHeader, State},
     },
+    threads,
 };
 use std::{
     cell::Cell,
@@ -305,7 +306,6 @@ pub(super) fn spawn(core: &Arc<Core>) -> Result<Option<JoinHandle<()>>> {
         return Ok(None);
     }
     let core = Arc::clone(core);
-    let thread = std::thread::Builder::new().name("helium-log".to_owned());
     let work = move || {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(&core)));
         if result.is_err() {
@@ -315,8 +315,7 @@ pub(super) fn spawn(core: &Arc<Core>) -> Result<Option<JoinHandle<()>>> {
             ));
         }
     };
-    thread
-        .spawn(work)
+    threads::start("helium-log", work)
         .map(Some)
         .map_err(|e| Error::io("start the log's background thread", e))
 }

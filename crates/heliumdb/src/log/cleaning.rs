@@ -324,17 +324,19 @@ impl Core {
         Ok(true)
     }
 
-    /// The long values, by where their indirect items are, that have a piece in one of `segments`.
+    /// The long values, by where their indirect items are and in that order, that have a piece in one of `segments`.
     pub(crate) fn owners_of_chunks(&self, segments: &[u64]) -> Vec<u64> {
         let is_in = |at: &Location| segments.contains(&(at.address() / self.segment_bytes));
         let ledger = self.ledger.lock();
         let chunks = ledger.chunks.iter();
-        chunks
+        let owners = chunks
             .filter(|(owner, places)| {
                 places.iter().any(is_in) || segments.contains(&(*owner / self.segment_bytes))
             })
-            .map(|(owner, _)| *owner)
-            .collect()
+            .map(|(owner, _)| *owner);
+        let mut owners: Vec<u64> = owners.collect();
+        owners.sort_unstable();
+        owners
     }
 
     /// Reads all of the item of up to `bytes` bytes at `address`, with its padding; the caller's

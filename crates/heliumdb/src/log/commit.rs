@@ -14,7 +14,6 @@ use crate::{
 use std::{
     collections::VecDeque,
     sync::{Arc, atomic::Ordering::*},
-    time::Instant,
 };
 
 /// A segment that is not wholly written.
@@ -88,10 +87,8 @@ impl Core {
             }
             self.check_writable().map(|()| false)
         };
-        let clock = Instant::now();
-        let joined = self.group.join(done, || self.flush(true));
-        self.timing.commits.ended(clock);
-        joined
+        let joined = || self.group.join(done, || self.flush(true));
+        self.timing.commits.of(joined)
     }
 
     /// Keeps the memory of unwritten segments bounded: wakes the background thread early,

@@ -33,7 +33,6 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*},
     },
-    time::Instant,
 };
 
 /// The log without its background thread.
@@ -437,9 +436,7 @@ impl Core {
         self.syncs.fetch_add(1, Relaxed);
         // CRASH: any subset of what was written since the last sync survives: recovery's
         // scan ends the log at the first frame that is not whole.
-        let clock = Instant::now();
-        let synced = self.devices[device].sync();
-        self.timing.syncs.ended(clock);
+        let synced = self.timing.syncs.of(|| self.devices[device].sync());
         self.or_poison("sync", device, 0, synced)
     }
 

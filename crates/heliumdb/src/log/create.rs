@@ -19,8 +19,7 @@ use crate::{
     options::VolumeOptions,
 };
 use std::{
-    fs::File,
-    io::{self, Read},
+    io,
     sync::{Arc, atomic::Ordering::Release},
     thread,
 };
@@ -193,7 +192,7 @@ fn plan(devices: &[Box<dyn Device>], options: &VolumeOptions) -> Result<(Superbl
     }
     let volume = match options.volume_id {
         Some(id) => id,
-        None => VolumeId(random()?),
+        None => VolumeId(options.chance.bytes()?),
     };
     let share = limits::VOLUME_BYTES_MAX / devices.len() as u64;
     let least = options.least_bytes.max(limits::VOLUME_BYTES_MIN);
@@ -215,7 +214,7 @@ fn plan(devices: &[Box<dyn Device>], options: &VolumeOptions) -> Result<(Superbl
         }
         capacity = capacity.saturating_add(most.min(share));
         members.push(Member {
-            id: random()?,
+            id: options.chance.bytes()?,
             bytes: if mark.grows {
                 SEGMENTS_AT
             } else {
@@ -242,7 +241,7 @@ fn plan(devices: &[Box<dyn Device>], options: &VolumeOptions) -> Result<(Superbl
         members,
         checkpoint: None,
         headed: FIRST_STEP,
-        secret: random()?,
+        secret: options.chance.bytes()?,
     };
     Ok((superblock, marks))
 }
@@ -273,14 +272,6 @@ fn too_small(name: &str, bytes: u64, least: u64) -> Error {
              file grows by itself"
         ),
     )
-}
-
-pub(super) fn random() -> Result<[u8; 16]> {
-    let mut id = [0; 16];
-    File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut id))
-        .map_err(|e| Error::io("read /dev/urandom", e))?;
-    Ok(id)
 }
 
 /// Gives a new volume in files that grow what it cannot do without. No superblock counts it yet.

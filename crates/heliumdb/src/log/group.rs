@@ -8,12 +8,9 @@
 //! Invariant: a leader waits at most a third of what a sync takes and never long, and not at all
 //! where the line was its own last time; a crowd that does not come is waited for ever more seldom.
 
-use crate::Result;
+use crate::{Result, clock};
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use std::{
-    mem,
-    time::{Duration, Instant},
-};
+use std::{mem, time::Duration};
 
 /// Part of a sync's time that a leader waits at most: more gains little where a crowd comes back,
 /// and costs more where each thread has other things to do first.
@@ -82,10 +79,10 @@ impl Group {
                 self.gather(&mut line, patience);
             }
             let crowd = mem::take(&mut line.waiting);
-            let start = Instant::now();
+            let start = clock::now();
             let result = MutexGuard::unlocked(&mut line, &sync);
             let crowd = crowd + line.waiting;
-            line.company.synced(crowd, start.elapsed());
+            line.company.synced(crowd, clock::since(start));
             line.leading = false;
             self.synced.notify_all();
             result?;
@@ -95,7 +92,7 @@ impl Group {
 
     /// Waits until all who are expected have come, or `patience` is over.
     fn gather(&self, line: &mut MutexGuard<'_, Line>, patience: Duration) {
-        let deadline = Instant::now() + patience;
+        let deadline = clock::now() + patience;
         while line.waiting < line.company.expected {
             if self.gathered.wait_until(line, deadline).timed_out() {
                 break;
@@ -225,7 +222,7 @@ mod tests {
         const LONG: Duration = Duration::from_secs(60);
         let group = Group::default();
         let durable = AtomicBool::new(false);
-        let start = Instant::now();
+        let start = clock::now();
         let mut line = group.line.lock();
         line.company = company(2);
         line.leading = true;
@@ -241,7 +238,7 @@ mod tests {
             drop(line);
             group.wake_all();
         });
-        assert!(start.elapsed() < LONG);
+        assert!(clock::since(start) < LONG);
     }
 
     #[test]

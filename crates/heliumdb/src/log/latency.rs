@@ -3,6 +3,7 @@
 //! Invariants: what needs no device is not timed, so that it costs nothing; neither is anything counted by a lock.
 //! A wait is in the bucket whose bound is at most a quarter above it.
 
+use crate::clock;
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::{Duration, Instant},
@@ -33,7 +34,7 @@ impl Timing {
 
     /// The clock for the read with this number, if it is one that is timed.
     pub(super) fn of_read(&self, number: u64) -> Option<Instant> {
-        number.is_multiple_of(READS_PER_TIMED).then(Instant::now)
+        number.is_multiple_of(READS_PER_TIMED).then(clock::now)
     }
 
     pub(super) fn report(&self) -> Latencies {
@@ -53,9 +54,17 @@ impl Counts {
         Self((0..BUCKETS).map(|_| AtomicU64::new(0)).collect())
     }
 
+    /// Does what waits, and counts how long it takes.
+    pub(super) fn of<T>(&self, wait: impl FnOnce() -> T) -> T {
+        let start = clock::now();
+        let done = wait();
+        self.ended(start);
+        done
+    }
+
     /// A wait that began at `start` is over.
     pub(super) fn ended(&self, start: Instant) {
-        self.add(start.elapsed());
+        self.add(clock::since(start));
     }
 
     fn add(&self, wait: Duration) {

@@ -196,6 +196,11 @@ impl Ledger {
         state
             .chunks
             .extend(chunks.map(|(item, c)| (*item, c.to_vec())));
+        // The same log has the same checkpoint, whatever order the maps are in.
+        state.homes.sort_unstable();
+        state.spans.sort_unstable_by_key(|(batch, _)| *batch);
+        state.prepared.sort_unstable_by_key(|(name, _)| *name);
+        state.chunks.sort_unstable_by_key(|(item, _)| *item);
     }
 
     pub(super) fn load(&mut self, state: &LogState) {

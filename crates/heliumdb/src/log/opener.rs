@@ -9,7 +9,7 @@
 //! longer than it takes to answer.
 
 use crate::{
-    Error, ErrorKind, Result,
+    Error, ErrorKind, Result, clock,
     device::{Device, aligned::AlignedBuffer},
     format::{
         Look,
@@ -54,14 +54,14 @@ impl Held {
         Ok(Some(Self {
             mark,
             owner,
-            looked: Mutex::new(Instant::now()),
+            looked: Mutex::new(clock::now()),
         }))
     }
 
     /// Refuses to go on once the mark is another opener's. It is looked at now, or if that was some time ago.
     pub(super) fn check(&self, device: &dyn Device, now: bool) -> Result<()> {
         let mut looked = self.looked.lock();
-        if !now && looked.elapsed() < Duration::from_millis(OPENER_LOOKS_MS) {
+        if !now && clock::since(*looked) < Duration::from_millis(OPENER_LOOKS_MS) {
             return Ok(());
         }
         let there = read(device)?;
@@ -79,7 +79,7 @@ impl Held {
             }
             _ => return Err(self.taken(device, there.as_ref())),
         }
-        *looked = Instant::now();
+        *looked = clock::now();
         Ok(())
     }
 
@@ -128,7 +128,7 @@ pub(super) fn ask(device: &dyn Device, wait: &dyn Fn(Duration)) -> Result<Option
     let own = Opener {
         process: Process::here(),
         place,
-        nonce: super::create::random()?,
+        nonce: crate::chance::random()?,
         claims: true,
     };
     let Some(there) = read(device)? else {

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 
 use super::settle::Unsettled;
 use crate::{
+    clock::Clock,
     log::Log,
     version::{Readers, TxnId},
 };
@@ -78,13 +79,14 @@ impl State {
 impl Unsettled {
     /// A step of a pass, if one is due; true if something was done. Where it is not known which snapshots there are
     /// nothing ever is.
-    pub(crate) fn thin(&self, readers: &Readers, haste: Haste, log: &Log) -> bool {
+    pub(crate) fn thin(&self, readers: &Readers, haste: Haste, clock: &Clock, log: &Log) -> bool {
         let mut state = self.passes.0.lock();
         let state = &mut *state;
         let mut pass = match state.now.take() {
             Some(pass) => pass,
             None => {
-                let is_resting = |(at, took): (Instant, Duration)| at.elapsed() < haste.rest(took);
+                let is_resting =
+                    |(at, took): (Instant, Duration)| clock.since(at) < haste.rest(took);
                 let chunks = self.chunks();
                 let is_known = readers.snapshots.is_some() && chunks > 0;
                 if !is_known
@@ -95,7 +97,7 @@ impl Unsettled {
                 }
                 state.known = spans(readers);
                 Pass {
-                    began: Instant::now(),
+                    began: clock.now(),
                     chunks,
                     found: false,
                 }
@@ -109,7 +111,7 @@ impl Unsettled {
             return true;
         }
         state.bytes = self.bytes();
-        state.ended = Some((Instant::now(), pass.began.elapsed()));
+        state.ended = Some((clock.now(), clock.since(pass.began)));
         state.fruitless = if pass.found { 0 } else { state.fruitless + 1 };
         true
     }

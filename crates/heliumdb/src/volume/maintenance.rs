@@ -8,8 +8,8 @@ use std::{
     cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering},
-    thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    thread::JoinHandle,
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -18,6 +18,7 @@ use super::{Shared, scrub};
 use crate::{
     bell::Bell,
     error::{Error, ErrorKind, Result},
+    threads,
 };
 
 /// How often it looks whether there is something to do.
@@ -39,9 +40,7 @@ impl Maintenance {
         let this = &shared.maintenance;
         let bell = this.bell.clone();
         let volume = Arc::clone(shared);
-        let thread = thread::Builder::new().name("helium-upkeep".to_owned());
-        let started = thread
-            .spawn(move || run(&volume, &bell))
+        let started = threads::start("helium-upkeep", move || run(&volume, &bell))
             .map_err(|e| Error::io("start the volume's maintenance thread", e))?;
         *this.thread.lock() = Some(started);
         Ok(())
@@ -121,7 +120,7 @@ fn auto_commit(shared: &Shared) -> Result<bool> {
         return Ok(false);
     }
     let mut clean = shared.clean_at.lock();
-    let now = Instant::now();
+    let now = shared.options.clock.now();
     if shared.log.durable() >= shared.log.end() {
         *clean = now;
         return Ok(false);

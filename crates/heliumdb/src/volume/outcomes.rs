@@ -9,11 +9,12 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashSet,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use super::Shared;
 use crate::{
+    clock,
     error::Result,
     format::name::GlobalTxn,
     id::VolumeId,
@@ -52,12 +53,12 @@ impl Shared {
         let total = self.log.stats().used_bytes;
         self.await_commits(total, reporter)?;
         // Who has seen a commit may have built on it, a moment before its owner lets it go.
-        let deadline = Instant::now() + Duration::from_millis(BACKUP_WAIT_MS);
+        let deadline = clock::now() + Duration::from_millis(BACKUP_WAIT_MS);
         let mut told = Told {
             cancelled: self.certainty.open_batches(),
             ..Told::default()
         };
-        while told.cancelled.iter().any(|batch| *batch < end) && Instant::now() < deadline {
+        while told.cancelled.iter().any(|batch| *batch < end) && clock::now() < deadline {
             reporter.at(Phase::Records, 0, total)?;
             thread::sleep(PAUSE);
             let open = self.certainty.open_batches();

@@ -354,9 +354,11 @@ impl Recovery {
         self.apply_queued();
     }
 
-    /// Batches whose decider has to be asked.
+    /// Batches whose decider has to be asked, in the order in which the answers are logged.
     pub(super) fn in_doubt(&self) -> Vec<GlobalTxn> {
-        self.prepared.keys().copied().collect()
+        let mut names: Vec<GlobalTxn> = self.prepared.keys().copied().collect();
+        names.sort_unstable();
+        names
     }
 
     /// Whether this volume decided `name` for a commit that `participant` took part in.

@@ -13,6 +13,7 @@ use crate::{
     index::Tree as Index,
     location::{Location, Slot, Word},
     log::Live,
+    threads,
 };
 
 /// Items that are queued before they are applied.
@@ -148,7 +149,7 @@ impl Queue {
                 thread::scope(|scope| {
                     for (live, thread) in others.iter_mut().zip(1..) {
                         let work = move || run(thread, live);
-                        if thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                        if threads::help(scope, "helium-apply", work).is_none() {
                             left.push(thread);
                         }
                     }

@@ -119,6 +119,7 @@ impl Shared {
         options: VolumeOptions,
         recovered: Recovered,
     ) -> Self {
+        let now = options.clock.now();
         Self {
             url,
             owner: log.owner,
@@ -145,7 +146,7 @@ impl Shared {
             maintenance: Maintenance::default(),
             certainty: Certainty::default(),
             checkpoints: recovered.checkpoints,
-            clean_at: Mutex::new(Instant::now()),
+            clean_at: Mutex::new(now),
             auto_commits: AtomicU64::new(0),
             scrub: Scrub::default(),
             damages: Damages::default(),

@@ -3,6 +3,10 @@
 //!
 //! A process of their own, and one after the other: a child keeps what any test had open (a block device stays
 //! claimed until it ends), and one that opens a volume is to be forked while no other thread is in a call.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests have files, threads and times of their own"
+)]
 #![expect(unsafe_code, reason = "forks")]
 
 use std::{

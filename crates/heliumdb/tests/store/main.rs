@@ -1,5 +1,10 @@
 //! The store through its public interface, on simulated machines.
 #![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests have files, threads and times of their own"
+)]
+#![expect(
     clippy::unwrap_used,
     reason = "the helpers of tests may panic as tests do"
 )]

@@ -3,6 +3,10 @@
 //! Whatever they say, nothing panics, takes more memory than `limits.rs` has for it, or loses what was
 //! acknowledged afterwards; and what was closed opens again.
 #![expect(
+    clippy::disallowed_methods,
+    reason = "tests have files, threads and times of their own"
+)]
+#![expect(
     clippy::unwrap_used,
     reason = "the helpers of tests may panic as tests do"
 )]

@@ -9,10 +9,11 @@ use crate::{
     format::segment::{SegmentHeader, State},
     limits::BLOCK_BYTES,
     location::Lsn,
+    threads,
 };
 use std::{
     sync::mpsc::{Receiver, Sender, channel, sync_channel},
-    thread::{Builder, Scope},
+    thread::Scope,
 };
 
 /// The images of some segments, one after the other.
@@ -97,8 +98,7 @@ impl Ahead {
             }
         };
         // Without the thread recovery is slower, and as right.
-        let thread = Builder::new().name("helium-replay".to_owned());
-        thread.spawn_scoped(scope, work).ok()?;
+        threads::help(scope, "helium-replay", work)?;
         Some(Self { full, empty })
     }
 }

@@ -239,6 +239,7 @@ impl Certainty {
                 certain.overtakers.push((*tree, key.clone(), highest));
             }
         }
+        certain.overtakers.sort_unstable();
         certain
     }
 

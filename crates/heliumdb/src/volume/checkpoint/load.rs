@@ -29,6 +29,7 @@ use crate::{
     index::{HASH_BYTES, Part, PartBuilder, Tree as Index},
     location::{Location, Word},
     log::{Core, Live, LogState},
+    threads,
 };
 
 /// Pages that one thread reads and builds leaves of at a time.
@@ -186,7 +187,7 @@ impl Pages<'_> {
         let threads = threads.min(groups.len()).min(THREADS_MAX);
         let counted = thread::scope(|scope| {
             // Where no thread can be made, fewer do it.
-            let helper = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
+            let helper = |_| threads::help(scope, "helium-load", work);
             let helpers: Vec<_> = (1..threads).map_while(helper).collect();
             let mut counted = vec![work()];
             for helper in helpers {
