@@ -12,8 +12,8 @@ use std::path::PathBuf;
 const EXTENSION: &str = "libwiredtiger_helium.so";
 /// Where tests and demo look for it first.
 const EXTENSION_VARIABLE: &str = "HELIUM_EXTENSION";
-/// How much the long tests do, unless the environment says so already.
-const SCALE: [(&str, &str); 14] = [
+/// How much the long tests do, unless the environment says so already: the table of `docs/testing.md` has them all.
+pub const SCALE: [(&str, &str); 14] = [
     // Inside WiredTiger.
     ("HELIUM_BANK_SECONDS", "10"),
     ("HELIUM_CRASH_ROUNDS", "200"),

@@ -6,6 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::{self, Write},
     sync::Arc,
 };
 
@@ -60,6 +61,18 @@ impl History {
     pub fn push(&mut self, event: LogEvent) -> usize {
         self.events.push(event);
         self.events.len() - 1
+    }
+
+    /// The last `count` of the first `until` events, a line for each.
+    pub fn last(&self, count: usize, until: usize) -> String {
+        let until = until.min(self.events.len());
+        let mut lines = String::new();
+        for (index, event) in self.events[..until].iter().enumerate() {
+            if index + count >= until {
+                let _ = write!(lines, "\n    {index}: {event}");
+            }
+        }
+        lines
     }
 
     /// How many events there are.
@@ -165,5 +178,64 @@ impl History {
             possible.retain(|set| here.contains(set));
         }
         !possible.is_empty()
+    }
+}
+
+impl fmt::Display for LogEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let items = match self {
+            Self::Batch(items) => {
+                write!(f, "batch of {}:", items.len())?;
+                items
+            }
+            Self::Shared(number, items) => {
+                write!(f, "part of transaction {number}, of {}:", items.len())?;
+                items
+            }
+            Self::Cancel(index) => return write!(f, "event {index} is taken back"),
+            Self::Truncate(place) => return write!(f, "datastore {place} is truncated"),
+        };
+        // Which key it was is what one looks for: a few say it.
+        items
+            .iter()
+            .take(8)
+            .try_for_each(|item| write!(f, " {item}"))?;
+        f.write_str(if items.len() > 8 { " ..." } else { "" })
+    }
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = self.key.escape_ascii();
+        write!(f, "{}/{key}@{}", self.place, self.sequence)?;
+        match &self.value {
+            Some(value) => write!(f, "={} bytes", value.len()),
+            None => f.write_str(" removed"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_events_are_told() {
+        let item = |key: &[u8], sequence, value: Option<&[u8]>| Item {
+            place: 1,
+            key: key.to_vec(),
+            sequence,
+            value: value.map(Into::into),
+        };
+        let mut history = History::default();
+        history.push(LogEvent::Truncate(1));
+        history.push(LogEvent::Batch(vec![item(b"a\0", 7, Some(b"xyz"))]));
+        history.push(LogEvent::Shared(3, vec![item(b"b", 8, None)]));
+        history.push(LogEvent::Cancel(1));
+        assert_eq!(
+            history.last(2, 3),
+            "\n    1: batch of 1: 1/a\\x00@7=3 bytes\n    2: part of transaction 3, of 1: 1/b@8 removed"
+        );
+        assert_eq!(history.last(9, 9).lines().count(), 5);
     }
 }

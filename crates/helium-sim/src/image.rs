@@ -2,7 +2,7 @@
 //!
 //! Invariant: a page that is not there reads as zeros; a copy costs one reference per 256 KiB.
 
-use std::sync::Arc;
+use std::{fs::File, io, os::unix::fs::FileExt, path::Path, sync::Arc};
 
 const PAGE_BYTES: usize = 4096;
 const CHUNK_PAGES: usize = 64;
@@ -120,6 +120,19 @@ impl Image {
             .filter(|&page| self.page(page).is_some())
             .map(|page| (page * PAGE_BYTES) as u64)
             .collect()
+    }
+
+    /// Makes a sparse file of it.
+    pub fn save(&self, path: &Path) -> io::Result<()> {
+        let file = File::create(path)?;
+        file.set_len(self.len)?;
+        for at in self.pages() {
+            let mut page = [0; PAGE_BYTES];
+            let inside = (self.len - at).min(PAGE_BYTES as u64) as usize;
+            self.read(&mut page[..inside], at);
+            file.write_all_at(&page[..inside], at)?;
+        }
+        Ok(())
     }
 }
 

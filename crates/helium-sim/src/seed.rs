@@ -1,19 +1,25 @@
-//! Seeds: where a test's random numbers start, and the line that replays a failure.
-
-use std::fmt;
+//! Seeds: where a test's random numbers start, and what the environment says of them.
+//!
+//! Invariant: what the environment has and cannot be understood is a failure, and never a run with something else.
 
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 
 /// The seed to replay, from the environment's `HELIUM_SEED`, if it is there.
 pub fn replayed() -> Option<u64> {
-    std::env::var("HELIUM_SEED").ok()?.parse().ok()
+    number("HELIUM_SEED")
 }
 
 /// A number from the environment, or `default`.
 pub fn count(variable: &str, default: u64) -> u64 {
-    let set = std::env::var(variable).ok();
-    set.and_then(|text| text.replace('_', "").parse().ok())
-        .unwrap_or(default)
+    number(variable).unwrap_or(default)
+}
+
+pub(crate) fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    match text.replace(['_', ','], "").parse() {
+        Ok(number) => Some(number),
+        Err(_) => panic!("{variable}={text} is not a number"),
+    }
 }
 
 /// The seeds of a test's rounds: that of the environment alone, or `rounds` fixed ones, or, with
@@ -33,33 +39,8 @@ pub fn rng(seed: u64) -> SmallRng {
     SmallRng::seed_from_u64(seed)
 }
 
-/// Says, if the thread panics while this lives, how to see it again.
-pub struct Replay {
-    test: &'static str,
-    seed: u64,
-}
-
-impl Replay {
-    /// For round `seed` of `test`.
-    pub fn new(test: &'static str, seed: u64) -> Self {
-        Self { test, seed }
-    }
-}
-
-impl fmt::Display for Replay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "replay with HELIUM_SEED={} cargo test -p heliumdb {}",
-            self.seed, self.test
-        )
-    }
-}
-
-impl Drop for Replay {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("{self}");
-        }
-    }
+/// Random numbers of one of the many cases of a seed: they have nothing to do with those of another.
+pub fn rng_of_case(seed: u64, case: u64) -> SmallRng {
+    // The multiplier is odd, so that no two cases of a seed start at the same place.
+    rng(seed.rotate_left(32) ^ case.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }

@@ -9,6 +9,7 @@ mod sources;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod variables;
 
 use crate::{shape::Package, step};
 use anyhow::{Result, bail};
@@ -18,7 +19,7 @@ use tree::Tree;
 /// A complaint: the file, and what is wrong with it.
 type Complaint = String;
 
-const RULES: [fn(&Tree) -> Vec<Complaint>; 9] = [
+const RULES: [fn(&Tree) -> Vec<Complaint>; 11] = [
     sources::module_docs,
     sources::lengths,
     sources::unfinished,
@@ -28,6 +29,8 @@ const RULES: [fn(&Tree) -> Vec<Complaint>; 9] = [
     documents::links,
     documents::decisions_are_numbered,
     documents::licences_are_there,
+    variables::are_in_the_table,
+    variables::are_set_as_the_table_says,
 ];
 
 /// Applies every rule to the workspace.

@@ -1,6 +1,6 @@
 //! Each rule, on a tree that keeps it and on one that does not.
 
-use super::{documents, shape, sources, tree::Tree};
+use super::{documents, shape, sources, tree::Tree, variables};
 use crate::shape::Package;
 
 #[test]
@@ -111,4 +111,39 @@ fn layers_use_only_those_below() {
             "log/mod.rs: uses volume/mod.rs, of a layer above it"
         ]
     );
+}
+
+#[test]
+fn variables_are_in_the_table_and_are_read() {
+    let table =
+        "| variable | plain | full | |\n| `HELIUM_A` | 1 | | a |\n| `HELIUM_GONE` | | | b |\n";
+    let tree = Tree::of(&[
+        ("docs/testing.md", table),
+        (
+            "a.rs",
+            "//! `HELIUM_A`\nfn f() { var(\"HELIUM_A\"); var(\"HELIUM_NEW\"); }\n",
+        ),
+        (
+            "b.rs",
+            "//! `HELIUM_GONE` is only spoken of, and NO_HELIUM_HERE is none.\n",
+        ),
+        ("b.md", "Set HELIUM_OLD=1.\n"),
+    ]);
+    assert_eq!(
+        variables::are_in_the_table(&tree),
+        [
+            "a.rs: `HELIUM_NEW` is not in the table of docs/testing.md",
+            "b.md: `HELIUM_OLD` is not in the table of docs/testing.md",
+            "docs/testing.md: nothing reads `HELIUM_GONE`",
+        ]
+    );
+}
+
+#[test]
+fn the_table_says_what_is_set_for_the_long_tests() {
+    let table = "| `HELIUM_CRASH_IMAGES` | 2,000 | 20,000 | |\n| `HELIUM_MODEL_OPS` | | 7 | |\n| `HELIUM_SEED` | | 1 | |\n";
+    let complaints = variables::are_set_as_the_table_says(&Tree::of(&[("docs/testing.md", table)]));
+    assert_eq!(complaints.len(), 2);
+    assert!(complaints[0].contains("HELIUM_MODEL_OPS"));
+    assert!(complaints[1].contains("HELIUM_SEED"));
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use helium_sim::{DiskId, Keeper, Machine, seed, sim_options};
+use helium_sim::{DiskId, Keeper, Machine, Replay, seed, sim_options};
 use heliumdb::{BackupFrom, Datastore, ErrorKind, Isolation, Position, Volume, VolumeOptions};
 
 use crate::{
@@ -25,9 +25,9 @@ fn total(copy: &Volume) -> u64 {
 
 /// Money moves between two datastores while backups run; and a third is overwritten all the
 /// time, so that segments die.
-fn bank(test: &'static str, through_a_view: bool) {
+fn bank(through_a_view: bool) {
     let seed = seed::replayed().unwrap_or(1);
-    let _replay = seed::Replay::new(test, seed);
+    let _replay = Replay::new(seed);
     let machine = Machine::new(seed, &[64 * MIB]);
     let mut options = sim_options();
     options.background_thread = true;
@@ -106,12 +106,12 @@ fn bank(test: &'static str, through_a_view: bool) {
 
 #[test]
 fn a_backup_of_the_newest_state_adds_up() {
-    bank("a_backup_of_the_newest_state_adds_up", false);
+    bank(false);
 }
 
 #[test]
 fn a_backup_through_a_view_adds_up() {
-    bank("a_backup_through_a_view_adds_up", true);
+    bank(true);
 }
 
 /// Unlike what a scan would see that looks at each item when it comes to it.

@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use helium_sim::{DiskId, Keeper, Machine, seed};
+use helium_sim::{DiskId, Keeper, Machine, Replay, seed};
 use heliumdb::{
     Datastore, ErrorKind, Horizon, Isolation, Result, Volume, VolumeOptions, open_all_devices,
 };
@@ -216,7 +216,7 @@ fn sessions(seed: u64, power_losses: u64, business: impl Fn(&Bank<'_>, u64)) {
 fn money_stays_the_same_whatever_is_taken_back() {
     let rounds = seed::count("HELIUM_BANKS", 6);
     for seed in seed::seeds(rounds) {
-        let _replay = seed::Replay::new("money_stays_the_same", seed);
+        let _replay = Replay::new(seed);
         sessions(seed, 12, |bank, seed| {
             let rng = &mut seed::rng(seed);
             loop {
@@ -237,7 +237,7 @@ fn money_stays_the_same_whatever_is_taken_back() {
 fn money_stays_the_same_with_all_of_that_at_once() {
     let rounds = seed::count("HELIUM_BANKS", 4);
     for seed in seed::seeds(rounds) {
-        let _replay = seed::Replay::new("money_stays_the_same_with_all_of_that_at_once", seed);
+        let _replay = Replay::new(seed);
         sessions(seed, 8, |bank, seed| {
             thread::scope(|scope| {
                 for thread in 0..TELLERS + 2 {

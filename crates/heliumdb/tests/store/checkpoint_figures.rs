@@ -32,7 +32,8 @@ fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
 #[ignore = "takes minutes, and 4 GB of disk"]
 fn reopening() {
     let items = std::env::var("HELIUM_ITEMS").map_or(ITEMS, |n| n.parse().unwrap());
-    let folder = tempfile::tempdir_in(std::env::var("HELIUM_DIR").unwrap_or(".".into())).unwrap();
+    let folder =
+        tempfile::tempdir_in(std::env::var("HELIUM_FIGURES_DIR").unwrap_or(".".into())).unwrap();
     let url = format!("he://./{}", folder.path().join("volume").display());
     let mut options = VolumeOptions::default();
     let volume = Volume::open(&url, &options).unwrap();

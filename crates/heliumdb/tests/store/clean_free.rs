@@ -2,7 +2,7 @@
 //! durable, and used again: recovery takes the checkpoint's places to what replay says of them. And
 //! what the cleaner's options come to at their limits.
 
-use helium_sim::{DiskId, Machine, seed, sim_options};
+use helium_sim::{DiskId, Machine, Replay, Tells, seed, sim_options};
 use heliumdb::{Datastore, ErrorKind, Volume, VolumeOptions};
 use rand::seq::IndexedRandom;
 
@@ -89,15 +89,16 @@ fn segments_below_a_checkpoint_are_freed_and_used_again_without_a_newer_one() {
     );
     assert!(stats.user_bytes > 45 * MIB, "places were used again");
     let records = machine.records();
-    let seed = seed::count("HELIUM_SEED", 3);
-    let mut rng = seed::rng(seed);
+    let replay = Replay::new(seed::replayed().unwrap_or(3));
     for round in 0..seed::count("HELIUM_CRASHES", 12) {
+        let Some(case) = replay.case(round) else {
+            continue;
+        };
+        let mut rng = case.rng();
         let record = records.choose(&mut rng).unwrap();
-        eprintln!(
-            "seed {seed}, crash {round}, {} puts were flushed",
-            record.note[0]
-        );
+        let _tells = Tells(|| format!("{} puts were flushed", record.note[0]));
         let mut images = record.crash(&mut rng);
+        case.keep(&images);
         check(&Machine::with_images(0, images.clone()), record.note[0]);
         assert!(destroy_checkpoint(&mut images[0]), "there is a checkpoint");
         check(&Machine::with_images(0, images), record.note[0]);

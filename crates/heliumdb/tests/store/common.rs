@@ -108,18 +108,21 @@ pub(crate) fn busy_options(seed: u64) -> (Vec<u64>, DriverOptions) {
     (disks, options)
 }
 
-/// Runs `round` for every seed, on all cores.
+/// Runs `round` for every seed, on all cores, in threads that have the test's name.
 pub(crate) fn in_parallel(seeds: impl Iterator<Item = u64> + Send, round: impl Fn(u64) + Sync) {
     let seeds = std::sync::Mutex::new(seeds);
     let next = || seeds.lock().expect("no panic holds it").next();
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let test = thread::current().name().unwrap_or_default().to_owned();
+    thread::scope(|scope| {
         for _ in 0..cores {
-            scope.spawn(|| {
+            let thread = thread::Builder::new().name(test.clone());
+            let work = || {
                 while let Some(seed) = next() {
                     round(seed);
                 }
-            });
+            };
+            thread.spawn_scoped(scope, work).expect("a thread");
         }
     });
 }

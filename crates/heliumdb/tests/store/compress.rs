@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::common::{after_power_loss, machine, open_one};
-use helium_sim::DiskId;
+use helium_sim::{DiskId, Replay};
 use heliumdb::{
     DatastoreOptions, Durability, ErrorKind, Isolation, Position, Readable, TxnOptions, Volume,
     limits,
@@ -69,7 +69,7 @@ fn check(volume: &Volume, name: &[u8], items: &BTreeMap<Vec<u8>, Vec<u8>>) {
 #[test]
 fn whatever_is_put_comes_back_before_and_after_a_power_loss() {
     let seed = helium_sim::seed::replayed().unwrap_or_else(rand::random);
-    let _shown = helium_sim::seed::Replay::new("compress", seed);
+    let _shown = Replay::new(seed);
     let mut random = SmallRng::seed_from_u64(seed);
     let machine = machine(seed, 1);
     let volume = open_one(&machine).unwrap();

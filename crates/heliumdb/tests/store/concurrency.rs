@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use helium_sim::{DiskId, Keeper, Machine, seed, sim_options};
+use helium_sim::{DiskId, Keeper, Machine, Replay, seed, sim_options};
 use heliumdb::{Datastore, Isolation, Result, Volume, open_all_devices};
 use rand::Rng;
 
@@ -75,10 +75,10 @@ fn sum(keeper: &Arc<Keeper>, stores: &[Datastore], isolation: Isolation) -> Resu
     Ok(sum)
 }
 
-fn bank(test: &'static str, volumes: usize) {
+fn bank(volumes: usize) {
     let transfers = seed::count("HELIUM_TRANSFERS", 1_500);
     let seed = seed::replayed().unwrap_or(1);
-    let _replay = seed::Replay::new(test, seed);
+    let _replay = Replay::new(seed);
     let machine = Machine::new(seed, &vec![64 * MIB; volumes]);
     let opened = open(&machine, volumes);
     let create = |volume: &Volume| volume.create_datastore(b"accounts", b"").expect("create");
@@ -140,10 +140,10 @@ fn bank(test: &'static str, volumes: usize) {
 
 #[test]
 fn transfers_on_one_volume_always_add_up() {
-    bank("transfers_on_one_volume_always_add_up", 1);
+    bank(1);
 }
 
 #[test]
 fn transfers_over_two_volumes_always_add_up() {
-    bank("transfers_over_two_volumes_always_add_up", 2);
+    bank(2);
 }

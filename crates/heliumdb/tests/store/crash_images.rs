@@ -1,5 +1,7 @@
 //! Power losses: the volumes after any of them are a prefix of what was done, with everything in
 //! it that was acknowledged, and transactions over both volumes wholly there or wholly not.
+//!
+//! Each image has a number of its own, and its own random numbers: the line that replays one judges no other.
 
 use std::sync::{
     Arc,
@@ -7,7 +9,8 @@ use std::sync::{
 };
 
 use helium_sim::{
-    Driver, DriverOptions, Fault, FaultKind, History, Machine, On, Recorded, State, seed,
+    Case, Driver, DriverOptions, Fault, FaultKind, History, Image, Machine, On, Recorded, Replay,
+    State, Tells, last_case, seed,
 };
 use rand::{Rng, rngs::SmallRng, seq::IndexedRandom};
 
@@ -16,6 +19,8 @@ use crate::common::{busy_options, destroy_checkpoint, driver_options, in_paralle
 const STEPS: u64 = 150;
 const IMAGES_PER_GENERATION: u64 = 100;
 const GENERATIONS: u64 = 4;
+/// So many of a volume's last events are told of an image that is wrong.
+const EVENTS_TOLD: usize = 6;
 
 /// What a driver did, for judging what a crash left of it.
 struct Deeds {
@@ -57,6 +62,16 @@ impl Deeds {
         ))
     }
 
+    /// What was done last before `note`.
+    fn last(&self, note: &[u64]) -> String {
+        let volumes = self.histories.iter().enumerate().map(|(volume, history)| {
+            let (acknowledged, begun) = (note[volume], note[self.histories.len() + volume]);
+            let events = history.last(EVENTS_TOLD, begun as usize);
+            format!("volume {volume}: {acknowledged} events acknowledged, {begun} begun; the last:{events}")
+        });
+        volumes.collect::<Vec<_>>().join("\n")
+    }
+
     fn check(&self, note: &[u64], found: &[State]) {
         if let Err(why) = self.judge(note, found) {
             panic!("{why}");
@@ -83,33 +98,73 @@ fn recover(machine: &Machine, options: &DriverOptions) -> Vec<State> {
     }
 }
 
+/// What the power left, for a judge.
+struct Left<'a> {
+    deeds: &'a Deeds,
+    note: &'a [u64],
+    images: Vec<Image>,
+    rng: SmallRng,
+}
+
 /// A volume made by a first driver, and then generation after generation: work, crash anywhere,
 /// go on with one of the images.
 fn generations(
     seed: u64,
     (disks, options): (Vec<u64>, DriverOptions),
-    mut judge: impl FnMut(&Deeds, &Recorded, &mut SmallRng),
+    mut judge: impl FnMut(Left<'_>),
 ) {
-    let mut rng = seed::rng(seed);
+    let replay = Replay::new(seed);
     let mut machine = Machine::new(seed, &disks);
     let mut driver = Driver::create(&machine, options.clone(), seed).expect("create");
-    for generation in 1..=GENERATIONS {
+    for generation in 0..GENERATIONS {
         let (deeds, records) = work(driver, &machine);
-        for _ in 0..IMAGES_PER_GENERATION {
-            let record = records.choose(&mut rng).expect("some were made");
-            judge(&deeds, record, &mut rng);
+        for image in 0..IMAGES_PER_GENERATION {
+            let case = generation * IMAGES_PER_GENERATION + image;
+            if let Some(case) = replay.case(case) {
+                judge_one(&case, generation, (&deeds, &records), &mut judge);
+            }
         }
+        let next = generation + 1;
+        if last_case().is_some_and(|case| case < next * IMAGES_PER_GENERATION) {
+            return;
+        }
+        // As no image has this number, nothing depends on how many were judged.
+        let mut rng = seed::rng_of_case(seed, GENERATIONS * IMAGES_PER_GENERATION + generation);
         let last = records.choose(&mut rng).expect("some were made");
         machine = Machine::with_images(seed, last.crash(&mut rng));
-        driver = match Driver::open(
-            &machine,
-            options.clone(),
-            seed.wrapping_mul(GENERATIONS) + generation,
-        ) {
+        let next = seed.wrapping_mul(GENERATIONS) + next;
+        driver = match Driver::open(&machine, options.clone(), next) {
             Ok(driver) => driver,
             Err(why) => panic!("after a power loss: {why}"),
         };
     }
+}
+
+/// Has one image judged: of the disks after any of the changes that were made in its generation.
+fn judge_one(
+    case: &Case<'_>,
+    generation: u64,
+    (deeds, records): (&Deeds, &[Recorded]),
+    judge: &mut impl FnMut(Left<'_>),
+) {
+    let mut rng = case.rng();
+    let change = rng.random_range(0..records.len());
+    let note = &records[change].note;
+    let _tells = Tells(|| {
+        format!(
+            "generation {generation}, the power lost after change {change} of {} in it\n{}",
+            records.len() - 1,
+            deeds.last(note)
+        )
+    });
+    let images = records[change].crash(&mut rng);
+    case.keep(&images);
+    judge(Left {
+        deeds,
+        note,
+        images,
+        rng,
+    });
 }
 
 #[test]
@@ -117,11 +172,10 @@ fn a_power_loss_leaves_a_prefix_with_all_that_was_acknowledged() {
     let images = seed::count("HELIUM_CRASH_IMAGES", 2_000);
     let rounds = images.div_ceil(IMAGES_PER_GENERATION * GENERATIONS);
     in_parallel(seed::seeds(rounds), |seed| {
-        let _replay = seed::Replay::new("a_power_loss_leaves_a_prefix", seed);
         let (disks, options) = driver_options(seed);
-        generations(seed, (disks, options.clone()), |deeds, record, rng| {
-            let machine = Machine::with_images(seed, record.crash(rng));
-            deeds.check(&record.note, &recover(&machine, &options));
+        generations(seed, (disks, options.clone()), |left| {
+            let machine = Machine::with_images(seed, left.images);
+            left.deeds.check(left.note, &recover(&machine, &options));
         });
     });
 }
@@ -132,11 +186,10 @@ fn a_power_loss_while_cleaning_leaves_a_prefix_with_all_that_was_acknowledged() 
     let images = seed::count("HELIUM_CLEAN_CRASH_IMAGES", 1_200);
     let rounds = images.div_ceil(IMAGES_PER_GENERATION * GENERATIONS);
     in_parallel(seed::seeds(rounds), |seed| {
-        let _replay = seed::Replay::new("a_power_loss_while_cleaning_leaves_a_prefix", seed);
         let (disks, options) = busy_options(seed);
-        generations(seed, (disks, options.clone()), |deeds, record, rng| {
-            let machine = Machine::with_images(seed, record.crash(rng));
-            deeds.check(&record.note, &recover(&machine, &options));
+        generations(seed, (disks, options.clone()), |left| {
+            let machine = Machine::with_images(seed, left.images);
+            left.deeds.check(left.note, &recover(&machine, &options));
         });
     });
 }
@@ -149,21 +202,19 @@ fn a_destroyed_checkpoint_costs_nothing_but_time() {
     let rounds = images.div_ceil(IMAGES_PER_GENERATION * GENERATIONS);
     let (judged, destroyed) = (AtomicU64::new(0), AtomicU64::new(0));
     in_parallel(seed::seeds(rounds), |seed| {
-        let _replay = seed::Replay::new("a_destroyed_checkpoint_costs_nothing_but_time", seed);
         let (disks, mut options) = busy_options(seed);
         options.checkpoint_log_bytes = 1 << 20;
-        generations(seed, (disks, options.clone()), |deeds, record, rng| {
-            let mut images = record.crash(rng);
-            let was_there = destroy_checkpoint(&mut images[0]);
+        generations(seed, (disks, options.clone()), |mut left| {
+            let was_there = destroy_checkpoint(&mut left.images[0]);
             judged.fetch_add(1, Ordering::Relaxed);
             destroyed.fetch_add(u64::from(was_there), Ordering::Relaxed);
-            let machine = Machine::with_images(seed, images);
-            deeds.check(&record.note, &recover(&machine, &options));
+            let machine = Machine::with_images(seed, left.images);
+            left.deeds.check(left.note, &recover(&machine, &options));
         });
     });
     let (judged, destroyed) = (judged.into_inner(), destroyed.into_inner());
     assert!(
-        destroyed > judged / 4,
+        last_case().is_some() || destroyed > judged / 4,
         "{destroyed} of {judged} were destroyed"
     );
 }
@@ -175,38 +226,44 @@ fn a_power_loss_in_recovery_changes_nothing() {
     let rounds = images.div_ceil(IMAGES_PER_GENERATION * GENERATIONS);
     let cut_short = AtomicU64::new(0);
     in_parallel(seed::seeds(rounds), |seed| {
-        let _replay = seed::Replay::new("a_power_loss_in_recovery_changes_nothing", seed);
         let (disks, options) = driver_options(seed);
-        generations(seed, (disks, options.clone()), |deeds, record, rng| {
-            let mut images = record.crash(rng);
+        generations(seed, (disks, options.clone()), |left| {
+            let (mut images, mut rng) = (left.images, left.rng);
             for _ in 0..rng.random_range(1..4) {
                 let machine = Machine::with_images(seed, images);
                 machine.power_off_at(rng.random_range(0..12));
                 let _ = Driver::recover(&machine, &options);
                 cut_short.fetch_add(u64::from(!machine.is_powered()), Ordering::Relaxed);
-                images = machine.crash(rng);
+                images = machine.crash(&mut rng);
             }
             let machine = Machine::with_images(seed, images);
             let found = recover(&machine, &options);
-            deeds.check(&record.note, &found);
+            left.deeds.check(left.note, &found);
             // Whoever opened a volume has seen what is in it.
-            let again = Machine::with_images(seed, machine.crash(rng));
+            let again = Machine::with_images(seed, machine.crash(&mut rng));
             assert!(
                 found == recover(&again, &options),
                 "what a recovery returned was different after the next power loss"
             );
         });
     });
-    assert!(cut_short.into_inner() > 0, "no recovery was cut short");
+    let cut_short = cut_short.into_inner();
+    assert!(
+        last_case().is_some() || cut_short > 0,
+        "no recovery was cut short"
+    );
 }
 
 /// The process is killed: the page cache keeps every write that it had made.
 #[test]
 fn a_killed_process_leaves_a_prefix() {
     in_parallel(seed::seeds(4), |seed| {
-        let _replay = seed::Replay::new("a_killed_process_leaves_a_prefix", seed);
         let (disks, options) = driver_options(seed);
+        let replay = Replay::new(seed);
         for at in 0..60 {
+            let Some(case) = replay.case(at) else {
+                continue;
+            };
             let machine = Machine::new(seed, &disks);
             let mut driver = Driver::create(&machine, options.clone(), seed).expect("create");
             machine.record(&driver.note());
@@ -214,7 +271,9 @@ fn a_killed_process_leaves_a_prefix() {
             while driver.step().is_ok() {}
             let (deeds, note) = (Deeds::of(&driver), driver.note());
             drop(driver);
+            let _tells = Tells(|| format!("killed at change {at}\n{}", deeds.last(&note)));
             let machine = crate::common::after_kill(&machine, seed);
+            case.keep(&machine.images());
             deeds.check(&note, &recover(&machine, &options));
         }
     });

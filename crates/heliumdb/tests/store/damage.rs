@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use helium_sim::{DiskId, Image, Machine, seed};
+use helium_sim::{DiskId, Image, Machine, Replay, seed};
 use heliumdb::{Datastore, ErrorKind, Volume};
 use rand::Rng;
 
@@ -129,7 +129,7 @@ fn a_flipped_bit_is_never_a_wrong_value() {
     let reference = Reference::new();
     let pages = reference.now[0].pages();
     in_parallel(sample("HELIUM_FLIPS", 300), |seed| {
-        let _replay = seed::Replay::new("a_flipped_bit_is_never_a_wrong_value", seed);
+        let _replay = Replay::new(seed);
         let mut rng = seed::rng(seed);
         // Superblocks and segment headers are few: give them their share.
         let few = rng.random_bool(0.3);
@@ -157,7 +157,7 @@ fn blocks_zeroed_swapped_or_older_are_never_a_wrong_value() {
         bytes
     };
     in_parallel(sample("HELIUM_BLOCKS", 300), |seed| {
-        let _replay = seed::Replay::new("blocks_zeroed_swapped_or_older", seed);
+        let _replay = Replay::new(seed);
         let mut rng = seed::rng(seed);
         let one = pages[rng.random_range(0..pages.len())];
         let two = pages[rng.random_range(0..pages.len())];

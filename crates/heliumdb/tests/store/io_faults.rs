@@ -1,7 +1,7 @@
 //! A fault at every operation of a fixed workload: after a failed write or sync nothing more is
 //! acknowledged, and opening the volumes again finds a prefix with all that was.
 
-use helium_sim::{Driver, Fault, FaultKind, History, Machine, On, seed};
+use helium_sim::{Driver, Fault, FaultKind, History, Machine, On, Replay, seed};
 use heliumdb::{Error, ErrorKind};
 
 use crate::common::{after_kill, after_power_loss, driver_options, in_parallel};
@@ -118,46 +118,42 @@ fn nothing_is_acknowledged(driver: &Driver) {
     assert!(poisoned > 0, "a write or sync failed, and no volume minds");
 }
 
-fn every_fault(test: &'static str, on: On, kinds: &[FaultKind], operations: impl Fn(u64) -> u64) {
+/// Each of them is a case of its seed.
+fn every_fault(on: On, kinds: &[FaultKind], operations: impl Fn(u64) -> u64) {
     // The first workload at every operation; `HELIUM_FAULT_SEEDS` more of them.
     for seed in seed::seeds(seed::count("HELIUM_FAULT_SEEDS", 1)) {
         let all = faults(on, kinds, operations(seed));
         assert!(!all.is_empty());
+        let replay = Replay::new(seed);
         in_parallel(0..all.len() as u64, |index| {
-            let _replay = seed::Replay::new(test, seed);
-            round(seed, all[index as usize]);
+            if let Some(_case) = replay.case(index) {
+                round(seed, all[index as usize]);
+            }
         });
     }
 }
 
 #[test]
 fn after_a_failed_write_or_sync_nothing_more_is_acknowledged() {
-    every_fault(
-        "after_a_failed_write_or_sync",
-        On::Change,
-        &CHANGES,
-        |seed| measure(seed).0,
-    );
+    every_fault(On::Change, &CHANGES, |seed| measure(seed).0);
 }
 
 #[test]
 fn after_a_failed_sync_nothing_more_is_acknowledged() {
-    every_fault("after_a_failed_sync", On::Sync, &CHANGES[3..5], |_| 30);
+    every_fault(On::Sync, &CHANGES[3..5], |_| 30);
 }
 
 #[test]
 fn a_failed_read_fails_its_operation_alone() {
     let kinds = [FaultKind::Eio, FaultKind::Short, FaultKind::FlippedBit];
-    every_fault("a_failed_read", On::Read, &kinds, |seed| {
-        measure(seed).1.clamp(1, 60)
-    });
+    every_fault(On::Read, &kinds, |seed| measure(seed).1.clamp(1, 60));
 }
 
 /// Faults while the volumes are opened after a power loss: an error, or the truth.
 #[test]
 fn recovery_that_fails_can_be_repeated() {
     let seed = seed::replayed().unwrap_or(1);
-    let _replay = seed::Replay::new("recovery_that_fails_can_be_repeated", seed);
+    let replay = Replay::new(seed);
     let (disks, options) = driver_options(seed);
     let machine = Machine::new(seed, &disks);
     let mut driver = create(&machine, seed).expect("create");
@@ -173,6 +169,9 @@ fn recovery_that_fails_can_be_repeated() {
     all.extend(faults(On::Read, &[FaultKind::Eio, FaultKind::Short], 60));
     all.extend(faults(On::Read, &[FaultKind::FlippedBit], 150));
     in_parallel(0..all.len() as u64, |index| {
+        let Some(_case) = replay.case(index) else {
+            return;
+        };
         let fault = all[index as usize];
         let machine = again(&images);
         machine.plan(fault);

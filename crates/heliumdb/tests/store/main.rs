@@ -57,6 +57,7 @@ mod options;
 mod order;
 mod outcomes;
 mod passed;
+mod replays;
 mod retired;
 mod room;
 mod salvage;

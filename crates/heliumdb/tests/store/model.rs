@@ -1,6 +1,6 @@
 //! Random operations of several transactions over two volumes, in lockstep with a model.
 
-use helium_sim::{Driver, Machine, seed};
+use helium_sim::{Driver, Machine, Replay, seed};
 
 use crate::common::{busy_options, driver_options, in_parallel};
 
@@ -11,7 +11,7 @@ fn random_operations_agree_with_the_model() {
     let operations = seed::count("HELIUM_MODEL_OPS", 200_000);
     let rounds = operations.div_ceil(OPERATIONS_PER_ROUND);
     in_parallel(seed::seeds(rounds), |seed| {
-        let _replay = seed::Replay::new("random_operations_agree_with_the_model", seed);
+        let _replay = Replay::new(seed);
         let (disks, mut options) = driver_options(seed);
         options.reopen = 0.001;
         options.keys = [8, 60, 400][(seed / 3) as usize % 3];
@@ -46,8 +46,7 @@ fn what_is_removed_above_what_a_reader_keeps_stays_so() {
 }
 
 fn cleaned(seed: u64, operations: u64) {
-    let test = "random_operations_agree_with_the_model_while_cleaning";
-    let _replay = seed::Replay::new(test, seed);
+    let _replay = Replay::new(seed);
     let (disks, mut options) = busy_options(seed);
     options.reopen = 0.003;
     options.keys = [8, 60, 100][seed as usize % 3];

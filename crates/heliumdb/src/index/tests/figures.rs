@@ -8,7 +8,7 @@ use std::{hint::black_box, thread, time::Instant};
 #[test]
 #[ignore = "measures"]
 fn figures() {
-    let counts = match std::env::var("ITEMS") {
+    let counts = match std::env::var("HELIUM_ITEMS") {
         Ok(count) => vec![count.parse().unwrap()],
         Err(_) => vec![2_000_000, 10_000_000],
     };

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, thread};
 
-use helium_sim::{Keeper, seed};
+use helium_sim::{Keeper, Replay, seed};
 use heliumdb::{Durability, Isolation, TxnOptions, Volume, VolumeOptions};
 use rand::Rng;
 
@@ -12,7 +12,7 @@ use crate::common::{Session, store};
 #[test]
 fn the_count_is_exact_for_any_order_of_commits() {
     for seed in seed::seeds(10) {
-        let _replay = seed::Replay::new("the_count_is_exact_for_any_order_of_commits", seed);
+        let _replay = Replay::new(seed);
         let mut rng = seed::rng(seed);
         let (_machine, volume, store) = store();
         let keeper = Keeper::new();

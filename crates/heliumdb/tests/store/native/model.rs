@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use helium_sim::seed;
+use helium_sim::{Replay, seed};
 use heliumdb::{
     Datastore, Durability, ErrorKind, Readable, Savepoint, Snapshot, Txn, TxnOptions, Volume,
 };
@@ -317,7 +317,7 @@ impl World {
 fn transactions_answer_as_plain_maps_do() {
     let steps = seed::count("HELIUM_NATIVE_STEPS", 2_000);
     in_parallel(seed::seeds(6), |seed| {
-        let _replay = seed::Replay::new("transactions_answer_as_plain_maps_do", seed);
+        let _replay = Replay::new(seed);
         let mut rng = seed::rng(seed);
         let (machine, volume, store) = store();
         let mut world = World {

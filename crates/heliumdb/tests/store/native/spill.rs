@@ -1,6 +1,6 @@
 //! Transactions that outgrow their memory: nothing of them counts before their commit does.
 
-use helium_sim::{DiskId, Machine, seed, sim_options};
+use helium_sim::{DiskId, Machine, Replay, seed, sim_options};
 use heliumdb::{Datastore, Durability, ErrorKind, Isolation, Readable, TxnOptions, Volume};
 use rand::{Rng, seq::IndexedRandom};
 
@@ -151,7 +151,7 @@ fn what_was_spilled_before_a_checkpoint_comes_with_a_commit_behind_it() {
 fn a_power_loss_leaves_spilled_transactions_whole() {
     let images = seed::count("HELIUM_SPILL_IMAGES", 60);
     for seed in seed::seeds(3) {
-        let _replay = seed::Replay::new("a_power_loss_leaves_spilled_transactions_whole", seed);
+        let replay = Replay::new(seed);
         let mut rng = seed::rng(seed);
         let machine = machine(seed, 1);
         let volume = open_one(&machine).unwrap();
@@ -178,9 +178,15 @@ fn a_power_loss_leaves_spilled_transactions_whole() {
             }
         }
         let records = machine.records();
-        for _ in 0..images {
+        for image in 0..images {
+            let Some(case) = replay.case(image) else {
+                continue;
+            };
+            let mut rng = case.rng();
             let record = records.choose(&mut rng).unwrap();
-            let crashed = Machine::with_images(seed, record.crash(&mut rng));
+            let images = record.crash(&mut rng);
+            case.keep(&images);
+            let crashed = Machine::with_images(seed, images);
             let volume = open_one(&crashed).unwrap();
             let store = volume.datastore(b"store").unwrap();
             let found: Vec<_> = store.iter().map(|item| item.unwrap()).collect();

@@ -2,7 +2,7 @@
 
 use std::iter;
 
-use helium_sim::{DiskId, Driver, Image, Machine, seed, sim_options};
+use helium_sim::{DiskId, Driver, Image, Machine, Replay, seed, sim_options};
 use heliumdb::open_all_devices;
 use rand::{Rng, rngs::SmallRng};
 
@@ -59,7 +59,7 @@ pub(super) fn work(seed: u64, steps: usize) -> Worked {
 #[test]
 fn an_undamaged_volume_is_salvaged_whole() {
     in_parallel(seed::seeds(4), |seed| {
-        let _replay = seed::Replay::new("an_undamaged_volume_is_salvaged_whole", seed);
+        let _replay = Replay::new(seed);
         let worked = work(seed, 3000);
         for (images, wanted) in worked.volumes.iter().zip(&worked.contents) {
             let (report, found) = salvage(images, |s| s);
@@ -92,13 +92,16 @@ fn spoil(rng: &mut SmallRng, kind: u64) -> impl FnMut(&mut [u8]) + '_ {
 fn what_damage_leaves_is_salvaged_and_nothing_else() {
     let rounds = seed::count("HELIUM_SALVAGES", 12);
     in_parallel(seed::seeds(rounds), |seed| {
-        let _replay = seed::Replay::new("what_damage_leaves_is_salvaged_and_nothing_else", seed);
+        let replay = Replay::new(seed);
         let worked = work(seed, 3000);
-        let mut rng = seed::rng(seed);
-        for images in &worked.volumes {
+        for (images, volume) in worked.volumes.iter().zip(0..) {
             let oracle = Oracle::new(images);
             let blocks = oracle.blocks();
             for round in 0..6u64 {
+                let Some(case) = replay.case(volume * 6 + round) else {
+                    continue;
+                };
+                let mut rng = case.rng();
                 let mut damage = Damage::new();
                 for _ in 0..rng.random_range(1..=8) {
                     damage.insert(blocks[rng.random_range(0..blocks.len())]);
@@ -117,6 +120,7 @@ fn what_damage_leaves_is_salvaged_and_nothing_else() {
                 }
                 let mut spoil = spoil(&mut rng, round % 3);
                 let after = damaged(images, &damage, &mut spoil);
+                case.keep(&after);
                 let (report, found) = salvage(&after, |s| s);
                 same(&found, &oracle.survivors(&damage));
                 check_made_up(&report, &found);
@@ -139,7 +143,7 @@ fn check_made_up(report: &heliumdb::SalvageReport, found: &Datastores) {
 #[test]
 fn with_doubtful_items_whatever_can_be_read_is_there() {
     in_parallel(seed::seeds(6), |seed| {
-        let _replay = seed::Replay::new("with_doubtful_items", seed);
+        let _replay = Replay::new(seed);
         let worked = work(seed, 3000);
         let mut rng = seed::rng(seed);
         let images = &worked.volumes[0];
