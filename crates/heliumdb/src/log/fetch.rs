@@ -85,7 +85,7 @@ impl Fetch {
         }
     }
 
-    /// Whether a device was asked for any of the items.
+    /// Whether a device has to be asked for any of the items.
     pub(crate) fn is_cold(&self) -> bool {
         !self.wanted.is_empty()
     }
@@ -151,6 +151,21 @@ impl Core {
         here: &mut Vec<Option<&'g [u8]>>,
         guard: &'g Guard,
     ) {
+        self.find(purpose, places, fetch, here, guard);
+        if fetch.is_cold() {
+            self.fetch_from_devices(fetch);
+        }
+    }
+
+    /// As [`Core::fetch`], of what is in memory.
+    pub(crate) fn find<'g>(
+        &'g self,
+        purpose: Purpose,
+        places: impl Iterator<Item = Option<Location>>,
+        fetch: &mut Fetch,
+        here: &mut Vec<Option<&'g [u8]>>,
+        guard: &'g Guard,
+    ) {
         here.clear();
         fetch.clear();
         for (item, place) in places.enumerate() {
@@ -174,9 +189,6 @@ impl Core {
                     });
                 }
             }
-        }
-        if !fetch.wanted.is_empty() {
-            self.fetch_from_devices(fetch);
         }
     }
 

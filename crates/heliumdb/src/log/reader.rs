@@ -90,6 +90,16 @@ pub(crate) enum Ready<'a> {
     Read(&'a [u8]),
 }
 
+impl Ready<'_> {
+    /// Whether the value lies in memory in one piece.
+    pub(crate) fn is_at_hand(self) -> bool {
+        match self {
+            Self::Here(bytes) => ItemHeader::decode(bytes).is_some_and(|item| !item.has(INDIRECT)),
+            Self::No | Self::Read(_) => false,
+        }
+    }
+}
+
 /// What [`Core::with_value`] does to have the value in `built`, wherever it lies.
 pub(crate) fn append_value(found: Value<'_>, built: &mut Vec<u8>) {
     if let Value::Here(bytes) = found {
@@ -123,6 +133,26 @@ impl Core {
     ) -> Result<bool> {
         let found =
             self.with_value(purpose, at, expected, Ready::No, value, guard, append_value)?;
+        Ok(found.is_some())
+    }
+
+    /// As [`Core::read_for`], if the value lies in memory in one piece; else false, and no device was asked.
+    pub(crate) fn read_at_hand(
+        &self,
+        purpose: Purpose,
+        at: Location,
+        expected: Expected<'_>,
+        value: &mut Vec<u8>,
+        guard: &Guard,
+    ) -> Result<bool> {
+        let Some(Resident::Memory(bytes)) = self.resident(purpose, at, guard) else {
+            return Ok(false);
+        };
+        let ready = Ready::Here(bytes);
+        if !ready.is_at_hand() {
+            return Ok(false);
+        }
+        let found = self.with_value(purpose, at, expected, ready, value, guard, append_value)?;
         Ok(found.is_some())
     }
 

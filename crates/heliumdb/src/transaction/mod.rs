@@ -123,7 +123,7 @@ impl Transaction {
     /// Applies `change` to the item of `key`, if `mode` holds of what `view` sees.
     ///
     /// Errors other than `ItemNotFound` and `ItemExists` mark the transaction as failed: it
-    /// can only be aborted.
+    /// can only be aborted. Until it is, its keeper may go on writing, as WiredTiger does.
     pub fn write(
         &mut self,
         datastore: &Datastore,
@@ -145,7 +145,10 @@ impl Transaction {
         mode: Mode,
         looks: bool,
     ) -> Result<()> {
-        self.check_active()?;
+        // Who keeps transactions outside says what is still tried in one that has failed.
+        if self.manners != Manners::External || self.phase != Phase::Active {
+            self.check_active()?;
+        }
         let writer = Writer {
             owner: self.id,
             view,

@@ -32,7 +32,10 @@ use crate::{
     index::{Direction, Iter},
     location::{Location, Word},
     log::{Expected, Fetch, Purpose, append_value},
-    version::{Isolation, TxnId, View, chain},
+    version::{
+        Isolation, TxnId, View,
+        chain::{self, Seen},
+    },
 };
 
 /// Items of a batch at most. The first look of a walk fetches one item, each further one four
@@ -61,14 +64,16 @@ pub struct ReadAhead {
     used: usize,
     /// How many the walk has passed in the batches before.
     walked: usize,
-    /// The last batch had to ask a device.
+    /// The last batch had to ask a device, or would have had to.
     is_cold: bool,
+    /// The item that was found last came with its value.
+    has_value: bool,
 }
 
-/// One item of a batch: where its key is among the keys, and its value among the values.
+/// One item of a batch: where its key is among the keys, and its value among the values, if it is there.
 struct Ahead {
     key: Range<usize>,
-    value: Range<usize>,
+    value: Option<Range<usize>>,
     /// Who wrote the version, if it was one that not everyone sees.
     owner: TxnId,
 }
@@ -87,6 +92,11 @@ struct When {
 }
 
 impl ReadAhead {
+    /// Whether the item that was found last came with its value.
+    pub fn has_value(&self) -> bool {
+        self.has_value
+    }
+
     /// The next item, if it was read ahead and still holds.
     fn take(&mut self, now: When, view: &dyn View, walk: Walk<'_>, into: Into<'_>) -> bool {
         let holds = self.when == Some(now) && self.follows(walk);
@@ -99,8 +109,10 @@ impl ReadAhead {
         into.key.clear();
         into.key.extend_from_slice(&self.keys[item.key.clone()]);
         into.value.clear();
-        into.value
-            .extend_from_slice(&self.values[item.value.clone()]);
+        self.has_value = item.value.is_some();
+        if let Some(value) = &item.value {
+            into.value.extend_from_slice(&self.values[value.clone()]);
+        }
         self.used += 1;
         true
     }
@@ -141,11 +153,12 @@ impl ReadAhead {
     }
 
     /// Notes the item that is handed out at once.
-    fn begin_with(&mut self, key: &[u8]) {
+    fn begin_with(&mut self, key: &[u8], has_value: bool) {
+        self.has_value = has_value;
         self.keys.extend_from_slice(key);
         self.items.push(Ahead {
             key: 0..key.len(),
-            value: 0..0,
+            value: None,
             owner: 0,
         });
         self.used = 1;
@@ -193,7 +206,8 @@ impl Datastore {
         self.seek_ahead_for(view, (position, Wanted::Items), ahead, key, value)
     }
 
-    /// As [`Datastore::seek_ahead`]; where only keys are wanted, `value` is empty afterwards, and no device is asked.
+    /// As [`Datastore::seek_ahead`]; where only keys are wanted, `value` is empty afterwards, and no device is asked. Nor
+    /// is one where what is at hand is wanted: [`ReadAhead::has_value`] says whether the value was.
     pub fn seek_ahead_for(
         &self,
         view: &dyn View,
@@ -229,25 +243,51 @@ impl Datastore {
             let mut items = Seeing::new(&self.shared, tree, eyes, start(position), &guard);
             while let Some(found) = items.next(|_| true)? {
                 let slot = (items.key(), found.word);
-                let is_there = match wanted {
-                    Wanted::Items => {
-                        self.read_slot(tree, slot, value, &guard, eyes, purpose(position))?
+                value.clear();
+                let (is_there, has_value) = match (wanted, found.seen) {
+                    (Wanted::Items, _) => {
+                        let purpose = purpose(position);
+                        let read = self.read_slot(tree, slot, value, &guard, eyes, purpose)?;
+                        (read, true)
                     }
-                    Wanted::Keys => {
-                        value.clear();
-                        true
+                    (Wanted::Keys, _) => (true, false),
+                    (Wanted::AtHand, seen) => {
+                        (true, self.read_at_hand(tree, slot.0, seen, value, &guard)?)
                     }
                 };
                 if is_there {
                     key.clear();
                     key.extend_from_slice(items.key());
-                    ahead.begin_with(key);
+                    ahead.begin_with(key, has_value);
                     self.fetch(tree, view, ahead, (most, wanted), &mut items.slots, &guard);
                     return Ok(true);
                 }
             }
             Ok(false)
         })
+    }
+
+    /// Appends the value of an item that was `seen` if that lies in memory; else false.
+    fn read_at_hand(
+        &self,
+        tree: &Tree,
+        key: &[u8],
+        seen: Seen<'_>,
+        value: &mut Vec<u8>,
+        guard: &Guard,
+    ) -> Result<bool> {
+        match seen {
+            Seen::Absent => Ok(false),
+            Seen::Bytes(bytes) => {
+                value.extend_from_slice(bytes);
+                Ok(true)
+            }
+            Seen::At(at) => {
+                let expected = Expected { tree: tree.id, key };
+                let log = &self.shared.log;
+                log.read_at_hand(Purpose::Walk, at, expected, value, guard)
+            }
+        }
     }
 
     /// Fetches items that do not depend on who looks, up to the first one that does. What cannot
@@ -275,27 +315,36 @@ impl Datastore {
             ahead.keys.extend_from_slice(key);
             ahead.items.push(Ahead {
                 key: start..ahead.keys.len(),
-                value: 0..0,
+                value: None,
                 owner,
             });
             expected_bytes += key.len();
-            if wanted == Wanted::Items {
+            if wanted != Wanted::Keys {
                 expected_bytes += location.class_bytes();
             }
             places.push(location);
         }
-        if wanted == Wanted::Items && !places.is_empty() {
-            self.fetch_values(tree, ahead, &places, guard);
+        if wanted != Wanted::Keys && !places.is_empty() {
+            self.fetch_values(tree, ahead, (&places, wanted), guard);
         }
     }
 
-    /// Fetches the values of all items of the batch but the first.
-    fn fetch_values(&self, tree: &Tree, ahead: &mut ReadAhead, places: &[Location], guard: &Guard) {
+    /// Fetches the values of all items of the batch but the first, or of those that are at hand.
+    fn fetch_values(
+        &self,
+        tree: &Tree,
+        ahead: &mut ReadAhead,
+        (places, wanted): (&[Location], Wanted),
+        guard: &Guard,
+    ) {
         let log = &self.shared.log;
         let mut fetch = Fetch::take();
         let mut here = Vec::with_capacity(places.len());
-        let wanted = places.iter().copied().map(Some);
-        log.fetch(Purpose::Walk, wanted, &mut fetch, &mut here, guard);
+        let all = places.iter().copied().map(Some);
+        match wanted {
+            Wanted::AtHand => log.find(Purpose::Walk, all, &mut fetch, &mut here, guard),
+            _ => log.fetch(Purpose::Walk, all, &mut fetch, &mut here, guard),
+        }
         let ReadAhead {
             keys,
             values,
@@ -316,6 +365,10 @@ impl Datastore {
                 key: &keys[item.key.clone()],
             };
             let ready = fetch.ready(i, &here);
+            if wanted == Wanted::AtHand && !ready.is_at_hand() {
+                whole += 1;
+                continue;
+            }
             let found = log.with_value(
                 Purpose::Walk,
                 at,
@@ -329,7 +382,7 @@ impl Datastore {
                 values.truncate(start);
                 break;
             }
-            item.value = start..values.len();
+            item.value = Some(start..values.len());
             whole += 1;
         }
         items.truncate(whole);

@@ -15,6 +15,8 @@ pub enum Wanted {
     Items,
     /// Keys: the values are shown as if they were empty.
     Keys,
+    /// Keys, and the values that lie in memory in one piece: see [`super::Datastore::seek_ahead_for`]. Elsewhere, all.
+    AtHand,
 }
 
 /// Iterator over the keys of what another one iterates over: see [`super::Range::keys`].

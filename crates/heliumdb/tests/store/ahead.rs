@@ -24,7 +24,7 @@ struct Walker {
     steps: usize,
 }
 
-/// After so many steps a walker that was after items is after keys alone, and the other way round.
+/// After so many steps a walker that was after items is after keys alone, then after what is at hand, and so on.
 const STEPS_OF_A_KIND: usize = 16;
 
 impl Walker {
@@ -41,9 +41,10 @@ impl Walker {
         let anew = store.seek(&session.view, position, &mut key, &mut value);
         let mut found = Vec::new();
         let view = &session.view;
-        let wanted = match self.steps / STEPS_OF_A_KIND % 2 {
+        let wanted = match self.steps / STEPS_OF_A_KIND % 3 {
             0 => Wanted::Items,
-            _ => Wanted::Keys,
+            1 => Wanted::Keys,
+            _ => Wanted::AtHand,
         };
         self.steps += 1;
         let from = (position, wanted);
@@ -53,10 +54,13 @@ impl Walker {
             self.at = None;
             return None;
         };
-        match wanted {
-            Wanted::Items => assert_eq!((&found, &self.value), (&key, &value)),
-            Wanted::Keys => assert_eq!((&found, &self.value), (&key, &Vec::new())),
-        }
+        let expected = match wanted {
+            Wanted::Items => Some(&value),
+            Wanted::Keys => None,
+            Wanted::AtHand => self.ahead.has_value().then_some(&value),
+        };
+        let expected = expected.cloned().unwrap_or_default();
+        assert_eq!((&found, &self.value), (&key, &expected));
         self.at = Some(found);
         Some(String::from_utf8_lossy(&value).into_owned())
     }

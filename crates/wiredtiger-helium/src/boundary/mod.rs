@@ -16,6 +16,7 @@ mod library;
 mod methods;
 mod mover;
 mod notify;
+mod objects;
 mod parts;
 mod readers;
 mod session;

@@ -11,13 +11,13 @@
 
 use super::{
     cursor::{
-        opening,
+        late, opening,
         range::{Extent, Truncating},
     },
     guard::EINVAL,
     inside::Inside,
     notify::Notify,
-    parts,
+    objects, parts,
 };
 use crate::config::Lookup;
 use std::{
@@ -83,6 +83,7 @@ unsafe extern "C" fn open_session(
         let answer = method(connection, handler, config, session);
         if answer == 0 && !(*session).is_null() {
             wrap(*session);
+            late::forget(*session);
         }
         answer
     }
@@ -113,7 +114,10 @@ pub unsafe fn wrap(session: *mut Session) {
     replace!(truncate, truncate as Truncate, TRUNCATE);
     replace!(rename, rename as Rename, RENAME);
     // SAFETY: as above.
-    unsafe { opening::watch(session) };
+    unsafe {
+        opening::watch(session);
+        objects::watch(session);
+    }
 }
 
 unsafe extern "C" fn rename(
@@ -127,6 +131,7 @@ unsafe extern "C" fn rename(
     };
     // SAFETY: the application's pointers, handed on as they came.
     unsafe {
+        late::bring_all(session);
         let ready = match uri.is_null() {
             true => 0,
             false => parts::make_ready(session, CStr::from_ptr(uri)),
@@ -141,6 +146,7 @@ unsafe extern "C" fn rename(
 unsafe extern "C" fn begin(session: *mut Session, config: *const c_char) -> c_int {
     // SAFETY: the application's pointers, handed on as they came.
     unsafe {
+        late::bring_all(session);
         if let Some(inside) = Inside::of(session)
             && inside.has_snapshot()
             && !inside.is_running()
@@ -194,6 +200,7 @@ unsafe fn unless_failed(
 ) -> c_int {
     // SAFETY: the caller vouches for it.
     unsafe {
+        late::bring_all(session);
         // One with changes of its own WiredTiger refuses itself.
         if let Some(inside) = Inside::of(session)
             && inside.has_failed()
@@ -220,6 +227,7 @@ unsafe extern "C" fn truncate(
     };
     // SAFETY: the application's pointers, handed on as they came.
     unsafe {
+        late::bring_all(session);
         if !uri.is_null() {
             let _truncating = Truncating::begin(session, Extent::Whole, [ptr::null_mut(); 2]);
             return method(session, uri, start, stop, config);

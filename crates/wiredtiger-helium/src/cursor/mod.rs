@@ -151,7 +151,7 @@ impl<H: Host> Cursor<H> {
         let (object, place) = (&self.object, &self.place);
         let (what, format) = if !object.key_format.accepts(&place.key) {
             ("key", &object.key_format)
-        } else if !object.value_format.accepts(&place.value) {
+        } else if !place.lacks_value && !object.value_format.accepts(&place.value) {
             ("value", &object.value_format)
         } else {
             return Ok(());
@@ -176,6 +176,11 @@ impl<H: Host> Cursor<H> {
             0..=KEY_SHOWN_BYTES => format!("\"{shown}\""),
             length => format!("\"{shown}...\" ({length} bytes)"),
         }
+    }
+
+    /// Whether the step that was the last operation has left the row's value out; says so once.
+    pub fn take_lack(&mut self) -> bool {
+        std::mem::take(&mut self.place.lacks_value)
     }
 
     /// Whether `start` is in one of the cursor's own buffers.

@@ -18,6 +18,8 @@ pub struct Place {
     pub recno: u64,
     pub key: Vec<u8>,
     pub value: Vec<u8>,
+    /// It stands on a row whose value was not at hand.
+    pub lacks_value: bool,
     /// Where the next key is read while the last one is still needed.
     pub next_key: Vec<u8>,
     /// What a walk has read ahead.

@@ -1,4 +1,4 @@
-//! Reading: search, search near, next, previous.
+//! Reading: search, search near, next, previous; and values that a step has left out.
 //!
 //! Invariant: what the cursor stands on changes only when an operation succeeds, and
 //! nothing is allocated once the buffers have grown.
@@ -24,6 +24,21 @@ impl<H: Host> Cursor<H> {
         }
         self.place.positioned = true;
         Ok(())
+    }
+
+    /// Reads the value of the row that the last step left without one, through the eyes that found the row.
+    pub fn bring_value(&mut self) -> Result<()> {
+        let view = self.source.view(self.session, &self.state);
+        let Place { key, value, .. } = &mut self.place;
+        if self.object.datastore.read(&view, key, value)? {
+            return Ok(());
+        }
+        let why = format!(
+            "{}: the value of the row {} is not there any more",
+            self.uri(),
+            self.shown_key()
+        );
+        Err(Error::new(Code::Io, why))
     }
 
     /// Finds the item of `key`, or the nearest larger one, or the nearest smaller one, and
@@ -78,10 +93,13 @@ impl<H: Host> Cursor<H> {
             next_key,
             value,
             ahead,
+            lacks_value,
             ..
         } = &mut self.place;
         let datastore = &self.object.datastore;
-        Ok(datastore.seek_ahead_for(&view, (from(key), wanted), ahead, next_key, value)?)
+        let found = datastore.seek_ahead_for(&view, (from(key), wanted), ahead, next_key, value)?;
+        *lacks_value = found && wanted == Wanted::AtHand && !ahead.has_value();
+        Ok(found)
     }
 
     /// Stands on the item that a seek has read.

@@ -144,7 +144,8 @@ impl<H: Host> Transactions<H> {
         };
         let mut inner = state.lock();
         if let Some(mut running) = inner.running.take_if(|running| running.id == id) {
-            if !committed {
+            // What changed nothing has nothing to commit, whatever failed in it.
+            if !committed || !running.has_changes {
                 running.roll_back();
                 self.end(&state, &running);
                 return Ok(Outcome::RolledBack);

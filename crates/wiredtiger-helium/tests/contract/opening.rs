@@ -1,5 +1,8 @@
 //! What cannot be opened is refused when it is opened.
 
+use heliumdb::{BackupFrom, ErrorKind, Phase, Progress};
+use wiredtiger_testkit::helium;
+
 use crate::common::*;
 
 const COLUMNS: &str = "key_format=S,value_format=SS,columns=(k,a,b)";
@@ -40,5 +43,37 @@ on_helium! {
         assert_eq!(other.cursor(&uri, "dump=print").map(drop).code(), Code::EBUSY);
         bulk.close().unwrap();
         other.close().unwrap();
+    }
+}
+
+/// It is no volume, also for who may make one.
+#[test]
+fn a_copy_that_was_not_finished_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = heliumdb::Volume::open("he://./_268435456", &Default::default()).unwrap();
+    let store = source.create_datastore(b"WiredTiger.t", b"").unwrap();
+    for number in 0..9_000_u32 {
+        store.put(&number.to_be_bytes(), &[7; 100]).unwrap();
+    }
+    let url = format!("he://{}", folder.path().join("dev1.helium").display());
+    let mut options = heliumdb::VolumeOptions::default();
+    options.receive_copy = true;
+    let target = heliumdb::Volume::open(&url, &options).unwrap();
+    let mut gives_up = |step: &Progress| step.phase != Phase::Copying || step.done < 5_000;
+    let stopped = source.backup(BackupFrom::Newest, &target, &mut gives_up);
+    assert_eq!(stopped.unwrap_err().kind(), ErrorKind::Cancelled);
+    target.close().unwrap();
+    for creates in ["false", "true"] {
+        let option = format!("helium_o_volume_create={creates}");
+        let volume = volume(1, folder.path()).with(&option);
+        let config = format!("create,{}", helium::extensions(&[volume]).unwrap());
+        let home = folder.path().join(creates);
+        std::fs::create_dir_all(&home).unwrap();
+        let refused = Connection::open(&home, &config).map(drop).unwrap_err();
+        let said = refused.to_string();
+        assert!(
+            said.contains("volume dev1") && said.contains("a copy that was not finished"),
+            "{said}"
+        );
     }
 }

@@ -3,16 +3,16 @@
 //!
 //! One thread drives everything, so that a seed replays a run. Left out: where a search nearby
 //! ends that meets no item (either neighbour is right), and writes at snapshot isolation outside
-//! of transactions (they would be tried again for ever, with nobody to let them through); which
-//! value is left by a reservation that fails; and, under record numbers, writes and searches where a
-//! cursor stands, which on a native table depend on whether it could keep the page (two native tables differ there).
+//! of transactions (they would be tried again for ever, with nobody to let them through); and, under record numbers,
+//! writes and searches where a cursor stands, which on a native table depend on whether it could keep the page (two
+//! native tables differ there).
 
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use std::cmp::Ordering;
 use std::collections::VecDeque;
-use wiredtiger_testkit::Result;
+use wiredtiger_testkit::{Change, Result};
 
 use crate::common::*;
 
@@ -141,7 +141,11 @@ fn run(model: &Arena, tested: &Arena, (config, shape): (&str, Shape), seed: u64,
         let all = &cursors[who];
         let expected = operation.run(left, all.iter().map(|c| &c.0).collect(), which);
         let found = operation.run(right, all.iter().map(|c| &c.1).collect(), which);
-        let is_here = matches!(operation, Operation::UpdateHere(_) | Operation::RemoveHere);
+        let is_here =
+            operation.is_where_it_stands() && !matches!(operation, Operation::SearchAgain);
+        if let Some(last) = history.back_mut() {
+            *last += &format!(" -> {:?} {:?}", expected.code, expected.has[which]);
+        }
         if is_here && expected.code == Code::NOTFOUND {
             // WiredTiger had to give up the page on which the cursor stood, as it does after many
             // removals, and looked for the key anew.
@@ -168,8 +172,7 @@ fn run(model: &Arena, tested: &Arena, (config, shape): (&str, Shape), seed: u64,
             Operation::Rollback => false,
             _ => running[who],
         };
-        let is_refused = matches!(operation, Operation::Commit) || expected.code == Code::ROLLBACK;
-        if is_refused && running[who] {
+        if matches!(operation, Operation::Commit) && running[who] {
             left.rollback().unwrap();
             right.rollback().unwrap();
             running[who] = false;
@@ -203,6 +206,15 @@ impl<'a> Walker<'a> {
         self.set_key(key)?;
         self.set_value(value)?;
         self.0.insert()
+    }
+
+    /// Has the value begin with another one.
+    fn modify(&self, value: u8) -> Result<()> {
+        self.0.modify(&[Change {
+            data: value.to_string().as_bytes(),
+            offset: 0,
+            size: usize::from(value % 3),
+        }])
     }
 
     /// The key and the value that the cursor has.
@@ -244,6 +256,8 @@ enum Operation {
     Remove(u32),
     RemoveHere,
     Reserve(u32),
+    Modify(u32, u8),
+    ModifyHere(u8),
     Truncate(u32, u32),
 }
 
@@ -267,8 +281,10 @@ impl Operation {
             72..77 => Self::Update(key(random), value(random)),
             77..82 => Self::UpdateHere(value(random)),
             82..87 => Self::Remove(key(random)),
-            87..94 => Self::RemoveHere,
-            94..97 => Self::Reserve(key(random)),
+            87..92 => Self::RemoveHere,
+            92..94 => Self::Modify(key(random), value(random)),
+            94..95 => Self::ModifyHere(value(random)),
+            95..97 => Self::Reserve(key(random)),
             _ => {
                 let start = random.random_range(0..KEYS);
                 Self::Truncate(start, start + random.random_range(0..4))
@@ -280,7 +296,7 @@ impl Operation {
     fn is_where_it_stands(&self) -> bool {
         matches!(
             self,
-            Self::UpdateHere(_) | Self::RemoveHere | Self::SearchAgain
+            Self::UpdateHere(_) | Self::RemoveHere | Self::ModifyHere(_) | Self::SearchAgain
         )
     }
 
@@ -333,12 +349,13 @@ impl Operation {
             Self::RemoveHere => cursor.remove(),
             Self::Reserve(key) => {
                 walker.set_key(key)?;
-                let held = cursor.reserve();
-                if held.code() != Code::OK {
-                    cursor.reset()?;
-                }
-                held
+                cursor.reserve()
             }
+            Self::Modify(key, value) => {
+                walker.set_key(key)?;
+                walker.modify(value)
+            }
+            Self::ModifyHere(value) => walker.modify(value),
             Self::Truncate(start, stop) => {
                 let other = cursors[(which + 1) % CURSORS];
                 walker.set_key(start)?;

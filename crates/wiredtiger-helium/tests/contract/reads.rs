@@ -35,6 +35,14 @@ impl Cold {
         }
     }
 
+    /// The same with [`ROWS`] rows of texts in one object.
+    fn with_rows() -> Self {
+        Self::new(|session| {
+            session.create(URI, "key_format=S,value_format=S").unwrap();
+            fill(session, URI);
+        })
+    }
+
     /// How often devices are read for `work`.
     fn reads(&self, work: impl FnOnce(&Session<'_>)) -> u64 {
         let session = self.connection.session().unwrap();
@@ -83,11 +91,7 @@ const URI: &str = "helium:dev1/t";
 
 #[test]
 fn a_truncation_reads_no_values() {
-    let make = |session: &Session<'_>| {
-        session.create(URI, "key_format=S,value_format=S").unwrap();
-        fill(session, URI);
-    };
-    let cold = Cold::new(make);
+    let cold = Cold::with_rows();
     let walked = cold.reads(|session| {
         let cursor = session.cursor(URI, "").unwrap();
         let mut rows = 0;
@@ -152,4 +156,201 @@ fn entries_of_an_index_are_not_read() {
     let cold = Cold::new(make);
     let reads = cold.reads(|session| assert_eq!(walk(session, "helium:dev1/i"), ROWS));
     assert_eq!(reads, 0);
+}
+
+/// Nobody asks for them.
+#[test]
+fn a_walk_for_keys_reads_no_values() {
+    let cold = Cold::with_rows();
+    let reads = cold.reads(|session| {
+        for in_transaction in [false, true] {
+            if in_transaction {
+                session.begin("isolation=snapshot").unwrap();
+            }
+            let cursor = session.cursor(URI, "").unwrap();
+            assert_eq!(walk(session, URI), ROWS);
+            cursor.set_key_str("k02000x").unwrap();
+            cursor.search_near().unwrap();
+            for expected in ["k02001", "k02000", "k01999"] {
+                assert_eq!(cursor.key_str().unwrap(), expected);
+                cursor.prev().unwrap();
+            }
+            if in_transaction {
+                session.rollback().unwrap();
+            }
+        }
+    });
+    assert_eq!(reads, 0);
+}
+
+/// Who has asked for a value is given those that follow many at a time.
+#[test]
+fn a_walk_for_values_reads_them_together() {
+    let cold = Cold::with_rows();
+    let reads = cold.reads(|session| {
+        let cursor = session.cursor(URI, "").unwrap();
+        for number in 0..ROWS {
+            cursor.next().unwrap();
+            assert!(
+                cursor
+                    .value_str()
+                    .unwrap()
+                    .starts_with(&format!("{number}x"))
+            );
+        }
+    });
+    assert!(reads < ROWS as u64 / 4, "{reads}");
+}
+
+/// What the session does between a step and the question for its value: the view that it had ends, or the row is another one.
+type Happens = fn(&Session<'_>, usize);
+
+const HAPPENS: [(&str, Happens); 8] = [
+    ("nothing", |_, _| {}),
+    ("an update", |session, number| {
+        put(session, URI, &key(number));
+    }),
+    ("an update on a native table", |session, number| {
+        put(session, "table:native", &key(number));
+    }),
+    ("a removal", |session, number| {
+        let cursor = session.cursor(URI, "").unwrap();
+        cursor.set_key_str(&key(number)).unwrap();
+        cursor.remove().unwrap();
+    }),
+    ("a truncation", |session, number| {
+        let (start, stop) = (
+            session.cursor(URI, "").unwrap(),
+            session.cursor(URI, "").unwrap(),
+        );
+        start.set_key_str(&key(number)).unwrap();
+        stop.set_key_str(&key(number + 1)).unwrap();
+        session.truncate_range(Some(&start), Some(&stop)).unwrap();
+    }),
+    (
+        "a transaction ends, and the next one writes",
+        |session, number| {
+            let _ = session.commit();
+            session.begin("isolation=snapshot").unwrap();
+            put(session, URI, &key(number));
+            session.commit().unwrap();
+        },
+    ),
+    ("an object is made", |session, number| {
+        session.create(&format!("table:made{number}"), "").unwrap();
+    }),
+    ("another cursor looks", |session, number| {
+        let cursor = session.cursor(URI, "").unwrap();
+        cursor.set_key_str(&key(number + 1)).unwrap();
+        cursor.search().unwrap();
+        cursor.reset().unwrap();
+    }),
+];
+
+fn put(session: &Session<'_>, uri: &str, key: &str) {
+    session.cursor(uri, "").unwrap().put(key, "new").unwrap();
+}
+
+/// A value is that of the row that the step came to, whenever it is asked for.
+#[test]
+fn a_value_is_what_the_step_found() {
+    let cold = Cold::with_rows();
+    let other = cold.connection.session().unwrap();
+    other
+        .create("table:native", "key_format=S,value_format=S")
+        .unwrap();
+    let mut place = (1..ROWS).step_by(8);
+    let isolations = ["", "read-uncommitted", "read-committed", "snapshot"];
+    for isolation in isolations {
+        for (what, happens) in HAPPENS {
+            let number = place.next().unwrap();
+            let session = cold.connection.session().unwrap();
+            if !isolation.is_empty() {
+                session.begin(&format!("isolation={isolation}")).unwrap();
+            }
+            let cursor = session.cursor(URI, "").unwrap();
+            cursor.set_key_str(&key(number - 1)).unwrap();
+            cursor.search().unwrap();
+            cursor.next().unwrap();
+            assert_eq!(cursor.key_str().unwrap(), key(number));
+            happens(&session, number);
+            let value = cursor.value_str().unwrap();
+            assert!(
+                value.starts_with(&format!("{number}x")),
+                "{what}, {isolation}: {}",
+                &value[..value.len().min(9)]
+            );
+        }
+    }
+}
+
+/// What others do is not seen, below snapshot isolation neither: the walk has one view.
+#[test]
+fn others_change_no_value_that_a_step_found() {
+    let cold = Cold::with_rows();
+    let session = cold.connection.session().unwrap();
+    let other = cold.connection.session().unwrap();
+    let cursor = session.cursor(URI, "").unwrap();
+    for number in 0..3 {
+        cursor.next().unwrap();
+        put(&other, URI, &key(number));
+    }
+    assert!(cursor.value_str().unwrap().starts_with("2x"));
+    cursor.reset().unwrap();
+    cursor.next().unwrap();
+    assert_eq!(cursor.value_str().unwrap(), "new");
+}
+
+/// An update without a value of its own writes the one that was found, though nobody has asked for it.
+#[test]
+fn what_was_found_is_written_back() {
+    let cold = Cold::with_rows();
+    let session = cold.connection.session().unwrap();
+    let cursor = session.cursor(URI, "").unwrap();
+    cursor.next().unwrap();
+    cursor.next().unwrap();
+    cursor.set_key_str("k00000").unwrap();
+    cursor.update().unwrap();
+    cursor.set_key_str("k00000").unwrap();
+    cursor.search().unwrap();
+    assert!(cursor.value_str().unwrap().starts_with("1x"));
+    cursor.next().unwrap();
+    cursor.set_value_str("set").unwrap();
+    assert_eq!(cursor.value_str().unwrap(), "set", "what was set meanwhile");
+}
+
+/// What another program wrote is looked at when somebody asks for it.
+#[test]
+fn a_row_of_another_format_is_refused_when_it_is_asked_for() {
+    let cold = Cold::new(|session| {
+        session.create(URI, "key_format=S,value_format=S").unwrap();
+        let cursor = session.cursor(URI, "raw").unwrap();
+        cursor.set_key(b"bad\0").unwrap();
+        cursor
+            .set_value("no end".repeat(VALUE_BYTES).as_bytes())
+            .unwrap();
+        cursor.insert().unwrap();
+        fill(session, URI);
+    });
+    let session = cold.connection.session().unwrap();
+    let cursor = session.cursor(URI, "").unwrap();
+    cursor.next().unwrap();
+    assert_eq!(cursor.key_str().unwrap(), "bad");
+    for _ in 0..2 {
+        assert_eq!(cursor.value_str().code(), Code::EIO);
+    }
+    // An update without a value of its own has none to write.
+    assert_eq!(cursor.update().code(), Code::EIO);
+    cursor.next().unwrap();
+    assert!(cursor.value_str().unwrap().starts_with("0x"));
+    assert!(
+        cold.connection
+            .take_events()
+            .iter()
+            .any(|event| event.text.contains("\"bad"))
+    );
+}
+
+fn key(number: usize) -> String {
+    format!("k{number:05}")
 }

@@ -4,14 +4,16 @@
 //! before a call and back after it, by pointer. So on success ours point into our
 //! buffers, never at the application's memory. While ours is positioned it counts among the
 //! session's cursors ([`hold`]), a truncation's walk ends where the truncation does ([`range`]),
-//! and what the wrapper says of its key and value is what WiredTiger's own cursors say
+//! a value that takes a device to read is read when somebody asks for it ([`late`]), and what the wrapper says of its key and value is what WiredTiger's own cursors say
 //! ([`outer`]).
 #![expect(unsafe_code, reason = "called by WiredTiger")]
 
 mod hold;
+pub mod late;
 pub mod opening;
 mod outer;
 pub mod range;
+mod trampoline;
 
 use super::{
     guard::{EINVAL, answer, report},
@@ -24,6 +26,7 @@ use crate::{
 };
 use heliumdb::Wanted;
 use hold::Hold;
+use late::Late;
 use outer::Theirs;
 use std::{
     cmp::Ordering,
@@ -62,10 +65,15 @@ struct Handle {
     cursor: Result<Cursor<Wired>, c_int>,
     /// A key or value that lies in the cursor's buffers where it cannot stay.
     copies: [Vec<u8>; 2],
+    /// A row's value that the wrapper has kept over a reservation that failed.
+    kept: Vec<u8>,
     hold: Hold,
+    late: Late,
     theirs: Theirs,
     /// WiredTiger is in an operation before which no other key was set than our last one.
     is_on_key: bool,
+    /// The search that a modification of WiredTiger's begins with has nothing to do: the cursor stands there.
+    is_found: bool,
     /// It has come where it stands by a step, or gone on from there.
     is_walking: bool,
     /// It walks for a truncation, which asks for keys alone.
@@ -132,9 +140,12 @@ pub unsafe fn into_wiredtiger(
             .map(|cursor| Arc::clone(cursor.source())),
         cursor,
         copies: Default::default(),
+        kept: Vec::new(),
         hold: Hold::default(),
+        late: Late::default(),
         theirs,
         is_on_key: false,
+        is_found: false,
         is_walking: false,
         truncates: range::opens_for_truncation(session),
         is_direct: false,
@@ -229,15 +240,16 @@ unsafe fn operate(
             Some(flags) => flags & WT_CURSTD_OVERWRITE != 0,
             None => (*this).cursor.as_ref().is_ok_and(Cursor::overwrites),
         };
-        let number = (*this).run(
-            kind,
-            Ways {
-                overwrite,
-                may_miss: overwrite && !is_walking,
-                is_unpacked: (*this).is_unpacked(flags),
-            },
-            work,
-        );
+        let brings = Handle::brings(this, flags);
+        let ways = Ways {
+            overwrite,
+            may_miss: overwrite && !is_walking,
+            is_unpacked: (*this).is_unpacked(flags),
+        };
+        let number = match (*this).run(kind, ways, brings, work) {
+            0 => Handle::has_brought(this, brings),
+            failed => failed,
+        };
         let is_positioned = (*this).is_positioned();
         (*this).is_walking = is_positioned && (kind == Kind::Step || (is_walking && goes_on));
         (*this).failure = match number {
@@ -267,6 +279,7 @@ impl Handle {
         &mut self,
         kind: Kind,
         ways: Ways,
+        brings: Wanted,
         work: impl FnOnce(&mut Cursor<Wired>, Given<'_>) -> Result<()>,
     ) -> c_int {
         let Self {
@@ -310,7 +323,7 @@ impl Handle {
                 last: last.as_deref(),
                 wanted: match cursor.has_no_values() || (*truncates && !cursor.has_bit_fields()) {
                     true => Wanted::Keys,
-                    false => Wanted::Items,
+                    false => brings,
                 },
             };
             work(cursor, given)?;
@@ -469,6 +482,7 @@ unsafe extern "C" fn reset(cursor: *mut WtCursor) -> c_int {
         }
         (*this).last = None;
         (*this).is_walking = false;
+        (*this).late.forget();
         if let Ok(cursor) = &mut (*this).cursor {
             cursor.reset();
         }
@@ -485,6 +499,7 @@ unsafe extern "C" fn close(cursor: *mut WtCursor) -> c_int {
             return EINVAL;
         };
         Handle::release(this);
+        (*this).leave_list();
         (*this).alive = 0;
         Box::from_raw(this)
     };

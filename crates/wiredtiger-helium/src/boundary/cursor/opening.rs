@@ -7,7 +7,7 @@
 //! one is opened, is closed when WiredTiger has handed it out, and the call answers what it was refused with.
 //! The cursor on an index's entries that a dump needs is opened without that word.
 
-use super::Handle;
+use super::{Handle, late};
 use crate::{boundary::guard::EINVAL, config::Lookup};
 use parking_lot::Mutex;
 use std::{
@@ -51,9 +51,13 @@ pub unsafe fn watch(session: *mut Session) {
     let slot = unsafe { &mut (*session).open_cursor };
     if let Some(theirs) = *slot
         && theirs as usize != open_cursor as Open as usize
-        && *OPEN.get_or_init(|| theirs) as usize == theirs as usize
     {
-        *slot = Some(open_cursor);
+        // What it has opened before is not known.
+        // SAFETY: as above.
+        unsafe { late::mark_mixed(session) };
+        if *OPEN.get_or_init(|| theirs) as usize == theirs as usize {
+            *slot = Some(open_cursor);
+        }
     }
 }
 
@@ -125,6 +129,9 @@ unsafe extern "C" fn open_cursor(
             last.map(|last| calls.remove(last))
         };
         let Some(call) = call.filter(|call| call.count > 0) else {
+            if answer == 0 && !opened.is_null() && writes(*opened) {
+                late::mark_mixed(session);
+            }
             return answer;
         };
         if answer != 0 || opened.is_null() {
@@ -144,8 +151,24 @@ unsafe extern "C" fn open_cursor(
             && this.addr() == call.handle
         {
             (*this).is_direct = true;
+        } else {
+            late::mark_mixed(session);
         }
         0
+    }
+}
+
+/// Whether a cursor of WiredTiger's may write.
+///
+/// # Safety
+///
+/// `cursor` is live.
+unsafe fn writes(cursor: *mut WtCursor) -> bool {
+    // SAFETY: the caller vouches for it.
+    unsafe {
+        let uri = (*cursor).uri;
+        let reads = |uri: &[u8]| uri.starts_with(b"metadata:") || uri.starts_with(b"statistics:");
+        uri.is_null() || !reads(CStr::from_ptr(uri).to_bytes())
     }
 }
 

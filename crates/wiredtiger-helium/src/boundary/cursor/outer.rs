@@ -6,20 +6,27 @@
 //! are replaced by ones that look before and put right behind. Invariant: WiredTiger's method does
 //! the work; ours touch nothing but the flags that say which of key and value are set.
 
-use super::{ALIVE, Handle, SLOT_IN_WRAPPER, range};
+use super::{ALIVE, Handle, SLOT_IN_WRAPPER, late, range};
 use crate::{
     boundary::inside::Inside,
     cursor::{Cursor, bulk_only_inserts},
     error::Error,
 };
-use std::ffi::c_int;
-use wiredtiger_abi::v3_2::{
-    Cursor as WtCursor, WT_CURSTD_APPEND, WT_CURSTD_KEY_EXT, WT_CURSTD_KEY_INT, WT_CURSTD_KEY_SET,
-    WT_CURSTD_VALUE_EXT, WT_CURSTD_VALUE_SET, WT_NOTFOUND,
+use std::{
+    ffi::{CStr, c_int},
+    mem, slice,
 };
+use wiredtiger_abi::v3_2::{
+    Cursor as WtCursor, Modify as Change, WT_CURSTD_APPEND, WT_CURSTD_KEY_EXT, WT_CURSTD_KEY_INT,
+    WT_CURSTD_KEY_SET, WT_CURSTD_VALUE_EXT, WT_CURSTD_VALUE_INT, WT_CURSTD_VALUE_SET, WT_NOTFOUND,
+};
+
+/// `ENOTSUP`.
+const UNSUPPORTED: c_int = 95;
 
 type Operation = unsafe extern "C" fn(*mut WtCursor) -> c_int;
 type Near = unsafe extern "C" fn(*mut WtCursor, *mut c_int) -> c_int;
+type Modify = unsafe extern "C" fn(*mut WtCursor, *mut Change, c_int) -> c_int;
 
 /// WiredTiger's own methods of one wrapper.
 #[derive(Clone, Copy, Default)]
@@ -30,6 +37,7 @@ pub(super) struct Theirs {
     update: Option<Operation>,
     remove: Option<Operation>,
     reserve: Option<Operation>,
+    modify: Option<Modify>,
 }
 
 impl Theirs {
@@ -48,8 +56,20 @@ impl Theirs {
             update: methods.update.replace(update),
             remove: methods.remove.replace(remove),
             reserve: methods.reserve.replace(reserve),
+            modify: match modifies(methods) {
+                true => methods.modify.replace(modify),
+                false => methods.modify,
+            },
         }
     }
+}
+
+/// Whether values can be modified; those of other formats WiredTiger refuses before it looks at anything.
+fn modifies(wrapper: &WtCursor) -> bool {
+    let format = wrapper.value_format;
+    // SAFETY: a cursor's formats are C strings, if they are there.
+    let format = (!format.is_null()).then(|| unsafe { CStr::from_ptr(format) });
+    format.is_some_and(|format| matches!(format.to_bytes(), b"S" | b"u"))
 }
 
 /// The handle of ours in `wrapper`.
@@ -149,7 +169,16 @@ unsafe fn write(
 ) -> c_int {
     // SAFETY: the caller vouches for it.
     unsafe {
+        late::bring_all((*wrapper).session);
         let flags = (*wrapper).flags;
+        let writes_found =
+            needed.contains(&VALUE) && flags & WT_CURSTD_VALUE_SET == WT_CURSTD_VALUE_INT;
+        if writes_found
+            && let Some(this) = handle(wrapper)
+            && let Some(lost) = Handle::bring(this)
+        {
+            return lost;
+        }
         let missing = needed.iter().find(|(what, _)| flags & what == 0);
         if let Some(&(_, why)) = missing
             && let Some(this) = handle(wrapper)
@@ -172,6 +201,8 @@ unsafe fn write(
     }
 }
 
+/// Key and value are those of the row on which the cursor stands.
+const HELD: u32 = WT_CURSTD_KEY_INT | WT_CURSTD_VALUE_INT;
 const KEY: (u32, &str) = (WT_CURSTD_KEY_SET, "requires key be set");
 const VALUE: (u32, &str) = (WT_CURSTD_VALUE_SET, "requires value be set");
 
@@ -181,10 +212,13 @@ unsafe extern "C" fn search(wrapper: *mut WtCursor) -> c_int {
         if is_bulk(wrapper) {
             return refuse_bulk(wrapper);
         }
-        if (*wrapper).flags & WT_CURSTD_KEY_SET != 0
-            && let Some(this) = handle(wrapper)
-        {
-            Handle::look_anew(this);
+        if let Some(this) = handle(wrapper) {
+            if mem::take(&mut (*this).is_found) {
+                return 0;
+            }
+            if (*wrapper).flags & WT_CURSTD_KEY_SET != 0 {
+                Handle::look_anew(this);
+            }
         }
         call(wrapper, |theirs| Some(theirs.search?(wrapper)))
     }
@@ -260,7 +294,7 @@ unsafe extern "C" fn remove(wrapper: *mut WtCursor) -> c_int {
     }
 }
 
-/// Is for transactions only, and leaves the row's value.
+/// Is for transactions only, and leaves the row's value; where it fails, the value that was there.
 unsafe extern "C" fn reserve(wrapper: *mut WtCursor) -> c_int {
     // SAFETY: as above.
     unsafe {
@@ -270,9 +304,87 @@ unsafe extern "C" fn reserve(wrapper: *mut WtCursor) -> c_int {
             let why = "reserve is only permitted in a running transaction";
             return (*this).refuse(&Error::invalid(why));
         }
-        match call(wrapper, |theirs| Some(theirs.reserve?(wrapper))) {
-            0 => search(wrapper),
-            failed => failed,
+        late::bring_all((*wrapper).session);
+        let had = (*wrapper).flags & WT_CURSTD_VALUE_SET;
+        let answer = call(wrapper, |theirs| Some(theirs.reserve?(wrapper)));
+        if answer == 0 {
+            return search(wrapper);
         }
+        if had == WT_CURSTD_VALUE_INT {
+            keep_value(wrapper);
+        }
+        if had != 0 {
+            (*wrapper).flags |= WT_CURSTD_VALUE_EXT;
+        }
+        answer
     }
+}
+
+/// Has the value of the row that the wrapper had in memory that stays.
+///
+/// # Safety
+///
+/// As for [`handle`]; the value is still there.
+unsafe fn keep_value(wrapper: *mut WtCursor) {
+    // SAFETY: the caller vouches for it; WiredTiger says how long the value is.
+    unsafe {
+        let value = &mut (*wrapper).value;
+        let Some(this) = handle(wrapper) else { return };
+        let kept = &mut (*this).kept;
+        kept.clear();
+        if value.size > 0 {
+            kept.extend_from_slice(slice::from_raw_parts(value.data.cast::<u8>(), value.size));
+        }
+        super::give(value, kept);
+    }
+}
+
+/// Modifies what the cursor has, if it stands on its key, whatever the session has made of the row meanwhile; and where it
+/// fails, leaves a value that the application has set. Where the isolation forbids it, a native cursor has looked for
+/// its key before, and stands nowhere.
+unsafe extern "C" fn modify(wrapper: *mut WtCursor, changes: *mut Change, count: c_int) -> c_int {
+    // SAFETY: as above.
+    unsafe {
+        if is_bulk(wrapper) {
+            return refuse_bulk(wrapper);
+        }
+        let Some(this) = handle(wrapper) else {
+            return super::EINVAL;
+        };
+        let flags = (*wrapper).flags;
+        if flags & WT_CURSTD_KEY_SET == 0 {
+            return call(wrapper, |theirs| Some(theirs.search?(wrapper)));
+        }
+        let is_set = flags & WT_CURSTD_VALUE_SET == WT_CURSTD_VALUE_EXT && !owns_value(this);
+        let set = ((*wrapper).value.data, (*wrapper).value.size);
+        late::bring_all((*wrapper).session);
+        (*this).is_found = flags & (WT_CURSTD_KEY_SET | WT_CURSTD_VALUE_SET) == HELD
+            && Handle::bring(this).is_none();
+        let theirs = (*this).theirs.modify;
+        let answer = theirs.map_or(super::EINVAL, |modify| modify(wrapper, changes, count));
+        (*this).is_found = false;
+        if answer == UNSUPPORTED
+            && let Some(reset) = (*wrapper).reset
+        {
+            reset(wrapper);
+            (*wrapper).flags |= flags & (WT_CURSTD_KEY_EXT | WT_CURSTD_VALUE_EXT);
+        } else if answer != 0 && is_set {
+            ((*wrapper).value.data, (*wrapper).value.size) = set;
+            (*wrapper).flags |= WT_CURSTD_VALUE_EXT;
+        }
+        answer
+    }
+}
+
+/// Whether the value of the wrapper is in memory of its own, which a modification changes.
+///
+/// # Safety
+///
+/// `this` is a live handle.
+unsafe fn owns_value(this: *mut Handle) -> bool {
+    // SAFETY: the caller vouches for it; the wrapper is there while its cursor is.
+    let (value, kept) = unsafe { (&(*(*this).wrapper).value, &(*this).kept) };
+    let start = value.mem.addr();
+    value.data == kept.as_ptr().cast()
+        || (start..start + value.memsize).contains(&value.data.addr())
 }
