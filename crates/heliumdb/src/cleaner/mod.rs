@@ -17,7 +17,11 @@ mod moves;
 mod pace;
 mod policy;
 mod room;
+#[cfg(test)]
+mod stage;
 mod stuck;
+#[cfg(test)]
+mod tests;
 mod tombstones;
 
 use std::{

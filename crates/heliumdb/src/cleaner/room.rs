@@ -59,18 +59,7 @@ impl Shared {
             return Ok(false);
         }
         if !self.options.background_thread {
-            let mut worked = false;
-            for _ in 0..OWN_STEPS {
-                if !background_step(self)? {
-                    if !worked && self.log.leaving() > 0 {
-                        self.await_readers();
-                        return Ok(true);
-                    }
-                    return Ok(worked);
-                }
-                worked = true;
-            }
-            return Ok(true);
+            return self.make_room();
         }
         if !self.may_make_room() {
             return Ok(false);
@@ -78,8 +67,23 @@ impl Shared {
         self.maintenance.wake();
         let delay = Duration::from_micros(self.options.retry_delay_us);
         self.log.await_segment(delay);
-        self.check_writable()?;
         Ok(true)
+    }
+
+    /// Does background work, as nobody else does; false if there is none.
+    fn make_room(self: &Arc<Self>) -> Result<bool> {
+        let mut worked = false;
+        for _ in 0..OWN_STEPS {
+            if !background_step(self)? {
+                break;
+            }
+            worked = true;
+        }
+        if !worked && self.log.leaving() > 0 {
+            self.await_readers();
+            return Ok(true);
+        }
+        Ok(worked)
     }
 
     /// Readers of what was freed, in other threads, are soon gone.
@@ -127,53 +131,4 @@ impl Shared {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::options::VolumeOptions;
-    use std::cell::Cell;
-
-    use super::*;
-    use crate::{DatastoreOptions, Volume};
-
-    /// The last segment that could become free does, after a write was refused and before anybody
-    /// has looked whether there is something to wait for.
-    #[test]
-    fn room_that_came_since_is_used() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("he://{}", folder.path().join("volume").display());
-        let options = VolumeOptions {
-            background_thread: false,
-            limit_bytes: Some(64 << 20),
-            checkpoint_log_bytes: Some(u64::MAX),
-            ..VolumeOptions::default()
-        };
-        let volume = Volume::open(&url, &options).unwrap();
-        let create = DatastoreOptions {
-            create: true,
-            ..DatastoreOptions::default()
-        };
-        let store = volume.open_datastore(b"store", &create).unwrap();
-        for _ in 0..8 {
-            store.put(b"key", &vec![7; 1 << 19]).unwrap();
-        }
-        let guard = Cell::new(Some(epoch::pin()));
-        volume.checkpoint_now().unwrap();
-        while volume.background_step().unwrap() {}
-        let shared = volume.shared();
-        assert!(shared.log.leaving() > 0, "nothing was freed");
-        let mut writes = 0;
-        let written = shared.when_room(|| {
-            writes += 1;
-            if guard.take().is_none() {
-                return Ok(());
-            }
-            // Other tests' threads have guards, too.
-            while shared.log.leaving() > 0 {
-                epoch::pin().flush();
-                std::thread::yield_now();
-            }
-            Err(Error::new(ErrorKind::VolumeFull, "full"))
-        });
-        assert!(written.is_ok(), "{written:?}");
-        assert_eq!(writes, 2);
-    }
-}
+mod tests;

@@ -69,15 +69,6 @@ struct Chunk {
     keys: Vec<u8>,
 }
 
-/// What was done about some chains.
-#[derive(Default)]
-struct Done {
-    /// Chains that are plain slots now.
-    settled: usize,
-    /// Versions that went.
-    gone: usize,
-}
-
 struct Queued {
     /// When everyone sees what this one has committed there is something to settle.
     due: TxnId,
@@ -249,7 +240,7 @@ impl Unsettled {
             };
             left -= 1;
             let is_due = |due| readers.all_see(due);
-            settled += self.settle_some(&due, readers, log, is_due).settled;
+            settled += self.settle_some(&due, readers, log, is_due);
             let mut queue = self.queue.lock();
             queue.recycle(due);
             self.due.store(queue.due(), Ordering::Relaxed);
@@ -262,20 +253,18 @@ impl Unsettled {
         self.queue.lock().chunks.len()
     }
 
-    /// Takes out of the chains of so many chunks what nobody needs, due or not; true if there was any. They go to the
-    /// end of the queue, so that the next ones are in front.
-    pub(super) fn thin_chunks(&self, chunks: usize, readers: &Readers, log: &Log) -> bool {
-        let mut gone = 0;
+    /// Takes out of the chains of so many chunks what nobody needs, due or not. They go to the end of the queue, so
+    /// that the next ones are in front.
+    pub(super) fn thin_chunks(&self, chunks: usize, readers: &Readers, log: &Log) {
         for _ in 0..chunks {
             let Some(chunk) = self.queue.lock().chunks.pop_front() else {
                 break;
             };
-            gone += self.settle_some(&chunk, readers, log, |_| true).gone;
+            self.settle_some(&chunk, readers, log, |_| true);
             let mut queue = self.queue.lock();
             queue.recycle(chunk);
             self.due.store(queue.due(), Ordering::Relaxed);
         }
-        gone > 0
     }
 
     /// Whether the first chain that waits can be settled, as far as a look without a lock shows.
@@ -321,16 +310,17 @@ impl Unsettled {
         swept
     }
 
+    /// Returns how many of the chains are plain slots now.
     fn settle_some(
         &self,
         chunk: &Chunk,
         readers: &Readers,
         log: &Log,
         is_due: impl Fn(TxnId) -> bool,
-    ) -> Done {
+    ) -> usize {
         let guard = epoch::pin();
         let mut again = Vec::new();
-        let mut done = Done::default();
+        let mut settled = 0;
         let mut bytes = 0;
         for (chain, tree, key) in chunk.iter() {
             if !is_due(chain.due) {
@@ -338,13 +328,12 @@ impl Unsettled {
                 continue;
             }
             let swept = self.prune_one(tree, key, readers, log, &guard);
-            done.gone += swept.versions;
             match swept.newest_left {
                 // What it waits for may be yet to come.
                 Some(due) if readers.all_see(chain.due) => again.push((due, tree, key)),
                 Some(_) => again.push((chain.due, tree, key)),
                 None => {
-                    done.settled += 1;
+                    settled += 1;
                     bytes += QUEUED_BYTES + key.len() as i64;
                 }
             }
@@ -356,7 +345,7 @@ impl Unsettled {
                 queue.push(due, tree, key);
             }
         }
-        done
+        settled
     }
 
     /// Accounts for what a pass over a chain took away.

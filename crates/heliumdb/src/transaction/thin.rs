@@ -5,8 +5,9 @@
 //! snapshots needed that are gone. What they say is in the log, counts as live there, and would be moved by the
 //! cleaner as if somebody needed it.
 //!
-//! Invariant: a pass is due when a snapshot has gone that the one before knew of, or versions take a quarter more than
-//! it has left. So what nobody needs stays for a pass, and no pass is without a reason.
+//! Invariant: a pass is due when a snapshot has gone that the one before knew of, and that saw something else than is
+//! seen now, or versions take a quarter more than it has left. So what nobody needs stays for a pass, and no pass is
+//! without a reason.
 
 use std::time::{Duration, Instant};
 
@@ -16,15 +17,13 @@ use super::settle::Unsettled;
 use crate::{
     clock::Clock,
     log::Log,
-    version::{Readers, TxnId},
+    version::{Readers, TxnSnapshot},
 };
 
 /// Chunks of chains that are looked through in one step.
 const STEP_CHUNKS: usize = 32;
 /// Versions may come to take more by this part before all chains are looked through again.
 const MORE_PART: u64 = 4;
-/// A pass is no hope for who waits for room after so many that found nothing.
-const FRUITLESS: u32 = 3;
 
 /// How much time passes may take.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,23 +55,23 @@ pub(super) struct Passes(Mutex<State>);
 struct State {
     now: Option<Pass>,
     /// The snapshots that were in use when the last one began.
-    known: Vec<(TxnId, TxnId)>,
+    known: Vec<TxnSnapshot>,
     /// What versions took when it was over.
     bytes: u64,
     ended: Option<(Instant, Duration)>,
-    fruitless: u32,
 }
 
 struct Pass {
     began: Instant,
     chunks: usize,
-    found: bool,
 }
 
 impl State {
     fn is_due(&self, readers: &Readers, bytes: u64) -> bool {
-        let now = spans(readers);
-        bytes > self.bytes + self.bytes / MORE_PART || self.known.iter().any(|s| !now.contains(s))
+        let now = readers.snapshots.as_deref().unwrap_or_default();
+        // One that saw what is seen now has needed nothing that does not stay.
+        let is_gone = |known: &TxnSnapshot| !now.iter().any(|snapshot| **snapshot == *known);
+        bytes > self.bytes + self.bytes / MORE_PART || self.known.iter().any(is_gone)
     }
 }
 
@@ -95,24 +94,22 @@ impl Unsettled {
                 {
                     return false;
                 }
-                state.known = spans(readers);
+                state.known = in_use(readers);
                 Pass {
                     began: clock.now(),
                     chunks,
-                    found: false,
                 }
             }
         };
         let chunks = pass.chunks.min(STEP_CHUNKS);
         pass.chunks -= chunks;
-        pass.found |= self.thin_chunks(chunks, readers, log);
+        self.thin_chunks(chunks, readers, log);
         if pass.chunks > 0 {
             state.now = Some(pass);
             return true;
         }
         state.bytes = self.bytes();
         state.ended = Some((clock.now(), clock.since(pass.began)));
-        state.fruitless = if pass.found { 0 } else { state.fruitless + 1 };
         true
     }
 
@@ -120,13 +117,15 @@ impl Unsettled {
     pub(crate) fn may_thin(&self, readers: &Readers) -> bool {
         let state = self.passes.0.lock();
         let is_due = || self.chunks() > 0 && state.is_due(readers, self.bytes());
-        state.fruitless < FRUITLESS && (state.now.is_some() || is_due())
+        state.now.is_some() || is_due()
     }
 }
 
-/// What tells snapshots in use from each other; the last one is of now.
-fn spans(readers: &Readers) -> Vec<(TxnId, TxnId)> {
+/// The snapshots in use: the last one is of now. Copies, as others count who has one.
+fn in_use(readers: &Readers) -> Vec<TxnSnapshot> {
     let snapshots = readers.snapshots.as_deref().unwrap_or_default();
     let in_use = snapshots.iter().rev().skip(1);
-    in_use.map(|snapshot| snapshot.span()).collect()
+    in_use
+        .map(|snapshot| TxnSnapshot::clone(snapshot))
+        .collect()
 }

@@ -32,11 +32,6 @@ impl TxnSnapshot {
         id < self.low || (id < self.high && self.running.binary_search(&id).is_err())
     }
 
-    /// The lowest id that is not seen, and the one that was given next.
-    pub(crate) fn span(&self) -> (TxnId, TxnId) {
-        (self.low, self.high)
-    }
-
     /// Every smaller id is seen.
     pub fn low(&self) -> TxnId {
         self.low

@@ -142,3 +142,28 @@ fn what_cleaning_takes_comes_back_before_more_is_taken() {
     }
     delete_all(&volume, &store);
 }
+
+/// Nobody but those who write does anything, and each of them a little.
+#[test]
+fn an_index_that_grew_by_many_writes_has_room_for_its_checkpoint() {
+    let (volume, store) = open(u64::MAX, 64 * MIB);
+    let full = (0..).find_map(|number| store.put(&key(number, 250), &[1; 20]).err());
+    assert_eq!(full.unwrap().kind(), ErrorKind::VolumeFull);
+    volume.checkpoint_now().unwrap();
+}
+
+/// Nothing of the index was committed at the checkpoint by which the next one is reckoned.
+#[test]
+fn what_a_checkpoint_left_out_has_room_in_the_next() {
+    let (volume, store) = open(u64::MAX, 128 * MIB);
+    let mut txn = begin(&volume, 64 << 20);
+    for number in 0..70_000 {
+        txn.put(&store, &key(number, 250), b"").unwrap();
+    }
+    volume.checkpoint_now().unwrap();
+    txn.commit().unwrap();
+    let large = |number| store.put(&key(number, 16), &[1; 100_000]);
+    let full = (100_000..).find_map(|number| large(number).err());
+    assert_eq!(full.unwrap().kind(), ErrorKind::VolumeFull);
+    volume.checkpoint_now().unwrap();
+}

@@ -122,12 +122,13 @@ fn assert_salvaged(images: &[Image], wanted: &Datastores) {
 
 #[test]
 fn a_segment_in_use_without_its_header_is_damage() {
-    for Left { images, wanted, .. } in left() {
+    for (which, Left { images, wanted, .. }) in left().into_iter().enumerate() {
         for (disk, image) in images.iter().enumerate() {
             for (number, place) in in_use(image).into_iter().enumerate() {
                 let holed = with_hole(&images, disk, place, HEADER_BYTES);
                 assert_refused(&holed);
-                if number % 5 == 0 {
+                // Salvage reads and copies all: of each volume, that of other segments.
+                if number % 16 == 2 * which {
                     assert_salvaged(&holed, &wanted);
                 }
             }

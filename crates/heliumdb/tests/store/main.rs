@@ -38,6 +38,7 @@ mod figures;
 mod filled;
 mod full;
 mod handles;
+mod in_vain;
 mod io_faults;
 mod isolation;
 mod joined;

@@ -8,6 +8,7 @@ mod figures;
 mod guards;
 mod members;
 mod opener;
+mod removals;
 mod resident;
 mod sessions;
 mod space;

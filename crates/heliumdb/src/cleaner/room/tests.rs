@@ -1,0 +1,185 @@
+//! What writers wait for, each by itself.
+
+use std::cell::Cell;
+
+use super::*;
+use crate::{
+    cleaner::stage::{Stage, VALUE_BYTES},
+    transaction::thin::Haste,
+};
+
+fn is_hope(stage: &Stage) -> bool {
+    stage.shared().may_make_room()
+}
+
+/// How many segments could be cleaned.
+fn victims(stage: &Stage) -> usize {
+    let progress = stage.shared().cleaner.round.lock();
+    let victims = stage.shared().choose_victims(&progress.stuck, Need::Short);
+    victims.len()
+}
+
+fn full() -> Stage {
+    Stage::new().filled()
+}
+
+#[test]
+fn nobody_waits_for_what_is_alive() {
+    assert!(!is_hope(&full()));
+}
+
+/// Whatever it is for: what goes with it is not known before its end.
+#[test]
+fn who_waits_counts_on_a_round_that_is_under_way() {
+    let full = full();
+    assert!(full.shared().clean_step(Need::Tombstones).unwrap());
+    assert!(full.shared().is_cleaning() && victims(&full) == 0);
+    assert!(is_hope(&full));
+}
+
+#[test]
+fn who_waits_counts_on_what_is_dead() {
+    let full = full();
+    // Two whole segments.
+    full.delete(20..60);
+    assert!(full.shared().log.has_dead());
+    assert_eq!(victims(&full), 0);
+    assert!(is_hope(&full));
+}
+
+#[test]
+fn who_waits_counts_on_what_readers_leave() {
+    let full = full();
+    let guard = epoch::pin();
+    full.delete(20..60);
+    full.volume.free_now().unwrap();
+    let log = &full.shared().log;
+    assert!(!log.has_dead() && log.leaving() > 0);
+    assert!(is_hope(&full));
+    // Others, too, who make the room themselves.
+    while full.step() {}
+    assert!(full.shared().await_room().unwrap());
+    drop(guard);
+}
+
+#[test]
+fn who_waits_counts_on_a_checkpoint_that_was_asked_for() {
+    let full = full();
+    full.shared().request_checkpoint();
+    assert!(is_hope(&full));
+}
+
+#[test]
+fn who_waits_counts_on_what_can_be_cleaned() {
+    let full = full();
+    full.delete((0..full.items).filter(|number| number % 2 == 0));
+    assert!(!full.shared().log.has_dead());
+    assert!(is_hope(&full));
+}
+
+/// What everybody sees, and what is between what two snapshots see; however many snapshots before needed nothing.
+#[test]
+fn who_waits_counts_on_versions_that_nobody_needs() {
+    for is_older_held in [false, true] {
+        let stage = Stage::new();
+        let _older = is_older_held.then(|| stage.volume.snapshot().unwrap());
+        let full = stage.filled();
+        for _ in 0..4 {
+            let _vain = full.volume.snapshot().unwrap();
+            full.write_in_vain();
+            look_through(&full);
+        }
+        look_through(&full);
+        let snapshot = full.volume.snapshot().unwrap();
+        full.delete(0..full.items);
+        look_through(&full);
+        let full = full.without_resort();
+        assert!(!is_hope(&full), "older: {is_older_held}");
+        drop(snapshot);
+        assert!(!full.shared().log.has_dead());
+        assert!(is_hope(&full), "older: {is_older_held}");
+    }
+}
+
+/// Settles and thins all that is due.
+fn look_through(stage: &Stage) {
+    let shared = stage.shared();
+    shared.settle_native();
+    let readers = shared.native.readers();
+    let clock = &shared.options.clock;
+    while shared
+        .unsettled
+        .thin(&readers, Haste::All, clock, &shared.log)
+    {}
+}
+
+/// Snapshots that see nothing else than what everybody sees may come and go for ever.
+#[test]
+fn who_waits_does_not_count_on_snapshots_that_need_nothing() {
+    let stage = Stage::new();
+    let _held = stage.volume.snapshot().unwrap();
+    let full = stage.filled();
+    for _ in 0..3 {
+        let snapshot = full.volume.snapshot().unwrap();
+        look_through(&full);
+        drop(snapshot);
+        assert!(!is_hope(&full));
+    }
+}
+
+/// Segments in which nothing is alive, but something that replay from the last checkpoint needs.
+#[test]
+fn who_waits_counts_on_a_checkpoint_as_long_as_one_may_help() {
+    let stage = Stage::new();
+    stage.volume.checkpoint_now().unwrap();
+    stage.end_segment();
+    // Whatever stays is among what stays.
+    for number in 0..20 {
+        assert!(stage.put(number, VALUE_BYTES));
+    }
+    for number in 100..200 {
+        assert!(stage.put(number, VALUE_BYTES));
+        stage.delete(number..number + 1);
+    }
+    assert!(!stage.shared().log.has_dead());
+    assert_eq!(victims(&stage), 0);
+    assert!(is_hope(&stage));
+    assert!(!is_hope(&stage.without_resort()));
+}
+
+/// More than they do at once.
+#[test]
+fn who_makes_room_himself_goes_on_as_long_as_there_is_work() {
+    let full = Stage::new().filled();
+    full.delete((0..full.items).filter(|number| number % 2 == 0));
+    assert!(full.shared().await_room().unwrap());
+    assert!(full.step(), "it was too little work");
+}
+
+/// The last segment that could become free does, after a write was refused and before anybody
+/// has looked whether there is something to wait for.
+#[test]
+fn room_that_came_since_is_used() {
+    let stage = Stage::new();
+    (0..8).for_each(|_| assert!(stage.put(0, 1 << 19)));
+    let guard = Cell::new(Some(epoch::pin()));
+    stage.volume.checkpoint_now().unwrap();
+    while stage.step() {}
+    let shared = stage.shared();
+    assert!(shared.log.leaving() > 0, "nothing was freed");
+    let mut writes = 0;
+    let written = shared.when_room(|| {
+        writes += 1;
+        if guard.take().is_none() {
+            return Ok(());
+        }
+        // Other tests' threads have guards, too.
+        while shared.log.leaving() > 0 {
+            epoch::pin().flush();
+            std::thread::yield_now();
+        }
+        Err(Error::new(ErrorKind::VolumeFull, "full"))
+    });
+    assert!(written.is_ok(), "{written:?}");
+    assert_eq!(writes, 2);
+}

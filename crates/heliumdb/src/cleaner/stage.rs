@@ -1,0 +1,107 @@
+//! A small volume on which nothing happens but what a test does.
+
+use std::sync::Arc;
+
+use super::LAST_RESORTS;
+use crate::{Datastore, Volume, error::ErrorKind, options::VolumeOptions, volume::Shared};
+
+/// Bytes of an ordinary value: twenty of them make a segment.
+pub(super) const VALUE_BYTES: usize = 50_000;
+
+/// The volume, and how many items were put to fill it.
+pub(super) struct Stage {
+    _folder: tempfile::TempDir,
+    pub(super) volume: Volume,
+    pub(super) store: Datastore,
+    pub(super) items: u32,
+}
+
+fn key(number: u32) -> [u8; 4] {
+    number.to_be_bytes()
+}
+
+impl Stage {
+    /// What comes next is put into a segment that holds nothing but what stays.
+    pub(super) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("he://{}", folder.path().join("volume").display());
+        let options = VolumeOptions {
+            background_thread: false,
+            limit_bytes: Some(64 << 20),
+            checkpoint_log_bytes: Some(u64::MAX),
+            auto_clean_period_ms: 0,
+            clean_dirty_pct: 20,
+            // Who is refused does not wait for the readers that a test has.
+            retry_delay_us: 0,
+            ..VolumeOptions::default()
+        };
+        let volume = Volume::open(&url, &options).unwrap();
+        let store = volume.create_datastore(b"store", b"").unwrap();
+        let stage = Self {
+            _folder: folder,
+            volume,
+            store,
+            items: 0,
+        };
+        stage.end_segment();
+        stage
+    }
+
+    /// Fills the segment that was begun with what stays.
+    pub(super) fn end_segment(&self) {
+        let stays = self.volume.datastores().len();
+        let name = format!("stays{stays}");
+        let stays = self.volume.create_datastore(name.as_bytes(), b"").unwrap();
+        let log = &self.shared().log;
+        let segment = log.next_segment_sequence();
+        for number in 0u32.. {
+            stays.put(&key(number), &[1; 10_000]).unwrap();
+            if log.next_segment_sequence() > segment {
+                return;
+            }
+        }
+    }
+
+    /// Until it is full of what is alive, and no checkpoint helps.
+    pub(super) fn filled(mut self) -> Self {
+        while self.put(self.items, VALUE_BYTES) {
+            self.items += 1;
+        }
+        self.without_resort()
+    }
+
+    /// False if there is no room for it.
+    pub(super) fn put(&self, number: u32, value_bytes: usize) -> bool {
+        match self.store.put(&key(number), &vec![1; value_bytes]) {
+            Ok(()) => true,
+            Err(why) if why.kind() == ErrorKind::VolumeFull => false,
+            Err(why) => panic!("{why}"),
+        }
+    }
+
+    pub(super) fn delete(&self, numbers: impl Iterator<Item = u32>) {
+        numbers.for_each(|number| self.store.delete(&key(number)).unwrap());
+    }
+
+    /// Snapshots of then and of now are not the same, though they see the same.
+    pub(super) fn write_in_vain(&self) {
+        let mut txn = self.volume.begin().unwrap();
+        txn.delete(&self.store, &key(0)).unwrap();
+        txn.rollback();
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        self.volume.shared()
+    }
+
+    /// As if checkpoints had been asked for in vain.
+    pub(super) fn without_resort(self) -> Self {
+        self.shared().cleaner.has_resort(&self.shared().log);
+        self.shared().cleaner.asked.lock().times = LAST_RESORTS;
+        self
+    }
+
+    pub(super) fn step(&self) -> bool {
+        self.volume.background_step().unwrap()
+    }
+}
