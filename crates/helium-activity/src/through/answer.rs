@@ -2,7 +2,7 @@
 //!
 //! Invariant: an answer has one chunk of items at most, and the one that fills it.
 
-use std::ops::Bound;
+use std::ops::{Bound, RangeBounds};
 
 use heliumdb::{Datastore, DatastoreInfo, Items, Position, ReadAhead, Result, View, Volume};
 
@@ -112,6 +112,8 @@ impl<'a> Shown<'a> {
         let mut ahead = ReadAhead::default();
         let (mut key, mut value) = (Vec::new(), Vec::new());
         let mut last: Option<Vec<u8>> = None;
+        let [low, high] = [&range.low, &range.high].map(|end| end.as_ref().map(Vec::as_slice));
+        let within = (low, high);
         let most = usize::try_from(range.most).unwrap_or(usize::MAX);
         for items in 0..most.min(ITEMS_MAX).saturating_add(1) {
             let position = match (&last, range.backward) {
@@ -127,11 +129,7 @@ impl<'a> Shown<'a> {
                 }
                 _ => store.seek_ahead(self.view, position, &mut ahead, &mut key, &mut value)?,
             };
-            let is_within = match range.backward {
-                false => is_before(&key, &range.high),
-                true => is_after(&key, &range.low),
-            };
-            if !found || !is_within {
+            if !found || !within.contains(key.as_slice()) {
                 break;
             }
             if items == most {
@@ -196,22 +194,6 @@ fn last_of(high: &Bound<Vec<u8>>) -> Position<'_> {
         Bound::Included(key) => Position::AtOrBefore(key),
         Bound::Excluded(key) => Position::Before(key),
         Bound::Unbounded => Position::Last,
-    }
-}
-
-fn is_before(key: &[u8], high: &Bound<Vec<u8>>) -> bool {
-    match high {
-        Bound::Included(high) => key <= high.as_slice(),
-        Bound::Excluded(high) => key < high.as_slice(),
-        Bound::Unbounded => true,
-    }
-}
-
-fn is_after(key: &[u8], low: &Bound<Vec<u8>>) -> bool {
-    match low {
-        Bound::Included(low) => key >= low.as_slice(),
-        Bound::Excluded(low) => key > low.as_slice(),
-        Bound::Unbounded => true,
     }
 }
 
