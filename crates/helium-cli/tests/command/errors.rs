@@ -226,9 +226,9 @@ fn a_volume_that_was_not_made_leaves_no_files() {
     place
         .helium(["create", "small", "--size", "1M"])
         .fails(1, &["small has 1048576 bytes", "64 MiB"]);
-    place
-        .helium(["create", "twice,twice"])
-        .fails(2, &["names one device twice"]);
+    let twice = place.helium(["create", "twice,twice"]);
+    assert_eq!(twice.err.matches("he://").count(), 1, "{}", twice.err);
+    twice.fails(2, &["names one device twice"]);
     // What was there stays, whatever it holds.
     place.write("text", "important");
     place.helium(["create", "text,more", "d"]).fails(10, &[]);

@@ -20,3 +20,4 @@ mod targets;
 mod terminal;
 mod through;
 mod top;
+mod wiredtiger;

@@ -31,7 +31,7 @@ pub(crate) fn open_url(url: &str, options: &VolumeOptions) -> Result<Vec<Box<dyn
             }
             Part::Path(path) => {
                 let path = file_of(&path);
-                refuse_named_twice(url, &path, &seen)?;
+                refuse_named_twice(&path, &seen)?;
                 let create = options.create || options.truncate;
                 let device = FileDevice::open(&path, create, options.read_only)?;
                 seen.push((device.identity(), path));
@@ -76,7 +76,7 @@ fn refuse_too_much(name: &str, bytes: usize, total: Option<u64>) -> Result<()> {
 }
 
 /// Before the lock refuses it with a sentence that would point at the wrong culprit.
-fn refuse_named_twice(url: &str, path: &Path, seen: &[((u64, u64), PathBuf)]) -> Result<()> {
+fn refuse_named_twice(path: &Path, seen: &[((u64, u64), PathBuf)]) -> Result<()> {
     let Ok(stat) = rustix::fs::stat(path) else {
         return Ok(());
     };
@@ -87,7 +87,7 @@ fn refuse_named_twice(url: &str, path: &Path, seen: &[((u64, u64), PathBuf)]) ->
         Some((_, other)) => Err(Error::new(
             ErrorKind::InvalidArgument,
             format!(
-                "{url} names one device twice: {} and {}",
+                "names one device twice: {} and {}",
                 text_of(other),
                 text_of(path)
             ),

@@ -190,6 +190,9 @@ damaged(const char *folder)
 	NO_HANDLE(he_open(url_in(folder, "newer"), "d", 0, NULL), HE_ERR_UNSUPPORTED);
 	NO_HANDLE(he_open(url_in(folder, "newer"), "d", HE_O_VOLUME_CREATE | HE_O_CREATE, NULL), HE_ERR_UNSUPPORTED);
 	FAILS(he_enumerate(url_in(folder, "newer"), ignore, NULL), HE_ERR_UNSUPPORTED);
+	NO_HANDLE(he_open(url_in(folder, "unfinished"), "d", 0, NULL), HE_ERR_VOLUME_INVALID);
+	NO_HANDLE(he_open(url_in(folder, "unfinished"), "d", HE_O_VOLUME_CREATE | HE_O_CREATE, NULL), HE_ERR_VOLUME_INVALID);
+	FAILS(he_enumerate(url_in(folder, "unfinished"), ignore, NULL), HE_ERR_VOLUME_INVALID);
 }
 
 int

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::FileExt, path::Path, process::Command};
 
-use heliumdb::{Volume, VolumeOptions};
+use heliumdb::{BackupFrom, ErrorKind, Phase, Progress, Volume, VolumeOptions};
 
 use crate::build::{done, folder, program};
 
@@ -14,6 +14,7 @@ fn what_is_refused_has_its_code_and_loses_nothing() {
     half(folder.path());
     newer(folder.path());
     cut(folder.path());
+    unfinished(folder.path());
     let program = program("3.x", "refusals", folder.path());
     done(Command::new(program).arg(folder.path()));
 }
@@ -61,6 +62,20 @@ fn newer(folder: &Path) {
 fn cut(folder: &Path) {
     open(folder, "cut", 1 << 30).close().unwrap();
     writable(folder, "cut").set_len(1 << 29).unwrap();
+}
+
+/// A copy that was given up in the middle.
+fn unfinished(folder: &Path) {
+    let source = open(folder, "source", 1 << 30);
+    fill(&source);
+    let mut options = VolumeOptions::default();
+    options.receive_copy = true;
+    let url = format!("he://./{}", folder.join("unfinished").display());
+    let target = Volume::open(&url, &options).unwrap();
+    let mut gives_up = |step: &Progress| step.phase != Phase::Copying || step.done < 100;
+    let stopped = source.backup(BackupFrom::Newest, &target, &mut gives_up);
+    assert_eq!(stopped.unwrap_err().kind(), ErrorKind::Cancelled);
+    target.close().unwrap();
 }
 
 fn open(folder: &Path, name: &str, bytes: u64) -> Volume {
