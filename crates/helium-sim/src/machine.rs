@@ -110,9 +110,10 @@ impl Machine {
         self.inner.lock().disks[disk.0].grows_to = Some(bytes);
     }
 
-    /// Makes a disk a file on a file system: it has those of its blocks that are written from now on, or asked for.
-    pub fn keep_in_file(&self, disk: DiskId) {
-        self.inner.lock().disks[disk.0].blocks = Some(Blocks::default());
+    /// Makes a disk a file on a file system of so many bytes: it has those of its blocks that are written from now on,
+    /// or asked for.
+    pub fn keep_in_file(&self, disk: DiskId, bytes: u64) {
+        self.inner.lock().disks[disk.0].blocks = Some(Blocks::new(bytes));
     }
 
     /// Something else fills the file system that a disk is a file on.

@@ -339,17 +339,7 @@ impl Device for FileDevice {
             return Err(io::ErrorKind::StorageFull.into());
         }
         allowed::check(bytes)?;
-        // Space is taken now, so that a full file system is noticed here and not by a
-        // write that a commit waits for.
-        match fallocate(&self.file, FallocateFlags::empty(), len, bytes - len) {
-            Ok(()) => {}
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.file.set_len(bytes)?,
-            Err(e) => {
-                // A half-done allocation is given back; if that fails too it is only spare.
-                let _ = self.file.set_len(len);
-                return Err(e.into());
-            }
-        }
+        self.file.set_len(bytes)?;
         self.len.fetch_max(bytes, Ordering::AcqRel);
         Ok(())
     }

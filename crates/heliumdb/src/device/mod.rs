@@ -87,7 +87,8 @@ pub trait Device: Send + Sync {
         self.len() == 0
     }
     /// Makes the device at least `bytes` long, if it is of a kind that grows;
-    /// an error of kind `StorageFull` if not. Durable only after [`Device::sync`].
+    /// an error of kind `StorageFull` if not. Durable only after [`Device::sync`]. The new part
+    /// may have no blocks ([`Device::allocate`]).
     fn grow(&self, bytes: u64) -> io::Result<()>;
     /// Whether [`Device::grow`] can work.
     fn can_grow(&self) -> bool;

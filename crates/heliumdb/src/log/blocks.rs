@@ -25,9 +25,15 @@ impl Core {
         self.devices[self.segment_place(id).0].may_be_hollow()
     }
 
-    /// Makes more room: gives blocks to a free segment that has none, or makes files longer; false if neither can be.
+    /// Makes more room: gives blocks to a free segment that has none, or makes files longer, whose new segments may be
+    /// given some then; false if neither can be.
     pub(super) fn make_room(&self) -> Result<bool> {
-        Ok(self.give_blocks()? || self.grow()?)
+        if self.give_blocks()? {
+            return Ok(true);
+        }
+        // Where there are no blocks for what there is, there are none for more.
+        let are_left = self.space.lock().hollow_segments() > 0;
+        Ok(!are_left && self.grow()?)
     }
 
     /// Sees to it that what is kept has its blocks, once something was written.

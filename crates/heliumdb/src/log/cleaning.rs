@@ -83,6 +83,7 @@ impl Candidate {
 #[derive(Default)]
 pub(super) struct Written {
     pub(super) user: AtomicU64,
+    pub(super) user_items: AtomicU64,
     pub(super) moved: AtomicU64,
     pub(super) checkpoint: AtomicU64,
     pub(super) total: AtomicU64,
@@ -97,7 +98,10 @@ impl Written {
             BatchKind::Commit
             | BatchKind::Prepare { .. }
             | BatchKind::Spill { .. }
-            | BatchKind::CommitSpilled(_) => &self.user,
+            | BatchKind::CommitSpilled(_) => {
+                self.user_items.fetch_add(batch.len() as u64, Relaxed);
+                &self.user
+            }
         };
         counter.fetch_add(batch.bytes.len() as u64, Relaxed);
     }
@@ -122,7 +126,8 @@ impl Core {
         let members = self.superblock.lock().members.clone();
         let total: u64 = members.iter().map(|m| m.bytes).sum();
         let growing = members.iter().filter(|m| m.grows);
-        let growth_bytes = match self.grown_out.load(Relaxed) {
+        let is_out = self.grown_out.load(Relaxed) || self.out_of_blocks.load(Relaxed);
+        let growth_bytes = match is_out {
             true => 0,
             false => growing
                 .map(|m| self.limit_bytes.saturating_sub(m.bytes))

@@ -98,6 +98,9 @@ pub(crate) struct Core {
     pub(super) out_of_blocks: AtomicBool,
     pub(super) poison: OnceLock<Error>,
     pub(super) closed: AtomicBool,
+    /// How many items there were when that was last said, and how many had been appended for users by then.
+    items: AtomicU64,
+    counted_at: AtomicU64,
     /// Bytes that the next checkpoint may need, at worst.
     pub(super) checkpoint_bytes: AtomicU64,
     /// What the one that is being taken has appended.
@@ -125,6 +128,8 @@ pub(crate) struct Core {
     pub(super) syncs_lately: AtomicU64,
 }
 
+/// So many records say how transactions ended, or change the catalog, where there are no items to delete.
+const OUTCOMES: u64 = 64;
 /// Room that the last batches of a checkpoint want beside what they take.
 const LOST_AT_END_BYTES: u64 = 512 << 10;
 
@@ -193,6 +198,9 @@ impl Core {
             out_of_blocks: AtomicBool::new(false),
             poison: OnceLock::new(),
             closed: AtomicBool::new(false),
+            // Until somebody has counted them: enough.
+            items: AtomicU64::new(limits::DELETES_WHEN_FULL),
+            counted_at: AtomicU64::new(0),
             checkpoint_bytes: AtomicU64::new(0),
             checkpoint_taken: AtomicU64::new(0),
             is_blocked: AtomicBool::new(false),
@@ -247,11 +255,26 @@ impl Core {
         self.segment_bytes - SEGMENT_HEADER_BYTES as u64 - frame::HEADER_BYTES as u64
     }
 
-    /// Room that only deletes and outcomes may use: each delete may have to be synced alone.
+    /// Room that only deletes and outcomes may use.
     pub(super) fn reserve_bytes(&self) -> u64 {
-        let deletes = limits::DELETES_WHEN_FULL * BLOCK_BYTES as u64;
-        // A segment more for what is lost at the ends of segments.
-        deletes + self.usable() + self.cleaner_bytes()
+        // A segment more for what is lost at the ends of segments, and for what cleaning takes before it gives.
+        self.deletes_bytes() + self.usable() + self.cleaner_bytes()
+    }
+
+    /// Room for the deletes that a full volume accepts, but for no more of them than there are items: each may have
+    /// to be synced alone.
+    fn deletes_bytes(&self) -> u64 {
+        let appended = self.written.user_items.load(Relaxed);
+        let since = appended.saturating_sub(self.counted_at.load(Relaxed));
+        let items = self.items.load(Relaxed).saturating_add(since + OUTCOMES);
+        items.min(limits::DELETES_WHEN_FULL) * BLOCK_BYTES as u64
+    }
+
+    /// There are so many items, of what has been appended so far.
+    pub(crate) fn keep_for_items(&self, items: u64) {
+        let appended = self.written.user_items.load(Relaxed);
+        self.counted_at.store(appended, Relaxed);
+        self.items.store(items, Relaxed);
     }
 
     /// Room that only the cleaner and checkpoints may use.

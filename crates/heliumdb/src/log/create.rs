@@ -43,6 +43,7 @@ impl Log {
             wipe(device.as_ref(), superblock.segment_bytes)?;
         }
         let core = Core::new(devices, superblock, options)?;
+        core.keep_for_items(0);
         lengthen(&core)?;
         let mut first = core.all_segments();
         first.retain(|id| *id < FIRST_STEP);
@@ -62,9 +63,10 @@ impl Log {
         let start = core.segment_bytes;
         core.end.store(start, Release);
         core.durable.store(start, Release);
-        let first = core.space.lock().take_unwritten();
-        if let Some((id, is_solid)) = first {
-            core.make_ready(id, is_solid)?;
+        // A file gets its blocks when there is something to put there.
+        let first = core.space.lock().raw.pop_front();
+        if let Some(id) = first {
+            core.make_ready(id, true)?;
         }
         Self::start(core)
     }

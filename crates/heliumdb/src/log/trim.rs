@@ -20,7 +20,7 @@ impl Core {
     pub(super) fn trim(&self) -> Result<bool> {
         let members = self.superblock.lock().members.clone();
         let total: u64 = members.iter().map(|m| m.bytes).sum();
-        self.trim_beyond(total / self.segment_bytes / KEPT_PART, 0)
+        self.trim_beyond(total / self.segment_bytes / KEPT_PART + 1, 0)
     }
 
     /// Gives back all that is more than enough for what is in use now, however large the volume has been; of files
@@ -41,29 +41,31 @@ impl Core {
         }
     }
 
-    /// Gives one free segment back if there are more that are written than the reserve has, and so many; or else one
-    /// of `unused` devices that was not written, if there are as many.
+    /// Gives one free segment back if there are more that are written than the reserve has, and so many; or one that
+    /// was not, of `unused` devices, if there are as many with the others.
     fn trim_beyond(&self, spare: u64, unused: u64) -> Result<bool> {
         let trims = self.trims.load(Relaxed);
         let spare = {
             let mut space = self.space.lock();
-            let kept = (self.reserve_bytes() + space.promised).div_ceil(self.usable()) + spare + 1;
+            let kept = (self.reserve_bytes() + space.promised).div_ceil(self.usable()) + spare;
             let is_on = |devices: u64, id: &u64| devices >> self.segment_place(*id).0 & 1 == 1;
             let is_unused = |id: &u64| {
                 let segment = self.table.get(*id);
                 let is_given = segment.is_some_and(|s| s.punched.load(Relaxed));
                 is_on(trims & unused, id) && (self.may_be_hollow(*id) || !is_given)
             };
-            let ready = space.ready.len() as u64;
+            let (ready, solid) = (space.ready.len() as u64, space.free_segments());
+            let at = space.raw.iter().rposition(is_unused);
+            let raw = at.filter(|_| solid > kept);
+            let at = space.unknown.iter().rposition(is_unused);
+            let unknown = at.filter(|_| solid >= kept);
             // Nobody else can have it meanwhile.
-            if ready > kept && space.ready.back().is_some_and(|id| is_on(trims, id)) {
+            if let Some(at) = raw {
+                space.raw.remove(at).map(|id| (id, false))
+            } else if let Some(at) = unknown {
+                space.unknown.remove(at).map(|id| (id, false))
+            } else if ready > kept && space.ready.back().is_some_and(|id| is_on(trims, id)) {
                 space.ready.pop_back().map(|id| (id, true))
-            } else if ready >= kept {
-                let at = space.raw.iter().rposition(is_unused);
-                let raw = at.and_then(|at| space.raw.remove(at));
-                let at = space.unknown.iter().rposition(is_unused);
-                let unwritten = raw.or_else(|| space.unknown.remove(at?));
-                unwritten.map(|id| (id, false))
             } else {
                 None
             }

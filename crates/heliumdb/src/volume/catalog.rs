@@ -109,9 +109,17 @@ impl Catalog {
     }
 
     pub(super) fn index_bytes(&self) -> u64 {
+        self.index_sizes().1
+    }
+
+    /// Keys in the index, those of the catalog too, and bytes of memory that all but these take.
+    pub(super) fn index_sizes(&self) -> (u64, u64) {
         let known = self.known.read();
         let trees = known.by_id.values().filter_map(|entry| entry.state.tree());
-        trees.map(|tree| tree.index.memory_bytes()).sum()
+        let sizes = trees.map(|tree| (tree.index.len(), tree.index.memory_bytes()));
+        sizes.fold((self.tree.index.len(), 0), |sum, size| {
+            (sum.0 + size.0, sum.1 + size.1)
+        })
     }
 
     /// How many datastores there are, and the items in them.

@@ -144,6 +144,7 @@ impl Opened {
         if let Some(registration) = registration {
             registration.opened(&lease);
         }
+        lease.keep_room_for_checkpoint();
         Maintenance::start(&lease)?;
         Ok(lease)
     }

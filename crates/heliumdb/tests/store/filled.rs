@@ -145,10 +145,67 @@ fn what_gives_room_works_where_only_blocks_that_are_there_can_be_written() {
     for grows in [false, true] {
         let machine = Machine::new(1, &[if grows { 0 } else { 96 * MIB }]);
         machine.allow_growth(DiskId(0), if grows { 1024 * MIB } else { 0 });
-        machine.keep_in_file(DiskId(0));
+        machine.keep_in_file(DiskId(0), 1024 * MIB);
         let open = || Volume::open_devices(machine.devices(&[DiskId(0)]), &options()).unwrap();
         let fill = || machine.fill_file_system(DiskId(0));
         gives_room(Writes::InPlace, &open, &fill, &|| ());
+    }
+}
+
+/// How many items are taken until there is no room for more.
+fn fill_with_items(volume: &Volume, store: &Datastore) -> u64 {
+    for number in 0.. {
+        if number % 64 == 0 {
+            work_off(volume);
+        }
+        if let Err(why) = store.put(&key(number), &[6; 5_000]) {
+            assert_eq!(why.kind(), ErrorKind::VolumeFull, "{why}");
+            return number;
+        }
+    }
+    unreachable!("the file system has an end")
+}
+
+/// What is kept follows what there is, and has its blocks: however early a file that may grow has none to grow by, all
+/// of it can be deleted again, each delete synced alone, and gives its room back.
+#[test]
+fn deletes_make_room_on_a_file_system_of_any_size() {
+    for mib in [1, 34, 42, 60, 90] {
+        let machine = Machine::new(mib, &[0]);
+        machine.allow_growth(DiskId(0), 4096 * MIB);
+        machine.keep_in_file(DiskId(0), mib * MIB);
+        let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &sim_options()).unwrap();
+        let store = match volume.create_datastore(b"store", b"") {
+            Ok(store) => store,
+            Err(why) => {
+                assert_eq!(why.kind(), ErrorKind::VolumeFull, "{why}");
+                assert!(mib < 34, "{mib} MiB: {why}");
+                continue;
+            }
+        };
+        let items = fill_with_items(&volume, &store);
+        for number in 0..items {
+            let deleted = store.delete(&key(number)).and_then(|()| volume.flush());
+            deleted.unwrap_or_else(|why| {
+                panic!(
+                    "{mib} MiB, {number} of {items}: {why}: {:?}",
+                    volume.stats()
+                )
+            });
+            if number % 64 == 0 {
+                work_off(&volume);
+            }
+        }
+        work_off(&volume);
+        let again = fill_with_items(&volume, &store);
+        // But for what is dead in the segment that is being filled.
+        let lost = 8 * MIB / 5_000;
+        assert!(
+            again + lost >= items,
+            "{mib} MiB: {items} items, then {again}: {:?}",
+            volume.stats()
+        );
+        assert!(mib < 90 || items > 3_000, "{mib} MiB: {items} items");
     }
 }
 

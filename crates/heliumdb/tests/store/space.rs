@@ -47,6 +47,37 @@ fn noise(number: u64, len: usize) -> Vec<u8> {
 }
 
 #[test]
+fn a_file_starts_small_and_grows_with_what_is_in_it() {
+    let file = File::new();
+    let volume = file.open();
+    volume.close().unwrap();
+    drop(volume);
+    let empty = taken(&file.path);
+    assert!(empty <= MIB, "{empty}");
+    let volume = file.open();
+    let store = volume.create_datastore(b"store", b"").unwrap();
+    for number in 0..100u64 {
+        store.put(&number.to_be_bytes(), &[1; 100]).unwrap();
+    }
+    volume.flush().unwrap();
+    let small = taken(&file.path);
+    // The segment that is being filled, and what the cleaner and deletes need.
+    assert!(small <= 34 * MIB, "{small}");
+    for number in 0..200_000u64 {
+        let (key, value) = (noise(number, 16), noise(number + 1_000_000, 30));
+        store.put(&key, &value).unwrap();
+    }
+    volume.flush().unwrap();
+    let stats = volume.stats();
+    let (bytes, used) = (taken(&file.path), stats.used_bytes);
+    // Beside the log: what 4,096 deletes and the cleaner need, two checkpoints, and what has come free.
+    assert!(
+        bytes <= used + 2 * stats.index_bytes + 66 * MIB,
+        "{bytes} of which {used} are log: {stats:?}"
+    );
+}
+
+#[test]
 fn what_was_deleted_is_given_back() {
     const VALUE: usize = 30_000;
     let file = File::new();

@@ -157,7 +157,8 @@ impl Shared {
         let state = &self.checkpoints;
         let bytes = state.bytes.load(Ordering::Acquire);
         let largest = state.largest.load(Ordering::Acquire);
-        let now = self.catalog.index_bytes();
+        let (keys, now) = self.catalog.index_sizes();
+        self.log.keep_for_items(keys);
         // The first time after an open, it is that of the checkpoint.
         let first = state
             .index_bytes
