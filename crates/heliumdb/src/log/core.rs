@@ -4,8 +4,8 @@
 
 use super::{
     cleaning::Written, commit::Flush, create::is_full, disk, group::Group, latency::Timing,
-    ledger::Ledger, opener::Held, pool::Pool, resident::Resident, segments::Appender, space::Space,
-    table::Table, traffic::Traffic,
+    ledger::Ledger, opener::Held, pool::Pool, reserve::Items, resident::Resident,
+    segments::Appender, space::Space, table::Table, traffic::Traffic,
 };
 use crate::{
     Error, ErrorKind, Result,
@@ -98,9 +98,7 @@ pub(crate) struct Core {
     pub(super) out_of_blocks: AtomicBool,
     pub(super) poison: OnceLock<Error>,
     pub(super) closed: AtomicBool,
-    /// How many items there were when that was last said, and how many had been appended for users by then.
-    items: AtomicU64,
-    counted_at: AtomicU64,
+    pub(super) items: Items,
     /// Bytes that the next checkpoint may need, at worst.
     pub(super) checkpoint_bytes: AtomicU64,
     /// What the one that is being taken has appended.
@@ -127,11 +125,6 @@ pub(crate) struct Core {
     /// Syncs asked for since the last segment was taken: whether writing ahead pays.
     pub(super) syncs_lately: AtomicU64,
 }
-
-/// So many records say how transactions ended, or change the catalog, where there are no items to delete.
-const OUTCOMES: u64 = 64;
-/// Room that the last batches of a checkpoint want beside what they take.
-const LOST_AT_END_BYTES: u64 = 512 << 10;
 
 impl Core {
     pub(super) fn new(
@@ -198,9 +191,7 @@ impl Core {
             out_of_blocks: AtomicBool::new(false),
             poison: OnceLock::new(),
             closed: AtomicBool::new(false),
-            // Until somebody has counted them: enough.
-            items: AtomicU64::new(limits::DELETES_WHEN_FULL),
-            counted_at: AtomicU64::new(0),
+            items: Items::default(),
             checkpoint_bytes: AtomicU64::new(0),
             checkpoint_taken: AtomicU64::new(0),
             is_blocked: AtomicBool::new(false),
@@ -255,63 +246,9 @@ impl Core {
         self.segment_bytes - SEGMENT_HEADER_BYTES as u64 - frame::HEADER_BYTES as u64
     }
 
-    /// Room that only deletes and outcomes may use.
-    pub(super) fn reserve_bytes(&self) -> u64 {
-        // A segment more for what is lost at the ends of segments, and for what cleaning takes before it gives.
-        self.deletes_bytes() + self.usable() + self.cleaner_bytes()
-    }
-
-    /// Room for the deletes that a full volume accepts, but for no more of them than there are items: each may have
-    /// to be synced alone.
-    fn deletes_bytes(&self) -> u64 {
-        let appended = self.written.user_items.load(Relaxed);
-        let since = appended.saturating_sub(self.counted_at.load(Relaxed));
-        let items = self.items.load(Relaxed).saturating_add(since + OUTCOMES);
-        items.min(limits::DELETES_WHEN_FULL) * BLOCK_BYTES as u64
-    }
-
-    /// There are so many items, of what has been appended so far.
-    pub(crate) fn keep_for_items(&self, items: u64) {
-        let appended = self.written.user_items.load(Relaxed);
-        self.counted_at.store(appended, Relaxed);
-        self.items.store(items, Relaxed);
-    }
-
-    /// Room that only the cleaner and checkpoints may use.
-    pub(super) fn cleaner_bytes(&self) -> u64 {
-        // What the one that is being taken has had already is not free any more.
-        let taken = self.checkpoint_taken.load(Acquire);
-        let checkpoint = self.checkpoint_bytes.load(Relaxed).saturating_sub(taken);
-        self.kept_for_cleaner() + checkpoint
-    }
-
-    /// Room that a checkpoint leaves to the cleaner, who can always make more with it.
-    pub(super) fn kept_for_cleaner(&self) -> u64 {
-        limits::CLEANER_SEGMENTS * self.usable()
-    }
-
-    /// Sets room aside for a checkpoint of so many bytes, of items of `largest` bytes at most.
-    pub(crate) fn keep_for_checkpoint(&self, bytes: u64, largest: u64) {
-        // An item is lost at the end of each segment, at worst, and part of a block with each sync.
-        let lost = bytes / self.usable() * largest + bytes / 64 + LOST_AT_END_BYTES;
-        self.checkpoint_bytes.store(bytes + lost, Relaxed);
-    }
-
     /// Whether what is in memory waits for room on a device.
     pub(crate) fn is_blocked(&self) -> bool {
         self.is_blocked.load(Relaxed)
-    }
-
-    /// Whether a segment was begun since the caller last asked, so that the index may need more room than is
-    /// set aside.
-    #[inline]
-    pub(crate) fn takes_old_reserve(&self) -> bool {
-        self.is_reserve_old.load(Relaxed) && self.is_reserve_old.swap(false, Relaxed)
-    }
-
-    /// A checkpoint is there, or has failed: what is set aside is for the next one.
-    pub(crate) fn end_checkpoint(&self) {
-        self.checkpoint_taken.store(0, Release);
     }
 
     /// What the keys of unordered trees are hashed with.

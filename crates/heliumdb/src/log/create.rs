@@ -43,7 +43,7 @@ impl Log {
             wipe(device.as_ref(), superblock.segment_bytes)?;
         }
         let core = Core::new(devices, superblock, options)?;
-        core.keep_for_items(0);
+        core.keep_for_items(0, 0);
         lengthen(&core)?;
         let mut first = core.all_segments();
         first.retain(|id| *id < FIRST_STEP);

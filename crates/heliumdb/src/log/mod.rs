@@ -31,6 +31,7 @@ mod pool;
 mod raw;
 mod reader;
 mod recovery;
+mod reserve;
 mod resident;
 mod segments;
 mod space;

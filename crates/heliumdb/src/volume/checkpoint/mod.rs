@@ -157,8 +157,9 @@ impl Shared {
         let state = &self.checkpoints;
         let bytes = state.bytes.load(Ordering::Acquire);
         let largest = state.largest.load(Ordering::Acquire);
+        let appended = self.log.user_items();
         let (keys, now) = self.catalog.index_sizes();
-        self.log.keep_for_items(keys);
+        self.log.keep_for_items(keys, appended);
         // The first time after an open, it is that of the checkpoint.
         let first = state
             .index_bytes
