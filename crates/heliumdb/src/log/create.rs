@@ -43,8 +43,10 @@ impl Log {
             wipe(device.as_ref(), superblock.segment_bytes)?;
         }
         let core = Core::new(devices, superblock, options)?;
-        core.keep_for_items(0, 0);
+        // Files are as long as what a full volume keeps wants them: without superblocks, too, they are then long enough
+        // for a volume. They have no blocks yet.
         lengthen(&core)?;
+        core.keep_for_items(0, 0);
         let mut first = core.all_segments();
         first.retain(|id| *id < FIRST_STEP);
         core.write_first_headers(&first)?;
