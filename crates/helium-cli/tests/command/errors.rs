@@ -336,8 +336,8 @@ fn a_full_disk_is_said() {
     let folder = folder.display();
     let script = format!(
         "mount -t tmpfs -o size=100m none {folder} && cd {folder} && \
-         {HELIUM} create v d </dev/null && {{ {HELIUM} backup v w </dev/null; test ! -e w || exit 99; \
-         {HELIUM} load v -d d -f jsonl; }}"
+         {HELIUM} create v d </dev/null && {{ {HELIUM} load v -d d -f jsonl; code=$?; \
+         {HELIUM} backup v w </dev/null; test ! -e w || exit 99; exit $code; }}"
     );
     let mut command = Command::new("unshare");
     command.args(["-rm", "sh", "-c", &script]);

@@ -81,8 +81,6 @@ fn what_others_have_open_reads_as_if_it_were_not() {
         &["get", "v", "d", "00007"],
         &["ls", "v"],
         &["stat", "v", "hashed"],
-        &["stat", "v", "--sizes"],
-        &["stat", "v", "d", "--sizes", "--json"],
         &["scan", "v", "d", "--prefix", "0299"],
         &[
             "scan", "v", "d", "--from", "00010", "--to", "02500", "--keys",

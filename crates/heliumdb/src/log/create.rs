@@ -169,12 +169,12 @@ pub(super) fn unmark(devices: &[Box<dyn Device>]) -> Result<()> {
 }
 
 fn failed(what: &str, device: &dyn Device, why: io::Error) -> Error {
-    let full = is_full(&why);
-    let error = Error::io(format_args!("{what} {}", device.name()), why);
-    match full {
-        true => error.with_kind(ErrorKind::VolumeFull),
-        false => error,
+    let name = device.name();
+    if is_full(&why) {
+        let what = format_args!("{what} {name}: there is no room for a new volume");
+        return Error::io(what, why).with_kind(ErrorKind::VolumeFull);
     }
+    Error::io(format_args!("{what} {name}"), why)
 }
 
 /// Whether there was no room for what was to be written.
