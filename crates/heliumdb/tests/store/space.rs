@@ -61,8 +61,9 @@ fn a_file_starts_small_and_grows_with_what_is_in_it() {
     }
     volume.flush().unwrap();
     let small = taken(&file.path);
-    // The segment that is being filled, and what the cleaner and deletes need.
-    assert!(small <= 34 * MIB, "{small}");
+    // The segment that is being filled, what the cleaner and deletes need, and one that the volume's thread may have
+    // written ahead by now.
+    assert!(small <= 42 * MIB, "{small}");
     for number in 0..200_000u64 {
         let (key, value) = (noise(number, 16), noise(number + 1_000_000, 30));
         store.put(&key, &value).unwrap();
