@@ -4,7 +4,9 @@
 //! without, or says so.
 
 use std::{
+    cell::Cell,
     io,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
     thread::{Builder, JoinHandle, Scope, ScopedJoinHandle},
 };
 
@@ -28,4 +30,21 @@ pub(crate) fn help<'scope, T: Send + 'scope>(
         .name(name.to_owned())
         .spawn_scoped(scope, work)
         .ok()
+}
+
+/// A small number that is ever the same for a thread, and of few others: what is counted apart for threads is counted in
+/// this one's part.
+pub(crate) fn number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static MINE: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+    // A thread on its way out has no thread-locals any more: any number will do.
+    let mine = MINE.try_with(|mine| {
+        if mine.get() == usize::MAX {
+            mine.set(NEXT.fetch_add(1, Relaxed));
+        }
+        mine.get()
+    });
+    mine.unwrap_or(0)
 }

@@ -87,7 +87,7 @@ fn long_functions_are_named() {
     let long = format!("fn long() {{\n{}}}\n", "    step();\n".repeat(70));
     let package = Package::of(&[
         ("a.rs", &long),
-        ("volume/stats.rs", &long.replace("long", "metrics")),
+        ("log/core.rs", &long.replace("long", "new")),
     ]);
     assert_eq!(
         shape::lengths(&package),

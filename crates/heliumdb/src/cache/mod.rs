@@ -19,9 +19,10 @@ mod shard;
 mod tests;
 
 pub(crate) use arena::By;
-use arena::Entry;
 pub(crate) use budgets::Budgets;
 
+use crate::threads;
+use arena::Entry;
 use crossbeam_epoch::Guard;
 use crossbeam_utils::CachePadded;
 use shard::Shard;
@@ -92,7 +93,7 @@ impl Cache {
             self.shard(hash).find(hash, position, Some(by), guard)
         };
         if by == By::Point {
-            let of_thread = &self.counts[lane() % self.counts.len()];
+            let of_thread = &self.counts[threads::number() % self.counts.len()];
             match found {
                 Some(_) => of_thread.hits.fetch_add(1, Relaxed),
                 None => of_thread.misses.fetch_add(1, Relaxed),
@@ -147,17 +148,6 @@ impl Cache {
     fn shard(&self, hash: u64) -> &Arc<Shard> {
         &self.shards[(hash >> 60) as usize % self.shards.len()]
     }
-}
-
-/// Which counters this thread uses.
-fn lane() -> usize {
-    use std::sync::atomic::AtomicUsize;
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static LANE: usize = NEXT.fetch_add(1, Relaxed);
-    }
-    // A thread on its way out has no thread-locals any more: any lane will do.
-    LANE.try_with(|lane| *lane).unwrap_or(0)
 }
 
 /// Spreads positions, which are multiples of 16 and close together, over all 64 bits.

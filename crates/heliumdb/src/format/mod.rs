@@ -10,6 +10,7 @@ pub(crate) mod item;
 pub(crate) mod mark;
 pub(crate) mod name;
 pub(crate) mod opener;
+pub(crate) mod payload;
 mod sectors;
 pub(crate) mod segment;
 pub(crate) mod superblock;

@@ -3,10 +3,8 @@
 //! Invariant: each counter is the wrapping sum of its shards; a single shard means
 //! nothing, because what one thread added another may subtract.
 
-use std::{
-    cell::Cell,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
-};
+use crate::threads;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const SHARDS: usize = 8;
 
@@ -62,21 +60,6 @@ impl Counters {
     }
 
     fn mine(&self) -> &Shard {
-        &self.shards[shard_of_thread()]
+        &self.shards[threads::number() % SHARDS]
     }
-}
-
-fn shard_of_thread() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static MINE: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-    // A thread on its way out has no thread-locals any more: any shard will do.
-    MINE.try_with(|mine| {
-        if mine.get() == usize::MAX {
-            mine.set(NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS);
-        }
-        mine.get()
-    })
-    .unwrap_or(0)
 }

@@ -1,10 +1,8 @@
 //! How much went to and came from the devices: counted by shards, as reads share no line.
 
+use crate::threads;
 use crossbeam_utils::CachePadded;
-use std::{
-    cell::Cell,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering::*},
-};
+use std::sync::atomic::{AtomicU64, Ordering::*};
 
 const SHARDS: usize = 16;
 
@@ -29,12 +27,7 @@ pub(super) struct Traffic([CachePadded<Shard>; SHARDS]);
 
 impl Traffic {
     fn shard(&self) -> &Shard {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        thread_local! {
-            static MINE: Cell<usize> = Cell::new(NEXT.fetch_add(1, Relaxed) % SHARDS);
-        }
-        // A thread on its way out has no thread-locals any more: any shard will do.
-        &self.0[MINE.try_with(Cell::get).unwrap_or(0)]
+        &self.0[threads::number() % SHARDS]
     }
 
     /// Counts a read, and says how many there were before it, of threads that count together.

@@ -8,9 +8,8 @@ use crate::{
     format::{
         Look, SEGMENT_HEADER_BYTES, Salt, Version, check,
         early::Contents,
-        fold,
         frame::{self, FrameHeader, Kind},
-        item,
+        payload::{Payload, check_payload},
         segment::SegmentHeader,
     },
     limits::{BLOCK_BYTES, ITEM_ALIGN},
@@ -111,7 +110,7 @@ impl<'a> Walk<'a> {
         let prefix_len = if self.is_spare(&header, payload.len()) {
             payload.len()
         } else {
-            match check_payload(&header, payload, self.salt, address) {
+            match check_payload(&header, payload, self.salt, address, |_, _, _| {}) {
                 Payload::Sound { prefix_len } => prefix_len,
                 Payload::Impossible => {
                     let found = "a frame whose items cannot be";
@@ -157,43 +156,6 @@ impl<'a> Walk<'a> {
     fn is_zero_to_block(&self) -> bool {
         let end = self.at.next_multiple_of(BLOCK_BYTES).min(self.image.len());
         self.at < end && self.image[self.at..end].iter().all(|&b| b == 0)
-    }
-}
-
-/// What a frame's contents are.
-enum Payload {
-    Sound {
-        /// Length of what stands before the items.
-        prefix_len: usize,
-    },
-    /// They do not match their checksums.
-    Broken,
-    /// They do, and are none.
-    Impossible,
-}
-
-/// Checks a frame's contents.
-fn check_payload(header: &FrameHeader, payload: &[u8], salt: Salt, address: u64) -> Payload {
-    let Some(prefix_len) = frame::prefix_len(header.kind, payload) else {
-        return Payload::Broken;
-    };
-    let mut sum = frame::prefix_hash(&payload[..prefix_len]);
-    let mut at = prefix_len;
-    let mut are_items = true;
-    for _ in 0..header.item_count {
-        let rest = &payload[at..];
-        let Some((item, hash)) = item::decode(rest, salt, address + at as u64) else {
-            return Payload::Broken;
-        };
-        are_items &=
-            check::is_item(&item, &rest[..item.len()]) && check::belongs(header.kind, &item);
-        sum = fold(sum, hash);
-        at += item.padded_len();
-    }
-    match at == payload.len() && sum == header.payload_hash {
-        true if are_items => Payload::Sound { prefix_len },
-        true => Payload::Impossible,
-        false => Payload::Broken,
     }
 }
 

@@ -8,9 +8,9 @@ use crate::{
     format::{
         Look, SEGMENT_HEADER_BYTES, Salt, check,
         early::Contents,
-        fold,
         frame::{self, FrameHeader, Kind},
         item::{self, ItemHeader},
+        payload::{Payload, check_payload},
     },
     limits::{BLOCK_BYTES, ITEM_ALIGN},
 };
@@ -209,26 +209,19 @@ impl<'a> Walk<'a> {
         start: usize,
         payload: &'a [u8],
     ) -> Option<(&'a [u8], Vec<Found<'a>>)> {
-        let prefix = payload.get(..frame::prefix_len(header.kind, payload)?)?;
-        let mut sum = frame::prefix_hash(prefix);
-        let mut at = prefix.len();
+        let address = self.base + start as u64;
         let mut items = Vec::new();
-        for _ in 0..header.item_count {
-            let bytes = payload.get(at..)?;
-            let address = self.base + (start + at) as u64;
-            let (item, hash) = item::decode(bytes, self.salt, address)?;
-            let bytes = &bytes[..item.len()];
-            let fits = check::is_item(&item, bytes) && check::belongs(header.kind, &item);
-            fits.then_some(())?;
-            sum = fold(sum, hash);
-            at += item.padded_len();
+        let take = |at, header, bytes| {
             items.push(Found {
-                address,
-                header: item,
+                address: address + at as u64,
+                header,
                 bytes,
             });
+        };
+        match check_payload(header, payload, self.salt, address, take) {
+            Payload::Sound { prefix_len } => Some((&payload[..prefix_len], items)),
+            Payload::Broken | Payload::Impossible => None,
         }
-        (at == payload.len() && sum == header.payload_hash).then_some((prefix, items))
     }
 
     /// To the next frame header, or the end. `None`: behind the log's end is what the segment held

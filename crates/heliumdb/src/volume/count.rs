@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use crossbeam_utils::CachePadded;
 
-use crate::transaction::native::shard_of_thread;
+use crate::threads;
 
 const SHARDS: usize = 8;
 
@@ -27,7 +27,7 @@ impl LiveCount {
 
     pub(crate) fn add(&self, items: i64) {
         if items != 0 {
-            self.shards[shard_of_thread()].fetch_add(items, Ordering::Relaxed);
+            self.shards[threads::number() % SHARDS].fetch_add(items, Ordering::Relaxed);
         }
     }
 

@@ -9,13 +9,14 @@
 //! may come from a checkpoint only.
 
 use std::{
-    cell::Cell,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
+
+use crate::threads;
 
 pub(super) const SHARDS: usize = 16;
 /// How often a drain looks again, once it has to wait for more than a moment.
@@ -55,7 +56,7 @@ impl Gate {
 
     /// Enters; [`Gate::leave`] ends that.
     pub(crate) fn take_ticket(&self) -> Ticket {
-        let shard = shard_of_thread();
+        let shard = threads::number() % SHARDS;
         loop {
             let phase = self.phase.load(Ordering::SeqCst);
             let counter = &self.shards[shard][(phase & 1) as usize];
@@ -115,21 +116,6 @@ impl Drop for Inside<'_> {
     fn drop(&mut self) {
         self.gate.leave(self.ticket);
     }
-}
-
-pub(super) fn shard_of_thread() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static MINE: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-    // A thread on its way out has no thread-locals any more: any shard will do.
-    MINE.try_with(|mine| {
-        if mine.get() == usize::MAX {
-            mine.set(NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS);
-        }
-        mine.get()
-    })
-    .unwrap_or(0)
 }
 
 #[cfg(test)]

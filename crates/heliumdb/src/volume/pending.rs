@@ -14,7 +14,8 @@ use std::{
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
-use super::gate::{SHARDS, shard_of_thread};
+use super::gate::SHARDS;
+use crate::threads;
 
 /// Writers that a line has room for, beside its counter.
 const PLACES: usize = 15;
@@ -45,7 +46,7 @@ pub(crate) enum Open {
 impl Writers {
     /// A writer opens; it has no number below `next`.
     pub(crate) fn open(&self, next: u64) -> Open {
-        let line = shard_of_thread();
+        let line = threads::number() % SHARDS;
         for (place, open) in self.lines[line].open.iter().enumerate() {
             let is_free = open.load(Relaxed) == 0;
             if is_free && open.compare_exchange(0, next + 1, SeqCst, Relaxed).is_ok() {

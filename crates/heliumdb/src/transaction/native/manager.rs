@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 
 use crate::{
     process::Owner,
+    threads,
     version::{Horizon, Readers, TxnId, TxnSnapshot},
 };
 
@@ -200,7 +201,7 @@ impl Manager {
     /// A write outside any transaction begins.
     pub(crate) fn begin_direct(&self) -> Direct<'_> {
         if self.in_use.load(Ordering::Relaxed) == 0 {
-            let shard = &*self.plain[shard_of_thread()];
+            let shard = &*self.plain[threads::number() % SHARDS];
             shard.fetch_add(1, Ordering::SeqCst);
             if self.in_use.load(Ordering::SeqCst) == 0 {
                 return Direct::Plain(shard);
@@ -350,21 +351,4 @@ impl Drop for Direct<'_> {
             }
         }
     }
-}
-
-/// One of the shards, ever the same for a thread.
-pub(crate) fn shard_of_thread() -> usize {
-    use std::cell::Cell;
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static MINE: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-    // A thread on its way out has no thread-locals any more: any shard will do.
-    let mine = MINE.try_with(|mine| {
-        if mine.get() == usize::MAX {
-            mine.set(NEXT.fetch_add(1, Ordering::Relaxed));
-        }
-        mine.get()
-    });
-    mine.unwrap_or(0) % SHARDS
 }

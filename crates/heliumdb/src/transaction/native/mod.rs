@@ -21,7 +21,7 @@ mod snapshot;
 mod txn;
 
 pub use batch::WriteBatch;
-pub(crate) use manager::{Manager, shard_of_thread};
+pub(crate) use manager::Manager;
 pub use options::TxnOptions;
 pub use range::{SeekDirection, SnapshotRange};
 pub use read::Readable;
