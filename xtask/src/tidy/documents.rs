@@ -6,6 +6,9 @@ use std::collections::BTreeSet;
 const MAP: &str = "ARCHITECTURE.md";
 const HEADING: &str = "## Code map";
 const DECISIONS: &str = "docs/decisions/";
+const WORDS: &str = "docs/glossary.md";
+/// Whose words these are.
+const STORE: &str = "crates/heliumdb/src/";
 
 /// Every place that the code map names exists.
 pub fn map_names_what_exists(tree: &Tree) -> Vec<Complaint> {
@@ -71,6 +74,23 @@ pub fn decisions_are_numbered(tree: &Tree) -> Vec<Complaint> {
         }
     }
     complaints
+}
+
+/// The words that the glossary explains are used by the store's code.
+pub fn words_are_used(tree: &Tree) -> Vec<Complaint> {
+    let sources = tree
+        .of_kind("rs")
+        .filter(|(path, _)| path.starts_with(STORE));
+    let code: Vec<String> = sources
+        .map(|(_, text)| text.to_lowercase().replace('_', " "))
+        .collect();
+    let rows = tree.text(WORDS).into_iter().flat_map(str::lines);
+    rows.filter_map(|row| row.strip_prefix("| *")?.split(" | ").next())
+        .flat_map(|words| words.split(", "))
+        .map(|word| word.trim_matches('*').trim_start_matches("to "))
+        .filter(|word| !code.iter().any(|text| text.contains(word)))
+        .map(|word| format!("{WORDS}: nothing in {STORE} is called \"{word}\""))
+        .collect()
 }
 
 /// The licences that the crates name are there in full.

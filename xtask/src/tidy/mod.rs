@@ -19,7 +19,7 @@ use tree::Tree;
 /// A complaint: the file, and what is wrong with it.
 type Complaint = String;
 
-const RULES: [fn(&Tree) -> Vec<Complaint>; 11] = [
+const RULES: [fn(&Tree) -> Vec<Complaint>; 12] = [
     sources::module_docs,
     sources::lengths,
     sources::unfinished,
@@ -29,6 +29,7 @@ const RULES: [fn(&Tree) -> Vec<Complaint>; 11] = [
     documents::links,
     documents::decisions_are_numbered,
     documents::licences_are_there,
+    documents::words_are_used,
     variables::are_in_the_table,
     variables::are_set_as_the_table_says,
 ];

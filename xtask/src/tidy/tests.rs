@@ -83,6 +83,21 @@ fn decisions_have_numbers_and_alternatives() {
 }
 
 #[test]
+fn the_glossary_has_words_that_are_used() {
+    let glossary =
+        "| word | |\n|---|---|\n| *view* | eyes |\n| *spot*, *to seal* | |\n| *gone* | |\n";
+    let tree = Tree::of(&[
+        ("docs/glossary.md", glossary),
+        ("crates/heliumdb/src/a.rs", "fn is_seal(view: Spot) {}"),
+        ("crates/else/src/a.rs", "gone"),
+    ]);
+    assert_eq!(
+        documents::words_are_used(&tree),
+        ["docs/glossary.md: nothing in crates/heliumdb/src/ is called \"gone\""]
+    );
+}
+
+#[test]
 fn long_functions_are_named() {
     let long = format!("fn long() {{\n{}}}\n", "    step();\n".repeat(70));
     let package = Package::of(&[
