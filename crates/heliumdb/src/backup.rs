@@ -230,7 +230,7 @@ impl Volume {
         let restored = target.restore_datastore(id, &descriptor, next_id)?;
         let mut loader = Loader::new(&restored)?;
         if descriptor.is_unordered() {
-            for item in store.items_with(Some(view)) {
+            for item in store.items_of(view) {
                 let (key, value) = item?;
                 loader.put(&key, &value)?;
                 if report.items.is_multiple_of(STEP_ITEMS) {

@@ -61,6 +61,6 @@ pub use transaction::{
 pub use version::{Change, Horizon, Isolation, Mode, TxnId, TxnSnapshot, View};
 pub use volume::{
     Damage, Datastore, DatastoreInfo, DatastoreOptions, DatastoreStats, Item, Items, Keys, Lengths,
-    Metric, MetricKind, Position, Range, ReadAhead, Stats, VerifyReport, Volume, Wanted, open_all,
-    open_all_devices,
+    Metric, MetricKind, NewestItems, Position, Range, ReadAhead, Stats, VerifyReport, Volume,
+    Wanted, open_all, open_all_devices,
 };

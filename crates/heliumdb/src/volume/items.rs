@@ -28,8 +28,32 @@ const STEP_ITEMS: usize = 64;
 /// Or fewer, if they have so many bytes.
 const STEP_BYTES: usize = 1 << 20;
 
-/// Iterator over all items of a datastore: see [`Datastore::items`].
-pub struct Items<'a>(Walk<'a, Vec<u8>>);
+/// Iterator over all items of a datastore that a view sees: see [`Datastore::items_of`].
+pub struct Items<'a>(Walk<&'a dyn View, Vec<u8>>);
+
+/// Iterator over all newest committed items of a datastore, which any thread may go on with: see
+/// [`Datastore::items`].
+pub struct NewestItems(Walk<Anybody, Vec<u8>>);
+
+/// Who looks, from step to step of a walk.
+pub(super) trait Onlooker {
+    fn eyes(&self) -> Eyes<'_>;
+}
+
+/// Sees what is committed.
+pub(super) struct Anybody;
+
+impl Onlooker for Anybody {
+    fn eyes(&self) -> Eyes<'_> {
+        None
+    }
+}
+
+impl Onlooker for &dyn View {
+    fn eyes(&self) -> Eyes<'_> {
+        Some(*self)
+    }
+}
 
 /// What a walk takes of the value of an item.
 pub(super) trait Taken: Sized {
@@ -65,10 +89,10 @@ impl Taken for Vec<u8> {
 }
 
 /// A walk through all items of a datastore, of whose values it takes something.
-pub(super) struct Walk<'a, T> {
+pub(super) struct Walk<O, T> {
     /// Of the items that there were when the walk began.
     datastore: Result<Datastore>,
-    eyes: Eyes<'a>,
+    onlooker: O,
     /// What the index has for the last key that was read.
     after: Option<Vec<u8>>,
     ready: VecDeque<(Vec<u8>, T)>,
@@ -95,25 +119,21 @@ impl Datastore {
     /// assert_eq!(names, [b"one", b"two"]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn items(&self) -> Items<'static> {
-        self.items_with(None)
+    pub fn items(&self) -> NewestItems {
+        NewestItems(Walk::new(self, Anybody))
     }
 
     /// As [`Datastore::items`], of what `view` sees. What its transaction has not committed yet is refused.
     pub fn items_of<'a>(&self, view: &'a dyn View) -> Items<'a> {
-        self.items_with(Some(view))
-    }
-
-    pub(crate) fn items_with<'a>(&self, eyes: Eyes<'a>) -> Items<'a> {
-        Items(Walk::new(self, eyes))
+        Items(Walk::new(self, view))
     }
 }
 
-impl<'a, T: Taken> Walk<'a, T> {
-    pub(super) fn new(datastore: &Datastore, eyes: Eyes<'a>) -> Self {
+impl<O: Onlooker, T: Taken> Walk<O, T> {
+    pub(super) fn new(datastore: &Datastore, onlooker: O) -> Self {
         Self {
-            datastore: datastore.pinned(eyes),
-            eyes,
+            datastore: datastore.pinned(onlooker.eyes()),
+            onlooker,
             after: None,
             ready: VecDeque::new(),
             is_over: false,
@@ -165,7 +185,7 @@ impl<'a, T: Taken> Walk<'a, T> {
             .map_or(Bound::Unbounded, Bound::Excluded);
         let shared = &datastore.shared;
         let start = (bound, Direction::Forward);
-        let mut slots = Seeing::new(shared, tree, self.eyes, start, guard);
+        let mut slots = Seeing::new(shared, tree, self.onlooker.eyes(), start, guard);
         let mut found = Vec::new();
         while found.len() < STEP_ITEMS {
             let Some(item) = slots.next(|_| true)? else {
@@ -190,7 +210,7 @@ impl<'a, T: Taken> Walk<'a, T> {
     ) -> Result<Option<(Vec<u8>, T)>> {
         for _ in 0..READ_ATTEMPTS {
             let word = Word(tree.index.get(slot, guard));
-            let Some(at) = place_seen(self.eyes, word, guard)? else {
+            let Some(at) = place_seen(self.onlooker.eyes(), word, guard)? else {
                 return Ok(None);
             };
             let read = T::take(tree, slot, at, Ready::No, guard)?;
@@ -309,7 +329,15 @@ impl Iterator for Items<'_> {
     }
 }
 
-impl<T: Taken> Iterator for Walk<'_, T> {
+impl Iterator for NewestItems {
+    type Item = Result<Item>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next()
+    }
+}
+
+impl<O: Onlooker, T: Taken> Iterator for Walk<O, T> {
     type Item = Result<(Vec<u8>, T)>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -322,3 +350,9 @@ impl<T: Taken> Iterator for Walk<'_, T> {
         self.ready.pop_front().map(Ok)
     }
 }
+
+const _: () = {
+    const fn is_send_and_sync<T: Send + Sync>() {}
+    is_send_and_sync::<NewestItems>();
+    is_send_and_sync::<super::Lengths>();
+};

@@ -7,7 +7,7 @@ use crossbeam_epoch::Guard;
 
 use super::{
     Datastore,
-    items::{Taken, Walk, with_slot_at},
+    items::{Anybody, Taken, Walk, with_slot_at},
     tree::Tree,
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Iterator over keys and the lengths of their values: see [`Datastore::lengths`].
-pub struct Lengths(Walk<'static, u64>);
+pub struct Lengths(Walk<Anybody, u64>);
 
 impl Datastore {
     /// The keys of all newest committed items, each once and in the order of [`Datastore::items`], with how many bytes
@@ -34,7 +34,7 @@ impl Datastore {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn lengths(&self) -> Lengths {
-        Lengths(Walk::new(self, None))
+        Lengths(Walk::new(self, Anybody))
     }
 }
 

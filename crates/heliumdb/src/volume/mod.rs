@@ -56,7 +56,7 @@ pub use datastore_options::DatastoreOptions;
 pub(crate) use delete_range::is_done;
 pub(crate) use direct::check_lengths;
 pub use handle::{DatastoreInfo, Volume};
-pub use items::Items;
+pub use items::{Items, NewestItems};
 pub use keys::{Keys, Wanted};
 pub(crate) use lease::Lease;
 pub use lengths::Lengths;
