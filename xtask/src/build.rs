@@ -4,7 +4,7 @@
 //! know that a test needs it: it is built before anything that loads it, and named
 //! to it through the environment, so that nothing ever runs with a stale one.
 
-use crate::{setup, step};
+use crate::{python, setup, step};
 use anyhow::Result;
 use std::path::PathBuf;
 
@@ -85,7 +85,7 @@ pub fn test() -> Result<()> {
         }
         step::command(title, &mut tests)?;
     }
-    Ok(())
+    python::test()
 }
 
 fn extension(profile: &str) -> Result<PathBuf> {

@@ -8,6 +8,7 @@ mod calls;
 mod checks;
 mod install;
 mod pages;
+mod python;
 mod setup;
 mod shape;
 mod step;
@@ -40,6 +41,8 @@ enum Task {
     },
     /// Set up, build, and run every test
     Test,
+    /// Build the Python package's wheel, install it in virtual environments and run its tests
+    Python,
     /// Everything that a change must pass, the quick checks first, what `test` does last
     Ci,
     /// Build in release and install the C library, the command, WiredTiger's data source and manuals
@@ -67,6 +70,7 @@ fn run(task: Task) -> Result<()> {
         Task::Setup => setup::setup(),
         Task::Demo { arguments } => build::demo(&arguments),
         Task::Test => build::test(),
+        Task::Python => python::test(),
         Task::Ci => checks::ci(),
         Task::Install(install) => install.run(),
         Task::Uninstall(place) => place.uninstall(),

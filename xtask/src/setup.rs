@@ -59,13 +59,7 @@ pub fn setup() -> Result<()> {
     if packages.contains(&"gcc") {
         packages.push(WITH_GCC);
     }
-    step::command("apt-get update", apt.command().arg("update"))?;
-    step::command(
-        "apt-get install",
-        apt.command()
-            .args(["install", "--yes", "--no-install-recommends"])
-            .args(&packages),
-    )?;
+    apt.install(&packages)?;
     match NEEDS.iter().find(|need| !(need.is_there)()) {
         None => Ok(()),
         Some(need) => bail!(
@@ -76,12 +70,27 @@ pub fn setup() -> Result<()> {
     }
 }
 
+/// Installs a package that not everything needs.
+pub fn install(package: &str) -> Result<()> {
+    apt_get(&[package])?.install(&[package])
+}
+
 /// How this user may call apt-get.
 struct AptGet {
     prefix: &'static [&'static str],
 }
 
 impl AptGet {
+    fn install(&self, packages: &[&str]) -> Result<()> {
+        step::command("apt-get update", self.command().arg("update"))?;
+        step::command(
+            "apt-get install",
+            self.command()
+                .args(["install", "--yes", "--no-install-recommends"])
+                .args(packages),
+        )
+    }
+
     fn command(&self) -> Command {
         let mut words = self.prefix.iter().chain(&[
             "env",

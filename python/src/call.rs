@@ -1,0 +1,36 @@
+//! How a call leaves the interpreter for the store, and comes back.
+
+use heliumdb::Result;
+use pyo3::prelude::*;
+
+use crate::{
+    errors::{Failure, raised},
+    session::Session,
+};
+
+/// Does `work` inside the gate of the volume, with the interpreter free for other threads.
+pub fn call<R: Send>(
+    py: Python<'_>,
+    session: &Session,
+    work: impl FnOnce() -> Result<R> + Send,
+) -> PyResult<R> {
+    py.detach(|| {
+        let _inside = session.enter()?;
+        work()
+    })
+    .map_err(|why| raised(py, &why))
+}
+
+/// As [`call`], for work that runs Python's code now and then: it takes the interpreter back for that.
+pub fn call_back<R: Send>(
+    py: Python<'_>,
+    session: &Session,
+    work: impl FnOnce() -> Result<R, Failure> + Send,
+) -> PyResult<R> {
+    py.detach(|| {
+        let _inside = session.enter()?;
+        let _calling = session.calling_back();
+        work()
+    })
+    .map_err(|why| why.raised(py))
+}
