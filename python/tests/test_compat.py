@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import threading
 
 import pytest
@@ -171,21 +172,36 @@ def test_objects_end_anywhere(url):
 def test_a_fork_has_nothing_of_it(url):
     store = Heliumdb(url=url, datastore="a")
     store[1] = "x"
-    with type(store).__init__.__globals__["_Shared"].lock:
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                with pytest.raises(HeliumException):
-                    store[1]
-                with pytest.raises(HeliumException):
-                    Heliumdb(url=url, datastore="a")
-                del store
-                gc.collect()
-                code = 0
-            finally:
-                os._exit(code)
-    assert os.waitpid(child, 0)[1] == 0 and store[1] == "x"
+    held, let_go = threading.Event(), threading.Event()
+
+    def hold():
+        # In the child nobody lets it go: the thread is not there.
+        with heliumdb.compat._Shared.lock:
+            held.set()
+            assert let_go.wait(120)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert held.wait(60)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        # Who waits for a lock that nobody gives back is ended.
+        signal.alarm(60)
+        try:
+            with pytest.raises(HeliumException):
+                store[1]
+            with pytest.raises(HeliumException):
+                Heliumdb(url=url, datastore="a")
+            del store
+            gc.collect()
+            code = 0
+        finally:
+            os._exit(code)
+    ended = os.waitpid(child, 0)[1]
+    let_go.set()
+    holder.join()
+    assert ended == 0 and store[1] == "x"
 
 
 def test_after_cleanup_the_object_is_dead_and_the_file_free(url, path):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 import pytest
 
@@ -140,25 +141,48 @@ def test_a_function_cannot_close_the_volume_that_calls_it():
         assert other.closed and not volume.closed
 
 
-def test_waiting_lets_other_threads_run(path):
-    """Thousands of synced writes, beside a thread that counts: it gets on meanwhile."""
-    with heliumdb.open(path) as volume:
-        store = volume.datastore("store")
-        counted, stop = [0], threading.Event()
+@pytest.mark.parametrize("work", ["put", "commit", "scan", "open"])
+def test_waiting_lets_other_threads_run(path, work):
+    """A thread that counts gets on in the middle of calls: it is never given its turn, but when one lets it."""
+    volume = heliumdb.open(path)
+    store = volume.datastore("store")
+    store.update((b"%06d" % i, bytes(50)) for i in range(10_000))
+    counted, stop, calls = [0], threading.Event(), 0
 
-        def count():
-            while not stop.is_set():
-                counted[0] += 1
+    def count():
+        while not stop.is_set():
+            counted[0] += 1
+            time.sleep(0)
 
-        counter = threading.Thread(target=count)
-        counter.start()
-        before = counted[0]
-        for i in range(20):
-            store.put(b"%d" % i, b"", sync=True)
-        during = counted[0] - before
+    def call():
+        nonlocal volume
+        if work == "put":
+            store.put(b"key", b"", sync=True)
+        elif work == "scan":
+            store.keys().count()
+        elif work == "commit":
+            txn = volume.transaction()
+            txn[store].put(b"key", b"")
+            txn.commit()
+        else:
+            volume.close()
+            volume = heliumdb.open(path)
+
+    turns = sys.getswitchinterval()
+    counter = threading.Thread(target=count)
+    counter.start()
+    try:
+        sys.setswitchinterval(1000)
+        before, most = counted[0], 10_000 if work == "scan" else 300
+        while counted[0] == before and calls < most:
+            call()
+            calls += 1
+        assert counted[0] > before
+    finally:
+        sys.setswitchinterval(turns)
         stop.set()
         counter.join()
-        assert during > 20
+        volume.close()
 
 
 def test_threads_share_a_datastore_a_cursor_and_a_transaction(volume, store):
