@@ -109,6 +109,26 @@ fn what_scan_prints_loads_again() {
     );
 }
 
+/// Each write alone would take more in the log beside its item than the item has.
+#[test]
+fn small_items_go_in_together_and_the_last_of_a_key_counts() {
+    const ITEMS: u64 = 200_000;
+    let place = Place::with_volume();
+    let mut lines: String = (0..ITEMS)
+        .map(|number| format!("{number:016x}\t{number:030x}\n"))
+        .collect();
+    lines += "0000000000000000\tlast\n";
+    let load = ["load", "v", "-d", "d", "-f", "tsv"];
+    place.helium_with(load, lines.as_bytes()).ok();
+    let value = place.helium(["get", "v", "d", "0000000000000000"]).ok();
+    assert_eq!(value, b"last");
+    let stat = place.helium(["stat", "v", "--json"]).json();
+    let figure = |name: &str| stat[name].as_u64().unwrap_or_default();
+    assert_eq!(figure("items"), ITEMS);
+    // Each alone they would take five segments.
+    assert!(figure("used_bytes") <= 4 << 23, "{stat}");
+}
+
 /// What others have: several databases, and one that has no name.
 #[test]
 fn dumps_of_lmdb_load() {

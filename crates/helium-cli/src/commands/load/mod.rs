@@ -3,6 +3,7 @@
 //! Invariant: nothing is loaded of input that was cut off or has a mistake in it: all of it is read and checked
 //! before its first item goes in, unless items were asked for as they come.
 
+mod gathered;
 pub mod input;
 
 use std::{
@@ -26,6 +27,7 @@ use crate::{
     text,
     volume::{self, Access},
 };
+use gathered::Gathered;
 use input::Input;
 
 /// Items between two looks at how far it is.
@@ -148,6 +150,8 @@ struct Loading<'a> {
     /// The datastore of items that name none.
     current: Option<Datastore>,
     items: u64,
+    /// Items that go in together, and are not counted yet.
+    gathered: Gathered,
 }
 
 impl<'a> Loading<'a> {
@@ -159,12 +163,20 @@ impl<'a> Loading<'a> {
             datastores: HashMap::new(),
             current: None,
             items: 0,
+            gathered: Gathered::default(),
         }
     }
 
     fn run(&mut self, tell: &dyn Fn(u64)) -> Result<()> {
+        let done = self.take_all(tell);
+        // Whatever ended it: what came before goes in.
+        let put = self.put_gathered();
+        done.and(put)
+    }
+
+    fn take_all(&mut self, tell: &dyn Fn(u64)) -> Result<()> {
         loop {
-            tell(self.items);
+            tell(self.items + self.gathered.len());
             interrupt::check()?;
             let entry = self.source.next();
             // A wait for input that Ctrl-C ended is no bad input.
@@ -202,17 +214,29 @@ impl<'a> Loading<'a> {
                         .clone()
                         .ok_or_else(|| homeless(self.source.line()))?,
                 };
+                let line = self.source.line();
+                // Who waits for more input is to see what has come.
+                if !self.args.insert && !self.args.as_it_comes {
+                    self.gathered.push(datastore, key, value, line);
+                    return match self.gathered.is_full() {
+                        true => self.put_gathered(),
+                        false => Ok(()),
+                    };
+                }
                 let put = match self.args.insert {
                     true => datastore.insert(&key, &value),
                     false => datastore.put(&key, &value),
                 };
-                put.map_err(|why| {
-                    Failure::from(why).context(format_args!("line {}", self.source.line()))
-                })?;
+                put.map_err(|why| Failure::from(why).context(format_args!("line {line}")))?;
                 self.items += 1;
                 Ok(())
             }
         }
+    }
+
+    /// Puts in what was gathered.
+    fn put_gathered(&mut self) -> Result<()> {
+        self.gathered.put(self.open, &mut self.items)
     }
 
     /// Begins with the datastore that the arguments name, if they do and nothing was said of it.
