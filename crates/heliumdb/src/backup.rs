@@ -4,7 +4,7 @@
 //! makes: every batch below it wholly, and nothing behind it.
 
 use crate::{
-    Datastore, DatastoreInfo, Isolation, Item, Position, ReadAhead, Snapshot, Volume,
+    Datastore, DatastoreInfo, Isolation, Item, Snapshot, Volume,
     error::{Error, ErrorKind, Result},
     format::{check, trees::tree_id},
     progress::{Phase, Progress, Reporter},
@@ -229,30 +229,14 @@ impl Volume {
         };
         let restored = target.restore_datastore(id, &descriptor, next_id)?;
         let mut loader = Loader::new(&restored)?;
-        if descriptor.is_unordered() {
-            for item in store.items_of(view) {
-                let (key, value) = item?;
-                loader.put(&key, &value)?;
-                if report.items.is_multiple_of(STEP_ITEMS) {
-                    step(report)?;
-                }
-                report.items += 1;
-                report.bytes += (key.len() + value.len()) as u64;
-            }
-            return loader.finish();
-        }
-        let mut ahead = ReadAhead::default();
-        let (mut key, mut value, mut last) = (Vec::new(), Vec::new(), Vec::new());
-        let mut position = Position::First;
-        while store.seek_ahead(view, position, &mut ahead, &mut key, &mut value)? {
+        for item in store.items_of(view) {
+            let (key, value) = item?;
             loader.put(&key, &value)?;
             if report.items.is_multiple_of(STEP_ITEMS) {
                 step(report)?;
             }
             report.items += 1;
             report.bytes += (key.len() + value.len()) as u64;
-            last.clone_from(&key);
-            position = Position::After(&last);
         }
         loader.finish()
     }

@@ -35,10 +35,12 @@ mod options;
 pub mod printable;
 pub mod process;
 mod progress;
+mod read;
 mod salvage;
 mod scratch;
 mod threads;
 mod transaction;
+mod tree;
 mod version;
 mod volume;
 
@@ -53,6 +55,7 @@ pub use id::{DatastoreId, VolumeId};
 pub use log::Latencies;
 pub use options::VolumeOptions;
 pub use progress::{Phase, Progress};
+pub use read::{Item, Position, ReadAhead, Wanted};
 pub use salvage::{Salvage, SalvageReport, SalvagedDatastore, Unresolved};
 pub use transaction::{
     Durability, Savepoint, Transaction,
@@ -60,7 +63,6 @@ pub use transaction::{
 };
 pub use version::{Change, Horizon, Isolation, Mode, TxnId, TxnSnapshot, View};
 pub use volume::{
-    Damage, Datastore, DatastoreInfo, DatastoreOptions, DatastoreStats, Item, Items, Keys, Lengths,
-    Metric, MetricKind, NewestItems, Position, Range, ReadAhead, Stats, VerifyReport, Volume,
-    Wanted, open_all, open_all_devices,
+    Damage, Datastore, DatastoreInfo, DatastoreOptions, DatastoreStats, Items, Keys, Lengths,
+    Metric, MetricKind, NewestItems, Range, Stats, VerifyReport, Volume, open_all, open_all_devices,
 };

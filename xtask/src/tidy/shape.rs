@@ -8,7 +8,7 @@ const LONG: [(&str, &str); 2] = [("log/core.rs", "new"), ("log/place.rs", "place
 
 /// The store's layers, the lowest first: modules at the root of `heliumdb`. Each may use those below
 /// it, and those of its own.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 11] = [
     &[
         "bell",
         "chance",
@@ -32,6 +32,8 @@ const LAYERS: [&[&str]; 9] = [
     &["cache", "index"],
     &["log"],
     &["version"],
+    &["tree"],
+    &["read"],
     &["cleaner", "transaction", "volume"],
     &["backup", "salvage"],
     &["lib"],

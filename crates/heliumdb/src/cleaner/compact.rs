@@ -13,7 +13,8 @@ use crate::{
     index::{Bound, Direction},
     location::{Slot, Word},
     log::Spot,
-    volume::{Shared, tree::Tree},
+    tree::Tree,
+    volume::Shared,
 };
 
 /// Items that are looked at together.

@@ -15,11 +15,12 @@ use crate::{
     format::item::{CHUNK, INDIRECT, ITEM_BYTES_MAX, ItemHeader, TOMBSTONE},
     location::{Location, Slot, Word},
     log::{Batch, Candidate, Spot},
+    tree::Tree,
     version::{
         chain,
         standing::{self, Standing},
     },
-    volume::{Shared, tree::Tree},
+    volume::Shared,
 };
 
 /// For so many more items room is made at a time. Twice as much as there was would be too much.

@@ -41,7 +41,8 @@ use crate::{
     error::{ErrorKind, Result},
     location::Lsn,
     log::{Candidate, Core},
-    volume::{Shared, tree::Tree},
+    tree::Tree,
+    volume::Shared,
 };
 pub use compact::Compaction;
 use gather::Gathered;

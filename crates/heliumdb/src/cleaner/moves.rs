@@ -24,11 +24,12 @@ use crate::{
     limits::MOVES_PER_BATCH_MAX,
     location::Word,
     log::{Appended, Batch, BatchKind, Spot},
+    tree::Tree,
     version::{
         TxnId, chain,
         standing::{self, Standing},
     },
-    volume::{Shared, tree::Tree},
+    volume::Shared,
 };
 
 /// Whether an item may move.

@@ -25,6 +25,7 @@ const READERS_MAX: Duration = Duration::from_millis(20);
 
 impl Shared {
     /// Does `write`, and tries again when it found the volume full and room is being made.
+    #[inline]
     pub(crate) fn when_room<T>(
         self: &Arc<Self>,
         mut write: impl FnMut() -> Result<T>,

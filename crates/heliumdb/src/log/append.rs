@@ -265,6 +265,7 @@ impl Core {
         }
     }
 
+    #[inline]
     fn take_room(&self, cost: u64, room: Room) -> Result<()> {
         loop {
             {

@@ -25,8 +25,15 @@ const HINT_BYTES: u64 = 128 << 10;
 const BYTES_MAX: usize = 1 << 20;
 
 /// Items that were fetched together; reusable.
+pub(crate) struct Fetch<'g> {
+    /// The bytes of those that are in memory.
+    here: Vec<Option<&'g [u8]>>,
+    memory: Memory,
+}
+
+/// What was read from devices, and what for.
 #[derive(Default)]
-pub(crate) struct Fetch {
+struct Memory {
     /// Where each item's bytes are in `bytes`, if they were read.
     read: Vec<Option<(usize, usize)>>,
     wanted: Vec<Wanted>,
@@ -58,38 +65,49 @@ struct Run {
 const KEPT_BYTES: usize = 256 << 10;
 
 thread_local! {
-    static KEPT: Cell<Fetch> = Cell::default();
+    static KEPT: Cell<Memory> = Cell::default();
 }
 
-impl Fetch {
-    /// The thread's own one, used again.
-    pub(crate) fn take() -> Self {
-        scratch::take(&KEPT)
-    }
-
-    /// Keeps it for the next [`Fetch::take`].
-    pub(crate) fn keep(self) {
-        if self.bytes.len() <= KEPT_BYTES {
-            scratch::keep(&KEPT, self);
+impl Fetch<'_> {
+    /// With the thread's own memory, used again.
+    pub(crate) fn new() -> Self {
+        Self {
+            here: Vec::new(),
+            memory: scratch::take(&KEPT),
         }
     }
 
-    /// What is known of an item, `here` being what [`Core::fetch`] made of it.
-    pub(crate) fn ready<'a>(&'a self, item: usize, here: &[Option<&'a [u8]>]) -> Ready<'a> {
-        if let Some(&Some(bytes)) = here.get(item) {
+    /// What is known of an item.
+    #[inline]
+    pub(crate) fn ready(&self, item: usize) -> Ready<'_> {
+        if let Some(&Some(bytes)) = self.here.get(item) {
             return Ready::Here(bytes);
         }
-        match self.read.get(item) {
-            Some(&Some((at, len))) => self.bytes.get(at..at + len).map_or(Ready::No, Ready::Read),
+        let memory = &self.memory;
+        match memory.read.get(item) {
+            Some(&Some((at, len))) => memory
+                .bytes
+                .get(at..at + len)
+                .map_or(Ready::No, Ready::Read),
             _ => Ready::No,
         }
     }
 
     /// Whether a device has to be asked for any of the items.
     pub(crate) fn is_cold(&self) -> bool {
-        !self.wanted.is_empty()
+        !self.memory.wanted.is_empty()
     }
+}
 
+impl Drop for Fetch<'_> {
+    fn drop(&mut self) {
+        if self.memory.bytes.len() <= KEPT_BYTES {
+            scratch::keep(&KEPT, std::mem::take(&mut self.memory));
+        }
+    }
+}
+
+impl Memory {
     fn clear(&mut self) {
         self.read.clear();
         self.wanted.clear();
@@ -141,19 +159,17 @@ impl Fetch {
 
 impl Core {
     /// Fetches the items at `places` (`None` for what needs no reading), to be handed out through
-    /// [`Core::with_value`]. What cannot be read shows when its turn comes. `here` gets, for each,
-    /// its bytes if they are in memory.
+    /// [`Core::with_value`]. What cannot be read shows when its turn comes.
     pub(crate) fn fetch<'g>(
         &'g self,
         purpose: Purpose,
         places: impl Iterator<Item = Option<Location>>,
-        fetch: &mut Fetch,
-        here: &mut Vec<Option<&'g [u8]>>,
+        fetch: &mut Fetch<'g>,
         guard: &'g Guard,
     ) {
-        self.find(purpose, places, fetch, here, guard);
+        self.find(purpose, places, fetch, guard);
         if fetch.is_cold() {
-            self.fetch_from_devices(fetch);
+            self.fetch_from_devices(&mut fetch.memory);
         }
     }
 
@@ -162,14 +178,17 @@ impl Core {
         &'g self,
         purpose: Purpose,
         places: impl Iterator<Item = Option<Location>>,
-        fetch: &mut Fetch,
-        here: &mut Vec<Option<&'g [u8]>>,
+        fetch: &mut Fetch<'g>,
         guard: &'g Guard,
     ) {
+        let Fetch { here, memory } = fetch;
         here.clear();
-        fetch.clear();
+        memory.clear();
+        let (least, _) = places.size_hint();
+        here.reserve(least);
+        memory.read.reserve(least);
         for (item, place) in places.enumerate() {
-            fetch.read.push(None);
+            memory.read.push(None);
             here.push(None);
             let Some(at) = place else { continue };
             match self.resident(purpose, at, guard) {
@@ -181,7 +200,7 @@ impl Core {
                 Some(Resident::Device(_)) => {
                     let (device, offset) = self.place(at.address());
                     let len = self.read_bytes(at);
-                    fetch.wanted.push(Wanted {
+                    memory.wanted.push(Wanted {
                         device,
                         offset,
                         len,
@@ -192,10 +211,10 @@ impl Core {
         }
     }
 
-    fn fetch_from_devices(&self, fetch: &mut Fetch) {
+    fn fetch_from_devices(&self, fetch: &mut Memory) {
         fetch.plan();
         self.read_ahead(fetch);
-        let Fetch {
+        let Memory {
             read,
             wanted,
             runs,
@@ -224,8 +243,9 @@ impl Core {
             }
         }
     }
+
     /// Where the items lie next to each other, and next to those before: asks for what is next.
-    fn read_ahead(&self, fetch: &mut Fetch) {
+    fn read_ahead(&self, fetch: &mut Memory) {
         let (Some(first), Some(last)) = (fetch.runs.first(), fetch.runs.last()) else {
             return;
         };

@@ -55,7 +55,7 @@ pub use latency::Latencies;
 pub(crate) use ledger::Prepared;
 pub(crate) use live::Live;
 
-pub(crate) use reader::{Expected, Purpose, Ready, Value, append_value};
+pub(crate) use reader::{Asked, Purpose, Ready, Value, append_value};
 pub(crate) use segments::epoch_chain;
 pub(crate) use space::Reservation;
 pub(crate) use spot::Spot;

@@ -27,6 +27,9 @@ const KEPT_BYTES: usize = item::ITEM_BYTES_MAX;
 /// Bytes of an item that are asked of the processor: the rest follows by itself.
 pub(super) const PREFETCH_BYTES: usize = 1024;
 
+/// Longest part of a key that is shown, in bytes.
+const KEY_SHOWN_BYTES: usize = 64;
+
 const BROKEN_BLOCK: &str = "a block that cannot be decompressed";
 
 /// What an item is read for.
@@ -48,20 +51,6 @@ impl Purpose {
             Self::Walk => Some(By::Walk),
             Self::Check => None,
         }
-    }
-}
-
-/// Which item is expected at a place: of this tree, with this key.
-#[derive(Clone, Copy)]
-pub(crate) struct Expected<'a> {
-    pub(crate) tree: u32,
-    pub(crate) key: &'a [u8],
-}
-
-impl Expected<'_> {
-    #[inline]
-    fn is(&self, header: &ItemHeader, bytes: &[u8]) -> bool {
-        header.tree == self.tree && !header.has(CHUNK | TOMBSTONE) && header.key(bytes) == self.key
     }
 }
 
@@ -100,6 +89,25 @@ impl Ready<'_> {
     }
 }
 
+/// An item that is to be read, and what is known of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) purpose: Purpose,
+    pub(crate) at: Location,
+    /// Of this tree it is expected to be,
+    pub(crate) tree: u32,
+    /// with this key.
+    pub(crate) key: &'a [u8],
+    pub(crate) ready: Ready<'a>,
+}
+
+impl Asked<'_> {
+    #[inline]
+    fn is(&self, header: &ItemHeader, bytes: &[u8]) -> bool {
+        header.tree == self.tree && !header.has(CHUNK | TOMBSTONE) && header.key(bytes) == self.key
+    }
+}
+
 /// What [`Core::with_value`] does to have the value in `built`, wherever it lies.
 pub(crate) fn append_value(found: Value<'_>, built: &mut Vec<u8>) {
     if let Value::Here(bytes) = found {
@@ -108,8 +116,7 @@ pub(crate) fn append_value(found: Value<'_>, built: &mut Vec<u8>) {
 }
 
 impl Core {
-    /// Appends the value of the item at `at` to `value`, past the cache. Ok(false): another
-    /// item is there now. The caller holds an epoch guard since before it learned of `at`.
+    /// Appends the value of the item at `at` to `value`, past the cache. Ok(false): another item is there.
     pub(crate) fn read(
         &self,
         at: Location,
@@ -117,59 +124,39 @@ impl Core {
         key: &[u8],
         value: &mut Vec<u8>,
     ) -> Result<bool> {
-        let guard = crossbeam_epoch::pin();
-        self.read_for(Purpose::Check, at, Expected { tree, key }, value, &guard)
-    }
-
-    /// Appends the value of the item at `at` to `value`. Ok(false): another item is there now.
-    /// The guard is there since before the caller learned of `at`.
-    pub(crate) fn read_for(
-        &self,
-        purpose: Purpose,
-        at: Location,
-        expected: Expected<'_>,
-        value: &mut Vec<u8>,
-        guard: &Guard,
-    ) -> Result<bool> {
-        let found =
-            self.with_value(purpose, at, expected, Ready::No, value, guard, append_value)?;
-        Ok(found.is_some())
-    }
-
-    /// As [`Core::read_for`], if the value lies in memory in one piece; else false, and no device was asked.
-    pub(crate) fn read_at_hand(
-        &self,
-        purpose: Purpose,
-        at: Location,
-        expected: Expected<'_>,
-        value: &mut Vec<u8>,
-        guard: &Guard,
-    ) -> Result<bool> {
-        let Some(Resident::Memory(bytes)) = self.resident(purpose, at, guard) else {
-            return Ok(false);
+        let asked = Asked {
+            purpose: Purpose::Check,
+            at,
+            tree,
+            key,
+            ready: Ready::No,
         };
-        let ready = Ready::Here(bytes);
-        if !ready.is_at_hand() {
-            return Ok(false);
-        }
-        let found = self.with_value(purpose, at, expected, ready, value, guard, append_value)?;
+        let guard = crossbeam_epoch::pin();
+        let found = self.with_value(asked, &guard, value, append_value)?;
         Ok(found.is_some())
     }
 
-    /// Calls `f` with the value of the item at `at`, and with `built`, to which it was appended
-    /// if it does not lie anywhere in one piece. `None`: another item is there now.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the one read that all others are made of; a struct would only name them again"
-    )]
+    /// The bytes of the item at `at`, if they are in memory: no device is asked.
+    pub(crate) fn here<'g>(
+        &'g self,
+        purpose: Purpose,
+        at: Location,
+        guard: &'g Guard,
+    ) -> Ready<'g> {
+        match self.resident(purpose, at, guard) {
+            Some(Resident::Memory(bytes)) => Ready::Here(bytes),
+            _ => Ready::No,
+        }
+    }
+
+    /// Calls `f` with the value of the item that is asked for, and with `built`, to which it was appended if it does
+    /// not lie anywhere in one piece. `None`: another item is there now. The guard is there since before the caller
+    /// learned of the place.
     pub(crate) fn with_value<R>(
         &self,
-        purpose: Purpose,
-        at: Location,
-        expected: Expected<'_>,
-        ready: Ready<'_>,
-        built: &mut Vec<u8>,
+        asked: Asked<'_>,
         guard: &Guard,
+        built: &mut Vec<u8>,
         f: impl FnOnce(Value<'_>, &mut Vec<u8>) -> R,
     ) -> Result<Option<R>> {
         enum Look<R> {
@@ -180,8 +167,11 @@ impl Core {
             List(u64, Option<item::ChunkList>),
         }
         let mut f = Some(f);
+        let Asked {
+            purpose, at, ready, ..
+        } = asked;
         let looked = self.with_item(purpose, at, ready, guard, |header, bytes| {
-            if !expected.is(header, bytes) {
+            if !asked.is(header, bytes) {
                 return Look::Other;
             }
             if header.has(INDIRECT) {
@@ -206,7 +196,7 @@ impl Core {
                 let start = built.len();
                 built.reserve(list.total);
                 for (place, len) in list.chunks {
-                    let expected = (expected.tree, seq, len);
+                    let expected = (asked.tree, seq, len);
                     self.read_chunk(purpose, place, guard, expected, built)?;
                 }
                 if built.len() - start != list.total {
@@ -223,18 +213,14 @@ impl Core {
         }
     }
 
-    /// How long the value of the item at `at` is, of which only what the index leads to is read: of a long value
+    /// How long the value of the item is that is asked for: read is only what the index leads to, of a long value
     /// the list of its pieces. `None`: another item is there now.
-    pub(crate) fn value_len(
-        &self,
-        purpose: Purpose,
-        at: Location,
-        expected: Expected<'_>,
-        ready: Ready<'_>,
-        guard: &Guard,
-    ) -> Result<Option<u64>> {
+    pub(crate) fn value_len(&self, asked: Asked<'_>, guard: &Guard) -> Result<Option<u64>> {
+        let Asked {
+            purpose, at, ready, ..
+        } = asked;
         let looked = self.with_item(purpose, at, ready, guard, |header, bytes| {
-            if !expected.is(header, bytes) {
+            if !asked.is(header, bytes) {
                 return Ok(None);
             }
             let value = header.value(bytes);
@@ -397,6 +383,16 @@ impl Core {
             &format!("an item with checksum {:08x}", header.checksum),
             &format!("bytes with checksum {sum:08x}"),
         )
+    }
+
+    /// What is said of a place that the index leads to for a key again and again, and that has another item each time.
+    pub(crate) fn misplaced(&self, at: Location, tree: u32, key: &[u8]) -> Error {
+        let shown = &key[..key.len().min(KEY_SHOWN_BYTES)];
+        let expected = format!(
+            "an item of tree {tree} (its key starts with \"{}\")",
+            shown.escape_ascii()
+        );
+        self.damaged(at, &expected, "another item")
     }
 
     pub(super) fn damaged(&self, at: Location, expected: &str, found: &str) -> Error {

@@ -13,11 +13,12 @@ use crate::{
     limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX},
     location::Word,
     log::{Appended, Batch, Reservation},
+    tree::Tree,
     version::{
         Change, Mode, Payload, Readers, Said, Swept, TxnId, View,
         chain::{self, Held, VERSION_BYTES},
     },
-    volume::{Datastore, Lease, Shared, gate::Ticket, pending::Open, tree::Tree},
+    volume::{Datastore, Lease, Shared, gate::Ticket, pending::Open},
 };
 
 use super::{

@@ -22,12 +22,12 @@ use crate::{
     error::{Error, ErrorKind, Result},
     location::Word,
     log::Log,
+    tree::Tree,
     version::{
         Readers, Swept, TxnId,
         chain::{self, VERSION_BYTES},
         prune,
     },
-    volume::tree::Tree,
 };
 
 /// Chains taken from the queue under one hold of its lock, and one epoch guard, at most.

@@ -25,6 +25,14 @@ pub(crate) use waiting::{Attempt, Turn, Waiting};
 
 use std::sync::Arc;
 
+use crossbeam_epoch::Guard;
+
+use crate::{
+    error::Result,
+    location::{Slot, Word},
+};
+use chain::Seen;
+
 /// A transaction's id, given by whoever runs the transactions. Never on disk.
 /// Zero is no transaction.
 pub type TxnId = u64;
@@ -55,6 +63,11 @@ pub trait View {
     fn sees_all_below(&self, id: TxnId) -> bool {
         id == 0
     }
+    /// A number that no other view of the volume has, if all that this one sees stays as it is for as long as the view
+    /// is there: writes outside transactions leave it what they replace, and it has written nothing itself. Else zero.
+    fn moment(&self) -> u64 {
+        0
+    }
     /// Whether transaction `id`, which is not resolved, is prepared, as far as the keeper knows it
     /// other than by calling it visible: asked for readers who see what is not committed.
     fn is_prepared(&self, id: TxnId) -> bool {
@@ -64,6 +77,22 @@ pub trait View {
     /// Whether this reader passes over what prepared transactions wrote, instead of being told.
     fn ignores_prepared(&self) -> bool {
         false
+    }
+}
+
+/// Through whose eyes a slot is looked at; `None` sees the newest committed state.
+pub(crate) type Eyes<'a> = Option<&'a dyn View>;
+
+/// What they see in it.
+#[inline]
+pub(crate) fn look<'g>(eyes: Eyes<'_>, word: Word, guard: &'g Guard) -> Result<Seen<'g>> {
+    // Nearly always: all see what has no versions.
+    if let Slot::At(at) = word.slot() {
+        return Ok(Seen::At(at));
+    }
+    match eyes {
+        Some(view) => chain::read(word, view, guard),
+        None => Ok(chain::read_committed(word, guard)),
     }
 }
 

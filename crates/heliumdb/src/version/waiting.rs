@@ -58,6 +58,7 @@ impl Waiting {
     }
 
     /// Does `attempt`, again after each commit that it depends on; fails as soon as `check` does.
+    #[inline]
     pub(crate) fn attempt<T>(
         &self,
         check: impl Fn() -> Result<()>,

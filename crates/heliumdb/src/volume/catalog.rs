@@ -13,7 +13,7 @@ use std::{
 
 use parking_lot::{Mutex, RwLock};
 
-use super::{DatastoreInfo, state::State, tree::Tree};
+use super::{DatastoreInfo, state::State};
 use crate::{
     error::{Error, ErrorKind, Result},
     format::{
@@ -22,6 +22,7 @@ use crate::{
     },
     id::DatastoreId,
     limits::DATASTORES_MAX,
+    tree::Tree,
 };
 
 mod change;

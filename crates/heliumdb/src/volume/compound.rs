@@ -1,19 +1,15 @@
 //! Operations of a datastore that look and write in one, or look at many items.
 
-use crossbeam_epoch::{self as epoch, Guard};
+use crossbeam_epoch as epoch;
 
-use super::{
-    Datastore,
-    datastore::{Eyes, look},
-    direct::Expect,
-    tree::Tree,
-};
+use super::{Datastore, direct::Expect};
 use crate::{
     error::{Error, ErrorKind, Result},
     limits::MERGE_ATTEMPTS_MAX,
     location::Word,
-    log::{Expected, Fetch, Purpose, Spot, append_value},
-    version::chain::Seen,
+    log::{Fetch, Purpose, Ready, Spot, append_value},
+    read::{Look, Shown, Which},
+    version::{Eyes, chain::Seen},
 };
 
 /// Keys of a `multi_get` that are looked up together.
@@ -26,11 +22,8 @@ impl Datastore {
     }
 
     pub(crate) fn contains_with(&self, eyes: Eyes<'_>, key: &[u8]) -> Result<bool> {
-        self.shared.check_open()?;
-        self.with_tree_of(eyes, |tree| {
-            let guard = epoch::pin();
-            let word = Word(tree.get(key, &guard));
-            Ok(look(eyes, word, &guard)?.is_present())
+        self.looking(eyes, Purpose::Point, |look| {
+            Ok(look.see(look.word(Which::Key(key)))?.is_present())
         })
     }
 
@@ -49,72 +42,13 @@ impl Datastore {
         self.shared.check_open()?;
         let mut values = Vec::with_capacity(keys.len());
         self.with_tree_of(eyes, |tree| {
-            let mut fetch = Fetch::take();
             for keys in keys.chunks(GET_TOGETHER) {
-                self.get_together(tree, eyes, keys, &mut fetch, &mut values)?;
+                let guard = epoch::pin();
+                let look = self.look_at(tree, eyes, Purpose::Point, &guard);
+                get_together(look, keys, &mut values)?;
             }
-            fetch.keep();
             Ok(values)
         })
-    }
-
-    /// Looks up all of `keys`, then fetches their items together, then copies their values.
-    fn get_together<K: AsRef<[u8]>>(
-        &self,
-        tree: &Tree,
-        eyes: Eyes<'_>,
-        keys: &[K],
-        fetch: &mut Fetch,
-        values: &mut Vec<Option<Vec<u8>>>,
-    ) -> Result<()> {
-        let guard = epoch::pin();
-        let log = &self.shared.log;
-        let mut words = Vec::with_capacity(keys.len());
-        let each = keys.iter().map(AsRef::as_ref);
-        tree.get_many(each, &guard, |word| words.push(Word(word)));
-        let seen = words.iter().map(|&word| look(eyes, word, &guard));
-        let seen: Vec<Seen<'_>> = seen.collect::<Result<_>>()?;
-        let places = seen.iter().map(|seen| match seen {
-            Seen::At(location) => Some(*location),
-            _ => None,
-        });
-        let mut here = Vec::with_capacity(keys.len());
-        log.fetch(Purpose::Point, places, fetch, &mut here, &guard);
-        for (i, (key, seen)) in keys.iter().zip(seen).enumerate() {
-            let key = key.as_ref();
-            let mut value = Vec::new();
-            let is_there = match seen {
-                Seen::Absent => false,
-                Seen::Bytes(bytes) => {
-                    value.extend_from_slice(bytes);
-                    true
-                }
-                Seen::At(at) => {
-                    let expected = Expected { tree: tree.id, key };
-                    let (ready, built) = (fetch.ready(i, &here), &mut value);
-                    let purpose = Purpose::Point;
-                    let found =
-                        log.with_value(purpose, at, expected, ready, built, &guard, append_value)?;
-                    // Its place was reused since the slot was looked at.
-                    found.is_some() || self.read_again(tree, eyes, key, &mut value, &guard)?
-                }
-            };
-            values.push(is_there.then_some(value));
-        }
-        Ok(())
-    }
-
-    #[cold]
-    fn read_again(
-        &self,
-        tree: &Tree,
-        eyes: Eyes<'_>,
-        key: &[u8],
-        value: &mut Vec<u8>,
-        guard: &Guard,
-    ) -> Result<bool> {
-        let slot = (key, Word(tree.get(key, guard)));
-        self.read_slot(tree, slot, value, guard, eyes, Purpose::Point)
     }
 
     /// Removes `key` and returns its value, in one: of several that take the same item one gets
@@ -203,24 +137,46 @@ impl Datastore {
 
     /// Reads the newest committed value of `key`, and says what tells it from all others.
     fn read_spot(&self, key: &[u8], value: &mut Vec<u8>) -> Result<Option<Spot>> {
-        self.with_tree(|tree| {
-            loop {
-                let guard = epoch::pin();
-                let word = Word(tree.get(key, &guard));
-                let location = match look(None, word, &guard)? {
-                    Seen::Absent => return Ok(None),
-                    Seen::At(location) => location,
-                    // Nothing committed says bytes.
-                    Seen::Bytes(_) => continue,
-                };
-                value.clear();
-                if self.shared.log.read(location, tree.id, key, value)? {
-                    return Ok(self.shared.log.spot(location, &guard));
-                }
-                if word.0 == tree.get(key, &guard) {
-                    return Err(self.misplaced(key));
-                }
-            }
+        self.looking(None, Purpose::Point, |look| {
+            value.clear();
+            let which = Which::Key(key);
+            let seen = look.see(look.word(which))?;
+            let at = look.read(which, (seen, Ready::No), value, |shown, built| {
+                append_value(shown.value, built);
+                shown.at
+            })?;
+            // Nothing committed is elsewhere than in the log.
+            let at = at.flatten();
+            Ok(at.and_then(|at| look.tree.log().spot(at, look.guard)))
         })
     }
+}
+
+/// Looks up all of `keys`, then fetches their items together, then copies their values.
+fn get_together<K: AsRef<[u8]>>(
+    look: Look<'_>,
+    keys: &[K],
+    values: &mut Vec<Option<Vec<u8>>>,
+) -> Result<()> {
+    let mut words = Vec::with_capacity(keys.len());
+    let each = keys.iter().map(AsRef::as_ref);
+    look.tree
+        .get_many(each, look.guard, |word| words.push(Word(word)));
+    let seen = words.iter().map(|&word| look.see(word));
+    let seen: Vec<Seen<'_>> = seen.collect::<Result<_>>()?;
+    let places = seen.iter().map(|seen| match seen {
+        Seen::At(at) => Some(*at),
+        _ => None,
+    });
+    let mut fetch = Fetch::new();
+    let log = look.tree.log();
+    log.fetch(look.purpose, places, &mut fetch, look.guard);
+    for (i, (key, seen)) in keys.iter().zip(seen).enumerate() {
+        let mut value = Vec::new();
+        let append = |shown: Shown<'_>, built: &mut Vec<u8>| append_value(shown.value, built);
+        let (which, known) = (Which::Key(key.as_ref()), (seen, fetch.ready(i)));
+        let found = look.read(which, known, &mut value, append)?;
+        values.push(found.map(|()| value));
+    }
+    Ok(())
 }

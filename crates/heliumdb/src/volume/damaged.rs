@@ -5,18 +5,13 @@
 
 use crossbeam_epoch as epoch;
 
-use super::{
-    Datastore, VerifyReport,
-    datastore::look,
-    direct::Expect,
-    items::{key_of_damaged, read_slot_at},
-    tree::Tree,
-};
+use super::{Datastore, VerifyReport, direct::Expect};
 use crate::{
     error::{Error, ErrorKind, Result},
     index::{Bound, Direction},
-    location::Word,
-    log::{Purpose, Ready, Spot},
+    log::{Purpose, Ready, Spot, append_value},
+    read::{Seeing, Shown, Which},
+    tree::Tree,
     version::chain::Seen,
 };
 
@@ -67,37 +62,39 @@ impl Datastore {
         report: &mut VerifyReport,
     ) -> Result<Option<Vec<u8>>> {
         let guard = epoch::pin();
+        let look = self.look_at(tree, None, Purpose::Check, &guard);
         let bound = last.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut slots = tree.index.iter(bound, Direction::Forward, &guard);
+        let mut slots = Seeing::new(look, (bound, Direction::Forward));
         let mut value = Vec::new();
-        for count in 1.. {
-            let Some((key, word)) = slots.next() else {
-                break;
+        for _ in 0..STEP_ITEMS {
+            let Some(seen) = slots.next(|_| true)? else {
+                return Ok(None);
             };
-            if let Seen::At(at) = look(None, Word(word), &guard)? {
-                value.clear();
-                let how = (Purpose::Check, Ready::No);
-                let read = read_slot_at(tree, key, at, how, &mut value, &guard);
-                match read.and_then(|found| found.ok_or_else(|| self.misplaced(key))) {
-                    Ok(key) => {
-                        report.items += 1;
-                        report.bytes += (key.len() + value.len()) as u64;
-                    }
-                    // A place that is not the key's any more may hold anything; its removal sees that.
-                    Err(why) if why.kind() == ErrorKind::Damaged => {
-                        let key = key_of_damaged(tree, key, at, &guard)?;
-                        match key.zip(self.shared.log.spot(at, &guard)) {
-                            Some((key, spot)) => damaged.push(Found { key, spot, why }),
-                            None => report.damaged += 1,
-                        }
-                    }
-                    Err(why) => return Err(why),
+            // Nothing committed is elsewhere.
+            let Seen::At(at) = seen else { continue };
+            value.clear();
+            let which = Which::Slot(slots.slot());
+            let show = |shown: Shown<'_>, built: &mut Vec<u8>| {
+                append_value(shown.value, built);
+                shown.key.len()
+            };
+            let read = look.read_at(which, (at, Ready::No), &mut value, show);
+            match read.and_then(|key_len| key_len.ok_or_else(|| look.misplaced(which, at))) {
+                Ok(key_len) => {
+                    report.items += 1;
+                    report.bytes += (key_len + value.len()) as u64;
                 }
-            }
-            if count == STEP_ITEMS {
-                return Ok(Some(key.to_vec()));
+                // A place that is not the key's any more may hold anything; its removal sees that.
+                Err(why) if why.kind() == ErrorKind::Damaged => {
+                    let key = look.key_of_damaged(slots.slot(), at)?;
+                    match key.zip(self.shared.log.spot(at, &guard)) {
+                        Some((key, spot)) => damaged.push(Found { key, spot, why }),
+                        None => report.damaged += 1,
+                    }
+                }
+                Err(why) => return Err(why),
             }
         }
-        Ok(None)
+        Ok(Some(slots.slot().to_vec()))
     }
 }

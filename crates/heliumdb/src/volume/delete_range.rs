@@ -1,21 +1,18 @@
 //! Deleting the items of a range.
 //!
-//! Invariant: no value is read, and no device asked; there are never more keys in memory than a step has. A key
-//! that a step has found is deleted only if its item is still there when its turn comes.
+//! Invariant: no value is read, and no device asked; there are never more keys in memory than a batch of a walk has. A key
+//! that it has found is deleted only if its item is still there when its turn comes.
 
-use std::{
-    collections::VecDeque,
-    ops::{Bound, RangeBounds},
-};
+use std::ops::RangeBounds;
 
-use super::{Datastore, Item, Position, Wanted, datastore::Eyes, direct::Expect, start};
+use super::{Datastore, direct::Expect, ends::owned};
 use crate::{
     error::{Error, ErrorKind, Result},
-    version::Mode,
+    index::Direction,
+    log::Purpose,
+    read::{Cursor, Wanted},
+    version::{Eyes, Mode},
 };
-
-/// Keys that a step finds before it deletes their items.
-const STEP_KEYS: usize = 128;
 
 impl Datastore {
     /// Deletes the items whose keys are in `bounds`; how many that were. Each goes as by [`Datastore::delete`], the
@@ -59,7 +56,7 @@ impl Datastore {
         }
     }
 
-    /// Does `each` with the keys in `bounds` of the items that `eyes` see, in order, a step of them at a time: nothing of
+    /// Does `each` with the keys in `bounds` of the items that `eyes` see, in order, some of them at a time: nothing of
     /// the store is held meanwhile.
     pub(crate) fn each_key<K: AsRef<[u8]>>(
         &self,
@@ -67,27 +64,15 @@ impl Datastore {
         bounds: impl RangeBounds<K>,
         each: &mut dyn FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
-        let mut low = bounds.start_bound().map(|key| key.as_ref().to_vec());
-        let high = bounds.end_bound().map(AsRef::as_ref);
-        let mut found: VecDeque<Item> = VecDeque::new();
+        let (low, high) = owned(bounds);
+        let mut cursor = Cursor::new(low, Direction::Forward).all_the_way();
         loop {
-            let position = match &low {
-                Bound::Included(key) => Position::AtOrAfter(key),
-                Bound::Excluded(key) => Position::After(key),
-                Bound::Unbounded => Position::First,
-            };
-            let within = |key: &[u8]| match high {
-                Bound::Included(high) => key <= high,
-                Bound::Excluded(high) => key < high,
-                Bound::Unbounded => true,
-            };
-            let wanted = (STEP_KEYS, Wanted::Keys);
-            let is_more = self.nearest_many(eyes, start(position), wanted, within, &mut found)?;
-            if let Some((last, _)) = found.back() {
-                low = Bound::Excluded(last.clone());
-            }
-            for (key, _) in found.drain(..) {
-                each(&key)?;
+            let is_more = self.looking(eyes, Purpose::Walk, |look| {
+                look.tree.check_ordered()?;
+                cursor.fill(look, &high, Wanted::Keys)
+            })?;
+            while let Some((key, _)) = cursor.next() {
+                each(key)?;
             }
             if !is_more {
                 return Ok(());

@@ -12,7 +12,7 @@ use std::{cell::RefCell, sync::Arc};
 
 use crossbeam_epoch::{self as epoch, Guard};
 
-use super::{Shared, tree::Tree};
+use super::Shared;
 use crate::{
     error::{Error, ErrorKind, Result},
     id::VolumeId,
@@ -21,6 +21,7 @@ use crate::{
     log::{Appended, Batch, BatchKind, Spot},
     scratch,
     transaction::{key_too_long, value_too_long},
+    tree::Tree,
     version::{
         Attempt, Mode, Payload, State, Turn, TxnId,
         chain::{self, New, Seen, VERSION_BYTES},

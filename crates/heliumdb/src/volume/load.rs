@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use crossbeam_epoch as epoch;
 
-use super::{Datastore, Volume, tree::Tree};
+use super::{Datastore, Volume};
 use crate::{
     error::{Error, ErrorKind, Result},
     location::{Slot, Word},
     log::{Batch, BatchKind},
+    tree::Tree,
 };
 
 /// A batch is logged when it has grown to this many bytes.

@@ -20,7 +20,6 @@ use super::{
     numbers::Numbers,
     replay::{Judges, Place, Queue},
     shared::Recovered,
-    tree::Tree,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -35,6 +34,7 @@ use crate::{
     location::{Location, Slot, Word},
     log::{BatchKind, Core, Live, Log, LogState, Replay, ReplayBatch, ReplayItem},
     options::VolumeOptions,
+    tree::Tree,
 };
 
 /// Takes the replay of one volume's log.

@@ -22,7 +22,6 @@ use super::{
     pending::{Open, Writers},
     registry::Registration,
     scrub::Scrub,
-    tree::Tree,
 };
 use crate::{
     cleaner::Cleaner,
@@ -33,6 +32,7 @@ use crate::{
     options::VolumeOptions,
     process::Owner,
     transaction::{native::Manager, owed::Owed, settle::Unsettled},
+    tree::Tree,
     version::{Attempt, Horizon, Readers, TxnId, Waiting},
 };
 
@@ -301,13 +301,9 @@ impl Shared {
         self.settle_for(&self.native.readers(), usize::MAX) > 0
     }
 
-    /// A walk has looked at so many slots without an item.
-    pub(super) fn note_passed(&self, slots: u64) {
-        self.passed.fetch_add(slots, Ordering::Relaxed);
-    }
-
-    pub(super) fn passed(&self) -> u64 {
-        self.passed.load(Ordering::Relaxed)
+    /// Counts the slots without an item that walks have looked at.
+    pub(super) fn passed(&self) -> &AtomicU64 {
+        &self.passed
     }
 
     /// Does `attempt`, once more if versions had used their whole budget, and nobody needed some of them any more.

@@ -4,7 +4,6 @@
 //! Invariant: a tree that a change of the catalog replaced stays here until every snapshot in use sees
 //! that change. Who looks takes the tree of now first, and asks for one before it afterwards.
 
-use crate::id::DatastoreId;
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -13,8 +12,11 @@ use std::sync::{
 use arc_swap::{ArcSwapOption, Guard};
 use parking_lot::RwLock;
 
-use super::{datastore::Eyes, tree::Tree};
-use crate::version::{Isolation, TxnId};
+use crate::{
+    id::DatastoreId,
+    tree::Tree,
+    version::{Eyes, Isolation, TxnId},
+};
 
 pub(crate) struct State {
     pub(super) id: DatastoreId,

@@ -4,20 +4,16 @@ use std::sync::Arc;
 
 use crossbeam_epoch::{self as epoch, Guard};
 
-use super::{
-    Datastore, Shared, Volume,
-    damage::Damage,
-    datastore::{READ_ATTEMPTS, misplaced},
-    items::{key_of_damaged, read_slot_at},
-    tree::Tree,
-};
+use super::{Datastore, Shared, Volume, damage::Damage};
 use crate::{
     error::{Error, ErrorKind, Result},
     id::DatastoreId,
     index::{Bound, Direction},
     location::{Location, Slot, Word},
-    log::{Fetch, Purpose, Ready},
+    log::{Fetch, Purpose, Ready, append_value},
     progress::{Phase, Progress, Reporter},
+    read::{Look, Which},
+    tree::Tree,
     version::chain::{self, Seen},
 };
 
@@ -113,7 +109,7 @@ impl Check {
     /// Checks the next items after `last`, up to the first damaged one; the key it came to, or
     /// `None` at the end.
     fn step(&self, last: Option<&[u8]>, report: &mut VerifyReport) -> Result<Option<Vec<u8>>> {
-        self.walk(last, u64::MAX, report, &mut |_, why, _| Err(why))
+        self.walk(last, u64::MAX, report, &mut |_, _, why| Err(why))
     }
 
     /// Checks the next items after `last`, no more than what may have `most_bytes`, but one at
@@ -123,30 +119,35 @@ impl Check {
         last: Option<&[u8]>,
         most_bytes: u64,
         report: &mut VerifyReport,
-        on_damage: &mut dyn FnMut(Entry<'_>, Error, &Guard) -> Result<()>,
+        on_damage: &mut dyn FnMut(Look<'_>, Entry<'_>, Error) -> Result<()>,
     ) -> Result<Option<Vec<u8>>> {
         let guard = epoch::pin();
+        let look = Look {
+            tree: &self.tree,
+            eyes: None,
+            purpose: Purpose::Check,
+            guard: &guard,
+            passed: self.shared.passed(),
+        };
         let mut step = self.step_after(last, most_bytes, &guard)?;
         let places = step.entries.iter().map(|(_, word)| match word.slot() {
             Slot::At(at) => Some(at),
             _ => None,
         });
-        let mut fetch = Fetch::take();
-        let mut here = Vec::with_capacity(step.entries.len());
+        let mut fetch = Fetch::new();
         let log = &self.shared.log;
-        log.fetch(Purpose::Check, places, &mut fetch, &mut here, &guard);
+        log.fetch(look.purpose, places, &mut fetch, &guard);
         let mut value = Vec::new();
         for (i, (key, word)) in step.entries.iter().enumerate() {
             let entry = (&key[..], *word);
-            match self.entry(entry, fetch.ready(i, &here), &mut value, report, &guard) {
+            match self.entry(look, entry, fetch.ready(i), &mut value, report) {
                 Ok(()) => {}
                 Err(why) if matches!(why.kind(), ErrorKind::Damaged | ErrorKind::Io) => {
-                    on_damage(entry, why, &guard)?;
+                    on_damage(look, entry, why)?;
                 }
                 Err(why) => return Err(why),
             }
         }
-        fetch.keep();
         let reached = step.entries.pop().map(|(key, _)| key);
         Ok(reached.filter(|_| !step.is_last))
     }
@@ -175,52 +176,53 @@ impl Check {
         Ok(step)
     }
 
-    /// Checks what is in a slot, of which `ready` may be known; looks again where its places were
-    /// reused meanwhile.
+    /// Checks what is in a slot, of which `ready` may be known; again, where a place that could not be read is not in it
+    /// any more.
     fn entry(
         &self,
-        (key, mut word): Entry<'_>,
+        look: Look<'_>,
+        (slot, mut word): Entry<'_>,
         mut ready: Ready<'_>,
         value: &mut Vec<u8>,
         report: &mut VerifyReport,
-        guard: &Guard,
     ) -> Result<()> {
-        for _ in 0..READ_ATTEMPTS {
-            let mut places: Vec<Location> = Vec::new();
-            chain::locations(word, guard, |location| places.push(location));
-            let failed = places.into_iter().find_map(|place| {
-                let how = (Purpose::Check, std::mem::replace(&mut ready, Ready::No));
-                self.place(key, place, how, value, report, guard).err()
+        loop {
+            let failed = places(word, look.guard).into_iter().find_map(|place| {
+                let ready = std::mem::replace(&mut ready, Ready::No);
+                let checked = self.place(look, slot, (place, ready), value, report);
+                Some((place, checked.err()?))
             });
-            let Some(why) = failed else { return Ok(()) };
-            let now = Word(self.tree.index.get(key, guard));
+            let Some((place, why)) = failed else {
+                return Ok(());
+            };
+            word = look.word(Which::Slot(slot));
             // A place that nothing refers to any more may hold anything.
-            if now == word {
+            if places(word, look.guard).contains(&place) {
                 return Err(why);
             }
-            word = now;
         }
-        Err(self.misplaced(key))
     }
 
     fn place(
         &self,
-        key: &[u8],
-        place: Location,
-        how: (Purpose, Ready<'_>),
+        look: Look<'_>,
+        slot: &[u8],
+        (at, ready): (Location, Ready<'_>),
         value: &mut Vec<u8>,
         report: &mut VerifyReport,
-        guard: &Guard,
     ) -> Result<()> {
         value.clear();
-        let Some(key) = read_slot_at(&self.tree, key, place, how, value, guard)? else {
-            return Err(self.misplaced(key));
-        };
+        let which = Which::Slot(slot);
+        let read = look.read_at(which, (at, ready), value, |shown, built| {
+            append_value(shown.value, built);
+            shown.key.len()
+        })?;
+        let key_len = read.ok_or_else(|| look.misplaced(which, at))?;
         match self.datastore {
             Some(_) => report.items += 1,
             None => report.records += 1,
         }
-        report.bytes += (key.len() + value.len()) as u64;
+        report.bytes += (key_len + value.len()) as u64;
         Ok(())
     }
 
@@ -233,11 +235,11 @@ impl Check {
         report: &mut VerifyReport,
     ) -> Result<Option<Vec<u8>>> {
         let mut damaged = 0;
-        let reached = self.walk(last, most_bytes, report, &mut |(key, word), why, guard| {
+        let reached = self.walk(last, most_bytes, report, &mut |look, (slot, word), why| {
             damaged += 1;
             self.shared.damages.enter(Damage {
                 datastore: self.datastore,
-                key: self.shown_key(key, word, guard),
+                key: shown_key(look, slot, word),
                 error: why,
             });
             Ok(())
@@ -245,23 +247,25 @@ impl Check {
         report.damaged += damaged;
         reached
     }
+}
 
-    /// The key of a damaged item, or nothing if it cannot be made out.
-    fn shown_key(&self, slot: &[u8], word: Word, guard: &Guard) -> Vec<u8> {
-        match chain::read_committed(word, guard) {
-            Seen::At(at) => key_of_damaged(&self.tree, slot, at, guard),
-            Seen::Absent | Seen::Bytes(_) if self.tree.is_unordered() => Ok(None),
-            Seen::Absent | Seen::Bytes(_) => Ok(Some(slot.to_vec())),
-        }
-        .ok()
-        .flatten()
-        .unwrap_or_default()
-    }
+/// All places that a slot leads to.
+fn places(word: Word, guard: &Guard) -> Vec<Location> {
+    let mut places = Vec::new();
+    chain::locations(word, guard, |place| places.push(place));
+    places
+}
 
-    fn misplaced(&self, key: &[u8]) -> Error {
-        let id = self.datastore.map_or(self.tree.id, |id| id.0);
-        misplaced(&self.shared, id, key)
+/// The key of a damaged item, or nothing if it cannot be made out.
+fn shown_key(look: Look<'_>, slot: &[u8], word: Word) -> Vec<u8> {
+    match chain::read_committed(word, look.guard) {
+        Seen::At(at) => look.key_of_damaged(slot, at),
+        Seen::Absent | Seen::Bytes(_) if look.tree.is_unordered() => Ok(None),
+        Seen::Absent | Seen::Bytes(_) => Ok(Some(slot.to_vec())),
     }
+    .ok()
+    .flatten()
+    .unwrap_or_default()
 }
 
 impl Volume {

@@ -24,7 +24,7 @@ struct Walker {
     steps: usize,
 }
 
-/// After so many steps a walker that was after items is after keys alone, then after what is at hand, and so on.
+/// After so many steps a walker that was after items is after keys alone, then after what is at hand, then after lengths, and so on.
 const STEPS_OF_A_KIND: usize = 16;
 
 impl Walker {
@@ -41,10 +41,11 @@ impl Walker {
         let anew = store.seek(&session.view, position, &mut key, &mut value);
         let mut found = Vec::new();
         let view = &session.view;
-        let wanted = match self.steps / STEPS_OF_A_KIND % 3 {
+        let wanted = match self.steps / STEPS_OF_A_KIND % 4 {
             0 => Wanted::Items,
             1 => Wanted::Keys,
-            _ => Wanted::AtHand,
+            2 => Wanted::AtHand,
+            _ => Wanted::Lengths,
         };
         self.steps += 1;
         let from = (position, wanted);
@@ -55,11 +56,12 @@ impl Walker {
             return None;
         };
         let expected = match wanted {
-            Wanted::Items => Some(&value),
+            Wanted::Items => Some(value.clone()),
             Wanted::Keys => None,
-            Wanted::AtHand => self.ahead.has_value().then_some(&value),
+            Wanted::AtHand => self.ahead.has_value().then(|| value.clone()),
+            Wanted::Lengths => Some((value.len() as u64).to_le_bytes().to_vec()),
         };
-        let expected = expected.cloned().unwrap_or_default();
+        let expected = expected.unwrap_or_default();
         assert_eq!((&found, &self.value), (&key, &expected));
         self.at = Some(found);
         Some(String::from_utf8_lossy(&value).into_owned())

@@ -74,4 +74,5 @@ mod unordered;
 mod versions;
 mod views;
 mod waits;
+mod walks;
 mod warm_walks;

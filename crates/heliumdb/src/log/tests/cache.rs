@@ -1,8 +1,6 @@
 //! The read cache in the log: what is found is what the device has, and is gone with it.
 
 use super::*;
-use crate::location::Location;
-use crate::log::{Core, Expected, Purpose};
 
 /// Fills segments with what is dead at once, so that items before go out of the write cache.
 fn push_out(log: &Log, from: u64) {
@@ -13,12 +11,7 @@ fn push_out(log: &Log, from: u64) {
 }
 
 fn get(log: &Core, purpose: Purpose, at: Location, tree: u32, key: &[u8]) -> Option<Vec<u8>> {
-    let guard = crossbeam_epoch::pin();
-    let mut value = Vec::new();
-    let expected = Expected { tree, key };
-    log.read_for(purpose, at, expected, &mut value, &guard)
-        .unwrap()
-        .then_some(value)
+    read(log, purpose, (at, tree, key)).unwrap()
 }
 
 #[test]
@@ -70,17 +63,10 @@ fn damaged_bytes_are_not_kept() {
     let at = put(&log, 1, b"key", b"value").locations[0];
     push_out(&log, 2);
     let (_, offset) = log.place(at.address());
-    let guard = crossbeam_epoch::pin();
-    let expected = Expected {
-        tree: 1,
-        key: b"key",
-    };
     disk.edit(offset + 28, |b| *b ^= 1);
     for _ in 0..2 {
-        let mut value = Vec::new();
-        let read = log.read_for(Purpose::Point, at, expected, &mut value, &guard);
+        let read = read(&log, Purpose::Point, (at, 1, b"key"));
         assert_eq!(read.unwrap_err().kind(), crate::ErrorKind::Damaged);
-        assert!(value.is_empty());
     }
     disk.edit(offset + 28, |b| *b ^= 1);
     let value = get(&log, Purpose::Point, at, 1, b"key");

@@ -14,7 +14,10 @@ mod sessions;
 mod space;
 mod store;
 
-use super::{Appended, Batch, BatchKind, Live, Log, Replay, ReplayBatch, ReplayItem};
+use super::{
+    Appended, Asked, Batch, BatchKind, Core, Live, Log, Purpose, Ready, Replay, ReplayBatch,
+    ReplayItem, append_value,
+};
 use crate::{
     Result,
     format::name::GlobalTxn,
@@ -80,6 +83,26 @@ impl Model {
         assert!(log.read((*place)?, tree, key, &mut value).unwrap());
         Some(value)
     }
+}
+
+/// The value of the item of a tree, with that key, at a place.
+fn read(
+    log: &Core,
+    purpose: Purpose,
+    (at, tree, key): (Location, u32, &[u8]),
+) -> Result<Option<Vec<u8>>> {
+    let guard = crossbeam_epoch::pin();
+    let mut value = Vec::new();
+    let asked = Asked {
+        purpose,
+        at,
+        tree,
+        key,
+        ready: Ready::No,
+    };
+    let found = log.with_value(asked, &guard, &mut value, append_value);
+    let found = found.inspect_err(|_| assert!(value.is_empty()))?;
+    Ok(found.map(|()| value))
 }
 
 fn quiet() -> VolumeOptions {

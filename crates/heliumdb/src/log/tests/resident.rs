@@ -1,11 +1,7 @@
 //! Segments in memory: how many, which ones, and that nothing is served from one that is gone.
 
 use super::*;
-use crate::{
-    ErrorKind,
-    location::Location,
-    log::{Core, Expected, Purpose},
-};
+use crate::{ErrorKind, location::Location};
 
 const SEGMENTS: u64 = 64;
 
@@ -30,10 +26,7 @@ fn in_memory(log: &Core) -> Vec<u64> {
 }
 
 fn get(log: &Core, purpose: Purpose, at: Location, key: &[u8]) -> Result<Option<Vec<u8>>> {
-    let guard = crossbeam_epoch::pin();
-    let mut value = Vec::new();
-    let found = log.read_for(purpose, at, Expected { tree: 1, key }, &mut value, &guard)?;
-    Ok(found.then_some(value))
+    read(log, purpose, (at, 1, key))
 }
 
 #[test]

@@ -53,6 +53,14 @@ impl View for Eyes<'_> {
         }
     }
 
+    fn moment(&self) -> u64 {
+        match &self.hold {
+            // Those of one operation are not there any more when the next one looks.
+            Held::Theirs(hold) if self.own == 0 => hold.moment(),
+            _ => 0,
+        }
+    }
+
     fn sees(&self, id: TxnId) -> bool {
         match &self.hold {
             Held::Theirs(hold) => hold.sees(id),

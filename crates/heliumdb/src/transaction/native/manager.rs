@@ -48,6 +48,8 @@ type Past = Box<dyn Send + Sync>;
 
 struct State {
     next: TxnId,
+    /// How many snapshots were taken.
+    moments: u64,
     /// In rising order.
     running: Vec<TxnId>,
     /// A snapshot of now, if one was taken since a transaction began or ended.
@@ -111,6 +113,7 @@ impl Manager {
         Arc::new(Self {
             state: Mutex::new(State {
                 next: 1,
+                moments: 0,
                 running: Vec::new(),
                 current: None,
                 taken: Vec::new(),
@@ -138,8 +141,11 @@ impl Manager {
             state.forget_unused();
             state.taken.push(ids.clone());
         }
+        state.moments += 1;
+        let moment = state.moments;
         drop(state);
         Hold {
+            moment,
             ids,
             _leaving: Leaving(self.clone()),
         }
@@ -283,6 +289,8 @@ impl Drop for Changing<'_> {
 /// A snapshot in use.
 #[derive(Clone)]
 pub(crate) struct Hold {
+    /// Another one for each that is taken.
+    moment: u64,
     // Goes first: what is kept for it can be let go of when the other field goes.
     ids: Arc<TxnSnapshot>,
     _leaving: Leaving,
@@ -292,6 +300,11 @@ pub(crate) struct Hold {
 struct Leaving(Arc<Manager>);
 
 impl Hold {
+    /// See [`crate::View::moment`].
+    pub(crate) fn moment(&self) -> u64 {
+        self.moment
+    }
+
     pub(crate) fn sees_all_below(&self, id: TxnId) -> bool {
         id <= self.ids.low()
     }

@@ -5,7 +5,8 @@ use std::ops::RangeBounds;
 use super::{eyes::Eyes, range::SnapshotRange};
 use crate::{
     error::{Error, ErrorKind, Result},
-    volume::{Datastore, Item, Position, Shared},
+    read::{Item, Position},
+    volume::{Datastore, Shared, ends::owned},
 };
 
 /// Reading through a [`crate::Txn`] or a [`crate::Snapshot`]: every operation sees the volume as
@@ -91,12 +92,7 @@ pub trait Readable: sealed::Look {
         bounds: impl RangeBounds<K>,
     ) -> SnapshotRange<'_> {
         let eyes = self.check(datastore).and_then(|()| self.look());
-        SnapshotRange::new(
-            datastore,
-            eyes,
-            bounds.start_bound().map(|key| key.as_ref().to_vec()),
-            bounds.end_bound().map(|key| key.as_ref().to_vec()),
-        )
+        SnapshotRange::new(datastore, eyes, owned(bounds))
     }
 
     /// All items, in order: see [`Readable::range`].

@@ -68,6 +68,10 @@ impl View for Snapshot {
         Isolation::Snapshot
     }
 
+    fn moment(&self) -> u64 {
+        self.hold.moment()
+    }
+
     fn sees(&self, id: TxnId) -> bool {
         self.hold.sees(id)
     }

@@ -14,11 +14,8 @@ use crate::{
     format::trees::{UNORDERED, tree_id},
     id::DatastoreId,
     limits::{ATTRIBUTES_BYTES_MAX, DATASTORES_MAX, NAME_BYTES_MAX},
-    volume::{
-        Shared,
-        state::State,
-        tree::{Closing, Tree},
-    },
+    tree::{Closing, Tree},
+    volume::{Shared, state::State},
 };
 
 /// What becomes of a datastore.

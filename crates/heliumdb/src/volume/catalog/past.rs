@@ -14,8 +14,9 @@ use parking_lot::RwLock;
 use super::{Catalog, Descriptor, Entry, Known, change::Change};
 use crate::{
     id::DatastoreId,
+    tree::Tree,
     version::{TxnId, View},
-    volume::{state::State, tree::Tree},
+    volume::state::State,
 };
 
 /// What one change replaced.

@@ -25,8 +25,9 @@ use crate::{
     index::{Bound, Direction},
     location::{Location, Slot, Word},
     log::{Batch, BatchKind},
+    tree::Tree,
     version::{TxnId, chain},
-    volume::{Shared, tree::Tree},
+    volume::Shared,
 };
 
 /// Pages go to the log in batches of this size, each synced before the next, so that a commit's

@@ -69,7 +69,7 @@ figures! {
     Counter writes "Writes and removals of items" = shared.writes();
     /// Places of the index without an item that walks have looked at since the volume was opened: what is removed
     /// stays there as long as a snapshot may see it.
-    Counter passed_slots "Places without an item that walks looked at" = shared.passed();
+    Counter passed_slots "Places without an item that walks looked at" = shared.passed().load(Relaxed);
     /// Reads of items from devices since the volume was opened; recovery's not counted.
     Counter device_reads "Reads of items from devices" = log.device_reads;
     /// Bytes of those.

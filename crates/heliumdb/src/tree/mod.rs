@@ -6,6 +6,9 @@
 //! keys what [`Tree::index_key`] makes of them; who has a key goes through [`Tree::get`] and
 //! [`Tree::update`], who walks sees what is in the index.
 
+mod count;
+mod stretches;
+
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
@@ -14,7 +17,9 @@ use std::sync::{
 use crossbeam_epoch::{self as epoch, Guard};
 use crossbeam_utils::CachePadded;
 
-use super::{count::LiveCount, dead::Stretches};
+use count::LiveCount;
+pub(crate) use stretches::{Passed, SLOTS_MAX, Stretches, UNNOTED};
+
 use crate::{
     error::{Error, ErrorKind, Result},
     format::trees::is_unordered,
@@ -76,12 +81,12 @@ impl Tree {
         })
     }
 
-    pub(super) fn log(&self) -> &Log {
+    pub(crate) fn log(&self) -> &Log {
         &self.log
     }
 
     /// Refuses what needs an order, if there is none.
-    pub(super) fn check_ordered(&self) -> Result<()> {
+    pub(crate) fn check_ordered(&self) -> Result<()> {
         if !self.is_unordered() {
             return Ok(());
         }

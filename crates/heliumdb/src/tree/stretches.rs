@@ -26,14 +26,13 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::datastore::Eyes;
-use crate::version::{Death, TxnId};
+use crate::version::{Death, Eyes, TxnId};
 
 /// Slots without an item, one after the other, from which on a walk looks for what was noted, and notes.
-pub(super) const UNNOTED: usize = 16;
+pub(crate) const UNNOTED: usize = 16;
 /// Most slots of a stretch. The fewer there are the more often a walk has to go on; the more, the more is passed
 /// anew when another reader needs another stretch, or one of them changes.
-pub(super) const SLOTS_MAX: usize = 16 << 10;
+pub(crate) const SLOTS_MAX: usize = 16 << 10;
 /// Most stretches of a tree: then all are forgotten.
 const STRETCHES_MAX: usize = 1024;
 /// Longest key at which one may end.
@@ -97,14 +96,14 @@ impl Whom {
 }
 
 /// What a walk has passed while it notes.
-pub(super) struct Passed {
+pub(crate) struct Passed {
     since: usize,
     whom: Whom,
     /// From where, and up to where, there is nothing but what was passed, if more is known than its keys.
     bounds: (Option<Vec<u8>>, Option<Vec<u8>>),
     first: Vec<u8>,
     last: Vec<u8>,
-    pub(super) slots: usize,
+    pub(crate) slots: usize,
 }
 
 /// The first key behind `key`.
@@ -152,12 +151,12 @@ impl Stretches {
 
     /// Whether any are noted, as far as a look without the lock shows.
     #[inline]
-    pub(super) fn is_any(&self) -> bool {
+    pub(crate) fn is_any(&self) -> bool {
         self.active.load(Ordering::Relaxed) > 0
     }
 
     /// The stretch that `key` is in, if it concerns `eyes`.
-    pub(super) fn find(&self, key: &[u8], eyes: Eyes<'_>) -> Option<Range<Vec<u8>>> {
+    pub(crate) fn find(&self, key: &[u8], eyes: Eyes<'_>) -> Option<Range<Vec<u8>>> {
         let mut noted = self.noted.lock();
         let (start, stretch) = noted.stretch_at(key)?;
         let found = stretch.whom.includes(eyes);
@@ -170,7 +169,7 @@ impl Stretches {
 
     /// A walk begins to note what it passes.
     /// Between `bounds`, as far as they are known, there is nothing but what it is going to pass.
-    pub(super) fn begin(&self, bounds: (Option<Vec<u8>>, Option<Vec<u8>>)) -> Passed {
+    pub(crate) fn begin(&self, bounds: (Option<Vec<u8>>, Option<Vec<u8>>)) -> Passed {
         let mut noted = self.noted.lock();
         noted.walks += 1;
         self.count(&noted);
@@ -189,13 +188,13 @@ impl Stretches {
     }
 
     /// Nothing of it is kept.
-    pub(super) fn give_up(&self, mut passed: Passed) {
+    pub(crate) fn give_up(&self, mut passed: Passed) {
         passed.slots = 0;
         self.end(passed);
     }
 
     /// The walk is over, or has come to an item: keeps what it passed, if that did not change.
-    pub(super) fn end(&self, passed: Passed) {
+    pub(crate) fn end(&self, passed: Passed) {
         let mut noted = self.noted.lock();
         if passed.slots > 0 {
             noted.keep(passed);
@@ -216,7 +215,7 @@ impl Stretches {
 
 impl Passed {
     /// Adds a slot whose item `own` does not see.
-    pub(super) fn add(&mut self, key: &[u8], death: Death, own: TxnId) {
+    pub(crate) fn add(&mut self, key: &[u8], death: Death, own: TxnId) {
         if self.slots == 0 || key < self.first.as_slice() {
             self.first.clear();
             self.first.extend_from_slice(key);

@@ -1,29 +1,22 @@
 //! A walk over a tree that comes to the items that somebody sees, and passes what they do not.
 //!
-//! Invariant: the slots that it does not look at are those of stretches that concern its eyes ([`super::dead`]): no
+//! Invariant: the slots that it does not look at are those of stretches that concern its eyes ([`crate::tree::Stretches`]): no
 //! item that they see is passed.
 
-use crossbeam_epoch::Guard;
+use std::sync::atomic::Ordering;
 
-use super::{
-    Shared,
-    datastore::{Eyes, look},
-    dead::{Passed, SLOTS_MAX, UNNOTED},
-    tree::Tree,
-};
+use super::{Look, Start};
 use crate::{
     error::Result,
     index::{Bound, Direction, Iter},
     location::Word,
+    tree::{Passed, SLOTS_MAX, UNNOTED},
     version::{chain::Seen, death},
 };
 
-pub(super) struct Seeing<'a> {
-    shared: &'a Shared,
-    tree: &'a Tree,
-    eyes: Eyes<'a>,
+pub(crate) struct Seeing<'a> {
+    pub(super) look: Look<'a>,
     direction: Direction,
-    guard: &'a Guard,
     pub(super) slots: Iter<'a>,
     /// Slots without an item since the last item, or the last stretch.
     gap: usize,
@@ -37,28 +30,12 @@ pub(super) struct Seeing<'a> {
     looked_at: u64,
 }
 
-/// A slot with an item.
-#[derive(Clone, Copy)]
-pub(super) struct Found<'a> {
-    pub(super) word: Word,
-    pub(super) seen: Seen<'a>,
-}
-
 impl<'a> Seeing<'a> {
-    pub(super) fn new(
-        shared: &'a Shared,
-        tree: &'a Tree,
-        eyes: Eyes<'a>,
-        (bound, direction): (Bound<'_>, Direction),
-        guard: &'a Guard,
-    ) -> Self {
+    pub(crate) fn new(look: Look<'a>, (bound, direction): Start<'_>) -> Self {
         Self {
-            shared,
-            tree,
-            eyes,
+            look,
             direction,
-            guard,
-            slots: tree.index.iter(bound, direction, guard),
+            slots: look.tree.index.iter(bound, direction, look.guard),
             gap: 0,
             first: Vec::new(),
             from: None,
@@ -68,27 +45,27 @@ impl<'a> Seeing<'a> {
         }
     }
 
-    /// The key of what was found last.
-    pub(super) fn key(&self) -> &[u8] {
+    /// What the index has for what was found last.
+    pub(crate) fn slot(&self) -> &[u8] {
         self.slots.key()
     }
 
     /// The next item, as long as keys are `within`.
     #[inline]
-    pub(super) fn next(&mut self, within: impl Fn(&[u8]) -> bool) -> Result<Option<Found<'a>>> {
+    pub(crate) fn next(&mut self, within: impl Fn(&[u8]) -> bool) -> Result<Option<Seen<'a>>> {
         loop {
             let Some((key, word)) = self.slots.next().filter(|(key, _)| within(key)) else {
                 self.note();
                 return Ok(None);
             };
             let word = Word(word);
-            let seen = look(self.eyes, word, self.guard)?;
+            let seen = self.look.see(word)?;
             if seen.is_present() {
                 if self.gap > 0 || self.from.is_some() {
                     self.note();
                     (self.gap, self.from) = (0, None);
                 }
-                return Ok(Some(Found { word, seen }));
+                return Ok(Some(seen));
             }
             if self.gap == 0 {
                 self.first.clear();
@@ -103,7 +80,7 @@ impl<'a> Seeing<'a> {
         self.looked_at += 1;
         self.gap += 1;
         let is_look_due = self.gap == 1 || self.gap.is_multiple_of(UNNOTED);
-        if is_look_due && self.tree.stretches.is_any() && self.go_on_behind() {
+        if is_look_due && self.look.tree.stretches.is_any() && self.go_on_behind() {
             return;
         }
         if self.passed.is_some() {
@@ -123,7 +100,12 @@ impl<'a> Seeing<'a> {
 
     /// Goes on behind the stretch that the walk is in, if it is in one.
     fn go_on_behind(&mut self) -> bool {
-        let Some(stretch) = self.tree.stretches.find(self.slots.key(), self.eyes) else {
+        let Some(stretch) = self
+            .look
+            .tree
+            .stretches
+            .find(self.slots.key(), self.look.eyes)
+        else {
             return false;
         };
         self.note();
@@ -148,14 +130,14 @@ impl<'a> Seeing<'a> {
             Direction::Forward => (from, None),
             Direction::Backward => (None, from),
         };
-        self.passed = Some(self.tree.stretches.begin(bounds));
+        self.passed = Some(self.look.tree.stretches.begin(bounds));
         self.slots.watch();
     }
 
     fn add(&mut self, word: Word) {
-        let own = self.eyes.map_or(0, |view| view.own());
+        let own = self.look.eyes.map_or(0, |view| view.own());
         let is_steady = self.slots.is_steady(word.0);
-        let death = death(word, own, self.guard).filter(|_| is_steady);
+        let death = death(word, own, self.look.guard).filter(|_| is_steady);
         let Some((passed, death)) = self.passed.as_mut().zip(death) else {
             // What was passed until here is kept, unless a leaf on the way was being changed.
             self.note();
@@ -179,8 +161,8 @@ impl<'a> Seeing<'a> {
     fn note(&mut self) {
         if let Some(passed) = self.passed.take() {
             match self.slots.was_steady() {
-                true => self.tree.stretches.end(passed),
-                false => self.tree.stretches.give_up(passed),
+                true => self.look.tree.stretches.end(passed),
+                false => self.look.tree.stretches.give_up(passed),
             }
         }
     }
@@ -190,7 +172,8 @@ impl Drop for Seeing<'_> {
     fn drop(&mut self) {
         self.note();
         if self.looked_at > 0 {
-            self.shared.note_passed(self.looked_at);
+            let passed = self.look.passed;
+            passed.fetch_add(self.looked_at, Ordering::Relaxed);
         }
     }
 }
