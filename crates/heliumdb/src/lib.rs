@@ -64,5 +64,6 @@ pub use transaction::{
 pub use version::{Change, Horizon, Isolation, Mode, TxnId, TxnSnapshot, View};
 pub use volume::{
     Damage, Datastore, DatastoreInfo, DatastoreOptions, DatastoreStats, Items, Keys, Lengths,
-    Metric, MetricKind, NewestItems, Range, Stats, VerifyReport, Volume, open_all, open_all_devices,
+    Metric, MetricKind, NewestItems, Range, Stats, VerifyReport, Volume, open_all,
+    open_all_devices,
 };

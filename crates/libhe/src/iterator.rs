@@ -3,12 +3,7 @@
 //! Invariant: what an iterator hands out stays where it is until its next step, even if the
 //! datastore is closed before that. It shows its datastore as it was when the iterator was opened.
 
-use std::{
-    collections::VecDeque,
-    ops::{self, Bound, RangeBounds},
-    ptr,
-    sync::Arc,
-};
+use std::{mem, ops, ptr, sync::Arc};
 
 use parking_lot::Mutex;
 
@@ -17,12 +12,9 @@ use crate::{
     datastore::{Direction, while_reading},
     handle::Number,
     limits::KEY_BYTES_MAX,
-    store::{self, Item, Range, Snapshot},
+    store::{self, Item, Position, ReadAhead, Snapshot},
     volumes::OpenVolume,
 };
-
-/// Items read ahead at most.
-const AHEAD_ITEMS_MAX: usize = 63;
 
 /// Where the items come from.
 pub enum Source {
@@ -45,9 +37,10 @@ struct Steps {
     /// Which part of the values is wanted.
     window: ops::Range<usize>,
     place: Place,
-    /// What comes next, as far as it was read, and how many more to read at once.
-    ahead: VecDeque<Item>,
-    ahead_items: usize,
+    /// Nothing changes in a snapshot: what is read ahead is what will be asked for.
+    ahead: Box<ReadAhead>,
+    /// Where the next item is read while the last one is still looked at.
+    next: (Vec<u8>, Vec<u8>),
     shown: Shown,
 }
 
@@ -104,8 +97,8 @@ impl IteratorHandle {
                 direction,
                 window,
                 place: Place::At(seek.to_vec()),
-                ahead: VecDeque::new(),
-                ahead_items: 1,
+                ahead: Box::default(),
+                next: Default::default(),
                 shown: Shown::default(),
             }),
         }
@@ -118,10 +111,7 @@ impl IteratorHandle {
 
     /// There are no more steps: the datastore is closed. What was handed out stays.
     pub fn end(&self) {
-        let mut steps = self.steps.lock();
-        steps.ahead.clear();
-        let rest = steps.rest.take();
-        drop(steps);
+        let rest = self.steps.lock().rest.take();
         // The last one closes the volume, which takes its time.
         drop(rest);
     }
@@ -130,92 +120,96 @@ impl IteratorHandle {
 impl Steps {
     fn next(&mut self) -> Result<*const ShownItem> {
         let rest = self.rest.as_ref().ok_or(Code::ARGUMENTS)?;
-        if self.ahead.is_empty() {
-            self.ahead = self.read_ahead(&rest.source)?.into();
-            // 1, 3, 7 and so on: the store, which reads 1, 2, 4 at a time, then reads no more.
-            self.ahead_items = (2 * self.ahead_items + 1).min(AHEAD_ITEMS_MAX);
-        }
-        let Some((key, value)) = self.ahead.pop_front() else {
+        let (key, value) = &mut self.next;
+        let keys_only = self.window.is_empty();
+        let is_there = match self.place.position(self.direction) {
+            None => false,
+            Some(position) => {
+                let from = (position, keys_only);
+                rest.source.seek(from, &mut self.ahead, key, value)?
+            }
+        };
+        // An empty key, which no caller can store, is the last one backwards.
+        if !is_there || key.is_empty() {
             self.place = Place::End;
             return Err(Code::ITEM_NOT_FOUND);
-        };
-        self.place = Place::Behind(key.clone());
+        }
+        self.place.go_behind(key);
         if key.len() > KEY_BYTES_MAX {
             return Err(Code::UNSUPPORTED);
         }
-        let window = self.window.start.min(value.len())..self.window.end.min(value.len());
         let shown = &mut self.shown;
-        shown.key = key;
-        shown.value.clear();
-        shown
-            .value
-            .extend_from_slice(value.get(window).unwrap_or_default());
+        mem::swap(&mut shown.key, key);
+        mem::swap(&mut shown.value, value);
+        let start = self.window.start.min(shown.value.len());
         *shown.item = ShownItem {
             key: shown.key.as_mut_ptr().expose_provenance(),
-            value: if self.window.is_empty() {
-                0
-            } else {
-                shown.value.as_mut_ptr().expose_provenance()
+            value: match keys_only {
+                true => 0,
+                false => shown.value[start..].as_mut_ptr().expose_provenance(),
             },
             key_len: shown.key.len(),
-            value_len: if self.window.is_empty() {
-                0
-            } else {
-                value.len()
-            },
+            value_len: shown.value.len(),
         };
         Ok(ptr::from_ref(&*shown.item))
     }
+}
 
-    /// Nothing changes in a snapshot: what is read ahead is what will be asked for.
-    fn read_ahead(&self, source: &Source) -> Result<Vec<Item>> {
-        use Bound::{Excluded, Included, Unbounded};
-        let from = match &self.place {
-            Place::End => return Ok(Vec::new()),
-            Place::At(key) if key.is_empty() => None,
-            Place::At(key) => Some(Included(key.as_slice())),
-            Place::Behind(key) => Some(Excluded(key.as_slice())),
+impl Place {
+    fn position(&self, direction: Direction) -> Option<Position<'_>> {
+        Some(match (self, direction) {
+            (Self::End, _) => return None,
+            (Self::At(key), Direction::Forward) if key.is_empty() => Position::After(b""),
+            (Self::At(key), Direction::Backward) if key.is_empty() => Position::Last,
+            (Self::At(key), Direction::Forward) => Position::AtOrAfter(key),
+            (Self::At(key), Direction::Backward) => Position::AtOrBefore(key),
+            (Self::Behind(key), Direction::Forward) => Position::After(key),
+            (Self::Behind(key), Direction::Backward) => Position::Before(key),
+        })
+    }
+
+    fn go_behind(&mut self, key: &[u8]) {
+        let mut kept = match mem::replace(self, Self::End) {
+            Self::At(kept) | Self::Behind(kept) => kept,
+            Self::End => Vec::new(),
         };
-        // An empty key, which no caller can store, is passed over.
-        let least = Excluded(b"".as_slice());
-        let range = match self.direction {
-            Direction::Forward => (from.unwrap_or(least), Unbounded),
-            Direction::Backward => (least, from.unwrap_or(Unbounded)),
-        };
-        let backward = self.direction == Direction::Backward;
-        source.some(range, backward, self.ahead_items, self.window.is_empty())
+        kept.clear();
+        kept.extend_from_slice(key);
+        *self = Self::Behind(kept);
     }
 }
 
 impl Source {
-    /// Up to `most` items of a range, from its end if `backward`; without their values if `keys_only`.
-    fn some(
+    /// The item nearest to a position, or its key alone; false if there is none.
+    fn seek(
         &self,
-        range: Range<'_>,
-        backward: bool,
-        most: usize,
-        keys_only: bool,
-    ) -> Result<Vec<Item>> {
-        match self {
-            Self::Datastore(snapshot) if keys_only => {
-                let items = snapshot.some_keys(range, backward, most);
-                items.map_err(while_reading)
-            }
+        (position, keys_only): (Position<'_>, bool),
+        ahead: &mut ReadAhead,
+        key: &mut Vec<u8>,
+        value: &mut Vec<u8>,
+    ) -> Result<bool> {
+        let items = match self {
             Self::Datastore(snapshot) => {
-                let items = snapshot.some(range, backward, most);
-                items.map_err(while_reading)
+                let found = snapshot.seek((position, keys_only), ahead, key, value);
+                return found.map_err(while_reading);
             }
-            Self::Queue(items) => {
-                let within = items
-                    .iter()
-                    .filter(|(key, _)| range.contains(key.as_slice()));
-                Ok(if backward {
-                    within.rev().take(most).cloned().collect()
-                } else {
-                    within.take(most).cloned().collect()
-                })
-            }
+            Self::Queue(items) => items,
+        };
+        let below =
+            |is_below: &dyn Fn(&[u8]) -> bool| items.partition_point(|item| is_below(&item.0));
+        let found = match position {
+            Position::First => items.first(),
+            Position::Last => items.last(),
+            Position::AtOrAfter(from) => items.get(below(&|key| key < from)),
+            Position::After(from) => items.get(below(&|key| key <= from)),
+            Position::AtOrBefore(from) => items[..below(&|key| key <= from)].last(),
+            Position::Before(from) => items[..below(&|key| key < from)].last(),
+        };
+        if let Some(item) = found {
+            key.clone_from(&item.0);
+            value.clone_from(&item.1);
         }
+        Ok(found.is_some())
     }
 
     /// Shows all items in order until `show` says stop; `Ok(false)` if it did. Those that no

@@ -3,11 +3,11 @@
 //! Invariant: what happens here happens wholly or not at all, and no latch of the store is
 //! held while a caller's function runs.
 
-use std::{ops::Bound, thread};
+use std::thread;
 
 use helium_activity::{Publisher, Reading};
-use heliumdb::{DatastoreId, DatastoreOptions, Readable, Txn, TxnOptions, VolumeOptions};
-pub use heliumdb::{Error, ErrorKind, Item, Mode, Position, Result, Stats};
+use heliumdb::{DatastoreId, DatastoreOptions, Readable, Txn, TxnOptions, VolumeOptions, Wanted};
+pub use heliumdb::{Error, ErrorKind, Item, Mode, Position, ReadAhead, Result, Stats};
 
 use parking_lot::Mutex;
 
@@ -15,12 +15,6 @@ use crate::env::Env;
 
 /// How often a change that others get in the way of is tried again.
 const ATTEMPTS_MAX: usize = 10_000;
-
-/// Bytes of items that are read ahead, at most, beyond one item.
-const AHEAD_BYTES_MAX: usize = 1 << 20;
-
-/// Keys from one bound to another.
-pub type Range<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
 
 /// Makes a new value of an old one; none leaves all as it is.
 pub type Merge<'a> = dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>> + 'a;
@@ -309,45 +303,22 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Up to `most` items of a range, from its end if `backward`; fewer if they are large, but
-    /// one if there is any.
-    pub fn some(&self, range: Range<'_>, backward: bool, most: usize) -> Result<Vec<Item>> {
-        let mut items = self.snapshot.range::<&[u8]>(&self.store, range);
-        let mut some = Vec::new();
-        let mut bytes = 0;
-        while some.len() < most && bytes < AHEAD_BYTES_MAX {
-            let item = if backward {
-                items.next_back()
-            } else {
-                items.next()
-            };
-            let Some(item) = item.transpose()? else {
-                break;
-            };
-            bytes += item.0.len() + item.1.len();
-            some.push(item);
-        }
-        Ok(some)
-    }
-
-    /// As [`Snapshot::some`], with keys only: values are empty, and not read.
-    pub fn some_keys(&self, range: Range<'_>, backward: bool, most: usize) -> Result<Vec<Item>> {
-        let mut keys = self.snapshot.range::<&[u8]>(&self.store, range).keys();
-        let mut some = Vec::new();
-        let mut bytes = 0;
-        while some.len() < most && bytes < AHEAD_BYTES_MAX {
-            let key = if backward {
-                keys.next_back()
-            } else {
-                keys.next()
-            };
-            let Some(key) = key.transpose()? else {
-                break;
-            };
-            bytes += key.len();
-            some.push((key, Vec::new()));
-        }
-        Ok(some)
+    /// The item nearest to a position, or its key alone; false if there is none. Whoever goes on from it with the same
+    /// `ahead` finds what was read ahead.
+    pub fn seek(
+        &self,
+        (position, keys_only): (Position<'_>, bool),
+        ahead: &mut ReadAhead,
+        key: &mut Vec<u8>,
+        value: &mut Vec<u8>,
+    ) -> Result<bool> {
+        let wanted = match keys_only {
+            true => Wanted::Keys,
+            false => Wanted::Items,
+        };
+        let from = (position, wanted);
+        self.store
+            .seek_ahead_for(&self.snapshot, from, ahead, key, value)
     }
 
     /// All items, in order.

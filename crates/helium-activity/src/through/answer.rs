@@ -109,6 +109,11 @@ impl<'a> Shown<'a> {
     fn range(&self, range: &Range) -> Result<Vec<u8>> {
         let store = self.datastore(range.datastore)?;
         let mut frame = chunk();
+        let wanted = match range.wanted {
+            Wanted::Items => heliumdb::Wanted::Items,
+            Wanted::Keys => heliumdb::Wanted::Keys,
+            Wanted::Lengths => heliumdb::Wanted::Lengths,
+        };
         let mut ahead = ReadAhead::default();
         let (mut key, mut value) = (Vec::new(), Vec::new());
         let mut last: Option<Vec<u8>> = None;
@@ -122,13 +127,8 @@ impl<'a> Shown<'a> {
                 (None, false) => first(&range.low),
                 (None, true) => last_of(&range.high),
             };
-            let found = match range.wanted {
-                Wanted::Keys => {
-                    value.clear();
-                    store.seek_key(self.view, position, &mut key)?
-                }
-                _ => store.seek_ahead(self.view, position, &mut ahead, &mut key, &mut value)?,
-            };
+            let from = (position, wanted);
+            let found = store.seek_ahead_for(self.view, from, &mut ahead, &mut key, &mut value)?;
             if !found || !within.contains(key.as_slice()) {
                 break;
             }
@@ -139,7 +139,16 @@ impl<'a> Shown<'a> {
                 frame.set_byte(MORE_AT, 1);
                 break;
             }
-            push(&mut frame, &key, &value, range.wanted);
+            match range.wanted {
+                Wanted::Lengths => {
+                    // It stands for the value.
+                    let len = value
+                        .first_chunk()
+                        .map_or(0, |len| u64::from_le_bytes(*len));
+                    push_entry(&mut frame, &key, len as usize, &[]);
+                }
+                Wanted::Items | Wanted::Keys => push_entry(&mut frame, &key, value.len(), &value),
+            }
             last.get_or_insert_default().clone_from(&key);
         }
         Ok(frame.finish())
@@ -161,7 +170,7 @@ impl<'a> Shown<'a> {
                 break;
             };
             let (key, value) = item?;
-            push(&mut frame, &key, &value, Wanted::Items);
+            push_entry(&mut frame, &key, value.len(), &value);
         }
         Ok(frame.finish())
     }
@@ -171,14 +180,6 @@ fn chunk() -> Frame {
     let mut frame = Frame::new(105);
     frame.byte(0);
     frame
-}
-
-fn push(frame: &mut Frame, key: &[u8], value: &[u8], wanted: Wanted) {
-    let shown = match wanted {
-        Wanted::Items => value,
-        Wanted::Keys | Wanted::Lengths => &[],
-    };
-    push_entry(frame, key, value.len(), shown);
 }
 
 fn first(low: &Bound<Vec<u8>>) -> Position<'_> {
