@@ -2,9 +2,9 @@
 //!
 //! Rules that hold in every module:
 //!
-//! - Whoever may wait, for a device, a lock or another thread, has let go of the interpreter ([`call`]). A lock is waited
+//! - Whoever may wait, for a device, a lock or another thread, has let go of the interpreter (`call`). A lock is waited
 //!   for only then: so nobody holds one that another needs who has the interpreter.
-//! - Every call passes the gate of its volume ([`session`]): after a close, and in a fork, it is refused by a sentence.
+//! - Every call passes the gate of its volume (`session`): after a close, and in a fork, it is refused by a sentence.
 //! - What is kept holds no Python object, so that there are no cycles for Python's collector to find.
 
 mod arguments;
