@@ -22,6 +22,8 @@ pub(crate) struct DiskState {
     medium: Image,
     cache: Option<Image>,
     pending: Vec<Pending>,
+    /// Cuts that no sync has covered: behind how many of the pending writes, and to which length.
+    cuts: Vec<(usize, u64)>,
     pub(crate) grows_to: Option<u64>,
     /// Of a file: which of its blocks there are.
     pub(crate) blocks: Option<Blocks>,
@@ -34,6 +36,7 @@ impl DiskState {
             medium: image,
             cache: None,
             pending: Vec::new(),
+            cuts: Vec::new(),
             grows_to: None,
             blocks: None,
         }
@@ -45,6 +48,9 @@ impl DiskState {
 
     /// What is on the disk after the power went: any subset of what was not synced.
     pub(crate) fn crash(&self, rng: &mut SmallRng) -> Image {
+        if !self.cuts.is_empty() {
+            return self.crash_after_cuts(rng);
+        }
         // Growth that was not synced may be gone, with all that was written there.
         if self.medium.len() > self.durable.len() && rng.random_bool(0.5) {
             let inside = self
@@ -57,6 +63,30 @@ impl DiskState {
         let mut base = self.durable.clone();
         base.set_len(self.medium.len());
         torn::crash(&base, &self.pending, rng)
+    }
+
+    /// The first of the cuts may have happened, and those behind them not: what was written before one goes with it.
+    fn crash_after_cuts(&self, rng: &mut SmallRng) -> Image {
+        let inside = |image: &Image, writes: &[Pending]| -> Vec<Pending> {
+            let fits = |p: &&Pending| p.offset + p.bytes.len() as u64 <= image.len();
+            writes.iter().filter(fits).cloned().collect()
+        };
+        let happened = rng.random_range(0..=self.cuts.len());
+        let mut image = self.durable.clone();
+        let mut from = 0;
+        for (index, &(until, len)) in self.cuts.iter().enumerate() {
+            let writes = inside(&image, &self.pending[from..until]);
+            image = torn::crash(&image, &writes, rng);
+            from = until;
+            if index < happened {
+                image.set_len(len.min(image.len()));
+            }
+        }
+        if rng.random_bool(0.5) {
+            image.set_len(self.medium.len().max(image.len()));
+        }
+        let writes = inside(&image, &self.pending[from..]);
+        torn::crash(&image, &writes, rng)
     }
 
     /// Sees to blocks for the range, where that takes any.
@@ -79,6 +109,7 @@ impl DiskState {
     fn sync(&mut self) {
         self.durable = self.medium.clone();
         self.pending.clear();
+        self.cuts.clear();
     }
 
     /// A sync that failed: some of what was pending arrived, the rest never will.
@@ -89,10 +120,21 @@ impl DiskState {
         self.durable = arrived.clone();
         self.medium = arrived;
         self.pending.clear();
+        self.cuts.clear();
         self.cache = cache_keeps.then_some(claimed);
     }
 
-    fn grow(&mut self, bytes: u64) {
+    fn shrink(&mut self, bytes: u64) {
+        let len = self.medium.len();
+        self.cuts.push((self.pending.len(), bytes));
+        self.set_len(bytes);
+        if let Some(blocks) = &mut self.blocks {
+            blocks.give_back(bytes, len - bytes);
+        }
+    }
+
+    /// Makes it so long, or so short.
+    fn set_len(&mut self, bytes: u64) {
         self.medium.set_len(bytes);
         if let Some(cache) = &mut self.cache {
             cache.set_len(bytes);
@@ -275,7 +317,7 @@ impl Device for SimDevice {
             let room = state.grows_to.is_some_and(|most| bytes <= most);
             let result = match fate {
                 Fate::Done if room => {
-                    state.grow(bytes);
+                    state.set_len(bytes);
                     Ok(())
                 }
                 Fate::Done | Fate::Fault(FaultKind::Enospc) => {
@@ -283,6 +325,39 @@ impl Device for SimDevice {
                 }
                 Fate::Fault(_) => Err(eio()),
                 Fate::Cut | Fate::Dead => return Err(no_power()),
+            };
+            inner.keep_record();
+            result
+        })
+    }
+
+    fn shrink(&self, bytes: u64) -> io::Result<()> {
+        self.with(|inner, disk| {
+            let state = &inner.disks[disk];
+            if bytes >= state.medium.len() {
+                return Ok(());
+            }
+            if state.grows_to.is_none() {
+                return Err(io::ErrorKind::Unsupported.into());
+            }
+            let fate = inner.fate(On::Grow);
+            let state = &mut inner.disks[disk];
+            let result = match fate {
+                Fate::Done => {
+                    state.shrink(bytes);
+                    Ok(())
+                }
+                Fate::Fault(FaultKind::Lie) => Ok(()),
+                Fate::Fault(FaultKind::Late) => {
+                    state.shrink(bytes);
+                    Err(eio())
+                }
+                Fate::Fault(_) => Err(eio()),
+                Fate::Cut => {
+                    state.shrink(bytes);
+                    Err(no_power())
+                }
+                Fate::Dead => return Err(no_power()),
             };
             inner.keep_record();
             result

@@ -9,7 +9,7 @@ pub enum On {
     Write,
     /// Syncs.
     Sync,
-    /// Growing.
+    /// Growing, and becoming shorter.
     Grow,
     /// Writes, syncs and growing.
     Change,

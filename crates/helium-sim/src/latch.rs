@@ -40,6 +40,11 @@ pub enum Operation {
         /// The new length.
         bytes: u64,
     },
+    /// Becoming as short as that.
+    Shrink {
+        /// The new length.
+        bytes: u64,
+    },
 }
 
 impl Operation {
@@ -223,6 +228,11 @@ impl Device for Latched {
     fn grow(&self, bytes: u64) -> io::Result<()> {
         let operation = Operation::Grow { bytes };
         self.latch.through(operation, || self.device.grow(bytes))
+    }
+
+    fn shrink(&self, bytes: u64) -> io::Result<()> {
+        let operation = Operation::Shrink { bytes };
+        self.latch.through(operation, || self.device.shrink(bytes))
     }
 
     fn can_grow(&self) -> bool {

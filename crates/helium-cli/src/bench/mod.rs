@@ -205,10 +205,8 @@ impl Bench {
 
     fn trim(&self, open: &Volume) -> Result<()> {
         if self.trim {
-            while open.clean_some()? {
-                interrupt::check()?;
-            }
-            open.free_now()?;
+            open.compact(&mut |_| interrupt::check().is_ok())?;
+            interrupt::check()?;
         }
         Ok(())
     }

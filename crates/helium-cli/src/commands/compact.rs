@@ -11,9 +11,6 @@ use crate::{
     volume::{self, Access},
 };
 
-/// What one round frees may make room for another; more than this are not worth it.
-const ROUNDS_MAX: u32 = 8;
-
 /// Arguments of `helium compact`.
 #[derive(Debug, clap::Args)]
 pub struct Compact {
@@ -28,24 +25,13 @@ impl Compact {
         volume::with(&self.volume, Access::Write, |open| {
             let _publisher = volume::publish(open, "helium compact");
             let before = open.stats().used_bytes;
-            let mut used = before;
             {
                 let progress = Progress::waiting("compacting");
-                for _ in 0..ROUNDS_MAX {
-                    while open.clean_some()? {
-                        interrupt::check()?;
-                        progress.say(format!(
-                            "compacting: {} moved",
-                            text::size(open.stats().cleaner_bytes)
-                        ));
-                    }
-                    open.free_now()?;
-                    let now = open.stats().used_bytes;
-                    if now >= used {
-                        break;
-                    }
-                    used = now;
-                }
+                open.compact(&mut |moved| {
+                    progress.say(format!("compacting: {} moved", text::size(moved)));
+                    interrupt::check().is_ok()
+                })?;
+                interrupt::check()?;
             }
             let after = open.stats();
             let json = json!({
@@ -53,6 +39,7 @@ impl Compact {
                 "used_bytes": after.used_bytes,
                 "live_bytes": after.live_bytes,
                 "moved_bytes": after.cleaner_bytes,
+                "device_bytes": after.device_bytes,
             });
             output.print(&json, || {
                 figures(&[
@@ -60,6 +47,7 @@ impl Compact {
                     ("used now", text::size(after.used_bytes)),
                     ("live", text::size(after.live_bytes)),
                     ("moved", text::size(after.cleaner_bytes)),
+                    ("length", text::size(after.device_bytes)),
                 ])
             })
         })

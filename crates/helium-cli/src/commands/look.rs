@@ -141,8 +141,18 @@ fn of_volume(from: &mut Place<'_>, output: Output) -> Result<()> {
                 share(used, figure("capacity_bytes"), "of the capacity"),
             ),
             ("live", share(figure("live_bytes"), used, "of what is used")),
+            ("of that checkpoint", text::size(figure("checkpoint_bytes"))),
+            ("dead", share(figure("dead_bytes"), used, "of what is used")),
+            (
+                "between items",
+                share(figure("framing_bytes"), used, "of what is used"),
+            ),
+            (
+                "kept free",
+                text::size(figure("taken_bytes").saturating_sub(used)),
+            ),
+            ("length", text::size(figure("device_bytes"))),
             ("index memory", text::size(figure("index_bytes"))),
-            ("checkpoint", text::size(figure("checkpoint_bytes"))),
             (
                 "read when opened",
                 format!("{} items", text::count(figure("recovered_items"))),

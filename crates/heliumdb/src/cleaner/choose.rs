@@ -27,7 +27,7 @@ impl Shared {
         let ended = Ended::of_now(self, is_out);
         candidates.retain(|c| !c.is_done() && can_go(c) && !stuck.holds(c, ended));
         let is_worth = |c: &Candidate| match need {
-            Need::Nothing => false,
+            Need::Nothing | Need::End { .. } => false,
             Need::Dirty => {
                 let most = u64::from(self.options.clean_util_pct.clamp(1, 100));
                 c.weight() * 100 <= segment_bytes * most
@@ -59,8 +59,7 @@ impl Shared {
         let (mut moved, mut read) = (0, 0);
         let mut chosen = Vec::new();
         for candidate in candidates {
-            let needed = moved_bytes(&candidate);
-            let needed = needed + needed / 64 + 2 * self.log.move_bytes() as u64;
+            let needed = self.needed_to_move(&candidate);
             let fits = needed <= left && (!candidate.is_replayed || needed <= beside);
             let is_round = moved + needed > most || read + candidate.filled() > most_read;
             if chosen.len() == ROUND_SEGMENTS || (is_round && !chosen.is_empty()) {
@@ -75,6 +74,12 @@ impl Shared {
             }
         }
         chosen
+    }
+
+    /// Room that moving what is in it takes, with frames and what is lost at the ends of segments.
+    pub(super) fn needed_to_move(&self, candidate: &Candidate) -> u64 {
+        let bytes = moved_bytes(candidate);
+        bytes + bytes / 64 + 2 * self.log.move_bytes() as u64
     }
 }
 

@@ -44,7 +44,7 @@ impl Shared {
     /// A step of cleaning whatever gives room; false if there is nothing.
     pub(crate) fn clean_some(&self) -> Result<bool> {
         self.check_writable()?;
-        self.clean_step(Need::Short)
+        Ok(self.clean_step(Need::Short)? || self.clear_ends()?)
     }
 
     /// Moves the items of `tree` next to each other, in key order, until `deadline`.

@@ -12,6 +12,7 @@
 
 mod choose;
 mod compact;
+mod end;
 mod gather;
 mod moves;
 mod pace;
@@ -205,7 +206,10 @@ impl Shared {
 
     fn begin(&self, progress: &mut Progress, need: Need) -> Option<Round> {
         let ended = Ended::of_now(self, false);
-        let victims = self.choose_victims(&progress.stuck, need);
+        let victims = match need {
+            Need::End { end, room } => self.choose_at_end(&progress.stuck, end, room),
+            _ => self.choose_victims(&progress.stuck, need),
+        };
         if victims.is_empty() {
             if need == Need::Tombstones {
                 let candidates = self.log.candidates();

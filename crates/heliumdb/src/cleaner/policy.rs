@@ -27,6 +27,8 @@ pub(crate) enum Need {
     Short,
     /// Tombstones pile up, because items older than they are left somewhere.
     Tombstones,
+    /// Files could end at that segment, and there is room for so many bytes in front of it.
+    End { end: u64, room: u64 },
 }
 
 /// Less room than this is short.
@@ -59,7 +61,7 @@ impl Shared {
     fn thin_chains(&self, need: Need) -> bool {
         let haste = match need {
             Need::Nothing => Haste::None,
-            Need::Dirty | Need::Tombstones => Haste::Some,
+            Need::Dirty | Need::Tombstones | Need::End { .. } => Haste::Some,
             Need::Short if self.open_room() < self.log.room().segment_bytes => Haste::All,
             Need::Short => Haste::Some,
         };

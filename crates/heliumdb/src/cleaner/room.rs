@@ -88,7 +88,10 @@ impl Shared {
     }
 
     /// Readers of what was freed, in other threads, are soon gone.
-    fn await_readers(&self) {
+    pub(crate) fn await_readers(&self) {
+        if self.log.leaving() == 0 {
+            return;
+        }
         let looks = Duration::from_micros(self.options.retry_delay_us).min(READERS_MAX);
         for _ in 0..looks.as_millis().max(1) {
             self.log.await_segment(READERS_GO);

@@ -329,6 +329,14 @@ impl Device for FileDevice {
         self.len.load(Ordering::Acquire)
     }
 
+    fn taken(&self) -> u64 {
+        // The kernel counts in these units, whatever the file system's blocks are.
+        let blocks = fstat(&self.file)
+            .ok()
+            .map(|stat| stat.st_blocks as u64 * 512);
+        blocks.filter(|_| self.regular).unwrap_or(self.len())
+    }
+
     fn grow(&self, bytes: u64) -> io::Result<()> {
         let len = self.len();
         if bytes <= len {
@@ -341,6 +349,19 @@ impl Device for FileDevice {
         allowed::check(bytes)?;
         self.file.set_len(bytes)?;
         self.len.fetch_max(bytes, Ordering::AcqRel);
+        Ok(())
+    }
+
+    fn shrink(&self, bytes: u64) -> io::Result<()> {
+        if bytes >= self.len() {
+            return Ok(());
+        }
+        self.check_process()?;
+        if !self.can_grow() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        self.file.set_len(bytes)?;
+        self.len.store(bytes, Ordering::Release);
         Ok(())
     }
 

@@ -82,6 +82,10 @@ pub trait Device: Send + Sync {
     fn sync(&self) -> io::Result<()>;
     /// Current size in bytes.
     fn len(&self) -> u64;
+    /// Bytes that it takes of what it is kept on: of a file, those of its blocks.
+    fn taken(&self) -> u64 {
+        self.len()
+    }
     /// Whether the device has no bytes at all.
     fn is_empty(&self) -> bool {
         self.len() == 0
@@ -90,6 +94,12 @@ pub trait Device: Send + Sync {
     /// an error of kind `StorageFull` if not. Durable only after [`Device::sync`]. The new part
     /// may have no blocks ([`Device::allocate`]).
     fn grow(&self, bytes: u64) -> io::Result<()>;
+    /// Makes the device no longer than `bytes`, if it is of a kind that grows: what was behind is gone, at once or
+    /// after a crash, and may be there again after one. An error of kind `Unsupported` if it cannot become shorter.
+    fn shrink(&self, bytes: u64) -> io::Result<()> {
+        let _ = bytes;
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// Whether [`Device::grow`] can work.
     fn can_grow(&self) -> bool;
     /// What the kernel knows the device by; `None` if nobody else can have it open, by whatever name. Who opens a

@@ -16,7 +16,7 @@ use crate::{
         frame::Spilled,
         trees::{CHECKPOINT_TREE, UNORDERED, USER_IDS_START, tree_number},
     },
-    limits::{DATASTORES_MAX, LOG_BYTES_PER_TREE, NUMBERS_MAX, SEQUENCES_MAX},
+    limits::{DATASTORES_MAX, LOG_BYTES_PER_TREE, NUMBERS_MAX, SEQUENCES_MAX, VOLUME_BYTES_MAX},
     location::Location,
 };
 
@@ -119,6 +119,8 @@ pub(crate) struct Bounds {
     segment_bytes: u64,
     /// Segments of each device.
     segments: Vec<u64>,
+    /// Segments of each that it may have had.
+    once: Vec<u64>,
     /// The largest place that an item may take.
     class_bytes: usize,
 }
@@ -128,18 +130,22 @@ impl Bounds {
     pub(crate) fn of(members: &[Member], segment_bytes: u64) -> Self {
         let segments = members.iter();
         let segments = segments.map(|m| m.bytes.saturating_sub(SEGMENTS_AT) / segment_bytes);
+        let segments: Vec<u64> = segments.collect();
+        let most = VOLUME_BYTES_MAX / segment_bytes / members.len().max(1) as u64;
+        // A file that grows may have been longer.
+        let once = members.iter().zip(&segments);
+        let once = once.map(|(m, now)| if m.grows { most } else { *now });
         Self {
             segment_bytes,
-            segments: segments.collect(),
+            once: once.collect(),
+            segments,
             class_bytes: Location::new(0, ITEM_BYTES_MAX).class_bytes(),
         }
     }
 
     /// Whether the volume has such a segment.
     pub(crate) fn has_segment(&self, segment: u64) -> bool {
-        let n = self.segments.len() as u64;
-        let device = self.segments.get((segment % n.max(1)) as usize);
-        device.is_some_and(|&segments| segment / n < segments)
+        is_segment_of(&self.segments, segment)
     }
 
     /// Bytes of all segments.
@@ -149,16 +155,29 @@ impl Bounds {
 
     /// Whether an item can be there.
     pub(crate) fn has_place(&self, at: Location) -> bool {
-        let (segment, within) = (
-            at.address() / self.segment_bytes,
-            at.address() % self.segment_bytes,
-        );
+        self.has_segment(at.address() / self.segment_bytes) && self.fits(at)
+    }
+
+    /// Whether an item can have been there: what says so may be older than the end of the file.
+    pub(crate) fn had_place(&self, at: Location) -> bool {
+        is_segment_of(&self.once, at.address() / self.segment_bytes) && self.fits(at)
+    }
+
+    /// Whether an item can be there, in whatever segment.
+    fn fits(&self, at: Location) -> bool {
+        let within = at.address() % self.segment_bytes;
         let first = (SEGMENT_HEADER_BYTES + frame::HEADER_BYTES) as u64;
         let last = self.segment_bytes - item::HEADER_BYTES as u64;
-        self.has_segment(segment)
-            && (first..=last).contains(&within)
+        (first..=last).contains(&within)
             && (item::HEADER_BYTES..=self.class_bytes).contains(&at.class_bytes())
     }
+}
+
+/// Whether that is one of the segments of devices that have so many.
+fn is_segment_of(segments: &[u64], segment: u64) -> bool {
+    let n = segments.len() as u64;
+    let device = segments.get((segment % n.max(1)) as usize);
+    device.is_some_and(|&segments| segment / n < segments)
 }
 
 #[cfg(test)]
@@ -301,6 +320,25 @@ mod tests {
         assert!(!has(8192 + 80, 8) && has(8192 + 80, ITEM_BYTES_MAX));
         assert!(!has(8192 + 80, 2 * ITEM_BYTES_MAX));
         assert!(!has((5 << 20) + 8192 + 80, 24));
+    }
+
+    #[test]
+    fn what_is_said_of_the_past_may_lie_behind_the_end_of_a_file_that_grows() {
+        let member = |grows: bool| Member {
+            id: [0; 16],
+            bytes: SEGMENTS_AT + (3 << 20),
+            grows,
+        };
+        let bounds = Bounds::of(&[member(false), member(true)], 1 << 20);
+        let at = |segment: u64| Location::new((segment << 20) + 8192 + 80, 24);
+        let (last, behind) = (at(5), at(7));
+        assert!(bounds.has_place(last) && bounds.had_place(last));
+        assert!(!bounds.has_place(behind) && bounds.had_place(behind));
+        // The other device never was longer, and no volume is.
+        assert!(!bounds.had_place(at(6)));
+        assert!(bounds.had_place(at((1 << 24) - 1)));
+        let within = Location::new((7 << 20) + 8192, 24);
+        assert!(!bounds.had_place(within));
     }
 
     #[test]

@@ -200,7 +200,9 @@ impl Superblock {
             checkpoint,
             headed: match version {
                 Version::One | Version::Two => 0,
-                Version::Three | Version::Four | Version::Five => get_u64(bytes, HEADED_AT),
+                Version::Three | Version::Four | Version::Five | Version::Six => {
+                    get_u64(bytes, HEADED_AT)
+                }
             },
             secret: get(bytes, SECRET_AT),
         };
@@ -225,7 +227,7 @@ fn decode_checkpoint(
     }
     let own = match version {
         Version::One => Ok(version),
-        Version::Two | Version::Three | Version::Four | Version::Five => {
+        Version::Two | Version::Three | Version::Four | Version::Five | Version::Six => {
             Version::of(get_u16(bytes, CHECKPOINT_VERSION_AT))
         }
     };

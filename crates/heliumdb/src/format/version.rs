@@ -15,11 +15,12 @@ pub(crate) enum Version {
     Three = 3,
     Four = 4,
     Five = 5,
+    Six = 6,
 }
 
 impl Version {
     /// What is written.
-    pub(crate) const CURRENT: Self = Self::Five;
+    pub(crate) const CURRENT: Self = Self::Six;
 
     /// What the number that something bears says; or else what that is.
     pub(super) fn of<T>(number: u16) -> Result<Self, Look<T>> {
@@ -30,6 +31,7 @@ impl Version {
             3 => Ok(Self::Three),
             4 => Ok(Self::Four),
             5 => Ok(Self::Five),
+            6 => Ok(Self::Six),
             later => Err(Look::Newer(later)),
         }
     }

@@ -80,9 +80,9 @@ impl Core {
             if let Err(e) = result {
                 let mut space = self.space.lock();
                 match is_solid {
-                    true => space.raw.push_back(id),
-                    false => space.hollow.push_back(id),
-                }
+                    true => space.raw.insert(id),
+                    false => space.hollow.insert(id),
+                };
                 // No room for it now: it stays what it is, and whoever needs it hears of it.
                 return if e.kind() == ErrorKind::VolumeFull {
                     Ok(())
@@ -92,7 +92,7 @@ impl Core {
             }
             self.sync_device(self.segment_place(id).0)?;
         }
-        self.space.lock().ready.push_back(id);
+        self.space.lock().ready.insert(id);
         Ok(())
     }
 

@@ -13,11 +13,11 @@ impl Core {
         let is_written = self.table.get(id).is_some_and(|s| s.written.load(Relaxed));
         let mut space = self.space.lock();
         if is_written {
-            space.ready.push_back(id);
+            space.ready.insert(id);
         } else if self.may_be_hollow(id) {
-            space.unknown.push_back(id);
+            space.unknown.insert(id);
         } else {
-            space.raw.push_back(id);
+            space.raw.insert(id);
         }
     }
 
@@ -38,34 +38,42 @@ impl Core {
 
     /// Sees to it that what is kept has its blocks, once something was written.
     pub(super) fn keep_blocks(&self) -> Result<bool> {
-        let is_short = || {
-            let space = self.space.lock();
-            self.available(&space) < self.reserve_bytes() + space.promised
-        };
-        Ok(self.frames.load(Relaxed) > 0 && is_short() && self.give_blocks()?)
+        Ok(self.frames.load(Relaxed) > 0 && self.lacks_kept_room() && self.give_blocks()?)
+    }
+
+    /// Whether there is less room than is to be kept.
+    pub(super) fn lacks_kept_room(&self) -> bool {
+        let space = self.space.lock();
+        self.available(&space) < self.reserve_bytes() + space.promised
     }
 
     /// Gives a free segment blocks; false if there is none that can have them.
-    fn give_blocks(&self) -> Result<bool> {
+    pub(super) fn give_blocks(&self) -> Result<bool> {
+        self.give_blocks_before(u64::MAX)
+    }
+
+    /// Gives one blocks whose number is below `end`.
+    pub(super) fn give_blocks_before(&self, end: u64) -> Result<bool> {
         // What is known to have none is asked for once on each device: one is as good as another.
         let mut full_devices = 0u64;
         loop {
             let next = {
                 let mut space = self.space.lock();
-                let is_hope = |id: &u64| full_devices >> self.segment_place(*id).0 & 1 == 0;
-                let known = space.hollow.iter().position(is_hope);
-                let unknown = space.unknown.pop_front();
-                unknown.or_else(|| space.hollow.remove(known?))
+                let is_hope = |id: &&u64| full_devices >> self.segment_place(**id).0 & 1 == 0;
+                let known = space.hollow.range(..end).find(is_hope).copied();
+                let unknown = space.unknown.range(..end).next().copied();
+                let unknown = unknown.filter(|id| space.unknown.remove(id));
+                unknown.or_else(|| known.filter(|id| space.hollow.remove(id)))
             };
             let Some(id) = next else { break };
             match self.make_solid(id) {
                 Ok(()) => {
-                    self.space.lock().raw.push_back(id);
+                    self.space.lock().raw.insert(id);
                     self.out_of_blocks.store(false, Relaxed);
                     return Ok(true);
                 }
                 Err(why) => {
-                    self.space.lock().hollow.push_back(id);
+                    self.space.lock().hollow.insert(id);
                     if why.kind() != ErrorKind::VolumeFull {
                         return Err(why);
                     }
@@ -73,7 +81,9 @@ impl Core {
                 }
             }
         }
-        self.out_of_blocks.store(true, Relaxed);
+        if end == u64::MAX {
+            self.out_of_blocks.store(true, Relaxed);
+        }
         Ok(false)
     }
 

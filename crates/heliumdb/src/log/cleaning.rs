@@ -359,14 +359,15 @@ impl Core {
     /// Items at `from` were appended anew, up to `end`; their pieces, if any, with them.
     pub(crate) fn note_moved(&self, from: Location, end: Lsn) {
         let note = |at: u64| {
-            if let Some(segment) = self.table.get(at / self.segment_bytes) {
+            // Of what was cut off since nothing is known.
+            if let Some(segment) = self.table.known(at / self.segment_bytes) {
                 segment.cleaned_at.fetch_max(end, AcqRel);
             }
         };
         note(from.address());
         let is_long = self
             .table
-            .get(from.address() / self.segment_bytes)
+            .known(from.address() / self.segment_bytes)
             .is_some_and(|segment| segment.indirect.load(Acquire));
         if is_long && let Some(chunks) = self.ledger.lock().chunks.get(&from.address()) {
             chunks.iter().for_each(|at| note(at.address()));

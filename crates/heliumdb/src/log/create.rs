@@ -66,7 +66,7 @@ impl Log {
         core.end.store(start, Release);
         core.durable.store(start, Release);
         // A file gets its blocks when there is something to put there.
-        let first = core.space.lock().raw.pop_front();
+        let first = core.space.lock().raw.pop_first();
         if let Some(id) = first {
             core.make_ready(id, true)?;
         }
@@ -290,8 +290,11 @@ fn lengthen(core: &Core) -> Result<()> {
         .filter(|m| !m.grows)
         .map(|m| core.segments_in(m.bytes))
         .sum();
-    let needed = (core.reserve_bytes() + 2 * core.usable()).div_ceil(core.usable());
-    let each = needed.saturating_sub(fixed).div_ceil(growing).max(1);
+    let each = core
+        .least_segments()
+        .saturating_sub(fixed)
+        .div_ceil(growing)
+        .max(1);
     let bytes = SEGMENTS_AT + each * core.segment_bytes;
     for (device, _) in core.devices.iter().zip(&members).filter(|(_, m)| m.grows) {
         device.grow(bytes).map_err(|why| match is_full(&why) {

@@ -126,8 +126,16 @@ impl Device for Disk {
         self.device.len()
     }
 
+    fn taken(&self) -> u64 {
+        self.device.taken()
+    }
+
     fn grow(&self, bytes: u64) -> io::Result<()> {
         self.device.grow(bytes)
+    }
+
+    fn shrink(&self, bytes: u64) -> io::Result<()> {
+        self.device.shrink(bytes)
     }
 
     fn can_grow(&self) -> bool {

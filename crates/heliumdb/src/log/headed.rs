@@ -71,7 +71,12 @@ impl Core {
         let mut found = Vec::new();
         let headed = self.headed();
         for id in self.all_segments().into_iter().filter(|id| *id < headed) {
-            if !self.has_header(id)? {
+            let has = self.has_header(id);
+            // It may have been cut off meanwhile.
+            if !self.bounds().has_segment(id) {
+                continue;
+            }
+            if !has? {
                 found.push((id, lost(self, id)));
             }
         }

@@ -14,6 +14,7 @@ mod cleaning;
 mod commit;
 mod core;
 mod create;
+mod cut;
 mod disk;
 mod fetch;
 mod group;
@@ -49,6 +50,7 @@ mod walk;
 pub(crate) use batch::Batch;
 pub(crate) use cleaning::{Candidate, Room};
 pub(crate) use core::Core;
+pub(crate) use cut::Cut;
 pub(crate) use fetch::Fetch;
 pub(crate) use hold::Hold;
 pub use latency::Latencies;
@@ -180,7 +182,10 @@ pub(crate) enum Found {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LogStats {
     pub capacity_bytes: u64,
+    pub device_bytes: u64,
     pub used_bytes: u64,
+    /// What the devices take where they are kept.
+    pub taken_bytes: u64,
     pub live_bytes: u64,
     pub dead_bytes: u64,
     pub buffered_bytes: u64,
@@ -265,10 +270,19 @@ impl Log {
         Hold::new(&self.core)
     }
 
-    /// Frees all that can be freed now, and gives back to the devices what is more than enough.
+    /// Frees all that can be freed now.
     pub(crate) fn free_now(&self) -> Result<()> {
-        self.core.free_now()?;
+        self.core.free_now()
+    }
+
+    /// Gives back to the devices what is free and more than enough.
+    pub(crate) fn give_back(&self) -> Result<()> {
         self.core.trim_all()
+    }
+
+    /// Takes what is free at the ends of files away from everybody: see [`Cut`].
+    pub(crate) fn begin_cut(&self) -> Result<Option<Cut>> {
+        self.core.begin_cut()
     }
 
     /// One step of background work; true if something was done.
@@ -311,6 +325,7 @@ impl Core {
     /// Figures.
     pub(crate) fn stats(&self) -> LogStats {
         let traffic = self.traffic.sums();
+        let taken_bytes = self.devices.iter().map(|device| device.taken()).sum();
         let ledger = self.ledger.lock();
         let (mut live_bytes, mut dead_bytes) = (0, 0);
         for segment in ledger.in_use.values().filter_map(|id| self.table.get(*id)) {
@@ -322,6 +337,8 @@ impl Core {
         }
         LogStats {
             capacity_bytes: self.capacity_bytes(),
+            device_bytes: self.bounds().bytes(),
+            taken_bytes,
             used_bytes: ledger.in_use.len() as u64 * self.segment_bytes,
             live_bytes,
             dead_bytes,

@@ -52,6 +52,13 @@ impl Core {
         self.deletes_bytes() + self.usable() + self.cleaner_bytes()
     }
 
+    /// So many segments has a new volume in files that grow, and none has fewer: as many as a full one may keep, and
+    /// two.
+    pub(super) fn least_segments(&self) -> u64 {
+        let deletes = limits::DELETES_WHEN_FULL * BLOCK_BYTES as u64;
+        deletes.div_ceil(self.usable()) + limits::CLEANER_SEGMENTS + 3
+    }
+
     /// Room for the deletes that a full volume accepts, but for no more of them than there are items: each may have
     /// to be synced alone.
     fn deletes_bytes(&self) -> u64 {

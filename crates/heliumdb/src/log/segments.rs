@@ -230,21 +230,31 @@ impl Core {
         });
     }
 
+    /// Begins another segment if the one that is being filled, or would be next, lies at or behind the number `end`.
+    pub(super) fn leave_end(&self, end: u64) -> Result<()> {
+        let mut appender = self.appender.lock();
+        self.check_writable()?;
+        let resting = appender.resting.and_then(|resting| resting.last);
+        let resting = resting.map(|last| last.header.segment);
+        let current = appender.current.as_ref().map(|current| current.segment);
+        let Some(at) = resting.or(current).filter(|at| *at >= end) else {
+            return Ok(());
+        };
+        while appender.current.as_ref().is_none_or(|c| c.segment == at) {
+            self.next_segment(&mut appender)?;
+        }
+        Ok(())
+    }
+
     fn take_segment(&self) -> Result<u64> {
         loop {
-            let taken = {
-                let mut space = self.space.lock();
-                space
-                    .ready
-                    .pop_front()
-                    .map(|id| (id, true))
-                    .or_else(|| space.raw.pop_front().map(|id| (id, false)))
-            };
+            let taken = self.space.lock().take();
             self.nudge();
             match taken {
                 Some((id, is_ready)) => {
-                    self.head(id)
-                        .inspect_err(|_| self.space.lock().raw.push_back(id))?;
+                    self.head(id).inspect_err(|_| {
+                        self.space.lock().raw.insert(id);
+                    })?;
                     if !is_ready {
                         self.fill_holes(id)?;
                     }
@@ -264,8 +274,9 @@ impl Core {
         if self.devices[device].may_be_hollow() || (!punched && grows) {
             return Ok(());
         }
-        self.write_zeros(id)
-            .inspect_err(|_| self.space.lock().raw.push_back(id))
+        self.write_zeros(id).inspect_err(|_| {
+            self.space.lock().raw.insert(id);
+        })
     }
 }
 

@@ -4,23 +4,57 @@
 //! the last of them was made.
 
 use parking_lot::Mutex;
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
-/// Free segments and promises.
-#[derive(Default)]
+/// Free segments and promises. Of segments that are alike the one with the lowest number is used, so that the ends of
+/// files come free.
 pub(super) struct Space {
     /// Free, and written ahead.
-    pub(super) ready: VecDeque<u64>,
+    pub(super) ready: BTreeSet<u64>,
     /// Free, with all of their blocks, not (or not wholly) written ahead.
-    pub(super) raw: VecDeque<u64>,
+    pub(super) raw: BTreeSet<u64>,
     /// Free, and perhaps without blocks: no room before that was found out.
-    pub(super) unknown: VecDeque<u64>,
+    pub(super) unknown: BTreeSet<u64>,
     /// Free, and without blocks: no room before they have some.
-    pub(super) hollow: VecDeque<u64>,
+    pub(super) hollow: BTreeSet<u64>,
     pub(super) promised: u64,
+    /// Segments from this number on are used only where there are no others: a number that files are to end at.
+    pub(super) end: u64,
+}
+
+impl Default for Space {
+    fn default() -> Self {
+        Self {
+            ready: BTreeSet::new(),
+            raw: BTreeSet::new(),
+            unknown: BTreeSet::new(),
+            hollow: BTreeSet::new(),
+            promised: 0,
+            end: u64::MAX,
+        }
+    }
 }
 
 impl Space {
+    /// The next one to be used, and whether it was written ahead.
+    pub(super) fn take(&mut self) -> Option<(u64, bool)> {
+        let end = self.end;
+        let before = |list: &mut BTreeSet<u64>, end: u64| {
+            let first = list.first().copied();
+            first.filter(|id| *id < end && list.remove(id))
+        };
+        let mut next = |end| {
+            let ready = before(&mut self.ready, end).map(|id| (id, true));
+            ready.or_else(|| before(&mut self.raw, end).map(|id| (id, false)))
+        };
+        next(end).or_else(|| next(u64::MAX))
+    }
+
+    /// Those that are room and lie in front of the segment `end`.
+    pub(super) fn free_before(&self, end: u64) -> u64 {
+        (self.ready.range(..end).count() + self.raw.range(..end).count()) as u64
+    }
+
     /// Those that are room.
     pub(super) fn free_segments(&self) -> u64 {
         (self.ready.len() + self.raw.len()) as u64
@@ -33,23 +67,17 @@ impl Space {
 
     /// One that was not written ahead, best one that has its blocks; and whether it does.
     pub(super) fn take_unwritten(&mut self) -> Option<(u64, bool)> {
-        let raw = self.raw.pop_front().map(|id| (id, true));
-        raw.or_else(|| {
-            Some((
-                self.unknown
-                    .pop_front()
-                    .or_else(|| self.hollow.pop_front())?,
-                false,
-            ))
-        })
+        let raw = self.raw.pop_first().map(|id| (id, true));
+        let mut others = || self.unknown.pop_first().or_else(|| self.hollow.pop_first());
+        raw.or_else(|| Some((others()?, false)))
     }
 
     /// Takes in a free segment that has its blocks.
     pub(super) fn admit(&mut self, id: u64, written: bool) {
         if written {
-            self.ready.push_back(id);
+            self.ready.insert(id);
         } else {
-            self.raw.push_back(id);
+            self.raw.insert(id);
         }
     }
 }

@@ -189,6 +189,12 @@ impl Table {
         (self.0.len() * CHUNK) as u64
     }
 
+    /// The entry of a segment that there is, or a neighbour of one; nothing is made for others.
+    pub(super) fn known(&self, segment: u64) -> Option<&Segment> {
+        let chunk = self.0.get(segment as usize / CHUNK)?;
+        chunk.get()?.get(segment as usize % CHUNK)
+    }
+
     /// The segment's entry; `None` if the volume can have no such segment.
     pub(super) fn get(&self, segment: u64) -> Option<&Segment> {
         let chunk = self.0.get(segment as usize / CHUNK)?;

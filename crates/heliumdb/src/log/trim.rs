@@ -49,23 +49,23 @@ impl Core {
             let mut space = self.space.lock();
             let kept = (self.reserve_bytes() + space.promised).div_ceil(self.usable()) + spare;
             let is_on = |devices: u64, id: &u64| devices >> self.segment_place(*id).0 & 1 == 1;
-            let is_unused = |id: &u64| {
-                let segment = self.table.get(*id);
+            let is_unused = |id: &&u64| {
+                let segment = self.table.get(**id);
                 let is_given = segment.is_some_and(|s| s.punched.load(Relaxed));
-                is_on(trims & unused, id) && (self.may_be_hollow(*id) || !is_given)
+                is_on(trims & unused, id) && (self.may_be_hollow(**id) || !is_given)
             };
             let (ready, solid) = (space.ready.len() as u64, space.free_segments());
-            let at = space.raw.iter().rposition(is_unused);
+            let at = space.raw.iter().rev().find(is_unused).copied();
             let raw = at.filter(|_| solid > kept);
-            let at = space.unknown.iter().rposition(is_unused);
+            let at = space.unknown.iter().rev().find(is_unused).copied();
             let unknown = at.filter(|_| solid >= kept);
             // Nobody else can have it meanwhile.
-            if let Some(at) = raw {
-                space.raw.remove(at).map(|id| (id, false))
-            } else if let Some(at) = unknown {
-                space.unknown.remove(at).map(|id| (id, false))
-            } else if ready > kept && space.ready.back().is_some_and(|id| is_on(trims, id)) {
-                space.ready.pop_back().map(|id| (id, true))
+            if let Some(id) = raw {
+                space.raw.remove(&id).then_some((id, false))
+            } else if let Some(id) = unknown {
+                space.unknown.remove(&id).then_some((id, false))
+            } else if ready > kept && space.ready.last().is_some_and(|id| is_on(trims, id)) {
+                space.ready.pop_last().map(|id| (id, true))
             } else {
                 None
             }
@@ -76,9 +76,9 @@ impl Core {
         let result = self.give_back(id, is_written);
         let mut space = self.space.lock();
         match self.may_be_hollow(id) {
-            true => space.hollow.push_back(id),
-            false => space.raw.push_back(id),
-        }
+            true => space.hollow.insert(id),
+            false => space.raw.insert(id),
+        };
         result.map(|()| true)
     }
 

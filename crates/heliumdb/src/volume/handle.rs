@@ -319,10 +319,17 @@ impl Volume {
     }
 
     /// Takes the checkpoint that [`Volume::clean_now`] asks for, and frees what it left empty: the
-    /// figures show the room when it returns, unless a backup under way still reads there.
+    /// figures show the room when it returns, unless a backup under way still reads there. Of files that grow what is
+    /// free at the end, and more than a new volume with the same in it would have, is cut off.
     pub fn free_now(&self) -> Result<()> {
-        self.shared.checkpoint_now()?;
-        self.shared.log.free_now()
+        self.shared.free_now()
+    }
+
+    /// Makes the volume as small as it can be, as it is filled now: cleans whatever gives room, moves what is alive to
+    /// the front of files that grow, and does what [`Volume::free_now`] does, until nothing comes of it any more.
+    /// `go_on` is asked between steps, with the bytes that were moved so far; false if it has ended it.
+    pub fn compact(&self, go_on: &mut dyn FnMut(u64) -> bool) -> Result<bool> {
+        self.shared.compact_all(go_on)
     }
 
     /// What verifying and scrubbing found to be damaged since the volume was opened (the first

@@ -30,6 +30,7 @@ mod copied_decider;
 mod copied_superblocks;
 mod crash_images;
 mod creation;
+mod cut;
 mod damage;
 mod delete_range;
 mod deletes;

@@ -38,6 +38,10 @@ fn taken(path: &Path) -> u64 {
     std::fs::metadata(path).unwrap().blocks() * 512
 }
 
+fn length(path: &Path) -> u64 {
+    std::fs::metadata(path).unwrap().len()
+}
+
 /// Nothing that a file system could make smaller.
 fn noise(number: u64, len: usize) -> Vec<u8> {
     let mut rng = seed::rng(number);
@@ -76,6 +80,22 @@ fn a_file_starts_small_and_grows_with_what_is_in_it() {
         bytes <= used + 2 * stats.index_bytes + 66 * MIB,
         "{bytes} of which {used} are log: {stats:?}"
     );
+    assert_eq!(stats.taken_bytes, bytes);
+    // Put singly, small items take twice as much as together. Beside what is alive, and the checkpoint that the next one
+    // needs as much for: an eighth for frames, what 4,096 deletes and the cleaner need, and two segments that are
+    // not full.
+    volume.compact(&mut |_| true).unwrap();
+    let stats = volume.stats();
+    let most = stats.live_bytes * 9 / 8 + stats.checkpoint_bytes * 9 / 8 + (16 + 24 + 16) * MIB;
+    let (bytes, length) = (taken(&file.path), length(&file.path));
+    assert!(bytes <= most, "{bytes} of {most}: {stats:?}");
+    // And two segments more.
+    assert!(length <= most + 16 * MIB, "{length} of {most}: {stats:?}");
+    let live = 200_000 * (16 + 30);
+    assert!(
+        stats.live_bytes <= 2 * live + stats.checkpoint_bytes,
+        "{stats:?}"
+    );
 }
 
 #[test]
@@ -95,11 +115,7 @@ fn what_was_deleted_is_given_back() {
     for number in (0..items).filter(|number| !stays(*number)) {
         store.delete(&number.to_be_bytes()).unwrap();
     }
-    // As `helium compact` does.
-    for _ in 0..4 {
-        while volume.clean_some().unwrap() {}
-        volume.free_now().unwrap();
-    }
+    volume.compact(&mut |_| true).unwrap();
     let copy = File::new();
     let target = copy.open();
     let from = BackupFrom::Newest;
@@ -112,6 +128,11 @@ fn what_was_deleted_is_given_back() {
     assert!(
         bytes <= fresh * 115 / 100 + 8 * MIB,
         "{bytes} of {full}, and {fresh} in a backup"
+    );
+    let (long, new) = (length(&file.path), length(&copy.path));
+    assert!(
+        long <= new.max(bytes) + 24 * MIB,
+        "{long}, and {new} in a backup"
     );
     // What is given back is there when it is wanted.
     let volume = file.open();

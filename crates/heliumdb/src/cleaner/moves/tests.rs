@@ -17,6 +17,8 @@ const KEY: &[u8] = b"key";
 /// Bytes of a frame with the item, and of its value.
 const FRAME_BYTES: usize = 1024;
 const VALUE_BYTES: usize = 916;
+/// A value that takes most of a segment.
+static FILLS: [u8; 900 << 10] = [1; 900 << 10];
 
 /// A volume on which nothing happens but what the test does, in a folder of its own.
 struct Stage {
@@ -134,13 +136,18 @@ impl Stage {
             }
         }
         assert!(!is_used(self), "something in it is alive");
-        // Free segments are used in turn.
-        for turn in 0..1 << 18 {
+        // Of the free segments the first one is used: those before it hold what stays.
+        for turn in 0u32..1 << 18 {
             if places.contains(&self.place()) {
                 return;
             }
-            if turn % 1000 == 0 {
+            if turn.is_multiple_of(1000) {
                 self.volume.background_step().unwrap();
+            }
+            let log = &self.shared().log;
+            let is_free = log.use_of(victim.segment, &epoch::pin()).is_none();
+            if is_free && log.free_segments_before(victim.segment) > 0 {
+                self.others.put(&turn.to_be_bytes(), &FILLS).unwrap();
             }
             self.write();
         }

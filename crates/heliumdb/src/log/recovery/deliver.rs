@@ -163,7 +163,7 @@ impl<'a> Delivery<'a> {
     fn are_places(&self, units: &[u64], placed: u64) -> bool {
         let is_place = |&unit: &u64| {
             let at = Location::new(unit * ITEM_ALIGN as u64, item::HEADER_BYTES);
-            self.bounds.has_place(at)
+            self.bounds.had_place(at)
         };
         check::are_numbers([placed]) && units.iter().all(is_place)
     }
@@ -334,7 +334,7 @@ impl<'a> Delivery<'a> {
             let list = item::decode_chunk_list(header.value(bytes));
             let is_sound = |list: &item::ChunkList| {
                 let mut places = list.chunks.iter();
-                places.all(|(place, _)| self.bounds.has_place(*place))
+                places.all(|(place, _)| self.bounds.had_place(*place))
             };
             let list = list.filter(is_sound).ok_or_else(|| {
                 let found = "impossible lengths or places";

@@ -195,7 +195,7 @@ fn discard(core: &Core, header: &SegmentHeader) -> Result<()> {
         segment.sequence.store(header.sequence, Relaxed);
         segment.epoch.store(header.epoch, Relaxed);
     }
-    core.space.lock().raw.push_back(id);
+    core.space.lock().raw.insert(id);
     Ok(())
 }
 

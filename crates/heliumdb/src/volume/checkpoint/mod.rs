@@ -111,7 +111,7 @@ impl Shared {
     }
 
     /// Takes a checkpoint now, going by what was last said of who can still be cancelled.
-    pub(super) fn checkpoint_now(&self) -> Result<()> {
+    pub(crate) fn checkpoint_now(&self) -> Result<()> {
         self.check_writable()?;
         self.take_checkpoint(0)
     }

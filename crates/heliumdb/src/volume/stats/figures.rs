@@ -45,8 +45,17 @@ figures! {
 
     /// Size of all devices, in bytes (of what a growing file may become, if limited).
     Gauge capacity_bytes "Size of all devices" = log.capacity_bytes;
+    /// Bytes of all devices that segments may be in now.
+    Gauge device_bytes "Room for segments on the devices" = log.device_bytes;
+    /// Bytes that files take of their file systems, or block devices have. What of that is not in use is set aside, to
+    /// be written next, or has come free.
+    Gauge taken_bytes "Blocks of the devices" = log.taken_bytes;
     /// Bytes of segments in use.
     Gauge used_bytes "Segments in use" = log.used_bytes;
+    /// Bytes of segments in use that no item has: headers of frames, ends of blocks and of segments, what is not filled
+    /// yet, and removals.
+    Gauge framing_bytes "Segments in use but for items"
+        = log.used_bytes.saturating_sub(log.live_bytes + log.dead_bytes);
     /// Bytes of live items.
     Gauge live_bytes "Live items" = log.live_bytes;
     /// Bytes of dead items that still take space.

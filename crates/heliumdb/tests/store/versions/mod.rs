@@ -14,12 +14,13 @@ use kept::{Contents, Kept};
 use make::{DISKS, contents, open, open_with, options};
 
 /// One file for each version.
-const FILES: [(u16, &[u8]); 5] = [
+const FILES: [(u16, &[u8]); 6] = [
     (1, include_bytes!("../../volumes/version-1.lz4")),
     (2, include_bytes!("../../volumes/version-2.lz4")),
     (3, include_bytes!("../../volumes/version-3.lz4")),
     (4, include_bytes!("../../volumes/version-4.lz4")),
     (5, include_bytes!("../../volumes/version-5.lz4")),
+    (6, include_bytes!("../../volumes/version-6.lz4")),
 ];
 
 /// Runs `test` for each version, on a machine with its volumes and what is in them.
@@ -122,7 +123,7 @@ fn they_are_read_written_and_opened_again() {
             volume.close().unwrap();
         }
         for image in machine.images() {
-            assert_eq!(version_of(&image), 5, "from version {version}");
+            assert_eq!(version_of(&image), 6, "from version {version}");
         }
         assert_all_there(&open(machine).unwrap(), &wanted);
         let mut scan = options();

@@ -1,0 +1,104 @@
+//! Clearing the ends of files that grow, so that they can be cut off.
+//!
+//! Invariant: what is moved from there lies in front afterwards, in room that was there before; so each segment is
+//! moved once, and it ends.
+
+use super::{
+    Need, ROUND_BYTES, ROUND_SEGMENTS,
+    choose::can_go,
+    stuck::{Ended, Stuck},
+};
+use crate::{
+    error::Result,
+    log::{Candidate, Log},
+    volume::Shared,
+};
+
+/// What one round frees may make room for another; more than this are not worth it.
+const ROUNDS_MAX: u32 = 8;
+
+impl Shared {
+    /// See [`crate::Volume::compact`].
+    pub(crate) fn compact_all(&self, go_on: &mut dyn FnMut(u64) -> bool) -> Result<bool> {
+        let takes = |log: &Log| (log.stats().used_bytes, log.bounds().bytes());
+        let moved = |log: &Log| log.stats().moved_bytes;
+        let first = moved(&self.log);
+        for _ in 0..ROUNDS_MAX {
+            let before = takes(&self.log);
+            while self.clean_some()? {
+                if !go_on(moved(&self.log) - first) {
+                    return Ok(false);
+                }
+            }
+            self.free_now()?;
+            if takes(&self.log) >= before {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
+    /// See [`crate::Volume::free_now`].
+    pub(crate) fn free_now(&self) -> Result<()> {
+        self.checkpoint_now()?;
+        self.log.free_now()?;
+        self.await_readers();
+        self.log.give_back()?;
+        self.cut_ends()
+    }
+
+    /// Cuts off what is free at the ends of files, and not needed.
+    fn cut_ends(&self) -> Result<()> {
+        let Some(cut) = self.log.begin_cut()? else {
+            return Ok(());
+        };
+        // Pages that were written before may name places there.
+        self.checkpoint_now()?;
+        self.log.end_cut(cut).map(|_| ())
+    }
+
+    /// A step of moving what is alive out of the ends of files that could be shorter; false if there is nothing, or no
+    /// room for it in front.
+    pub(super) fn clear_ends(&self) -> Result<bool> {
+        if let Some(Need::End { .. }) = self.cleaner.resting_need() {
+            return self.clean_step(Need::Nothing);
+        }
+        let staying = self
+            .log
+            .candidates()
+            .iter()
+            .filter(|c| c.weight() > 0)
+            .count() as u64
+            + 1;
+        match self.log.prepare_front(staying, ROUND_BYTES)? {
+            Some((end, room)) => self.clean_step(Need::End { end, room }),
+            None => Ok(false),
+        }
+    }
+
+    /// Segments from `end` on, the last first, as far as what is in them fits into so many bytes.
+    pub(super) fn choose_at_end(&self, stuck: &Stuck, end: u64, room: u64) -> Vec<Candidate> {
+        let ended = Ended::of_now(self, false);
+        let mut candidates = self.log.candidates();
+        candidates.retain(|c| {
+            c.segment >= end
+                && c.weight() > 0
+                && can_go(c)
+                && self.log.is_of_growing(c.segment)
+                && !stuck.holds(c, ended)
+        });
+        candidates.sort_by_key(|c| std::cmp::Reverse(c.segment));
+        let (_, beside) = self.log.cleaner_room();
+        let mut left = room.min(beside).min(ROUND_BYTES);
+        let mut chosen = Vec::new();
+        for candidate in candidates {
+            let needed = self.needed_to_move(&candidate);
+            if needed > left || chosen.len() == ROUND_SEGMENTS {
+                break;
+            }
+            left -= needed;
+            chosen.push(candidate);
+        }
+        chosen
+    }
+}
