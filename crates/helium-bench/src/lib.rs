@@ -12,6 +12,7 @@ pub mod helium;
 pub mod latency;
 pub mod process;
 pub mod run;
+pub mod space;
 pub mod wiredtiger;
 pub mod work;
 

@@ -73,6 +73,7 @@ const SECTIONS: &[Section] = &[
     mode("reopening"),
     mode("checkpoints"),
     mode("services"),
+    mode("space"),
     section(
         "wiredtiger",
         "wiredtiger-bench",

@@ -15,6 +15,7 @@ mod reopening;
 mod scans;
 mod services;
 mod setup;
+mod space;
 
 use std::{
     path::PathBuf,
@@ -24,7 +25,7 @@ use std::{
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
 
-pub use setup::{Place, fill, key, median};
+pub use setup::{Place, fill, key, median, mix};
 
 /// Repeats the figures in docs/measurements.md.
 #[derive(Parser, Debug)]
@@ -63,6 +64,8 @@ enum Mode {
     Checkpoints(checkpoints::Arguments),
     /// Verifying, backup and scrubbing.
     Services(services::Arguments),
+    /// What a volume takes on the disk, filled, half emptied and compacted.
+    Space(space::Arguments),
 }
 
 /// Runs a mode.
@@ -80,6 +83,7 @@ pub fn run(options: &Options) -> Result<()> {
         Mode::Reopening(arguments) => reopening::run(options, arguments),
         Mode::Checkpoints(arguments) => checkpoints::run(options, arguments),
         Mode::Services(arguments) => services::run(options, arguments),
+        Mode::Space(arguments) => space::run(options, arguments),
     }
 }
 

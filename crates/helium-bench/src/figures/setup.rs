@@ -24,6 +24,11 @@ impl Place {
         Ok(Self { folder })
     }
 
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The volume's file.
     pub fn path(&self) -> PathBuf {
         self.folder.path().join("volume")
