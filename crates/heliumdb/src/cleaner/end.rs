@@ -31,7 +31,8 @@ impl Shared {
                 }
             }
             self.free_now()?;
-            if takes(&self.log) >= before {
+            // What readers still hold comes free when they are gone.
+            if takes(&self.log) >= before && self.log.leaving() == 0 {
                 break;
             }
         }
