@@ -150,6 +150,7 @@ impl Spacious for Lmdb {
 
     fn count(&self) -> Result<u64> {
         let (env, database) = self.opened()?;
-        Ok(database.len(&env.read_txn()?)?)
+        let transaction = env.read_txn()?;
+        Ok(database.len(&transaction)?)
     }
 }
