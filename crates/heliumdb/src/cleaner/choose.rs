@@ -19,11 +19,18 @@ use crate::{log::Candidate, volume::Shared};
 const GAIN_PART: u64 = 20;
 
 impl Shared {
+    /// Whether there is anything to clean for somebody who waits for room: what gives some itself, or what tombstones
+    /// wait for that take it.
+    pub(super) fn has_victims(&self, stuck: &Stuck) -> bool {
+        let has_any = |need| !self.choose_victims(stuck, need).is_empty();
+        has_any(Need::Short) || self.are_tombstones_worth_it() && has_any(Need::Tombstones)
+    }
+
     pub(super) fn choose_victims(&self, stuck: &Stuck, need: Need) -> Vec<Candidate> {
         let mut candidates = self.log.candidates();
         let segment_bytes = self.log.room().segment_bytes;
         // Writers that wait for room need it now.
-        let is_out = self.open_room() < segment_bytes;
+        let is_out = self.is_out();
         let ended = Ended::of_now(self, is_out);
         candidates.retain(|c| !c.is_done() && can_go(c) && !stuck.holds(c, ended));
         let is_worth = |c: &Candidate| match need {
@@ -96,6 +103,14 @@ fn gives_room(candidate: &Candidate, segment_bytes: u64) -> bool {
     moved_bytes(candidate) + least <= segment_bytes
         && (candidate.dead_bytes + candidate.spare >= least
             || candidate.weight() * 4 <= segment_bytes * 3)
+}
+
+/// Whether to complete it and move what is in it makes room, though as much as `lost` at its end is not used then.
+pub(super) fn gives_room_unfilled(candidate: &Candidate, lost: u64, segment_bytes: u64) -> bool {
+    let least = segment_bytes / GAIN_PART;
+    can_go(candidate)
+        && candidate.dead_bytes >= least
+        && moved_bytes(candidate) + lost + least <= segment_bytes
 }
 
 /// Whether it is free once it is empty and a checkpoint was taken. What is moved out of others takes room and gives

@@ -30,12 +30,12 @@ use std::{
     ops::RangeInclusive,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*},
     },
     time::{Duration, Instant},
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
     clock::Clock,
@@ -75,6 +75,10 @@ pub(crate) struct Cleaner {
     pace: Pace,
     tombstones: Tombstones,
     rounds: AtomicU64,
+    /// Writers that wait for room.
+    waiting: AtomicUsize,
+    /// A step is being done, or about to be.
+    is_at_work: AtomicBool,
 }
 
 /// Checkpoints that were asked for because nothing else made room.
@@ -127,6 +131,23 @@ impl Cleaner {
         self.rounds.load(Relaxed)
     }
 
+    /// Whether a writer waits for room. Then it is short, however much there is: it may want more.
+    fn is_waited_for(&self) -> bool {
+        self.waiting.load(Relaxed) > 0
+    }
+
+    /// What it is about, unless a step is being done: a device may hold that up for longer than anybody is to wait.
+    fn progress(&self) -> Option<MutexGuard<'_, Progress>> {
+        loop {
+            match self.round.try_lock() {
+                Some(progress) => return Some(progress),
+                None if self.is_at_work.load(Acquire) => return None,
+                // Another one who looks.
+                None => std::thread::yield_now(),
+            }
+        }
+    }
+
     /// How long ago the last round ended.
     fn rested(&self, clock: &Clock) -> Duration {
         let ended = self.round.lock().ended;
@@ -167,8 +188,10 @@ impl Shared {
     /// One step of cleaning, if `need` asks for any; true if something was done.
     pub(crate) fn clean_step(&self, need: Need) -> Result<bool> {
         let mut progress = self.cleaner.round.lock();
+        self.cleaner.is_at_work.store(true, Release);
         let is_done = self.step(&mut progress, need);
         self.log.lend_to_cleaner(progress.memory_bytes());
+        self.cleaner.is_at_work.store(false, Release);
         is_done
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::choose::{can_go, is_held};
+use super::choose::{can_go, gives_room_unfilled, is_held};
 use crate::{clock, error::Result, log::Room, transaction::thin::Haste, volume::Shared};
 
 /// Room is short when there is less of it than this part of the volume, or so many segments.
@@ -44,9 +44,10 @@ impl Shared {
         let started = clock::now();
         // Nothing is to be moved that nobody needs.
         let thinned = self.thin_chains(need);
-        let cleaned = self.clean_step(need)? | thinned;
+        let mut cleaned = self.clean_step(need)? | thinned;
         if self.cleaner.resting_need().is_none() {
             self.ask_for_checkpoint(need, cleaned);
+            cleaned = cleaned || self.end_segment_early()?;
         }
         self.set_pace();
         let is_wanted = need == Need::Short || need == Need::Tombstones;
@@ -62,7 +63,7 @@ impl Shared {
         let haste = match need {
             Need::Nothing => Haste::None,
             Need::Dirty | Need::Tombstones | Need::End { .. } => Haste::Some,
-            Need::Short if self.open_room() < self.log.room().segment_bytes => Haste::All,
+            Need::Short if self.is_out() => Haste::All,
             Need::Short => Haste::Some,
         };
         self.is_native() && self.unsettled.has_any() && {
@@ -84,7 +85,12 @@ impl Shared {
     }
 
     fn is_short(&self) -> bool {
-        self.open_room() < short_bytes(&self.log.room())
+        self.is_out() || self.open_room() < short_bytes(&self.log.room())
+    }
+
+    /// Whether writers need room now: one waits for it, or there is next to none.
+    pub(super) fn is_out(&self) -> bool {
+        self.cleaner.is_waited_for() || self.open_room() < self.log.room().segment_bytes
     }
 
     /// Room for users, growth of files counted.
@@ -103,32 +109,69 @@ impl Shared {
             .count() as u64;
         // A checkpoint costs the pages that were changed, at worst all.
         let worth = (2 * self.checkpoint_bytes()).max(WAITING_SEGMENTS * room);
+        if waiting > 0 && waiting * room >= worth {
+            return self.request_checkpoint();
+        }
         let is_wanted = need == Need::Short || need == Need::Tombstones;
         // As long as there is room, or some of it is coming, writers go on, and give the cleaner more to do
         // below the start of the checkpoint that there is.
-        let is_out = self.open_room() < room && self.log.leaving() == 0;
-        let is_last_resort =
-            is_wanted && is_out && !cleaned && candidates.iter().any(|c| is_held(c, room));
-        if waiting > 0 && waiting * room >= worth
-            || is_last_resort && self.cleaner.may_ask(&self.log)
-        {
+        if cleaned || !is_wanted || !self.is_out() || self.log.leaving() > 0 {
+            return;
+        }
+        if candidates.iter().any(|c| is_held(c, room)) && self.cleaner.may_ask(&self.log) {
             self.request_checkpoint();
         }
     }
 
-    /// Whether there is a reason to clean.
-    pub(crate) fn cleaning_need(&self) -> Need {
+    /// Whether a checkpoint may make room that nothing else makes.
+    pub(super) fn has_resort(&self) -> bool {
+        let segment_bytes = self.log.room().segment_bytes;
         let candidates = self.log.candidates();
-        let room = self.log.room();
-        let used: u64 = candidates.len() as u64 * room.segment_bytes;
-        let tombstones: u64 = candidates.iter().map(|c| c.tombstone_bytes).sum();
-        let too_many = tombstones > room.segment_bytes && tombstones * 100 > used * TOMBSTONES_PCT;
-        if self.cleaner.tombstones.are_worth_it(tombstones, too_many) {
+        !self.is_checkpoint_refused()
+            && candidates.iter().any(|c| is_held(c, segment_bytes))
+            && self.cleaner.has_resort(&self.log)
+    }
+
+    /// The segment that is being filled, if it holds what somebody waits for, and nothing else does.
+    pub(super) fn to_end_early(&self) -> Option<u64> {
+        let (candidate, lost) = self.log.filling()?;
+        let segment_bytes = self.log.room().segment_bytes;
+        gives_room_unfilled(&candidate, lost, segment_bytes).then_some(candidate.sequence)
+    }
+
+    /// Completes the segment that is being filled early, so that it can be cleaned; false if that is of no use.
+    fn end_segment_early(&self) -> Result<bool> {
+        let is_room_coming =
+            || self.log.has_dead() || self.log.leaving() > 0 || self.is_checkpoint_wanted();
+        if !self.cleaner.is_waited_for() || is_room_coming() {
+            return Ok(false);
+        }
+        match self.to_end_early() {
+            Some(sequence) => self.log.end_segment(sequence),
+            None => Ok(false),
+        }
+    }
+
+    /// Whether there are so many tombstones that what they wait for is to be moved.
+    pub(super) fn are_tombstones_worth_it(&self) -> bool {
+        let candidates = self.log.candidates();
+        let segment_bytes = self.log.room().segment_bytes;
+        let used = candidates.len() as u64 * segment_bytes;
+        let bytes: u64 = candidates.iter().map(|c| c.tombstone_bytes).sum();
+        let too_many = bytes > segment_bytes && bytes * 100 > used * TOMBSTONES_PCT;
+        self.cleaner.tombstones.are_worth_it(bytes, too_many)
+    }
+
+    /// Whether there is a reason to clean.
+    fn cleaning_need(&self) -> Need {
+        if self.are_tombstones_worth_it() {
             return Need::Tombstones;
         }
         if self.is_short() {
             return Need::Short;
         }
+        let (candidates, room) = (self.log.candidates(), self.log.room());
+        let used: u64 = candidates.len() as u64 * room.segment_bytes;
         let period = Duration::from_millis(self.options.auto_clean_period_ms);
         let rested = self.cleaner.rested(&self.options.clock) >= period;
         let waiting = candidates.iter().filter(|c| c.is_done()).count() as u64;

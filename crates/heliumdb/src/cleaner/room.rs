@@ -6,11 +6,16 @@
 //! come: only segments count that can go, or can be emptied, as things are; so whoever has a
 //! transaction open that keeps the room from coming is told so at once.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use crossbeam_epoch as epoch;
 
-use super::{Need, choose::is_held};
 use crate::{
     error::{Error, ErrorKind, Result},
     volume::{Shared, background_step},
@@ -37,10 +42,12 @@ impl Shared {
             self.keep_room_for_checkpoint();
         }
         let mut attempts = 0;
+        let mut waiting = None;
         loop {
             let readmitted = self.log.readmitted();
             match write() {
                 Err(why) if why.kind() == ErrorKind::VolumeFull => {
+                    waiting.get_or_insert_with(|| Waiting::begin(&self.cleaner.waiting));
                     // Others may have made room since, all that there was to make.
                     let is_hope = self.await_room()? || self.log.readmitted() != readmitted;
                     if attempts == self.options.retry_count || !is_hope {
@@ -59,6 +66,12 @@ impl Shared {
         if self.log.is_blocked() {
             return Ok(false);
         }
+        // Items may have gone, or been replaced, since it was last reckoned what is set aside for them.
+        let kept = self.log.reserve_bytes();
+        self.keep_room_for_checkpoint();
+        if self.log.reserve_bytes() < kept {
+            return Ok(true);
+        }
         if !self.options.background_thread {
             return self.make_room();
         }
@@ -75,7 +88,7 @@ impl Shared {
     fn make_room(self: &Arc<Self>) -> Result<bool> {
         let mut worked = false;
         for _ in 0..OWN_STEPS {
-            if !background_step(self)? {
+            if !background_step(self)? && !self.want_pass() {
                 break;
             }
             worked = true;
@@ -103,26 +116,43 @@ impl Shared {
     }
 
     fn may_make_room(&self) -> bool {
-        let progress = self.cleaner.round.lock();
+        let Some(progress) = self.cleaner.progress() else {
+            return true;
+        };
         if progress.round.is_some() || self.log.leaving() > 0 || self.is_checkpoint_coming() {
             return true;
         }
         self.report_pending();
-        let (candidates, room) = (self.log.candidates(), self.log.room().segment_bytes);
         self.log.has_dead()
-            || self.is_native() && self.may_settle()
-            || !self.choose_victims(&progress.stuck, Need::Short).is_empty()
-            || candidates.iter().any(|c| is_held(c, room)) && self.cleaner.has_resort(&self.log)
+            || self.has_victims(&progress.stuck)
+            || self.want_pass()
+            || self.has_resort()
+            || self.to_end_early().is_some()
+    }
+
+    /// Asks for a look through all versions for what nobody needs; false if that would find nothing.
+    fn want_pass(&self) -> bool {
+        self.is_native() && self.unsettled.want_pass(&self.native.readers())
+    }
+}
+
+/// Counts a writer that waits, until it is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn begin(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
     }
 }
 
 impl Shared {
-    /// Whether versions may go that nobody needs.
-    fn may_settle(&self) -> bool {
-        let readers = self.native.readers();
-        self.unsettled.has_due(&readers) || self.unsettled.may_thin(&readers)
-    }
-
     /// What the volume is full of may be what somebody can still look at.
     fn say_who_keeps_room(&self, why: Error) -> Error {
         match self.unsettled.has_any() {

@@ -3,7 +3,13 @@
 use std::sync::Arc;
 
 use super::LAST_RESORTS;
-use crate::{Datastore, Volume, error::ErrorKind, options::VolumeOptions, volume::Shared};
+use crate::{
+    Datastore, Volume,
+    error::ErrorKind,
+    log::{Batch, BatchKind},
+    options::VolumeOptions,
+    volume::Shared,
+};
 
 /// Bytes of an ordinary value: twenty of them make a segment.
 pub(super) const VALUE_BYTES: usize = 50_000;
@@ -99,6 +105,22 @@ impl Stage {
         self.shared().cleaner.has_resort(&self.shared().log);
         self.shared().cleaner.asked.lock().times = LAST_RESORTS;
         self
+    }
+
+    /// Takes all that deletes may take: a checkpoint has what it may need, and the cleaner what is its own.
+    pub(super) fn use_up_reserve(&self) {
+        let mut batch = Batch::new(BatchKind::Commit);
+        for value_bytes in [200_000, 2_000] {
+            loop {
+                batch.clear(BatchKind::Commit);
+                batch.push(1_000, 1 << 40, false, b"key", Some(&vec![1; value_bytes]));
+                let Ok(appended) = self.shared().log.append(&mut batch, true) else {
+                    break;
+                };
+                let dead = appended.locations.into_iter();
+                dead.for_each(|at| self.shared().log.mark_dead(at));
+            }
+        }
     }
 
     pub(super) fn step(&self) -> bool {

@@ -6,7 +6,10 @@ use super::{
     Need,
     stage::{Stage, VALUE_BYTES},
 };
-use crate::log::{Batch, BatchKind};
+use crate::{
+    limits::BLOCK_BYTES,
+    log::{Batch, BatchKind},
+};
 
 /// Bytes of checkpoints so far.
 fn checkpointed(stage: &Stage) -> u64 {
@@ -54,22 +57,6 @@ fn deletes_give_checkpoints_another_chance() {
     assert!(deletes > 100, "{deletes}");
 }
 
-/// Takes all that deletes may take: a checkpoint has what it may need, and the cleaner what is its own.
-fn use_up_reserve(stage: &Stage) {
-    let mut batch = Batch::new(BatchKind::Commit);
-    for value_bytes in [200_000, 2_000] {
-        loop {
-            batch.clear(BatchKind::Commit);
-            batch.push(1_000, 1 << 40, false, b"key", Some(&vec![1; value_bytes]));
-            let Ok(appended) = stage.shared().log.append(&mut batch, true) else {
-                break;
-            };
-            let dead = appended.locations.into_iter();
-            dead.for_each(|at| stage.shared().log.mark_dead(at));
-        }
-    }
-}
-
 /// A checkpoint for which there is too little room waits for what was freed and is still looked at; and nothing more
 /// is cleaned before it, which would take some of that room.
 #[test]
@@ -85,7 +72,7 @@ fn a_checkpoint_waits_for_room_that_is_coming_and_nothing_takes_it() {
     stage.delete((0..500).filter(|number| number % 20 != 0));
     let (shared, log) = (stage.shared(), &stage.shared().log);
     let guard = epoch::pin();
-    use_up_reserve(&stage);
+    stage.use_up_reserve();
     while shared.clean_step(Need::Short).unwrap() && shared.is_cleaning() {}
     stage.volume.free_now().unwrap();
     assert!(log.leaving() > 0 && log.lacks_checkpoint_room());
@@ -108,4 +95,109 @@ fn a_checkpoint_waits_for_room_that_is_coming_and_nothing_takes_it() {
     stage.step();
     assert!(checkpointed(&stage) > before.checkpoint_written_bytes);
     assert!(stage.put(stage.items, VALUE_BYTES));
+}
+
+/// Puts and deletes items that fill segments which only a checkpoint frees: what is deleted is there, too.
+fn put_in_vain(stage: &Stage, numbers: std::ops::Range<u32>) {
+    for number in numbers {
+        assert!(stage.put(number, VALUE_BYTES));
+        stage.delete(number..number + 1);
+    }
+}
+
+/// Writers that go on give the cleaner more to do below the start of the checkpoint that there is.
+#[test]
+fn no_checkpoint_is_taken_for_room_while_some_is_coming() {
+    let stage = Stage::new();
+    stage.volume.checkpoint_now().unwrap();
+    stage.end_segment();
+    put_in_vain(&stage, 1_000..1_100);
+    stage.end_segment();
+    let (shared, log) = (stage.shared(), &stage.shared().log);
+    let segment_bytes = log.room().segment_bytes;
+    let mut items = 0;
+    while shared.open_room() > segment_bytes / 2 {
+        assert!(stage.put(items, VALUE_BYTES));
+        items += 1;
+    }
+    let guard = epoch::pin();
+    // Two whole segments.
+    stage.delete(20..60);
+    while log.has_dead() {
+        log.background_step().unwrap();
+    }
+    assert!(log.leaving() > 0 && shared.is_out() && shared.has_resort());
+    let before = checkpointed(&stage);
+    for _ in 0..4 {
+        stage.step();
+    }
+    assert!(log.leaving() > 0);
+    assert_eq!(checkpointed(&stage), before);
+    drop(guard);
+}
+
+/// How old they are does not matter then.
+#[test]
+fn what_gives_most_room_comes_first_when_there_is_none() {
+    let full = Stage::new().filled();
+    let young = full.items - 40..full.items - 20;
+    full.delete((20..40).filter(|number| number % 3 == 0));
+    full.delete(young.filter(|number| number % 10 != 0));
+    let shared = full.shared();
+    assert!(shared.is_out());
+    let progress = shared.cleaner.round.lock();
+    let chosen = shared.choose_victims(&progress.stuck, Need::Short);
+    let last = chosen.iter().map(|c| c.sequence).max();
+    assert!(chosen.len() > 1);
+    assert!(chosen[0].sequence + 1 >= last.unwrap(), "{chosen:?}");
+}
+
+/// So many that a checkpoint is worth it, though nobody needs the room.
+#[test]
+fn a_checkpoint_is_taken_when_it_frees_many_segments() {
+    let stage = Stage::new();
+    stage.volume.checkpoint_now().unwrap();
+    stage.end_segment();
+    let before = checkpointed(&stage);
+    for number in 1_000..2_000 {
+        put_in_vain(&stage, number..number + 1);
+        let candidates = stage.shared().log.candidates();
+        let done = candidates.iter().filter(|c| c.is_done()).count();
+        while stage.step() {}
+        let is_taken = checkpointed(&stage) > before;
+        // And one that cleaning empties meanwhile.
+        assert_eq!(is_taken, done >= 7, "{done} are done");
+        if is_taken {
+            return;
+        }
+    }
+    panic!("none was taken");
+}
+
+/// Whoever looks how many items there are comes between their log and their index.
+#[test]
+fn what_is_between_log_and_index_has_room_for_its_deletes() {
+    let stage = Stage::new();
+    let shared = stage.shared();
+    let append = |items: u64| {
+        let mut batch = Batch::new(BatchKind::Commit);
+        for _ in 0..items {
+            batch.push(1_000, 1 << 40, false, b"key", Some(b"value"));
+        }
+        shared.log.append(&mut batch, false).unwrap();
+    };
+    shared.keep_room_for_checkpoint();
+    let before = shared.log.reserve_bytes();
+    // As many threads, and a load in bulk.
+    let inside: Vec<_> = (0..300).map(|_| shared.gate.enter()).collect();
+    (0..300).for_each(|_| append(1));
+    let loading = shared.gate.enter_with(1_000);
+    append(1_000);
+    shared.keep_room_for_checkpoint();
+    let least = before + 1_300 * BLOCK_BYTES as u64;
+    assert!(shared.log.reserve_bytes() >= least);
+    drop((inside, loading));
+    // None of them ever came to the index.
+    shared.keep_room_for_checkpoint();
+    assert!(shared.log.reserve_bytes() < least);
 }

@@ -179,7 +179,6 @@ impl Core {
                 oldest[1] = entry;
             }
         }
-        let pending = self.oldest_pending.load(Acquire);
         let mut dead = Vec::new();
         for (sequence, id, segment) in entries {
             let others = if oldest[0].1 == id {
@@ -187,12 +186,9 @@ impl Core {
             } else {
                 oldest[0].0
             };
-            let tombstones_needed = segment.tombstones.load(Acquire) > 0
-                && (others <= segment.max_tombstone.load(Acquire)
-                    || pending < segment.max_overtaking.load(Acquire));
             if segment.state.load(Acquire) == SEALED
                 && segment.live.load(Acquire) == 0
-                && !tombstones_needed
+                && !self.needs_tombstones(segment, others)
                 && !self.awaits_checkpoint(segment, sequence)
                 && !ledger.is_pinned(id, sequence, self.segment_bytes)
             {

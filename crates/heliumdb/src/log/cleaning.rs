@@ -8,6 +8,7 @@ use super::{
     BatchKind, Purpose, Ready,
     batch::Batch,
     core::Core,
+    ledger::Ledger,
     spot::Spot,
     table::{SEALED, Segment},
     walk::{Step, Walk},
@@ -99,7 +100,8 @@ impl Written {
             | BatchKind::Prepare { .. }
             | BatchKind::Spill { .. }
             | BatchKind::CommitSpilled(_) => {
-                self.user_items.fetch_add(batch.len() as u64, Relaxed);
+                // Who sees them counted sees who is between, too.
+                self.user_items.fetch_add(batch.len() as u64, Release);
                 &self.user
             }
         };
@@ -153,33 +155,95 @@ impl Core {
             (segment.state.load(Acquire) == SEALED).then_some((sequence, id, segment))
         });
         sealed
-            .map(|(sequence, id, segment)| (sequence, id, segment, segment.live.load(Acquire)))
-            .map(|(sequence, id, segment, live)| Candidate {
-                sequence,
-                segment: id,
-                live_bytes: live.max(0) as u64,
-                dead_bytes: segment
-                    .filled
-                    .load(Acquire)
-                    .saturating_sub(live.max(0) as u64),
-                again: segment.again.load(Acquire),
-                spare: segment.spare.load(Acquire),
-                tombstone_bytes: segment.tombstones.load(Acquire),
-                min_placed: segment.min_placed.load(Acquire),
-                is_replayed: self.is_replayed(sequence),
-                awaits_checkpoint: self.awaits_checkpoint(segment, sequence),
-                is_behind_spill: self.is_replayed(sequence) && sequence >= spilled,
-                is_pinned: ledger.has_needed_record(id),
-            })
+            .map(|(sequence, id, segment)| self.candidate(sequence, id, segment, &ledger, spilled))
             .collect()
+    }
+
+    fn candidate(
+        &self,
+        sequence: u64,
+        id: u64,
+        segment: &Segment,
+        ledger: &Ledger,
+        spilled: u64,
+    ) -> Candidate {
+        let live_bytes = segment.live.load(Acquire).max(0) as u64;
+        Candidate {
+            sequence,
+            segment: id,
+            live_bytes,
+            dead_bytes: segment.filled.load(Acquire).saturating_sub(live_bytes),
+            again: segment.again.load(Acquire),
+            spare: segment.spare.load(Acquire),
+            tombstone_bytes: segment.tombstones.load(Acquire),
+            min_placed: segment.min_placed.load(Acquire),
+            is_replayed: self.is_replayed(sequence),
+            awaits_checkpoint: self.awaits_checkpoint(segment, sequence),
+            is_behind_spill: self.is_replayed(sequence) && sequence >= spilled,
+            is_pinned: ledger.has_needed_record(id),
+        }
+    }
+
+    /// The segment that is being filled, as if it were complete; and what would be lost at its end. `None` where that
+    /// would not leave the cleaner, and a checkpoint, what they need.
+    pub(crate) fn filling(&self) -> Option<(Candidate, u64)> {
+        let appender = self.appender.lock();
+        let current = appender.current.as_ref()?;
+        let (id, lost) = (current.segment, self.rest(current.offset));
+        if !self.may_lose(lost) {
+            return None;
+        }
+        let ledger = self.ledger.lock();
+        let spilled = ledger.oldest_spill().unwrap_or(u64::MAX);
+        let segment = self.table.get(id)?;
+        let mut candidate = self.candidate(current.sequence, id, segment, &ledger, spilled);
+        if !self.needs_tombstones(segment, self.oldest_placed_in(&ledger, id)) {
+            candidate.dead_bytes += std::mem::take(&mut candidate.tombstone_bytes);
+        }
+        Some((candidate, lost))
+    }
+
+    fn may_lose(&self, bytes: u64) -> bool {
+        let space = self.space.lock();
+        let kept = self.cleaner_bytes() + space.promised;
+        space.free_segments() > 0 && self.available(&space) >= kept + bytes
+    }
+
+    /// Completes the segment that is being filled, if [`Core::filling`] still says that it is that one; false if not.
+    pub(crate) fn end_segment(&self, sequence: u64) -> Result<bool> {
+        let mut appender = self.appender.lock();
+        self.check_writable()?;
+        let current = appender.current.as_ref();
+        let Some(current) = current.filter(|current| current.sequence == sequence) else {
+            return Ok(false);
+        };
+        if !self.may_lose(self.rest(current.offset)) {
+            return Ok(false);
+        }
+        self.next_segment(&mut appender)?;
+        let end = self.position(&appender);
+        self.end.store(end, Release);
+        self.written_end.store(end, Release);
+        Ok(true)
     }
 
     /// The lowest number that may yet supersede an item of another segment than this one.
     pub(crate) fn oldest_placed(&self, but: u64) -> u64 {
-        let ledger = self.ledger.lock();
+        self.oldest_placed_in(&self.ledger.lock(), but)
+    }
+
+    fn oldest_placed_in(&self, ledger: &Ledger, but: u64) -> u64 {
         let others = ledger.in_use.values().filter(|&&id| id != but);
         let placed = others.filter_map(|&id| Some(self.table.get(id)?.min_placed.load(Acquire)));
         placed.min().unwrap_or(u64::MAX)
+    }
+
+    /// Whether a tombstone in it may yet be needed, for what others hold, of which the oldest is `others`, or for what
+    /// is yet to be logged.
+    pub(super) fn needs_tombstones(&self, segment: &Segment, others: u64) -> bool {
+        segment.tombstones.load(Acquire) > 0
+            && (others <= segment.max_tombstone.load(Acquire)
+                || self.oldest_pending.load(Acquire) < segment.max_overtaking.load(Acquire))
     }
 
     /// The tombstones in a segment were moved, or nothing needs them.

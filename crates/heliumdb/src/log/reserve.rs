@@ -47,7 +47,7 @@ impl Items {
 
 impl Core {
     /// Room that only deletes and outcomes may use.
-    pub(super) fn reserve_bytes(&self) -> u64 {
+    pub(crate) fn reserve_bytes(&self) -> u64 {
         // A segment more for what is lost at the ends of segments, and for what cleaning takes before it gives.
         self.deletes_bytes() + self.usable() + self.cleaner_bytes()
     }
@@ -71,12 +71,11 @@ impl Core {
 
     /// Items appended for users since the log was opened.
     pub(crate) fn user_items(&self) -> u64 {
-        self.written.user_items.load(Relaxed)
+        self.written.user_items.load(Acquire)
     }
 
-    /// There are so many items, of what [`Core::user_items`] said before they were counted: what came meanwhile
-    /// counts twice rather than not at all. An item that was appended and is not in the index yet is one of a write
-    /// outside transactions, one for each thread; there is room for more than these.
+    /// There are so many items, those that were appended and are not in the index yet included, of what
+    /// [`Core::user_items`] said before they were counted: what came meanwhile counts twice rather than not at all.
     pub(crate) fn keep_for_items(&self, items: u64, appended: u64) {
         self.items.are(items, appended);
     }

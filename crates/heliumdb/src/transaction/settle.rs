@@ -59,6 +59,8 @@ struct Queue {
     chunks: VecDeque<Chunk>,
     /// One that was emptied, to be filled again.
     spare: Option<Chunk>,
+    /// How many were taken out, and are being looked through: what stays comes back.
+    in_hand: usize,
 }
 
 /// Some chains, their keys end to end.
@@ -92,7 +94,18 @@ impl Queue {
     fn pop(&mut self, readers: &Readers) -> Option<Chunk> {
         let first = self.chunks.front()?.chains.first()?;
         let is_due = readers.all_see(first.due);
-        is_due.then(|| self.chunks.pop_front())?
+        is_due.then(|| self.take())?
+    }
+
+    fn take(&mut self) -> Option<Chunk> {
+        let chunk = self.chunks.pop_front()?;
+        self.in_hand += 1;
+        Some(chunk)
+    }
+
+    /// Chunks there are, those in hand included.
+    fn len(&self) -> usize {
+        self.chunks.len() + self.in_hand
     }
 
     /// When the first chain is due.
@@ -101,7 +114,9 @@ impl Queue {
         first.map_or(TxnId::MAX, |chain| chain.due)
     }
 
+    /// What stays of it has come back.
     fn recycle(&mut self, mut chunk: Chunk) {
+        self.in_hand -= 1;
         if chunk.keys.capacity() <= 2 * CHUNK_KEY_BYTES {
             chunk.trees.clear();
             chunk.chains.clear();
@@ -248,23 +263,29 @@ impl Unsettled {
         settled
     }
 
-    /// Chunks in the queue.
+    /// Chunks of chains.
     pub(super) fn chunks(&self) -> usize {
-        self.queue.lock().chunks.len()
+        self.queue.lock().len()
     }
 
     /// Takes out of the chains of so many chunks what nobody needs, due or not. They go to the end of the queue, so
-    /// that the next ones are in front.
-    pub(super) fn thin_chunks(&self, chunks: usize, readers: &Readers, log: &Log) {
-        for _ in 0..chunks {
-            let Some(chunk) = self.queue.lock().chunks.pop_front() else {
-                break;
+    /// that the next ones are in front. Returns how many are seen to: those that others have in hand come later.
+    pub(super) fn thin_chunks(&self, chunks: usize, readers: &Readers, log: &Log) -> usize {
+        for done in 0..chunks {
+            let mut queue = self.queue.lock();
+            let Some(chunk) = queue.take() else {
+                return match queue.in_hand {
+                    0 => chunks,
+                    _ => done,
+                };
             };
+            drop(queue);
             self.settle_some(&chunk, readers, log, |_| true);
             let mut queue = self.queue.lock();
             queue.recycle(chunk);
             self.due.store(queue.due(), Ordering::Relaxed);
         }
+        chunks
     }
 
     /// Whether the first chain that waits can be settled, as far as a look without a lock shows.
@@ -272,14 +293,9 @@ impl Unsettled {
         self.due.load(Ordering::Relaxed) < oldest
     }
 
-    /// Whether the first chain that waits can be settled.
-    pub(crate) fn has_due(&self, readers: &Readers) -> bool {
-        readers.all_see(self.queue.lock().due())
-    }
-
     /// Whether any chain waits.
     pub(crate) fn has_any(&self) -> bool {
-        self.due.load(Ordering::Relaxed) != TxnId::MAX
+        self.chunks() > 0
     }
 
     /// Settles the chain of one key now; if that leaves it a chain, says when it is due again.

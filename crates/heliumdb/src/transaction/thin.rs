@@ -7,7 +7,10 @@
 //!
 //! Invariant: a pass is due when a snapshot has gone that the one before knew of, and that saw something else than is
 //! seen now, or versions take a quarter more than it has left. So what nobody needs stays for a pass, and no pass is
-//! without a reason.
+//! without a reason. Who finds no room, and nothing else that makes any, asks for one as soon as the next could find
+//! anything that the last did not: something was written since that began, or such a snapshot has gone. (One that came
+//! since, and is gone, saw what is seen now, or something was written.) So nobody is refused for what nobody needs, and
+//! nobody waits for a pass that finds nothing.
 
 use std::time::{Duration, Instant};
 
@@ -56,6 +59,10 @@ struct State {
     now: Option<Pass>,
     /// The snapshots that were in use when the last one began.
     known: Vec<TxnSnapshot>,
+    /// How much had been written by then.
+    wrote: u64,
+    /// Somebody waits for the next one.
+    is_wanted: bool,
     /// What versions took when it was over.
     bytes: u64,
     ended: Option<(Instant, Duration)>,
@@ -68,10 +75,19 @@ struct Pass {
 
 impl State {
     fn is_due(&self, readers: &Readers, bytes: u64) -> bool {
+        self.is_wanted || bytes > self.bytes + self.bytes / MORE_PART || self.has_one_gone(readers)
+    }
+
+    /// Whether the next one could find what the last did not.
+    fn may_find(&self, readers: &Readers) -> bool {
+        self.wrote != readers.wrote || self.has_one_gone(readers)
+    }
+
+    fn has_one_gone(&self, readers: &Readers) -> bool {
         let now = readers.snapshots.as_deref().unwrap_or_default();
         // One that saw what is seen now has needed nothing that does not stay.
         let is_gone = |known: &TxnSnapshot| !now.iter().any(|snapshot| **snapshot == *known);
-        bytes > self.bytes + self.bytes / MORE_PART || self.known.iter().any(is_gone)
+        self.known.iter().any(is_gone)
     }
 }
 
@@ -90,11 +106,13 @@ impl Unsettled {
                 let is_known = readers.snapshots.is_some() && chunks > 0;
                 if !is_known
                     || !state.is_due(readers, self.bytes())
-                    || state.ended.is_some_and(is_resting)
+                    || !state.is_wanted && state.ended.is_some_and(is_resting)
                 {
                     return false;
                 }
                 state.known = in_use(readers);
+                state.wrote = readers.wrote;
+                state.is_wanted = false;
                 Pass {
                     began: clock.now(),
                     chunks,
@@ -102,8 +120,7 @@ impl Unsettled {
             }
         };
         let chunks = pass.chunks.min(STEP_CHUNKS);
-        pass.chunks -= chunks;
-        self.thin_chunks(chunks, readers, log);
+        pass.chunks -= self.thin_chunks(chunks, readers, log);
         if pass.chunks > 0 {
             state.now = Some(pass);
             return true;
@@ -113,11 +130,11 @@ impl Unsettled {
         true
     }
 
-    /// Whether a pass, under way or due, may find something.
-    pub(crate) fn may_thin(&self, readers: &Readers) -> bool {
-        let state = self.passes.0.lock();
-        let is_due = || self.chunks() > 0 && state.is_due(readers, self.bytes());
-        state.now.is_some() || is_due()
+    /// Somebody needs what a pass may find; false if there is none under way, and the next one would find nothing.
+    pub(crate) fn want_pass(&self, readers: &Readers) -> bool {
+        let mut state = self.passes.0.lock();
+        state.is_wanted = self.has_any() && state.may_find(readers);
+        state.now.is_some() || state.is_wanted
     }
 }
 

@@ -48,6 +48,8 @@ pub(crate) struct Readers {
     /// If known: every snapshot that is in use, and last of all one of now. Snapshots to come
     /// see at least what the last one sees.
     pub(crate) snapshots: Option<Vec<Arc<TxnSnapshot>>>,
+    /// If they are known: how many of those have ended that may have left versions, or kept others from going.
+    pub(crate) wrote: u64,
 }
 
 impl Readers {
@@ -57,6 +59,7 @@ impl Readers {
             oldest,
             final_below: oldest,
             snapshots: None,
+            wrote: 0,
         }
     }
 

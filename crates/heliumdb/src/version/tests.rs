@@ -267,6 +267,7 @@ fn the_middle_of_a_chain_goes_when_no_snapshot_needs_it() {
         oldest: 4,
         final_below: 10,
         snapshots: Some([&early, &late, &now].map(|s| s.clone().into()).into()),
+        ..Readers::default()
     };
     let mut swept = Swept::default();
     slot.word = prune::settle(slot.word, &readers, &epoch::pin(), &mut swept);
@@ -342,6 +343,7 @@ fn all_unresolved_versions_are_overruled_whatever_becomes_of_what_overruled_them
         oldest: 5,
         final_below: TxnId::MAX,
         snapshots: Some(vec![TxnSnapshot::new(&[5, 6], 20).into()]),
+        ..Readers::default()
     };
     let mut swept = Swept::default();
     slot.word = prune::settle(slot.word, &readers, &epoch::pin(), &mut swept);

@@ -92,7 +92,7 @@ impl Shared {
         let _inside = self.gate.enter();
         tree.check_accepts()?;
         let guard = epoch::pin();
-        let direct = self.native.begin_direct();
+        let mut direct = self.native.begin_direct();
         let mut write = Write {
             tree,
             key,
@@ -115,6 +115,7 @@ impl Shared {
             Some(Linked::After(turn)) => return Ok(Attempt::After(turn)),
             Some(Linked::Done(_)) | None => {}
         }
+        direct.has_written();
         tree.live.add(write.more);
         tree.note_change();
         if let Some(location) = write.dead {

@@ -30,6 +30,8 @@ pub(crate) struct Gate {
     shards: [CachePadded<[AtomicU64; 2]>; SHARDS],
     /// Held by the drain that goes on.
     draining: Mutex<()>,
+    /// Items of those inside that have more than one.
+    more: AtomicU64,
 }
 
 /// Where someone inside was counted: to be given back to [`Gate::leave`].
@@ -43,6 +45,7 @@ pub(crate) struct Ticket {
 pub(crate) struct Inside<'a> {
     gate: &'a Gate,
     ticket: Ticket,
+    more: u64,
 }
 
 impl Gate {
@@ -51,7 +54,29 @@ impl Gate {
         Inside {
             gate: self,
             ticket: self.take_ticket(),
+            more: 0,
         }
+    }
+
+    /// The same for somebody who appends so many items before the index shows any of them.
+    pub(crate) fn enter_with(&self, items: u64) -> Inside<'_> {
+        let more = items.saturating_sub(1);
+        if more > 0 {
+            self.more.fetch_add(more, Ordering::SeqCst);
+        }
+        Inside {
+            gate: self,
+            ticket: self.take_ticket(),
+            more,
+        }
+    }
+
+    /// So many items, at most, have been appended and are not in the index yet. (Transactions have theirs in the index
+    /// before they append them.)
+    pub(super) fn items_between(&self) -> u64 {
+        let counters = self.shards.iter().flat_map(|shard| &**shard);
+        let inside: u64 = counters.map(|c| c.load(Ordering::SeqCst)).sum();
+        inside + self.more.load(Ordering::SeqCst)
     }
 
     /// Enters; [`Gate::leave`] ends that.
@@ -114,6 +139,10 @@ impl Gate {
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
+        // Single writes leave what all threads share alone.
+        if self.more > 0 {
+            self.gate.more.fetch_sub(self.more, Ordering::SeqCst);
+        }
         self.gate.leave(self.ticket);
     }
 }

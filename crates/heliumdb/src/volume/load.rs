@@ -71,7 +71,7 @@ impl<'a> Loader<'a> {
         }
         let shared = &self.datastore.shared;
         shared.check_writable()?;
-        let _inside = shared.gate.enter();
+        let _inside = shared.gate.enter_with(self.keys.len() as u64);
         self.tree.check_accepts()?;
         let appended = shared.log.append(&mut self.batch, false)?;
         let guard = epoch::pin();

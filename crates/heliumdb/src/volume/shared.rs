@@ -287,6 +287,7 @@ impl Shared {
                 oldest,
                 final_below: oldest,
                 snapshots: horizon.snapshots(),
+                wrote: 0,
             }
         };
         self.settle_for(&readers, usize::MAX)

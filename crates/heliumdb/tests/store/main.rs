@@ -65,6 +65,7 @@ mod room;
 mod salvage;
 mod settle;
 mod several_volumes;
+mod small;
 mod smallest;
 mod space;
 mod syncs;

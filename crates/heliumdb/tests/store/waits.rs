@@ -2,10 +2,10 @@
 
 use std::{sync::mpsc, thread, time::Duration};
 
-use helium_sim::{DiskId, Fault, FaultKind, Machine, On, sim_options};
-use heliumdb::{Datastore, ErrorKind, Result, Volume, VolumeOptions};
+use helium_sim::{DiskId, Fault, FaultKind, Latch, Machine, On, Operation, sim_options};
+use heliumdb::{Datastore, DatastoreOptions, ErrorKind, Result, Volume, VolumeOptions};
 
-use crate::common::machine;
+use crate::common::{MIB, Released, machine};
 
 /// Much longer than anything here takes, and much shorter than a wait in vain.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -73,5 +73,39 @@ fn a_device_without_room_refuses_at_once_whatever_could_be_cleaned() {
         machine.heal();
         at_once(move || put_large(&store, 1_000)).unwrap();
         volume.close().unwrap();
+    }
+}
+
+/// A device may hold up the cleaner for ever: who waits for room waits as long as the options say, and no longer.
+#[test]
+fn a_cleaner_that_is_held_up_holds_up_no_writer() {
+    for unordered in [false, true] {
+        let mut options = patient();
+        (options.retry_count, options.retry_delay_us) = (3, 1_000);
+        let machine = machine(0, 1);
+        let latch = Latch::new();
+        let device = latch.guard(machine.device(DiskId(0)));
+        let volume = Volume::open_devices(vec![device], &options).unwrap();
+        let mut how = DatastoreOptions::default();
+        (how.create, how.unordered) = (true, unordered);
+        let store = volume.open_datastore(b"store", &how).unwrap();
+        let released = Released(&latch);
+        // Whole segments are read by the cleaner alone.
+        latch.hold(
+            |operation| matches!(operation, Operation::Read { len, .. } if *len as u64 == MIB),
+        );
+        let writer = store.clone();
+        let refused = at_once(move || {
+            (1..).find_map(|number| {
+                let hot = put_large(&writer, 0);
+                hot.and_then(|()| put_large(&writer, number)).err()
+            })
+        });
+        assert_eq!(refused.map(|why| why.kind()), Some(ErrorKind::VolumeFull));
+        assert_eq!(latch.await_held(1).len(), 1);
+        drop(released);
+        latch.hold(|_| false);
+        drop(store);
+        let _ = volume.close();
     }
 }

@@ -4,7 +4,10 @@ use std::cell::Cell;
 
 use super::*;
 use crate::{
-    cleaner::stage::{Stage, VALUE_BYTES},
+    cleaner::{
+        Need,
+        stage::{Stage, VALUE_BYTES},
+    },
     transaction::thin::Haste,
 };
 
@@ -77,6 +80,49 @@ fn who_waits_counts_on_what_can_be_cleaned() {
     assert!(is_hope(&full));
 }
 
+/// None of them can go, and what they wait for is all alive: that is moved for their sake.
+#[test]
+fn who_waits_counts_on_tombstones() {
+    let stage = Stage::new();
+    let keys = stage.volume.create_datastore(b"keys", b"").unwrap();
+    let key = |number: u8| vec![number; 100_000];
+    (0..80).for_each(|number| keys.put(&key(number), b"").unwrap());
+    (0..80).for_each(|number| keys.delete(&key(number)).unwrap());
+    let shared = stage.shared();
+    while shared.clean_step(Need::Short).unwrap() || shared.log.has_dead() {
+        stage.volume.free_now().unwrap();
+        epoch::pin().flush();
+    }
+    for number in 0.. {
+        if shared.open_room() < 2 * VALUE_BYTES as u64 {
+            break;
+        }
+        assert!(stage.put(number, VALUE_BYTES));
+    }
+    while shared.log.leaving() > 0 {
+        epoch::pin().flush();
+    }
+    let stage = stage.without_resort();
+    assert!(!stage.shared().log.has_dead() && victims(&stage) == 0);
+    assert!(stage.shared().are_tombstones_worth_it());
+    assert!(is_hope(&stage));
+}
+
+/// There is as much as is wanted for ordinary writes.
+#[test]
+fn who_wants_much_is_not_refused_while_there_is_some() {
+    let stage = Stage::new();
+    (0..850).for_each(|number| assert!(stage.put(number, VALUE_BYTES)));
+    stage.delete((0..850).filter(|number| number % 6 == 0));
+    while stage.step() {}
+    let open = stage.shared().open_room();
+    assert!(open > 8 << 20, "{open}");
+    assert!(victims(&stage) > 0, "it is cleaned already");
+    let value_bytes = open as usize + (1 << 20);
+    assert!(value_bytes < crate::limits::VALUE_BYTES_MAX, "{open}");
+    assert!(stage.put(1_000, value_bytes));
+}
+
 /// What everybody sees, and what is between what two snapshots see; however many snapshots before needed nothing.
 #[test]
 fn who_waits_counts_on_versions_that_nobody_needs() {
@@ -99,6 +145,54 @@ fn who_waits_counts_on_versions_that_nobody_needs() {
         assert!(!full.shared().log.has_dead());
         assert!(is_hope(&full), "older: {is_older_held}");
     }
+}
+
+/// Whoever looked all chains through last knew nothing of the snapshot, and few versions have come since.
+#[test]
+fn who_waits_counts_on_versions_of_a_snapshot_that_came_and_went() {
+    let stage = Stage::new();
+    let _older = stage.volume.snapshot().unwrap();
+    let full = stage.filled();
+    look_through(&full);
+    let snapshot = full.volume.snapshot().unwrap();
+    full.delete(0..40);
+    drop(snapshot);
+    assert!(!full.shared().log.has_dead() && victims(&full) == 0);
+    assert!(is_hope(&full));
+    assert!(full.put(full.items, VALUE_BYTES));
+}
+
+/// No snapshot ever saw what was replaced.
+#[test]
+fn who_waits_counts_on_the_first_of_two_values_that_came_beside_a_snapshot() {
+    let stage = Stage::new();
+    let _older = stage.volume.snapshot().unwrap();
+    let full = stage.filled();
+    look_through(&full);
+    full.delete(0..40);
+    assert!(is_hope(&full));
+    assert!(full.put(full.items, VALUE_BYTES));
+}
+
+/// Of what was written since the last look nothing stays that nobody needs: one look is enough.
+#[test]
+fn who_waits_does_not_count_on_a_second_look() {
+    let stage = Stage::new();
+    let older = stage.volume.snapshot().unwrap();
+    let full = stage.filled();
+    let vain = full.volume.snapshot().unwrap();
+    full.write_in_vain();
+    assert!(is_hope(&full));
+    while full.step() {}
+    assert!(!is_hope(&full));
+    // What is refused has written nothing.
+    assert!(!full.put(full.items, VALUE_BYTES) && !is_hope(&full));
+    drop(vain);
+    assert!(is_hope(&full));
+    while full.step() {}
+    assert!(!is_hope(&full));
+    drop(older);
+    assert!(is_hope(&full));
 }
 
 /// Settles and thins all that is due.
@@ -137,14 +231,35 @@ fn who_waits_counts_on_a_checkpoint_as_long_as_one_may_help() {
     for number in 0..20 {
         assert!(stage.put(number, VALUE_BYTES));
     }
-    for number in 100..200 {
+    let log = &stage.shared().log;
+    let first = log.next_segment_sequence();
+    // They fill their segments to the end.
+    for number in 100.. {
+        let (filling, left) = log.filling().unwrap();
+        if filling.sequence > first + 4 && left < VALUE_BYTES as u64 {
+            break;
+        }
         assert!(stage.put(number, VALUE_BYTES));
         stage.delete(number..number + 1);
     }
+    assert!(stage.put(20, VALUE_BYTES));
     assert!(!stage.shared().log.has_dead());
     assert_eq!(victims(&stage), 0);
     assert!(is_hope(&stage));
     assert!(!is_hope(&stage.without_resort()));
+}
+
+/// Nothing else holds anything that is dead.
+#[test]
+fn who_waits_counts_on_the_segment_that_is_being_filled() {
+    let full = full();
+    let (filling, _) = full.shared().log.filling().unwrap();
+    let items = (filling.live_bytes / VALUE_BYTES as u64) as u32;
+    assert!(items >= 2, "{filling:?}");
+    full.delete(full.items - items..full.items);
+    assert!(!full.shared().log.has_dead() && victims(&full) == 0);
+    assert!(is_hope(&full));
+    assert!(full.put(full.items, VALUE_BYTES));
 }
 
 /// More than they do at once.

@@ -58,6 +58,8 @@ struct State {
     taken: Vec<Arc<TxnSnapshot>>,
     /// What changes of the catalog replaced, by their ids, for snapshots that do not see them.
     kept: Vec<(TxnId, Past)>,
+    /// How many ids have ended that may have left versions, or kept others from going.
+    wrote: u64,
 }
 
 impl State {
@@ -79,7 +81,8 @@ impl State {
         });
     }
 
-    fn end(&mut self, id: TxnId) {
+    fn end(&mut self, id: TxnId, wrote: bool) {
+        self.wrote += u64::from(wrote);
         if let Ok(index) = self.running.binary_search(&id) {
             self.running.remove(index);
             self.current = None;
@@ -118,6 +121,7 @@ impl Manager {
                 current: None,
                 taken: Vec::new(),
                 kept: Vec::new(),
+                wrote: 0,
             }),
             in_use: CachePadded::default(),
             plain: Default::default(),
@@ -179,8 +183,12 @@ impl Manager {
     /// The transaction is over: its versions are stamped, or gone. Returns the oldest id that
     /// someone may still need.
     pub(crate) fn end(&self, id: TxnId) -> TxnId {
+        self.end_with(id, true)
+    }
+
+    fn end_with(&self, id: TxnId, wrote: bool) -> TxnId {
         let mut state = self.state.lock();
-        state.end(id);
+        state.end(id, wrote);
         state.forget_unused();
         state.oldest()
     }
@@ -217,6 +225,7 @@ impl Manager {
         Direct::Versioned {
             manager: self,
             id: self.start(),
+            wrote: false,
         }
     }
 
@@ -235,6 +244,7 @@ impl Manager {
             // The volume's own transactions are never taken back.
             final_below: TxnId::MAX,
             snapshots: Some(snapshots),
+            wrote: state.wrote,
         }
     }
 }
@@ -270,7 +280,7 @@ impl Changing<'_> {
         let manager = self.manager;
         let mut state = manager.state.lock();
         install();
-        state.end(self.id);
+        state.end(self.id, false);
         state.kept.push((self.id, Box::new(past)));
         // Before the look at who is left: whoever leaves afterwards sees it.
         manager.keeps.store(true, Ordering::SeqCst);
@@ -282,7 +292,7 @@ impl Changing<'_> {
 
 impl Drop for Changing<'_> {
     fn drop(&mut self) {
-        self.manager.end(self.id);
+        self.manager.end_with(self.id, false);
     }
 }
 
@@ -340,6 +350,8 @@ pub(crate) enum Direct<'a> {
         manager: &'a Manager,
         /// The id.
         id: TxnId,
+        /// It has left one.
+        wrote: bool,
     },
 }
 
@@ -351,6 +363,13 @@ impl Direct<'_> {
             Self::Versioned { id, .. } => *id,
         }
     }
+
+    /// The write was done.
+    pub(crate) fn has_written(&mut self) {
+        if let Self::Versioned { wrote, .. } = self {
+            *wrote = true;
+        }
+    }
 }
 
 impl Drop for Direct<'_> {
@@ -359,8 +378,8 @@ impl Drop for Direct<'_> {
             Self::Plain(shard) => {
                 shard.fetch_sub(1, Ordering::SeqCst);
             }
-            Self::Versioned { manager, id } => {
-                manager.end(*id);
+            Self::Versioned { manager, id, wrote } => {
+                manager.end_with(*id, *wrote);
             }
         }
     }

@@ -157,9 +157,11 @@ impl Shared {
         let state = &self.checkpoints;
         let bytes = state.bytes.load(Ordering::Acquire);
         let largest = state.largest.load(Ordering::Acquire);
+        // In this order: what was appended by then is counted as between, or is in the index by now.
         let appended = self.log.user_items();
+        let between = self.gate.items_between();
         let (keys, now) = self.catalog.index_sizes();
-        self.log.keep_for_items(keys, appended);
+        self.log.keep_for_items(keys + between, appended);
         // The first time after an open, it is that of the checkpoint.
         let first = state
             .index_bytes
@@ -213,7 +215,7 @@ impl Shared {
 
     /// Whether the last one found too little room, and there is no more of it now. Trying it again
     /// would only write what is dead at once.
-    fn is_checkpoint_refused(&self) -> bool {
+    pub(crate) fn is_checkpoint_refused(&self) -> bool {
         self.log.checkpoint_room() <= self.checkpoints.refused_at.load(Ordering::Acquire)
     }
 
