@@ -109,7 +109,12 @@ fn what_is_read_ahead_for_a_snapshot_holds_beside_commits() {
     let before = volume.stats().device_read_bytes;
     let mut last: Option<Vec<u8>> = None;
     for number in 0..ITEMS {
-        store.put(&key((number + 7) % ITEMS), b"new").unwrap();
+        // Few of those ahead, which nobody who checks could read ahead anyway; and always something.
+        let other = match number % 50 {
+            0 => (number + 7) % ITEMS,
+            _ => ITEMS,
+        };
+        store.put(&key(other), b"new").unwrap();
         let position = last.as_deref().map_or(Position::First, Position::After);
         let step = (position, Wanted::Items);
         assert!(
@@ -125,7 +130,7 @@ fn what_is_read_ahead_for_a_snapshot_holds_beside_commits() {
     assert!(read < 2 * all, "{read} bytes for {all}");
     // Another snapshot sees another moment, with the same cursor.
     let snapshot = volume.snapshot().unwrap();
-    let position = Position::After(b"0000");
+    let position = Position::AtOrAfter(b"0007");
     store
         .seek(&snapshot, position, &mut found, &mut value)
         .unwrap();
