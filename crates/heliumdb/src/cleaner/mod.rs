@@ -167,6 +167,11 @@ impl Cleaner {
         is_left
     }
 
+    /// A checkpoint was taken that was not a last resort: what those before it did in vain says nothing any more.
+    pub(crate) fn renew_resorts(&self) {
+        self.asked.lock().times = 0;
+    }
+
     /// Whether a checkpoint may yet be asked for as a last resort.
     fn has_resort(&self, log: &Core) -> bool {
         let mut asked = self.asked.lock();

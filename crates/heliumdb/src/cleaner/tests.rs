@@ -57,6 +57,16 @@ fn deletes_give_checkpoints_another_chance() {
     assert!(deletes > 100, "{deletes}");
 }
 
+/// It moves all of its pages, and leaves those of the one before for the cleaner.
+#[test]
+fn a_checkpoint_that_somebody_takes_gives_others_another_chance() {
+    let stage = Stage::new().without_resort();
+    let has_resort = || stage.shared().cleaner.has_resort(&stage.shared().log);
+    assert!(!has_resort());
+    stage.volume.checkpoint_now().unwrap();
+    assert!(has_resort());
+}
+
 /// A checkpoint for which there is too little room waits for what was freed and is still looked at; and nothing more
 /// is cleaned before it, which would take some of that room.
 #[test]

@@ -113,7 +113,9 @@ impl Shared {
     /// Takes a checkpoint now, going by what was last said of who can still be cancelled.
     pub(crate) fn checkpoint_now(&self) -> Result<()> {
         self.check_writable()?;
-        self.take_checkpoint(0)
+        self.take_checkpoint(0)?;
+        self.cleaner.renew_resorts();
+        Ok(())
     }
 
     /// Waits until everybody has left the gate who is in now. No checkpoint begins meanwhile.
