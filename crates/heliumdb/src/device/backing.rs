@@ -13,15 +13,20 @@ use std::{
 
 use rustix::fs::{Mode, OFlags, major, minor, open};
 
-use super::{descriptor::above_standard, lock};
-use crate::Result;
+use super::{descriptor::above_standard, lock::Locked};
+use crate::{Result, process::Owner};
 
 /// Devices that are under devices: more than anybody stacks.
 const DEPTH_MAX: usize = 8;
 
 /// Locks the files under the block device `device`, which goes by `name`. They stay locked as long as
 /// the answer is there.
-pub(super) fn lock_all(device: u64, name: &str, read_only: bool) -> Result<Vec<File>> {
+pub(super) fn lock_all(
+    device: u64,
+    name: &str,
+    owner: Owner,
+    read_only: bool,
+) -> Result<Vec<Locked>> {
     let mut locked = Vec::new();
     let mut next = under(device);
     while let Some(Under { path, is_whole }) = next.take() {
@@ -33,7 +38,8 @@ pub(super) fn lock_all(device: u64, name: &str, read_only: bool) -> Result<Vec<F
         let Ok(found) = file.metadata() else { break };
         // Several parts of one file may be parts of a volume; all of it is something else.
         let shares = read_only || !is_whole;
-        lock::lock(&file, &path.display().to_string(), shares)
+        let file = Locked::new(file, owner);
+        file.lock(&path.display().to_string(), shares)
             .map_err(|why| why.context(format_args!("{name} is kept in {}", path.display())))?;
         locked.push(file);
         if locked.len() < DEPTH_MAX {

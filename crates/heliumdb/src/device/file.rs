@@ -8,7 +8,7 @@ use super::{
     aligned::{AlignedBuffer, is_aligned},
     allowed, backing,
     descriptor::above_standard,
-    lock,
+    lock::Locked,
     path_text::text_of,
 };
 use crate::{Error, ErrorKind, Result, process::Owner};
@@ -39,11 +39,11 @@ const CLAIM_PAUSE: Duration = Duration::from_millis(10);
 /// A file or block device, open and locked.
 pub(crate) struct FileDevice {
     name: String,
-    file: File,
+    file: Locked,
     /// A second descriptor that goes around the page cache, where that can be had.
     direct: Option<File>,
     /// Files that the kernel keeps the device in, locked.
-    backing: Vec<File>,
+    backing: Vec<Locked>,
     /// What keeps others from opening the block device exclusively, until it is released.
     claim: Mutex<Option<File>>,
     owner: Owner,
@@ -61,6 +61,7 @@ impl FileDevice {
         let path = path.as_ref();
         let name = &*text_of(path);
         let (file, created) = open_or_create(path, create && !read_only, read_only)?;
+        let file = Locked::new(file, owner);
         let stat = fstat(&file).map_err(|e| Error::io(format_args!("look at {name}"), e.into()))?;
         let regular = match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => true,
@@ -72,11 +73,11 @@ impl FileDevice {
             true => None,
             false => Some(claim(path, &file)?),
         };
-        lock::lock(&file, name, read_only)?;
+        file.lock(name, read_only)?;
         let backing = if regular {
             Vec::new()
         } else {
-            backing::lock_all(stat.st_rdev, name, read_only)?
+            backing::lock_all(stat.st_rdev, name, owner, read_only)?
         };
         if created {
             // CRASH: without this the directory entry may be gone while the volume's data
@@ -174,7 +175,7 @@ fn open_above(path: &Path, flags: OFlags, mode: Mode) -> io::Result<File> {
 
 /// Opens a block device as nobody else may have it at the same time: not under another name, nor a part
 /// of it, nor a file system on it. The kernel knows.
-fn claim(path: &Path, file: &File) -> Result<File> {
+fn claim(path: &Path, file: &Locked) -> Result<File> {
     let name = &*text_of(path);
     let exclusively = || open_above(path, OFlags::RDWR | OFlags::EXCL, Mode::empty());
     let mut claimed = exclusively();
@@ -185,13 +186,13 @@ fn claim(path: &Path, file: &File) -> Result<File> {
             Err(e) if e.kind() == io::ErrorKind::ResourceBusy => {}
             _ => break,
         }
-        lock::lock(file, name, false)?;
+        file.lock(name, false)?;
         std::thread::sleep(CLAIM_PAUSE);
         claimed = exclusively();
     }
     let claimed = claimed.map_err(|e| match e.kind() {
         // Whoever has locked it can be named.
-        io::ErrorKind::ResourceBusy => lock::lock(file, name, false).err().unwrap_or_else(|| {
+        io::ErrorKind::ResourceBusy => file.lock(name, false).err().unwrap_or_else(|| {
             Error::new(
                 ErrorKind::VolumeInUse,
                 format!(
@@ -378,9 +379,9 @@ impl Device for FileDevice {
         if self.owner.is_elsewhere() {
             return;
         }
-        self.backing.iter().for_each(lock::unlock);
+        self.backing.iter().for_each(Locked::unlock);
         self.claim.lock().take();
-        lock::unlock(&self.file);
+        self.file.unlock();
     }
 
     fn name(&self) -> &str {

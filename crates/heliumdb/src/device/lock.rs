@@ -2,34 +2,81 @@
 //!
 //! `flock` belongs to the open file, so that a second open in this process is refused
 //! like one in another, and a killed process leaves nothing behind.
+//!
+//! Invariant: a lock is ended when its [`Locked`] goes, on whatever road. To close the file is not enough: a process that this one
+//! is just starting has a copy of every descriptor until it runs its program, and would hold the lock for as long.
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, process::Owner};
 use rustix::{
     fs::{FlockOperation, flock, fstat, major, minor},
     io::Errno,
 };
-use std::{fs, fs::File, os::unix::fs::MetadataExt, path::Path};
+use std::{
+    fs::{self, File},
+    ops::Deref,
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::fs::MetadataExt,
+    },
+    path::Path,
+};
 
-/// Locks `file`, shared for readers; the lock goes when `file` is closed.
-pub(super) fn lock(file: &File, name: &str, shared: bool) -> Result<()> {
-    let operation = if shared {
-        FlockOperation::NonBlockingLockShared
-    } else {
-        FlockOperation::NonBlockingLockExclusive
-    };
-    loop {
-        match flock(file, operation) {
-            Ok(()) => return Ok(()),
-            Err(Errno::INTR) => {}
-            Err(Errno::WOULDBLOCK) => return Err(in_use(file, name)),
-            Err(e) => return Err(Error::io(format_args!("lock {name}"), e.into())),
+/// A file that can be locked.
+pub(super) struct Locked {
+    file: File,
+    owner: Owner,
+}
+
+impl Locked {
+    /// Not locked yet.
+    pub(super) fn new(file: File, owner: Owner) -> Self {
+        Self { file, owner }
+    }
+
+    /// Locks it, shared for readers.
+    pub(super) fn lock(&self, name: &str, shared: bool) -> Result<()> {
+        let operation = if shared {
+            FlockOperation::NonBlockingLockShared
+        } else {
+            FlockOperation::NonBlockingLockExclusive
+        };
+        loop {
+            match flock(&self.file, operation) {
+                Ok(()) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(Errno::WOULDBLOCK) => return Err(in_use(&self.file, name)),
+                Err(e) => return Err(Error::io(format_args!("lock {name}"), e.into())),
+            }
+        }
+    }
+
+    /// Ends the lock. If that fails, closing does it.
+    pub(super) fn unlock(&self) {
+        // A fork shares the lock: it is the parent's to give up.
+        if !self.owner.is_elsewhere() {
+            let _ = flock(&self.file, FlockOperation::Unlock);
         }
     }
 }
 
-/// Ends the lock before `file` is closed. If it fails, closing does it.
-pub(super) fn unlock(file: &File) {
-    let _ = flock(file, FlockOperation::Unlock);
+impl Drop for Locked {
+    fn drop(&mut self) {
+        self.unlock();
+    }
+}
+
+impl Deref for Locked {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.file
+    }
+}
+
+impl AsFd for Locked {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
 }
 
 fn in_use(file: &File, name: &str) -> Error {
@@ -112,7 +159,23 @@ fn command(pid: u32) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::find_holder;
+    use super::*;
+
+    /// What a process that is being started has for a moment: copies of all descriptors.
+    #[test]
+    fn a_copy_of_the_descriptor_does_not_keep_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "").unwrap();
+        let owner = Owner::here().unwrap();
+        let open = || Locked::new(File::open(&path).unwrap(), owner);
+        let first = open();
+        first.lock("file", false).unwrap();
+        let _copy = first.try_clone().unwrap();
+        assert!(open().lock("file", false).is_err());
+        drop(first);
+        open().lock("file", false).unwrap();
+    }
 
     #[test]
     fn the_holder_is_found_by_device_and_inode() {
