@@ -35,6 +35,8 @@ pub enum Code {
     Unsupported,
     /// `ENOSPC`.
     NoSpace,
+    /// `ENOMEM`.
+    NoMemory,
     /// `EIO`.
     Io,
     /// `EROFS`.

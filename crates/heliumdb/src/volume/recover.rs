@@ -15,7 +15,8 @@ use crossbeam_epoch as epoch;
 
 use super::{
     catalog::Catalog,
-    checkpoint::{self, Checkpoints, Loaded, Tentative},
+    checkpoint::{self, Checkpoints, Fault, Loaded, Tentative},
+    enough::Enough,
     lost_decisions,
     numbers::Numbers,
     replay::{Judges, Place, Queue},
@@ -57,6 +58,7 @@ pub(super) struct Recovery {
     live: Live,
     highest_sequence: u64,
     items: u64,
+    enough: Enough,
     /// The checkpoint that this started from.
     checkpoint: Option<checkpoint::Newest>,
     /// What of it is applied once it is known what was cancelled.
@@ -104,7 +106,8 @@ impl Replay for Recovery {
         }
         match checkpoint::load(core, checkpoint, core.helpers()) {
             Ok(loaded) => Ok(Some(self.take_in(loaded))),
-            Err(why) => {
+            Err(Fault::NoMemory(why)) => Err(why),
+            Err(Fault::Unusable(why)) => {
                 tracing::warn!(
                     volume = %core.volume_id(),
                     "the volume's checkpoint {} cannot be used, so that all of its log is read, which takes longer, and \
@@ -144,6 +147,7 @@ impl Replay for Recovery {
         self.items += 1;
         self.highest_sequence = self.highest_sequence.max(item.seq);
         let key = self.secret.index_key(item.tree, item.key);
+        self.enough.for_item(&key)?;
         let item = &ReplayItem { key: &key, ..*item };
         match &batch.kind {
             BatchKind::Commit => self.commit(&Place::of(item), item.overtakes),

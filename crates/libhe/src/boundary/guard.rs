@@ -12,7 +12,6 @@ use errno::{Errno, errno, set_errno};
 use crate::{
     code::{Code, Result},
     handle::{self, Found, Number},
-    memory,
 };
 
 /// Runs `work` and answers C with zero or a code.
@@ -20,9 +19,15 @@ pub fn answer(work: impl FnOnce() -> Result<()>) -> c_int {
     told(work).map_or_else(|code| code.0, |()| 0)
 }
 
+/// Refuses to begin what takes memory where the system gives none.
+#[inline]
+pub fn memory() -> Result<()> {
+    helium_spare::is_there().then_some(()).ok_or(Code::MEMORY)
+}
+
 /// Runs `work` and answers C with a handle, or null and a code in `errno`.
 pub fn answer_handle(work: impl FnOnce() -> Result<Number>) -> *mut c_void {
-    let work = || memory::check().and_then(|()| work());
+    let work = || memory().and_then(|()| work());
     told(work).map_or(ptr::null_mut(), |number| {
         ptr::without_provenance_mut(number.0)
     })

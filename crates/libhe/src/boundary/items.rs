@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    guard::{answer, find},
+    guard::{answer, find, memory},
     layouts::{HeItem, HeItem22, HeT, MergeFn},
     pointers::{self, ValueBuffer},
 };
@@ -15,7 +15,6 @@ use crate::{
     code::{Code, Result},
     datastore::{Direction, check_value, while_writing},
     handle::Object,
-    memory,
     store::Mode,
 };
 
@@ -112,7 +111,7 @@ unsafe fn put_with_flags(he: HeT, address: *const HeItem22, mode: Mode) -> c_int
 /// As for [`he_update`].
 unsafe fn put(he: HeT, item: *const HeItem, mode: Mode) -> c_int {
     answer(|| {
-        memory::check()?;
+        memory()?;
         let found = find(he)?;
         // SAFETY: as the caller says.
         let (key, value) = unsafe {
@@ -312,7 +311,7 @@ pub unsafe extern "C" fn he_merge(
     argument: *mut c_void,
 ) -> c_int {
     answer(|| {
-        memory::check()?;
+        memory()?;
         let found = find(he)?;
         let function = function.ok_or(Code::ARGUMENTS)?;
         // SAFETY: as the caller says.

@@ -4,7 +4,7 @@
 use super::{
     close,
     config::CallConfig,
-    guard::{EINVAL, panic_text, report},
+    guard::{EINVAL, memory, panic_text, report},
     host::Wired,
     library,
     methods::Adapter,
@@ -109,6 +109,7 @@ unsafe fn load(
              is loaded first",
         ));
     }
+    memory()?;
     // SAFETY: the pointers are this call's.
     let config = unsafe { CallConfig::new(host.api(), ptr::null_mut(), config) };
     let pairs = config.pairs()?;

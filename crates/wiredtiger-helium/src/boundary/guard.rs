@@ -21,6 +21,9 @@ pub const EIO: c_int = 5;
 /// `EINVAL`, for when there is nobody to tell why.
 pub const EINVAL: c_int = 22;
 
+const NO_MEMORY: &str =
+    "this process may have no more memory (`ulimit -v`): nothing is written until it has some";
+
 /// Runs `work` and answers WiredTiger. After a panic the data source refuses everything:
 /// what it left half done is unknown.
 pub fn answer(
@@ -40,6 +43,16 @@ pub fn answer(
         }
     };
     report(source.host(), session, &error)
+}
+
+/// Refuses to begin what takes memory where the system gives none. What reads, removes, resets, closes or
+/// ends a transaction goes on.
+#[inline]
+pub fn memory() -> Result<()> {
+    match helium_spare::is_there() {
+        true => Ok(()),
+        false => Err(Error::new(Code::NoMemory, NO_MEMORY)),
+    }
 }
 
 /// Prints the error if it has something to say, and gives its number.
@@ -68,6 +81,7 @@ fn number(code: Code) -> c_int {
         Code::Panic => WT_PANIC,
         Code::NoEntry => 2,
         Code::Io => EIO,
+        Code::NoMemory => 12,
         Code::Busy => 16,
         Code::Exists => 17,
         Code::Invalid => EINVAL,

@@ -5,7 +5,7 @@ use super::{
     close,
     config::CallConfig,
     cursor::{self, opening},
-    guard::{EINVAL, EIO, answer, panic_text, report},
+    guard::{EINVAL, EIO, answer, memory, panic_text, report},
     host::{SessionHandle, Wired},
     mover::Mover,
     notify::Notify,
@@ -198,6 +198,7 @@ unsafe extern "C" fn create(
     // SAFETY: WiredTiger's pointers, handed on as they came.
     unsafe {
         method(table, session, config, |call| {
+            memory()?;
             match parts::asked_for(session) {
                 Some(table) => parts::prepare(call.source.host(), call.session, &table),
                 None => call.source.create(call.session, text(uri)?, &call.config),

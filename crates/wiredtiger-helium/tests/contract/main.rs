@@ -34,6 +34,7 @@ mod in_memory;
 mod indices_colgroups;
 mod isolation;
 mod joins;
+mod limits;
 mod lockstep;
 mod memory_bound;
 mod opening;

@@ -20,6 +20,7 @@ use super::{
     write::root_key,
 };
 use crate::{
+    error::Error,
     format::{
         check::{self, Bounds},
         item,
@@ -30,6 +31,7 @@ use crate::{
     location::{Location, Word},
     log::{Core, Live, LogState},
     threads,
+    volume::enough,
 };
 
 /// Pages that one thread reads and builds leaves of at a time.
@@ -39,7 +41,18 @@ const THREADS_PER_CORE: usize = 2;
 const THREADS_MAX: usize = 8;
 
 /// Why a checkpoint is not used.
-pub(in crate::volume) type Fault = String;
+pub(in crate::volume) enum Fault {
+    /// It says what cannot be, or cannot be read.
+    Unusable(String),
+    /// There is no memory for its index, and so for none that the log would come to.
+    NoMemory(Error),
+}
+
+impl<T: Into<String>> From<T> for Fault {
+    fn from(why: T) -> Self {
+        Self::Unusable(why.into())
+    }
+}
 
 /// A checkpoint, come back.
 pub(in crate::volume) struct Loaded {
@@ -119,7 +132,7 @@ fn read(
     key: impl Fn(usize) -> Vec<u8>,
 ) -> Result<(Vec<u8>, u64), Fault> {
     if !places.iter().all(|at| bounds.has_place(*at)) {
-        return Err("its manifest is nowhere".to_owned());
+        return Err("its manifest is nowhere".into());
     }
     let (mut bytes, mut number) = (Vec::new(), 0);
     let whole = core.read_items(places, &mut Vec::new(), |i, header, item| {
@@ -131,8 +144,8 @@ fn read(
     });
     match whole {
         Ok(true) => Ok((bytes, number)),
-        Ok(false) => Err("its manifest is not where it was".to_owned()),
-        Err(why) => Err(why.to_string()),
+        Ok(false) => Err("its manifest is not where it was".into()),
+        Err(why) => Err(why.to_string().into()),
     }
 }
 
@@ -191,7 +204,7 @@ impl Pages<'_> {
             let helpers: Vec<_> = (1..threads).map_while(helper).collect();
             let mut counted = vec![work()];
             for helper in helpers {
-                let panicked = |_| Err("a thread that read it panicked".to_owned());
+                let panicked = |_| Err("a thread that read it panicked".into());
                 counted.push(helper.join().unwrap_or_else(panicked));
             }
             counted
@@ -215,6 +228,7 @@ impl Pages<'_> {
         buffer: &mut Vec<u8>,
         mut found: impl FnMut(Location) -> bool,
     ) -> Result<Part, Fault> {
+        enough::check().map_err(Fault::NoMemory)?;
         let places: Vec<Location> = pages.iter().filter_map(|page| page.at).collect();
         let first = pages.first().map_or(&[][..], |page| &page.low);
         let mut builder = PartBuilder::new(first);
@@ -238,9 +252,9 @@ impl Pages<'_> {
         match whole {
             Ok(true) => builder
                 .finish(high)
-                .ok_or_else(|| "a page reaches into the next one".to_owned()),
-            Ok(false) => Err(format!("a page of datastore tree {tree} is damaged")),
-            Err(why) => Err(why.to_string()),
+                .ok_or_else(|| "a page reaches into the next one".into()),
+            Ok(false) => Err(format!("a page of datastore tree {tree} is damaged").into()),
+            Err(why) => Err(why.to_string().into()),
         }
     }
 

@@ -19,7 +19,7 @@ mod page;
 mod write;
 
 pub(crate) use certainty::{Cancelling, Certainty};
-pub(super) use load::{Loaded, load};
+pub(super) use load::{Fault, Loaded, load};
 pub(super) use manifest::Tentative;
 
 use std::{

@@ -16,7 +16,7 @@ pub mod range;
 mod trampoline;
 
 use super::{
-    guard::{EINVAL, answer, report},
+    guard::{EINVAL, answer, memory, report},
     host::{SessionHandle, Wired},
 };
 use crate::{
@@ -296,6 +296,9 @@ impl Handle {
         };
         answer(source, SessionHandle::new(head.session), || {
             source.check()?;
+            if matches!(kind, Kind::Insert | Kind::Update) {
+                memory()?;
+            }
             if kind != Kind::Insert {
                 cursor.check_not_bulk()?;
             }

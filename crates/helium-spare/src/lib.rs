@@ -1,10 +1,12 @@
 //! Memory that the system does not give (`ulimit -v`).
 //!
-//! A program in C expects a code for that, not its end. So some memory is kept that nobody uses: where the system gives
-//! none, that is given back to it, and the operation that is under way has it to end with. Until it can be had again,
-//! operations that take memory are refused with [`Code::MEMORY`]; who reads, deletes or closes goes on.
+//! A program that uses a library expects an error for that, not its end. So some memory is kept that nobody uses: where
+//! the system gives none, that is given back to it, and the operation that is under way has it to end with. Until it can
+//! be had again ([`is_there`]), a library refuses operations that take memory; who reads, deletes or closes goes on.
 //!
-//! Invariant: no operation that keeps what it is given in memory begins without the reserve.
+//! Invariant: no operation that keeps what it is given in memory begins without what is kept.
+//!
+//! Whatever is linked with this crate allocates here. The allocator is the library's own: the program's goes on without.
 #![expect(unsafe_code, reason = "allocators are unsafe by their interface")]
 
 use std::{
@@ -13,12 +15,10 @@ use std::{
     sync::atomic::{AtomicPtr, Ordering},
 };
 
-use crate::code::{Code, Result};
-
 #[global_allocator]
 static ALLOCATOR: Keeping = Keeping;
 
-/// A piece of the reserve: nothing but addresses, as it is never touched. The C library's allocator takes so many at once for
+/// A piece of what is kept: nothing but addresses, as it is never touched. The C library's allocator takes so many at once for
 /// the small things of a thread, so that a piece alone may be gone before anybody has got anything of it.
 const PIECE: Layout = match Layout::from_size_align(64 << 20, 4096) {
     Ok(layout) => layout,
@@ -29,18 +29,15 @@ const PIECE: Layout = match Layout::from_size_align(64 << 20, 4096) {
 /// what other threads do meanwhile.
 static KEPT: [AtomicPtr<u8>; 3] = [const { AtomicPtr::new(ptr::null_mut()) }; 3];
 
-/// Refuses to begin what takes memory where there is none for it.
+/// Whether what takes memory may begin.
 #[inline]
-pub fn check() -> Result<()> {
+pub fn is_there() -> bool {
     // The last one is the first that is given back, and the last that is got.
-    match KEPT[KEPT.len() - 1].load(Ordering::Relaxed).is_null() {
-        false => Ok(()),
-        true => keep(),
-    }
+    !KEPT[KEPT.len() - 1].load(Ordering::Relaxed).is_null() || keep()
 }
 
 #[cold]
-fn keep() -> Result<()> {
+fn keep() -> bool {
     for place in &KEPT {
         if !place.load(Ordering::Acquire).is_null() {
             continue;
@@ -48,7 +45,7 @@ fn keep() -> Result<()> {
         // SAFETY: the layout has a size.
         let piece = unsafe { System.alloc(PIECE) };
         if piece.is_null() {
-            return Err(Code::MEMORY);
+            return false;
         }
         let (none, set) = (ptr::null_mut(), Ordering::AcqRel);
         if place
@@ -60,10 +57,10 @@ fn keep() -> Result<()> {
             unsafe { System.dealloc(piece, PIECE) };
         }
     }
-    Ok(())
+    true
 }
 
-/// Gives a piece of the reserve back to the system; false if there is none.
+/// Gives a piece of what is kept back to the system; false if there is none.
 #[cold]
 fn give_back() -> bool {
     for place in KEPT.iter().rev() {
