@@ -88,6 +88,9 @@ pub enum Command {
     Top(top::Top),
     /// Type commands on a volume that stays open
     Shell(commands::shell::Shell),
+    /// Serve volumes to other processes and machines, in the protocol of Redis
+    #[cfg(feature = "server")]
+    Server(commands::server::Server),
     /// Print a script that completes helium's arguments in a shell
     Completions(commands::completions::Completions),
     /// Write the manual pages

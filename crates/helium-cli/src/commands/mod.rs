@@ -16,6 +16,8 @@ pub mod look;
 pub mod remove;
 pub mod salvage;
 pub mod scan;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod shell;
 mod sizes;
 pub mod verify;
@@ -54,6 +56,8 @@ pub fn run(command: Command, output: Output) -> Result<()> {
         Command::Bench(bench) => bench.run(output),
         Command::Top(top) => top.run(output),
         Command::Shell(shell) => shell.run(output),
+        #[cfg(feature = "server")]
+        Command::Server(server) => server.run(output),
         Command::Completions(completions) => completions.run(output),
         Command::Man(man) => man.run(output),
     }

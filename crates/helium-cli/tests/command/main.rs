@@ -13,6 +13,8 @@ mod lost;
 mod paths;
 mod ranges;
 mod roundtrip;
+#[cfg(feature = "server")]
+mod server;
 mod session;
 mod shell;
 mod sizes;

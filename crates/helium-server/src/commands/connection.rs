@@ -1,0 +1,135 @@
+//! Commands of the connection itself.
+
+use super::{Call, version, wrong_arity};
+use crate::{
+    number,
+    refusal::{NOT_AN_INTEGER, Outcome, said, saying},
+    resp::Protocol,
+    volumes::Place,
+};
+
+/// `PING [message]`
+pub fn ping(call: &mut Call<'_>) -> Outcome {
+    match call.rest(1) {
+        [] => call.replies.simple("PONG"),
+        [message] => call.replies.bulk(message),
+        _ => return Err(wrong_arity("ping")),
+    }
+    Ok(())
+}
+
+/// ECHO message
+pub fn echo(call: &mut Call<'_>) -> Outcome {
+    call.replies.bulk(&call.args[1]);
+    Ok(())
+}
+
+/// QUIT
+pub fn quit(call: &mut Call<'_>) -> Outcome {
+    call.session.is_leaving = true;
+    call.ok()
+}
+
+/// SELECT index: the datastore of that number as its name.
+pub fn select(call: &mut Call<'_>) -> Outcome {
+    let number = number::integer(&call.args[1])
+        .filter(|&number| i32::try_from(number).is_ok())
+        .ok_or(NOT_AN_INTEGER)?;
+    let is_one = usize::try_from(number).is_ok_and(|number| number < call.shared.options.databases);
+    if !is_one {
+        return Err(said("ERR DB index is out of range"));
+    }
+    let served = call.session.place.served.clone();
+    go_to(call, Place::new(served, number.to_string().into()));
+    call.ok()
+}
+
+/// Has the commands from here on be about `place`.
+pub fn go_to(call: &mut Call<'_>, place: Place) {
+    let shown = String::from_utf8_lossy(&place.name).replace([' ', '\n', '\r'], "_");
+    call.session.client.state.lock().datastore = shown;
+    call.session.place = place;
+}
+
+/// `HELLO [protover [AUTH username password] [SETNAME clientname]]`
+pub fn hello(call: &mut Call<'_>) -> Outcome {
+    let mut protocol = call.replies.protocol;
+    if let Some(wanted) = call.args.get(1) {
+        let wanted = number::integer(wanted).ok_or(said(
+            "ERR Protocol version is not an integer or out of range",
+        ))?;
+        protocol = match wanted {
+            2 => Protocol::Two,
+            3 => Protocol::Three,
+            _ => return Err(said("NOPROTO unsupported protocol version")),
+        };
+    }
+    let mut options = call.rest(2);
+    let mut name = None;
+    while let [option, rest @ ..] = options {
+        options = match (option.to_ascii_uppercase().as_slice(), rest) {
+            (b"AUTH", [_, _, ..]) => return Err(NO_USERS),
+            (b"SETNAME", [wanted, rest @ ..]) => {
+                name = Some(super::client::checked(wanted, "Client names")?);
+                rest
+            }
+            _ => {
+                return Err(saying(format!(
+                    "ERR Syntax error in HELLO option '{}'",
+                    String::from_utf8_lossy(option)
+                )));
+            }
+        };
+    }
+    let mut state = call.session.client.state.lock();
+    if let Some(name) = name {
+        state.name = name;
+    }
+    state.protocol = version(protocol);
+    drop(state);
+    call.replies.protocol = protocol;
+    let replies = &mut *call.replies;
+    replies.map(7);
+    for (field, value) in [("server", "redis"), ("version", crate::REDIS_VERSION)] {
+        replies.bulk(field.as_bytes());
+        replies.bulk(value.as_bytes());
+    }
+    replies.bulk(b"proto");
+    replies.integer(i64::from(version(protocol)));
+    replies.bulk(b"id");
+    replies.integer(call.session.client.id as i64);
+    for (field, value) in [("mode", "standalone"), ("role", "master")] {
+        replies.bulk(field.as_bytes());
+        replies.bulk(value.as_bytes());
+    }
+    replies.bulk(b"modules");
+    replies.array(0);
+    Ok(())
+}
+
+const NO_USERS: crate::refusal::Refusal = said(
+    "ERR AUTH <password> called without any password configured for the default user. Are you sure your \
+     configuration is correct?",
+);
+
+/// `AUTH [username] password`
+pub fn auth(call: &mut Call<'_>) -> Outcome {
+    match call.args.len() {
+        2 | 3 => Err(NO_USERS),
+        _ => Err(crate::refusal::SYNTAX),
+    }
+}
+
+/// RESET
+pub fn reset(call: &mut Call<'_>) -> Outcome {
+    call.session.drop_work();
+    call.replies.protocol = Protocol::Two;
+    let mut state = call.session.client.state.lock();
+    state.name = String::new();
+    state.protocol = 2;
+    drop(state);
+    let start = call.shared.start();
+    go_to(call, start);
+    call.replies.simple("RESET");
+    Ok(())
+}

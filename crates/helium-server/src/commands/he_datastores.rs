@@ -1,0 +1,172 @@
+//! Volumes and their datastores: which there are, making and removing them, and what is done to a volume as a whole.
+
+use std::{fs, path::Path, sync::atomic::Ordering};
+
+use bytes::Bytes;
+use heliumdb::{BackupFrom, DatastoreOptions, Volume, VolumeOptions, device};
+
+use super::{Call, connection};
+use crate::{
+    refusal::{Outcome, SYNTAX, said},
+    volumes::{Place, Served},
+};
+
+/// HE.VOLUMES
+pub fn volumes(call: &mut Call<'_>) -> Outcome {
+    let volumes = &call.shared.volumes;
+    call.replies.array(volumes.len());
+    for served in volumes {
+        call.replies.bulk(served.name.as_bytes());
+    }
+    Ok(())
+}
+
+/// HE.DATASTORES
+pub fn datastores(call: &mut Call<'_>) -> Outcome {
+    let all = call.session.place.served.volume.datastores();
+    call.replies.array(all.len());
+    all.iter().for_each(|info| call.replies.bulk(&info.name));
+    Ok(())
+}
+
+/// `HE.USE datastore [VOLUME name]`
+pub fn use_one(call: &mut Call<'_>) -> Outcome {
+    let served = match call.rest(2) {
+        [] => call.session.place.served.clone(),
+        [word, name] if word.eq_ignore_ascii_case(b"volume") => {
+            let mut volumes = call.shared.volumes.iter();
+            let found = volumes.find(|served| served.name.as_bytes() == name);
+            found.cloned().ok_or(said(
+                "NOVOLUME no volume of that name is served: HE.VOLUMES lists them",
+            ))?
+        }
+        _ => return Err(SYNTAX),
+    };
+    let is_elsewhere = |served: &Served| served.name != call.session.place.served.name;
+    if call.session.running.is_some() && is_elsewhere(&served) {
+        return Err(said(
+            "ERR a transaction is of one volume: HE.COMMIT or HE.ROLLBACK first",
+        ));
+    }
+    let mut place = Place::new(served, Bytes::copy_from_slice(&call.args[1]));
+    if place.datastore()?.is_none() {
+        return Err(said(
+            "NODATASTORE the volume has no datastore of that name: HE.CREATE makes one",
+        ));
+    }
+    connection::go_to(call, place);
+    call.ok()
+}
+
+/// `HE.CREATE datastore [COMPRESS] [UNORDERED]`
+pub fn create(call: &mut Call<'_>) -> Outcome {
+    let mut options = DatastoreOptions::default();
+    options.create = true;
+    options.error_if_exists = true;
+    for option in call.rest(2) {
+        match option.to_ascii_uppercase().as_slice() {
+            b"COMPRESS" => options.compress = true,
+            b"UNORDERED" => options.unordered = true,
+            _ => return Err(SYNTAX),
+        }
+    }
+    let served = call.session.place.served.clone();
+    served.volume.open_datastore(&call.args[1], &options)?;
+    served.change_catalog();
+    call.ok()
+}
+
+/// HE.DROP datastore
+pub fn drop_one(call: &mut Call<'_>) -> Outcome {
+    let served = call.session.place.served.clone();
+    let name = &call.args[1];
+    let gate = served.enter_alone();
+    let id = served.volume.datastore(name)?.id();
+    served.volume.remove_datastore(id)?;
+    served.change_catalog();
+    served.watches.touch_all(name);
+    drop(gate);
+    call.ok()
+}
+
+/// HE.RENAME datastore newname
+pub fn rename(call: &mut Call<'_>) -> Outcome {
+    let served = call.session.place.served.clone();
+    let (name, new) = (&call.args[1], &call.args[2]);
+    let gate = served.enter_alone();
+    let id = served.volume.datastore(name)?.id();
+    served.volume.rename_datastore(id, new)?;
+    served.change_catalog();
+    served.watches.touch_all(name);
+    served.watches.touch_all(new);
+    drop(gate);
+    call.ok()
+}
+
+/// HE.CHECKPOINT
+pub fn checkpoint(call: &mut Call<'_>) -> Outcome {
+    call.session.place.served.volume.checkpoint_now()?;
+    call.ok()
+}
+
+/// HE.STATS
+pub fn stats(call: &mut Call<'_>) -> Outcome {
+    let metrics: Vec<_> = call.session.place.served.volume.stats().metrics().collect();
+    call.replies.map(metrics.len());
+    for metric in metrics {
+        call.replies.bulk(metric.name.as_bytes());
+        call.replies
+            .integer(i64::try_from(metric.value).unwrap_or(i64::MAX));
+    }
+    Ok(())
+}
+
+/// HE.BACKUP name: of a file in the folder that the server was given for it.
+pub fn backup(call: &mut Call<'_>) -> Outcome {
+    let Some(folder) = &call.shared.options.backups else {
+        return Err(said(
+            "ERR this server makes no backups: it was started without --backups FOLDER",
+        ));
+    };
+    let name = std::str::from_utf8(&call.args[1]).ok();
+    let name = name
+        .filter(|name| !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\0']))
+        .ok_or(said(
+            "ERR the name of a backup is that of a file in the server's folder for them, without a path",
+        ))?;
+    let path = folder.join(name);
+    if path.symlink_metadata().is_ok() {
+        return Err(said("EXISTS there is a file of that name already"));
+    }
+    let stopping = &call.shared.stopping;
+    let mut go_on = |_: &heliumdb::Progress| !stopping.load(Ordering::Relaxed);
+    let made = copy(&call.session.place.served.volume, &path, &mut go_on);
+    let items = match made {
+        Ok(items) => items,
+        Err(why) => {
+            // Only a part: nothing would take it for a volume.
+            let _ = fs::remove_file(&path);
+            return Err(why.into());
+        }
+    };
+    call.replies
+        .simple(&format!("OK {items} items are in {name}"));
+    Ok(())
+}
+
+fn copy(
+    from: &Volume,
+    path: &Path,
+    go_on: &mut dyn FnMut(&heliumdb::Progress) -> bool,
+) -> heliumdb::Result<u64> {
+    let mut options = VolumeOptions::default();
+    options.receive_copy = true;
+    // It is filled once and closed: it needs little memory.
+    options.read_cache_bytes = 1 << 20;
+    options.write_cache_bytes = 32 << 20;
+    let url = format!("he://./{}", device::text_of(path));
+    let target = Volume::open(&url, &options)?;
+    let report = from.backup(BackupFrom::Newest, &target, go_on)?;
+    target.close()?;
+    Ok(report.items)
+}

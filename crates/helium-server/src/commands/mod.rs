@@ -1,0 +1,177 @@
+//! The commands: what each is called, what it takes, and where it is done.
+//!
+//! Invariant: a command that fails has written nothing to the replies but its error, and one that is refused before
+//! it began spoils the MULTI that it was meant for.
+
+mod client;
+mod connection;
+mod he;
+mod he_datastores;
+mod he_transactions;
+mod info;
+mod introspect;
+mod keys;
+mod multi;
+mod numbers;
+mod scan;
+mod strings;
+mod table;
+
+use bytes::Bytes;
+pub use table::{Kind, Spec, all, find};
+
+use crate::{
+    refusal::{Outcome, Refusal, said, saying},
+    resp::{Protocol, Replies, Request},
+    session::Session,
+    shared::Shared,
+};
+
+/// A command that is being done.
+pub struct Call<'a> {
+    /// What all connections share.
+    pub shared: &'a Shared,
+    /// The connection.
+    pub session: &'a mut Session,
+    /// The command's name, and its arguments.
+    pub args: &'a [Bytes],
+    /// Where the reply goes.
+    pub replies: &'a mut Replies,
+}
+
+impl<'a> Call<'a> {
+    /// The argument of that number.
+    pub fn arg(&self, index: usize) -> Outcome<&'a Bytes> {
+        self.args.get(index).ok_or(crate::refusal::SYNTAX)
+    }
+
+    /// Those from `index` on.
+    pub fn rest(&self, index: usize) -> &'a [Bytes] {
+        self.args.get(index..).unwrap_or_default()
+    }
+
+    /// The argument of that number, which is a whole number.
+    pub fn integer(&self, index: usize) -> Outcome<i64> {
+        crate::number::integer(self.arg(index)?).ok_or(crate::refusal::NOT_AN_INTEGER)
+    }
+
+    /// Fails if the reply, which began at `start`, is too long.
+    pub fn check_reply(&self, start: usize) -> Outcome {
+        if self.replies.bytes.len() - start > crate::limits::REPLY_BYTES_MAX {
+            return Err(said(
+                "ERR the reply would be longer than 64 MiB: ask for less at a time",
+            ));
+        }
+        Ok(())
+    }
+
+    fn ok(&mut self) -> Outcome {
+        self.replies.simple("OK");
+        Ok(())
+    }
+}
+
+/// Does `request`, or puts it behind the others of its MULTI.
+pub fn run(shared: &Shared, session: &mut Session, request: Request, replies: &mut Replies) {
+    let start = replies.bytes.len();
+    let spec = match admit(session, &request) {
+        Ok(spec) => spec,
+        Err(why) => {
+            if let Some(queued) = &mut session.queued {
+                queued.is_refused = true;
+            }
+            return replies.error(&why.text());
+        }
+    };
+    if session.queued.is_some() && !spec.ends_multi {
+        let queued = multi::queue(session, spec, request);
+        return match queued {
+            Ok(()) => replies.simple("QUEUED"),
+            Err(why) => replies.error(&why.text()),
+        };
+    }
+    session.wrote = false;
+    perform(shared, session, spec, &request, replies);
+    if session.wrote {
+        replies.writes.push(start..replies.bytes.len());
+    }
+}
+
+/// Finds the command, and says why it may not be given.
+fn admit(session: &Session, request: &[Bytes]) -> Outcome<&'static Spec> {
+    let name = request.first().map(Bytes::as_ref).unwrap_or_default();
+    let spec = find(name).ok_or_else(|| unknown(request))?;
+    if !spec.takes(request.len()) {
+        return Err(wrong_arity(spec.name));
+    }
+    if session.expired && !spec.ends_transaction {
+        return Err(said(
+            "ABORTED the transaction was rolled back, since it had been open for too long: HE.ROLLBACK, and begin \
+             another one",
+        ));
+    }
+    Ok(spec)
+}
+
+/// Does a command that was admitted.
+fn perform(
+    shared: &Shared,
+    session: &mut Session,
+    spec: &'static Spec,
+    args: &[Bytes],
+    replies: &mut Replies,
+) {
+    let start = replies.bytes.len();
+    let mut call = Call {
+        shared,
+        session,
+        args,
+        replies,
+    };
+    if let Err(why) = (spec.run)(&mut call) {
+        replies.cut(start);
+        replies.error(&why.text());
+    }
+}
+
+fn unknown(request: &[Bytes]) -> Refusal {
+    const SHOWN: usize = 128;
+    let shown = |bytes: &[u8], most: usize| {
+        String::from_utf8_lossy(&bytes[..bytes.len().min(most)]).into_owned()
+    };
+    let mut arguments = String::new();
+    for argument in request.iter().skip(1) {
+        if arguments.len() >= SHOWN {
+            break;
+        }
+        arguments += &format!("'{}' ", shown(argument, SHOWN - arguments.len()));
+    }
+    let name = request.first().map(|name| shown(name, SHOWN));
+    saying(format!(
+        "ERR unknown command '{}', with args beginning with: {arguments}",
+        name.unwrap_or_default()
+    ))
+}
+
+/// The command, or one that it has, does not take so many arguments.
+pub fn wrong_arity(name: &str) -> Refusal {
+    saying(format!(
+        "ERR wrong number of arguments for '{name}' command"
+    ))
+}
+
+/// The command has none of that name.
+pub fn unknown_subcommand(command: &str, name: &[u8]) -> Refusal {
+    saying(format!(
+        "ERR unknown subcommand '{}'. Try {command} HELP.",
+        String::from_utf8_lossy(&name[..name.len().min(128)])
+    ))
+}
+
+/// The version of the protocol, as a number.
+fn version(protocol: Protocol) -> u8 {
+    match protocol {
+        Protocol::Two => 2,
+        Protocol::Three => 3,
+    }
+}

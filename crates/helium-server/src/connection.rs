@@ -1,0 +1,162 @@
+//! A connection: reads what comes, has it done, and sends the replies.
+//!
+//! Invariants: no reply to a write is sent before the write is as durable as the server promises; while replies wait
+//! for a client that does not read, nothing more is read from it and nothing more is done for it.
+
+use std::{io, sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    sync::watch,
+    task, time,
+};
+
+use crate::{
+    Durability,
+    clients::Entry,
+    limits::COMMANDS_TOGETHER,
+    resp::{Limits, ProtocolError, Requests},
+    session::Session,
+    shared::Shared,
+    work::Work,
+};
+
+/// Bytes that are read at once.
+const READ_BYTES: usize = 16 << 10;
+/// Memory for replies that is kept from one to the next.
+const KEPT_BYTES: usize = 64 << 10;
+
+/// Serves `stream` until it ends, or `stop` says so.
+pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    shared: Arc<Shared>,
+    entry: Entry,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let session = Session::new(entry.client.clone(), shared.start());
+    let mut work = Work {
+        shared,
+        session,
+        requests: Default::default(),
+        replies: Default::default(),
+    };
+    let mut requests = Requests::default();
+    loop {
+        let taken = take(&mut requests, &mut work);
+        if work.requests.is_empty() && taken.is_ok() {
+            if !read(&mut stream, &mut requests, &mut work, &mut stop).await? {
+                return Ok(());
+            }
+            continue;
+        }
+        while !work.requests.is_empty() && !work.session.is_leaving {
+            work = task::spawn_blocking(move || {
+                work.perform();
+                work
+            })
+            .await
+            .map_err(io::Error::other)?;
+            settle(&mut work).await;
+            send(&mut stream, &mut work).await?;
+        }
+        if let Err(ProtocolError(why)) = taken {
+            work.replies.error(&format!("ERR {why}"));
+            send(&mut stream, &mut work).await?;
+            return stream.shutdown().await;
+        }
+        if work.session.is_leaving {
+            return stream.shutdown().await;
+        }
+    }
+}
+
+/// Returns when the server is told to stop, or is gone.
+pub async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|&stops| stops).await;
+}
+
+/// Takes the requests that have come in.
+fn take(requests: &mut Requests, work: &mut Work) -> Result<(), ProtocolError> {
+    while work.requests.len() < COMMANDS_TOGETHER {
+        match requests.next(Limits::KNOWN)? {
+            Some(request) => work.requests.push_back(request),
+            None => break,
+        }
+    }
+    Ok(())
+}
+
+/// Waits for more to come; false at the end.
+async fn read<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    requests: &mut Requests,
+    work: &mut Work,
+    stop: &mut watch::Receiver<bool>,
+) -> io::Result<bool> {
+    requests.buffer.reserve(READ_BYTES);
+    tokio::select! {
+        read = stream.read_buf(&mut requests.buffer) => Ok(read? > 0),
+        () = told(stop) => Ok(false),
+        () = expiry(&work.session) => {
+            expire(&mut work.session);
+            Ok(true)
+        }
+    }
+}
+
+/// Sends the replies, however long the client takes to read them.
+async fn send<S: AsyncWrite + Unpin>(stream: &mut S, work: &mut Work) -> io::Result<()> {
+    let mut bytes = std::mem::take(&mut work.replies.bytes);
+    {
+        let sending = stream.write_all(&bytes);
+        tokio::pin!(sending);
+        loop {
+            tokio::select! {
+                sent = &mut sending => {
+                    sent?;
+                    break;
+                }
+                () = expiry(&work.session) => expire(&mut work.session),
+            }
+        }
+    }
+    if bytes.capacity() <= KEPT_BYTES {
+        bytes.clear();
+        work.replies.bytes = bytes;
+    }
+    Ok(())
+}
+
+/// Returns when the connection's transaction has been open for too long; never if it has none.
+async fn expiry(session: &Session) {
+    match &session.deadline {
+        Some(deadline) => time::sleep_until((*deadline).into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn expire(session: &mut Session) {
+    session.deadline = None;
+    if session.running.take().is_some() {
+        session.expired = true;
+    }
+}
+
+/// Waits until what was written is as durable as was promised; takes back what is not.
+async fn settle(work: &mut Work) {
+    let limit: Duration = work.shared.options.transaction_time;
+    let running = work.session.running.as_ref();
+    work.session.deadline = running.map(|running| running.since + limit);
+    let must = std::mem::take(&mut work.session.must_sync);
+    let unsynced = std::mem::take(&mut work.session.unsynced);
+    if must || work.shared.options.durability == Durability::Synced {
+        for served in unsynced {
+            if let Err(why) = served.syncer.sync().await {
+                tracing::error!(volume = served.name, %why, "a sync failed");
+                let why = format!("IOERR it is not known whether this was done: {why}");
+                work.replies.take_back_writes(&why);
+            }
+        }
+    }
+    work.replies.writes.clear();
+}

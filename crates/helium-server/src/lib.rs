@@ -1,0 +1,34 @@
+//! Serves Helium volumes to other processes and machines, in the protocol of Redis (RESP 2 and 3).
+//!
+//! [`Server::start`] takes open volumes and listens. A connection (`connection.rs`) cuts requests out of what comes
+//! (`resp`), has them done in a thread that may wait for devices (`work.rs`, `commands`), waits for a sync that it
+//! shares with all others (`sync.rs`), and sends the replies. `docs/server.md` is what users are told.
+
+mod clients;
+mod commands;
+mod connection;
+mod cursors;
+mod glob;
+mod items;
+pub mod limits;
+mod number;
+mod options;
+mod refusal;
+mod resp;
+mod server;
+mod session;
+mod shared;
+mod sync;
+mod volumes;
+mod walk;
+mod watch;
+mod work;
+
+pub use options::{Durability, Options};
+pub use server::{Named, Server};
+
+/// The port that a server listens on unless it is told otherwise.
+pub const PORT: u16 = 41_000;
+
+/// The version of Redis whose words the server speaks, for clients that ask.
+const REDIS_VERSION: &str = "7.0.15";

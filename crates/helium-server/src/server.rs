@@ -1,0 +1,183 @@
+//! The server: listens, takes connections, and ends when it is told to.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use heliumdb::Volume;
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpListener, TcpStream},
+    runtime::{Builder, Runtime},
+    sync::watch,
+    task::JoinSet,
+    time,
+};
+
+use crate::{connection, options::Options, shared::Shared, volumes::Served};
+
+/// A running server. Dropping it stops it as [`Server::stop`] does.
+#[derive(Debug)]
+pub struct Server {
+    runtime: Option<Runtime>,
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    accepting: Option<tokio::task::JoinHandle<()>>,
+}
+
+/// A volume to be served, and what it is called.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// Its name, which connections know it by.
+    pub name: String,
+    /// The volume.
+    pub volume: Volume,
+}
+
+impl Server {
+    /// Serves `volumes`, of which the first is where connections begin. They stay the caller's to close, after the
+    /// server was stopped.
+    pub fn start(volumes: Vec<Named>, mut options: Options) -> io::Result<Self> {
+        if let Some(why) = options.refused() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .max_blocking_threads(options.workers.max(1))
+            .thread_name("helium-server")
+            .enable_all()
+            .build()?;
+        let mut served = Vec::new();
+        for Named { name, volume } in volumes {
+            if served.iter().any(|known: &Arc<Served>| known.name == name) {
+                let why = format!("two volumes would be called '{name}'");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+            }
+            served.push(Arc::new(Served::new(name, volume)?));
+        }
+        let mut served = served.into_iter();
+        let first = served.next().ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidInput, "there is no volume to serve")
+        })?;
+        let mut listeners = Vec::new();
+        for address in &options.listen {
+            let listener = runtime
+                .block_on(TcpListener::bind(address))
+                .map_err(|why| {
+                    io::Error::new(why.kind(), format!("cannot listen on {address}: {why}"))
+                })?;
+            listeners.push(listener);
+        }
+        let bound: io::Result<Vec<_>> = listeners.iter().map(TcpListener::local_addr).collect();
+        options.listen = bound?;
+        let shared = Arc::new(Shared::new(options, first, served.collect()));
+        let (stop, stopped) = watch::channel(false);
+        let accepting = runtime.spawn(accept_all(listeners, shared.clone(), stopped));
+        Ok(Self {
+            runtime: Some(runtime),
+            shared,
+            stop,
+            accepting: Some(accepting),
+        })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.shared.options.listen
+    }
+
+    /// Takes no more connections and no more commands, waits for what clients have begun, and returns.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        let Some(runtime) = self.runtime.take() else {
+            return;
+        };
+        self.shared.stopping.store(true, Ordering::Relaxed);
+        // Nobody may be left to hear it.
+        let _ = self.stop.send(true);
+        if let Some(accepting) = self.accepting.take() {
+            // It ends, or panicked: then nothing is left to wait for.
+            let _ = runtime.block_on(accepting);
+        }
+        // What a thread does now is a command whose client is gone.
+        runtime.shutdown_timeout(self.shared.options.grace);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Takes connections until it is told to stop, and waits for those there are.
+async fn accept_all(listeners: Vec<TcpListener>, shared: Arc<Shared>, stop: watch::Receiver<bool>) {
+    let mut accepting = JoinSet::new();
+    for listener in listeners {
+        accepting.spawn(accept(listener, shared.clone(), stop.clone()));
+    }
+    while accepting.join_next().await.is_some() {}
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: watch::Receiver<bool>) {
+    let mut stopped = stop.clone();
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, from)) => greet(stream, from, &shared, &mut connections, &stop),
+                Err(why) => {
+                    // The process has no more files, as a rule: some may be closed soon.
+                    tracing::warn!(%why, "cannot take a connection");
+                    time::sleep(Duration::from_millis(50)).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+            () = connection::told(&mut stopped) => break,
+        }
+    }
+    drop(listener);
+    let all = async { while connections.join_next().await.is_some() {} };
+    if time::timeout(shared.options.grace, all).await.is_err() {
+        tracing::warn!("clients that do not read their replies are left");
+    }
+}
+
+/// Begins to serve a connection, unless there are too many.
+fn greet(
+    mut stream: TcpStream,
+    from: SocketAddr,
+    shared: &Arc<Shared>,
+    connections: &mut JoinSet<()>,
+    stop: &watch::Receiver<bool>,
+) {
+    let local = stream.local_addr().unwrap_or(from);
+    let most = shared.options.max_clients;
+    let Some(entry) = shared.clients.enter(from, local, most) else {
+        tracing::warn!(%from, most, "a connection more than there may be");
+        connections.spawn(async move {
+            // Whoever it is may be gone already.
+            let _ = stream
+                .write_all(b"-ERR max number of clients reached\r\n")
+                .await;
+        });
+        return;
+    };
+    // Replies are written whole: nothing is gained by waiting for more.
+    let _ = stream.set_nodelay(true);
+    let (shared, stop) = (shared.clone(), stop.clone());
+    connections.spawn(async move {
+        let id = entry.client.id;
+        tracing::debug!(id, %from, "a client has come");
+        match connection::serve(stream, shared, entry, stop).await {
+            Ok(()) => tracing::debug!(id, "a client has left"),
+            Err(why) => tracing::debug!(id, %why, "a client was lost"),
+        }
+    });
+}
