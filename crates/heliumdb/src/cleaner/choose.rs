@@ -13,7 +13,10 @@ use super::{
     Ended, Need, ROUND_BYTES, ROUND_READ, ROUND_READ_PART, ROUND_SEGMENTS, Stuck,
     policy::short_bytes,
 };
-use crate::{log::Candidate, volume::Shared};
+use crate::{
+    log::{Candidate, MoveRoom},
+    volume::Shared,
+};
 
 /// A segment of which less than this part is gained gives next to nothing.
 const GAIN_PART: u64 = 20;
@@ -32,17 +35,17 @@ impl Shared {
         // Writers that wait for room need it now.
         let is_out = self.is_out();
         let ended = Ended::of_now(self, is_out);
-        candidates.retain(|c| !c.is_done() && can_go(c) && !stuck.holds(c, ended));
+        candidates.retain(|c| can_go(c) && !stuck.holds(c, ended));
         let is_worth = |c: &Candidate| match need {
             Need::Nothing | Need::End { .. } => false,
             Need::Dirty => {
                 let most = u64::from(self.options.clean_util_pct.clamp(1, 100));
                 c.weight() * 100 <= segment_bytes * most
             }
-            Need::Short => gives_room(c, segment_bytes),
+            Need::Short => !c.is_done() && gives_room(c, segment_bytes),
             Need::Tombstones => true,
         };
-        candidates.retain(|c| c.weight() > 0 && is_worth(c));
+        candidates.retain(|c| c.weight() > 0 && !c.is_emptied() && is_worth(c));
         let now = self.log.next_segment_sequence();
         if need == Need::Tombstones {
             candidates.sort_by_key(|c| c.min_placed);
@@ -67,7 +70,7 @@ impl Shared {
         let mut chosen = Vec::new();
         for candidate in candidates {
             let needed = self.needed_to_move(&candidate);
-            let fits = needed <= left && (!candidate.is_replayed || needed <= beside);
+            let fits = needed <= left && (!candidate.gives_later() || needed <= beside);
             let is_round = moved + needed > most || read + candidate.filled() > most_read;
             if chosen.len() == ROUND_SEGMENTS || (is_round && !chosen.is_empty()) {
                 break;
@@ -83,9 +86,20 @@ impl Shared {
         chosen
     }
 
-    /// Room that moving what is in it takes, with frames and what is lost at the ends of segments.
+    /// The room that a round may take. Others take what is free while it is under way, but for what a checkpoint and
+    /// the cleaner may need: of that it begins only what it will end, which then gives back more.
+    pub(super) fn room_to_move(&self, victims: &[Candidate]) -> MoveRoom {
+        let needed: u64 = victims.iter().map(|c| self.needed_to_move(c)).sum();
+        match victims.iter().any(Candidate::gives_later) || needed > self.log.kept_for_cleaner() {
+            true => MoveRoom::Beside,
+            false => MoveRoom::Kept,
+        }
+    }
+
+    /// Room that moving what is in it takes, with frames and what is lost at the ends of segments. Pages of a checkpoint
+    /// have theirs in what is set aside for the next.
     pub(super) fn needed_to_move(&self, candidate: &Candidate) -> u64 {
-        let bytes = moved_bytes(candidate);
+        let bytes = moved_bytes(candidate).saturating_sub(candidate.page_bytes);
         bytes + bytes / 64 + 2 * self.log.move_bytes() as u64
     }
 }
@@ -108,8 +122,10 @@ fn gives_room(candidate: &Candidate, segment_bytes: u64) -> bool {
 /// Whether to complete it and move what is in it makes room, though as much as `lost` at its end is not used then.
 pub(super) fn gives_room_unfilled(candidate: &Candidate, lost: u64, segment_bytes: u64) -> bool {
     let least = segment_bytes / GAIN_PART;
+    // What was synced piece by piece takes more than its items.
+    let used = segment_bytes.saturating_sub(lost);
     can_go(candidate)
-        && candidate.dead_bytes >= least
+        && (candidate.dead_bytes >= least || candidate.weight() * 4 <= used * 3)
         && moved_bytes(candidate) + lost + least <= segment_bytes
 }
 
@@ -122,7 +138,7 @@ pub(super) fn can_go(candidate: &Candidate) -> bool {
 /// Whether a checkpoint would let it go, or let it be cleaned.
 pub(super) fn is_held(candidate: &Candidate, segment_bytes: u64) -> bool {
     can_go(candidate)
-        && (candidate.is_done() || candidate.is_replayed && gives_room(candidate, segment_bytes))
+        && (candidate.is_done() || candidate.gives_later() && gives_room(candidate, segment_bytes))
 }
 
 /// Most room at once for what it costs, however old: above all, what a checkpoint that is over has left.
@@ -130,7 +146,7 @@ fn gain_for_cost(candidate: &Candidate, segment_bytes: u64) -> f64 {
     let used = (moved_bytes(candidate) as f64 / segment_bytes as f64).min(1.0);
     let gain = (1.0 - used) / (1.0 + used);
     // Of this nothing comes before a checkpoint: only if there is nothing else.
-    if candidate.is_replayed {
+    if candidate.gives_later() {
         gain - 1.0
     } else {
         gain
@@ -142,7 +158,7 @@ fn score(candidate: &Candidate, segment_bytes: u64, now: u64) -> f64 {
     let age = now.saturating_sub(candidate.sequence) as f64;
     let score = (1.0 - used) * age / (1.0 + used);
     // Its room comes later, and with a checkpoint.
-    if candidate.is_replayed {
+    if candidate.gives_later() {
         score / 2.0
     } else {
         score
@@ -168,6 +184,7 @@ mod tests {
             again: items * 248,
             spare: if is_moved { 0 } else { items * 70 },
             tombstone_bytes: 0,
+            page_bytes: 0,
             min_placed: 1,
             is_replayed: false,
             awaits_checkpoint: false,

@@ -14,7 +14,7 @@ use crate::{
     error::Result,
     format::item::{CHUNK, INDIRECT, ITEM_BYTES_MAX, ItemHeader, TOMBSTONE},
     location::{Location, Slot, Word},
-    log::{Batch, Candidate, Spot},
+    log::{Batch, Candidate, MoveRoom, Spot},
     tree::Tree,
     version::{
         chain,
@@ -44,8 +44,8 @@ pub(super) struct Gathered {
     bytes: Vec<u8>,
     /// Segments with tombstones that have to stay where they are for now.
     pub(super) unsure: HashSet<u64>,
-    /// Only room that anybody may use is used for them.
-    pub(super) in_open_room: bool,
+    /// The room that they may take.
+    pub(super) room: MoveRoom,
     /// What they are appended with, one batch after the other.
     pub(super) batch: Option<Batch>,
 }
@@ -75,7 +75,7 @@ impl Gathered {
 
     pub(super) fn in_open_room() -> Self {
         Self {
-            in_open_room: true,
+            room: MoveRoom::Open,
             ..Self::default()
         }
     }

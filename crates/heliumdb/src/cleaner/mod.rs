@@ -75,6 +75,8 @@ pub(crate) struct Cleaner {
     pace: Pace,
     tombstones: Tombstones,
     rounds: AtomicU64,
+    /// Bytes of dead items in what was cleaned.
+    gained: AtomicU64,
     /// Writers that wait for room.
     waiting: AtomicUsize,
     /// A step is being done, or about to be.
@@ -84,10 +86,12 @@ pub(crate) struct Cleaner {
 /// Checkpoints that were asked for because nothing else made room.
 #[derive(Default)]
 struct Asked {
-    /// How many since replay would have been spared little more.
+    /// How many since users have written little more, and replay would have been spared little more.
     times: u32,
     /// Up to where it would have been then.
     spared: Lsn,
+    /// What users had written by then.
+    written: u64,
 }
 
 /// What a cleaner is about.
@@ -129,6 +133,11 @@ impl Cleaner {
     /// Rounds that have ended since the volume was opened.
     pub(crate) fn rounds(&self) -> u64 {
         self.rounds.load(Relaxed)
+    }
+
+    /// Bytes that rounds have gained since the volume was opened.
+    pub(crate) fn gained(&self) -> u64 {
+        self.gained.load(Relaxed)
     }
 
     /// Whether a writer waits for room. Then it is short, however much there is: it may want more.
@@ -175,10 +184,17 @@ impl Cleaner {
     /// Whether a checkpoint may yet be asked for as a last resort.
     fn has_resort(&self, log: &Core) -> bool {
         let mut asked = self.asked.lock();
-        // Something was written, if only small deletes synced one by one; or what was spilled is over.
-        let spared = log.replay_spared();
-        if spared.saturating_sub(asked.spared) >= log.room().segment_bytes / 2 {
-            *asked = Asked { times: 0, spared };
+        // Something was written, if only small deletes synced one by one; or what was spilled is over. What the
+        // cleaner and checkpoints write is no progress: it would be the reason for more of it.
+        let (spared, written) = (log.replay_spared(), log.user_log_bytes());
+        let enough = log.room().segment_bytes / 2;
+        if spared.saturating_sub(asked.spared) >= enough && written - asked.written >= enough {
+            let times = 0;
+            *asked = Asked {
+                times,
+                spared,
+                written,
+            };
         }
         asked.times < LAST_RESORTS
     }
@@ -215,6 +231,8 @@ impl Shared {
                 let segments = round.victims.len() as u64 * self.log.room().segment_bytes;
                 let moved: u64 = round.victims.iter().map(Candidate::moved_bytes).sum();
                 let gained = segments.saturating_sub(moved);
+                let dead = round.victims.iter().map(|victim| victim.dead_bytes).sum();
+                self.cleaner.gained.fetch_add(dead, Relaxed);
                 let time = self.options.clock.since(round.began);
                 self.cleaner.pace.gained(gained, time);
                 self.end(progress, round);
@@ -252,6 +270,7 @@ impl Shared {
             return None;
         }
         let mut gathered = std::mem::take(&mut progress.spare);
+        gathered.room = self.room_to_move(&victims);
         gathered.reserve(victims.iter().map(Candidate::filled).sum());
         Some(Round {
             need,

@@ -208,8 +208,7 @@ impl Shared {
         batch: &mut Batch,
     ) -> Result<bool> {
         let from: Vec<Spot> = items.iter().map(|item| item.from).collect();
-        let uses_reserve = !gathered.in_open_room;
-        let Some(appended) = self.log.append_moves(batch, &from, uses_reserve)? else {
+        let Some(appended) = self.log.append_moves(batch, &from, gathered.room)? else {
             return Ok(false);
         };
         // CRASH: old and new place hold the same item; replay takes the new one if it would find

@@ -3,7 +3,13 @@
 use std::time::Duration;
 
 use super::choose::{can_go, gives_room_unfilled, is_held};
-use crate::{clock, error::Result, log::Room, transaction::thin::Haste, volume::Shared};
+use crate::{
+    clock,
+    error::Result,
+    log::{Candidate, Room},
+    transaction::thin::Haste,
+    volume::Shared,
+};
 
 /// Room is short when there is less of it than this part of the volume, or so many segments.
 const SHORT_PART: u64 = 32;
@@ -103,14 +109,15 @@ impl Shared {
     fn ask_for_checkpoint(&self, need: Need, cleaned: bool) {
         let candidates = self.log.candidates();
         let room = self.log.room().segment_bytes;
-        let waiting = candidates
-            .iter()
-            .filter(|c| c.awaits_checkpoint && can_go(c) && c.live_bytes * 8 < room)
-            .count() as u64;
+        let is_waiting = |c: &&Candidate| {
+            can_go(c) && (c.awaits_checkpoint || c.is_done()) && c.live_bytes * 8 < room
+        };
+        let waiting = candidates.iter().filter(is_waiting);
+        let count = waiting.clone().count() as u64;
         // A checkpoint costs the pages that were changed, at worst all.
         let worth = (2 * self.checkpoint_bytes()).max(WAITING_SEGMENTS * room);
-        if waiting > 0 && waiting * room >= worth {
-            return self.request_checkpoint();
+        if count > 0 && count * room >= worth && self.is_checkpoint_worth_it() {
+            return self.request_checkpoint_without(waiting);
         }
         let is_wanted = need == Need::Short || need == Need::Tombstones;
         // As long as there is room, or some of it is coming, writers go on, and give the cleaner more to do
@@ -118,9 +125,17 @@ impl Shared {
         if cleaned || !is_wanted || !self.is_out() || self.log.leaving() > 0 {
             return;
         }
-        if candidates.iter().any(|c| is_held(c, room)) && self.cleaner.may_ask(&self.log) {
-            self.request_checkpoint();
+        let mut held = candidates.iter().filter(|c| is_held(c, room)).peekable();
+        if held.peek().is_some() && self.cleaner.may_ask(&self.log) {
+            self.request_checkpoint_without(held);
         }
+    }
+
+    /// Asks for a checkpoint that leaves nothing of itself in these.
+    fn request_checkpoint_without<'a>(&self, held: impl Iterator<Item = &'a Candidate>) {
+        let pages = held.filter(|c| c.page_bytes > 0);
+        self.rewrite_checkpoint_pages(pages.map(|c| c.segment));
+        self.request_checkpoint();
     }
 
     /// Whether a checkpoint may make room that nothing else makes.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::LAST_RESORTS;
+use super::{Asked, LAST_RESORTS};
 use crate::{
     Datastore, Volume,
     error::ErrorKind,
@@ -29,12 +29,17 @@ fn key(number: u32) -> [u8; 4] {
 impl Stage {
     /// What comes next is put into a segment that holds nothing but what stays.
     pub(super) fn new() -> Self {
+        Self::with_checkpoints(u64::MAX)
+    }
+
+    /// The same, of a volume that takes a checkpoint after so much log.
+    pub(super) fn with_checkpoints(log_bytes: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("he://{}", folder.path().join("volume").display());
         let options = VolumeOptions {
             background_thread: false,
             limit_bytes: Some(64 << 20),
-            checkpoint_log_bytes: Some(u64::MAX),
+            checkpoint_log_bytes: Some(log_bytes),
             auto_clean_period_ms: 0,
             clean_dirty_pct: 20,
             // Who is refused does not wait for the readers that a test has.
@@ -102,8 +107,12 @@ impl Stage {
 
     /// As if checkpoints had been asked for in vain.
     pub(super) fn without_resort(self) -> Self {
-        self.shared().cleaner.has_resort(&self.shared().log);
-        self.shared().cleaner.asked.lock().times = LAST_RESORTS;
+        let log = &self.shared().log;
+        *self.shared().cleaner.asked.lock() = Asked {
+            times: LAST_RESORTS,
+            spared: log.replay_spared(),
+            written: log.user_log_bytes(),
+        };
         self
     }
 

@@ -184,6 +184,70 @@ fn a_checkpoint_is_taken_when_it_frees_many_segments() {
     panic!("none was taken");
 }
 
+/// What is moved makes log, and a checkpoint of it leaves pages that are to be cleaned: one would lead to the other
+/// for ever.
+#[test]
+fn what_is_moved_is_no_reason_for_a_checkpoint_that_costs_as_much_as_was_gained() {
+    const LOG_BYTES: u64 = 1 << 20;
+    let stage = Stage::with_checkpoints(LOG_BYTES);
+    let index = stage.volume.create_datastore(b"index", b"").unwrap();
+    for number in 0..80_000u32 {
+        index.put(&number.to_be_bytes(), b"").unwrap();
+    }
+    (0..400).for_each(|number| assert!(stage.put(number, VALUE_BYTES)));
+    stage.volume.checkpoint_now().unwrap();
+    let pages = stage.volume.stats().checkpoint_bytes;
+    assert!(pages > 600_000, "{pages}");
+    let (shared, before) = (stage.shared(), checkpointed(&stage));
+    let moved = || stage.volume.stats().cleaner_bytes;
+    // Of each segment a part is dead already: what had been put singly.
+    let mut gained = 0;
+    while moved() < 4 * LOG_BYTES && shared.clean_step(Need::Tombstones).unwrap() {
+        gained = shared.cleaner.gained();
+        shared.checkpoint_if_due().unwrap();
+    }
+    assert!(moved() > 2 * LOG_BYTES && gained < 2 * pages, "{gained}");
+    assert_eq!(checkpointed(&stage), before);
+    // As soon as users have written anything to speak of, it is.
+    assert!(stage.put(1_000, 700_000));
+    while stage.step() {}
+    assert!(checkpointed(&stage) > before);
+}
+
+/// What the cleaner and checkpoints write gives no more of them.
+#[test]
+fn only_what_users_write_gives_checkpoints_another_chance() {
+    let stage = dirty().without_resort();
+    let shared = stage.shared();
+    let has_resort = || shared.cleaner.has_resort(&shared.log);
+    let spared = shared.log.replay_spared();
+    while shared.clean_step(Need::Short).unwrap() {}
+    let moved = shared.log.replay_spared() - spared;
+    assert!(moved > shared.log.room().segment_bytes, "{moved}");
+    assert!(!has_resort());
+    assert!(stage.put(stage.items, 600_000));
+    assert!(has_resort());
+}
+
+/// Others take the room that was there when it began; what a checkpoint may need it leaves.
+#[test]
+fn a_round_that_gives_its_room_later_leaves_the_checkpoint_what_it_needs() {
+    let stage = Stage::new();
+    stage.volume.checkpoint_now().unwrap();
+    stage.end_segment();
+    // All of it is behind the checkpoint.
+    (0..600).for_each(|number| assert!(stage.put(number, VALUE_BYTES)));
+    stage.delete((0..600).filter(|number| number % 3 != 0));
+    let (shared, log) = (stage.shared(), &stage.shared().log);
+    assert!(shared.clean_step(Need::Short).unwrap() && shared.is_cleaning());
+    stage.use_up_reserve();
+    while shared.is_cleaning() {
+        shared.clean_step(Need::Short).unwrap();
+    }
+    assert!(!log.lacks_checkpoint_room());
+    stage.volume.checkpoint_now().unwrap();
+}
+
 /// Whoever looks how many items there are comes between their log and their index.
 #[test]
 fn what_is_between_log_and_index_has_room_for_its_deletes() {

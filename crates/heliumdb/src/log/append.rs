@@ -37,6 +37,18 @@ enum Room {
     Checkpoint,
 }
 
+/// Whose room moved items may take.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) enum MoveRoom {
+    /// That of ordinary writes.
+    Open,
+    /// That of deletes too, but not what a checkpoint may need: what is moved gives no room before that.
+    Beside,
+    /// All of the reserve: what is moved gives more than it takes, at once.
+    #[default]
+    Kept,
+}
+
 impl Room {
     /// Whether it is something that waits, or does without, when a device has no room: not what was accepted, and
     /// not what gives room.
@@ -96,21 +108,20 @@ impl Core {
         Ok(appended)
     }
 
-    /// Appends the items at `from`, which are moved, buffered; `uses_reserve` (the cleaner) may use all
-    /// of the reserve. `None`: the place of one of them is in another use by now, and nothing was
+    /// Appends the items at `from`, which are moved, buffered. `None`: the place of one of them is in another use by now, and nothing was
     /// appended.
     pub(crate) fn append_moves(
         &self,
         batch: &mut Batch,
         from: &[Spot],
-        uses_reserve: bool,
+        room: MoveRoom,
     ) -> Result<Option<Appended>> {
         self.check_writable()?;
         self.announce_moves()?;
-        let room = if uses_reserve {
-            Room::Cleaner
-        } else {
-            Room::Open
+        let room = match room {
+            MoveRoom::Open => Room::Open,
+            MoveRoom::Beside => Room::Reserve,
+            MoveRoom::Kept => Room::Cleaner,
         };
         self.retry_device(room)?;
         let appender = self.appender.lock();

@@ -25,6 +25,7 @@ use crate::{
     location::{Location, Lsn},
 };
 use std::{
+    collections::HashMap,
     sync::atomic::{AtomicU64, Ordering::*},
     time::Duration,
 };
@@ -42,6 +43,8 @@ pub(crate) struct Candidate {
     pub again: u64,
     pub spare: u64,
     pub tombstone_bytes: u64,
+    /// Bytes of the newest checkpoint in it, which are live, and which only a newer one brings elsewhere.
+    pub page_bytes: u64,
     /// Whatever may yet supersede an item in it has this number or a higher one.
     pub min_placed: u64,
     /// Replay reads it, or may: what is moved away from it stays until a newer checkpoint is durable.
@@ -74,9 +77,19 @@ impl Candidate {
         self.live_bytes + self.dead_bytes + self.tombstone_bytes
     }
 
+    /// Whether what is done with it gives room only with a newer checkpoint.
+    pub(crate) fn gives_later(&self) -> bool {
+        self.is_replayed || self.page_bytes > 0
+    }
+
+    /// Whether nothing is alive in it, and a newer checkpoint is all that it waits for.
+    pub(crate) fn is_emptied(&self) -> bool {
+        self.live_bytes == 0 && self.awaits_checkpoint
+    }
+
     /// Whether only a checkpoint is missing for it to be freed.
     pub(crate) fn is_done(&self) -> bool {
-        self.live_bytes == 0 && self.awaits_checkpoint
+        self.live_bytes == self.page_bytes && (self.awaits_checkpoint || self.page_bytes > 0)
     }
 }
 
@@ -176,12 +189,25 @@ impl Core {
             again: segment.again.load(Acquire),
             spare: segment.spare.load(Acquire),
             tombstone_bytes: segment.tombstones.load(Acquire),
+            page_bytes: ledger
+                .pages
+                .get(&id)
+                .map_or(0, |bytes| live_bytes.min(*bytes)),
             min_placed: segment.min_placed.load(Acquire),
             is_replayed: self.is_replayed(sequence),
             awaits_checkpoint: self.awaits_checkpoint(segment, sequence),
             is_behind_spill: self.is_replayed(sequence) && sequence >= spilled,
             is_pinned: ledger.has_needed_record(id),
         }
+    }
+
+    /// The newest checkpoint is at these places.
+    pub(crate) fn note_pages(&self, places: impl Iterator<Item = Location>) {
+        let mut pages = HashMap::new();
+        for at in places {
+            *pages.entry(self.segment_of(at)).or_insert(0) += at.class_bytes() as u64;
+        }
+        self.ledger.lock().pages = pages;
     }
 
     /// The segment that is being filled, as if it were complete; and what would be lost at its end. `None` where that
@@ -267,6 +293,11 @@ impl Core {
     /// Bytes of items appended so far for users.
     pub(crate) fn user_bytes(&self) -> u64 {
         self.written.user.load(Relaxed)
+    }
+
+    /// What users have taken of the log so far, at most: each item may have been synced alone.
+    pub(crate) fn user_log_bytes(&self) -> u64 {
+        self.user_bytes() + self.user_items() * BLOCK_BYTES as u64
     }
 
     /// Segments that will be free as soon as readers of them are gone.

@@ -30,6 +30,8 @@ pub(super) struct Ledger {
     prepared: HashMap<GlobalTxn, Prepared>,
     /// Sequences of the segments of what was spilled and is not committed.
     spilled: HashMap<u64, Vec<u64>>,
+    /// Bytes of the newest checkpoint, by segment.
+    pub(super) pages: HashMap<u64, u64>,
     /// Long values: where their pieces are.
     pub(super) chunks: HashMap<u64, Box<[Location]>>,
 }

@@ -47,6 +47,7 @@ mod trim;
 mod unfinished;
 mod walk;
 
+pub(crate) use append::MoveRoom;
 pub(crate) use batch::Batch;
 pub(crate) use cleaning::{Candidate, Room};
 pub(crate) use core::Core;

@@ -89,7 +89,7 @@ impl Core {
     }
 
     /// Room that a checkpoint leaves to the cleaner, who can always make more with it.
-    pub(super) fn kept_for_cleaner(&self) -> u64 {
+    pub(crate) fn kept_for_cleaner(&self) -> u64 {
         limits::CLEANER_SEGMENTS * self.usable()
     }
 

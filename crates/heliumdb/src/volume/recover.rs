@@ -405,6 +405,9 @@ impl Recovery {
             .checkpoint
             .as_ref()
             .map_or(0, checkpoint::Newest::next_id);
+        if let Some(newest) = &self.checkpoint {
+            log.note_pages(newest.locations());
+        }
         log.check_numbers([self.highest_sequence, next_id]);
         Ok(Recovered {
             catalog,

@@ -201,6 +201,11 @@ fn a_full_volume_has_room_for_a_checkpoint_and_for_deletes_after_it() {
             volume.flush().unwrap();
         }
         volume.checkpoint_now().unwrap();
+        let after = volume.stats();
+        let written = after.checkpoint_written_bytes - stats.checkpoint_written_bytes;
+        // Three for each half segment that users write, and this one.
+        let times = 3 * (DELETES_WHEN_FULL * 4096).div_ceil(SEGMENT_BYTES[1] / 2) + 1;
+        assert!(written <= times * stats.checkpoint_bytes, "{after:?}");
         drop((volume, store));
         let volume = open_one(&after_power_loss(&machine, 0)).unwrap();
         let store = volume.datastore(b"store").unwrap();

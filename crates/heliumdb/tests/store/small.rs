@@ -40,7 +40,7 @@ fn delete_all(store: &Datastore, items: u64) {
 /// All of it may lie in the segment that is being filled, which is not cleaned before it is complete.
 #[test]
 fn room_comes_back_in_volumes_of_four_segments() {
-    let kinds = [None, Some(u64::MAX)].into_iter();
+    let kinds = [None, Some(u64::MAX), Some(MIB)].into_iter();
     let kinds = kinds.flat_map(|log| [false, true].map(|unordered| (log, unordered)));
     for (checkpoint_log_bytes, unordered) in kinds {
         for value_bytes in [100, 5_000, 100_000, 1_000_000] {
@@ -54,5 +54,33 @@ fn room_comes_back_in_volumes_of_four_segments() {
             let again = fill(&store, value_bytes);
             assert!(again * 5 >= items * 4, "{what}: {items}, at last {again}");
         }
+    }
+}
+
+/// Each delete is synced alone, and many more of them than the reserve has room for. Pages of checkpoints lie in all
+/// segments, and keep them there however little else is left.
+#[test]
+fn deletes_are_never_refused_where_pages_of_checkpoints_lie_everywhere() {
+    for (mib, value_bytes) in [(49, 20), (57, 100), (57, 400)] {
+        let (volume, store) = open(mib * MIB, Some(MIB), false);
+        let items = fill(&store, value_bytes);
+        let before = volume.stats();
+        assert!(items > 2 * heliumdb::limits::DELETES_WHEN_FULL, "{items}");
+        for number in 0..items {
+            let deleted = store.delete(&number.to_be_bytes());
+            let deleted = deleted.and_then(|()| volume.flush());
+            let what = || format!("{mib}, {value_bytes}: {number} of {items}");
+            deleted.unwrap_or_else(|why| panic!("{}: {why}: {:?}", what(), volume.stats()));
+        }
+        // Each took a block.
+        let stats = volume.stats();
+        let checkpoints = stats.checkpoint_written_bytes - before.checkpoint_written_bytes;
+        let moved = stats.cleaner_bytes - before.cleaner_bytes;
+        assert!(
+            checkpoints <= items * 4096 / 8 && moved <= items * 4096 / 2,
+            "{mib}, {value_bytes}: {items}: {stats:?}"
+        );
+        let again = fill(&store, value_bytes);
+        assert!(again * 10 >= items * 9, "{items}, then {again}");
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     Datastore, Volume,
     format::{SEGMENT_HEADER_BYTES, frame},
     location::{Location, Slot},
-    log::Candidate,
+    log::{Candidate, MoveRoom},
     options::VolumeOptions,
 };
 
@@ -233,7 +233,9 @@ fn an_item_whose_place_is_used_again_before_its_move_is_seen_stays() {
         batch.push_logged(&item.header, gathered.bytes(item));
         let log = &stage.volume.shared().log.clone();
         let appended = is_appended.then(|| {
-            let appended = log.append_moves(&mut batch, &[item.from], true).unwrap();
+            let appended = log
+                .append_moves(&mut batch, &[item.from], MoveRoom::Kept)
+                .unwrap();
             appended.expect("it is where it was")
         });
         stage.come_to_lie_at(&victim, &HashSet::from([item.from.at()]));

@@ -13,6 +13,7 @@
 mod bytes;
 mod certainty;
 mod directory;
+mod due;
 mod load;
 mod manifest;
 mod page;
@@ -32,15 +33,10 @@ use parking_lot::Mutex;
 use super::Shared;
 use crate::{
     error::{ErrorKind, Result},
-    location::{Location, Lsn},
+    location::Location,
     version::{Horizon, TxnId},
 };
 use directory::Directory;
-
-/// Log between checkpoints unless configured otherwise, in bytes; more where the index is large.
-const LOG_BYTES_DEFAULT: u64 = 256 << 20;
-/// And less where the volume is small: no more than this part of it.
-const VOLUME_PART: u64 = 4;
 
 /// What a volume knows of its newest checkpoint.
 #[derive(Default)]
@@ -58,6 +54,9 @@ pub(crate) struct Checkpoints {
     emptied: Mutex<Vec<u64>>,
     /// How much room there was when there was too little for one; 0 if there was enough.
     refused_at: AtomicU64,
+    /// What users had taken of the log when it was taken, and what cleaning had gained.
+    users_at: AtomicU64,
+    gained_at: AtomicU64,
 }
 
 #[derive(Default)]
@@ -97,7 +96,7 @@ impl Newest {
     }
 
     /// Everything that the checkpoint is made of.
-    fn locations(&self) -> impl Iterator<Item = Location> + '_ {
+    pub(super) fn locations(&self) -> impl Iterator<Item = Location> + '_ {
         let pages = self.trees.values().flat_map(Directory::locations);
         pages.chain(self.manifest.iter().copied())
     }
@@ -139,6 +138,7 @@ impl Shared {
         let taken = write::checkpoint(self, &mut newest, below);
         self.certainty.release();
         if taken.is_ok() {
+            self.log.note_pages(newest.locations());
             let state = &self.checkpoints;
             let (bytes, largest) = newest.bytes();
             state.bytes.store(bytes, Ordering::Release);
@@ -146,6 +146,9 @@ impl Shared {
             let index_bytes = self.catalog.index_bytes();
             state.index_bytes.store(index_bytes, Ordering::Release);
             state.refused_at.store(0, Ordering::Release);
+            let (users, gained) = (self.log.user_log_bytes(), self.cleaner.gained());
+            state.users_at.store(users, Ordering::Release);
+            state.gained_at.store(gained, Ordering::Release);
             self.keep_room_for_checkpoint();
         }
         self.log.end_checkpoint();
@@ -191,30 +194,6 @@ impl Shared {
         self.maintenance.wake();
     }
 
-    /// Takes a checkpoint if there is enough to replay, or someone has asked; true if it did.
-    pub(super) fn checkpoint_if_due(&self) -> Result<bool> {
-        let asked = self.checkpoints.asked.load(Ordering::Acquire);
-        if !asked && self.replay_to_spare() < self.checkpoint_log_bytes() {
-            return Ok(false);
-        }
-        // A round of cleaning first gives the room that it has taken, once what it has emptied is free: nothing is
-        // cleaned meanwhile.
-        if self.is_checkpoint_refused() || self.is_cleaning() || self.is_room_coming() {
-            return Ok(false);
-        }
-        let room = self.log.checkpoint_room();
-        self.check_writable()?;
-        match self.take_checkpoint(0) {
-            Err(why) if why.kind() == ErrorKind::VolumeFull => {
-                tracing::warn!(url = self.url, %why, "there is no room for a checkpoint");
-                let refused_at = &self.checkpoints.refused_at;
-                refused_at.store(room.max(1), Ordering::Release);
-                Ok(false)
-            }
-            taken => taken.map(|()| true),
-        }
-    }
-
     /// Whether the last one found too little room, and there is no more of it now. Trying it again
     /// would only write what is dead at once.
     pub(crate) fn is_checkpoint_refused(&self) -> bool {
@@ -240,37 +219,6 @@ impl Shared {
             }
             _ => Err(why),
         })
-    }
-
-    /// Bytes of log that recovery would replay on top of the newest checkpoint.
-    fn log_to_replay(&self) -> u64 {
-        self.log.written_end().saturating_sub(self.replayed_from())
-    }
-
-    /// Bytes of those that a checkpoint of now would spare it: beside something that was spilled and is not
-    /// committed, one after the other would spare nothing.
-    fn replay_to_spare(&self) -> u64 {
-        self.log
-            .replay_spared()
-            .saturating_sub(self.replayed_from())
-    }
-
-    fn replayed_from(&self) -> Lsn {
-        match self.log.checkpointed() {
-            u64::MAX => 0,
-            from => from,
-        }
-    }
-
-    fn checkpoint_log_bytes(&self) -> u64 {
-        let twice = 2 * self.checkpoints.bytes.load(Ordering::Acquire);
-        let room = self.log.room();
-        let size = room
-            .growth_bytes
-            .saturating_add(room.segments * room.segment_bytes);
-        // What replay would read is not cleaned as long as there is anything else.
-        let default = LOG_BYTES_DEFAULT.min(size / VOLUME_PART).max(twice);
-        self.options.checkpoint_log_bytes.unwrap_or(default).max(1)
     }
 
     /// Bytes of the newest checkpoint.
