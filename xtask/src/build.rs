@@ -13,10 +13,11 @@ const EXTENSION: &str = "libwiredtiger_helium.so";
 /// Where tests and demo look for it first.
 const EXTENSION_VARIABLE: &str = "HELIUM_EXTENSION";
 /// How much the long tests do, unless the environment says so already: the table of `docs/testing.md` has them all.
-pub const SCALE: [(&str, &str); 14] = [
+pub const SCALE: [(&str, &str); 15] = [
     // Inside WiredTiger.
     ("HELIUM_BANK_SECONDS", "10"),
     ("HELIUM_CRASH_ROUNDS", "200"),
+    ("HELIUM_TIGHT", "100"),
     ("HELIUM_C_CRASH_ROUNDS", "40"),
     ("HELIUM_CREATE_DROP_ROUNDS", "1000"),
     ("HELIUM_LOCKSTEP_STEPS", "50000"),

@@ -202,7 +202,8 @@ fn what_is_moved_is_no_reason_for_a_checkpoint_that_costs_as_much_as_was_gained(
     let moved = || stage.volume.stats().cleaner_bytes;
     // Of each segment a part is dead already: what had been put singly.
     let mut gained = 0;
-    while moved() < 4 * LOG_BYTES && shared.clean_step(Need::Tombstones).unwrap() {
+    while moved() < 4 * LOG_BYTES || shared.is_cleaning() {
+        assert!(shared.clean_step(Need::Tombstones).unwrap());
         gained = shared.cleaner.gained();
         shared.checkpoint_if_due().unwrap();
     }

@@ -71,6 +71,7 @@ mod space;
 mod syncs;
 mod taken_back;
 mod thread_end;
+mod tight;
 mod unfinished;
 mod unordered;
 mod versions;
