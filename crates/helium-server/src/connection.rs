@@ -23,6 +23,9 @@ use crate::{
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 16 << 10;
+/// How much more of a connection that has ended is taken, and for how long.
+const LINGER_BYTES: usize = 1 << 20;
+const LINGER: Duration = Duration::from_secs(1);
 /// Memory for replies that is kept from one to the next.
 const KEPT_BYTES: usize = 64 << 10;
 
@@ -62,12 +65,31 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         if let Err(ProtocolError(why)) = taken {
             work.replies.error(&format!("ERR {why}"));
             send(&mut stream, &mut work).await?;
-            return stream.shutdown().await;
+            return end(stream).await;
         }
         if work.session.is_leaving {
-            return stream.shutdown().await;
+            return end(stream).await;
         }
     }
+}
+
+/// Ends a connection from this side, and lets what is still on its way come: closing with something unread would
+/// take back from the client what it was sent last.
+pub async fn end<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) -> io::Result<()> {
+    stream.shutdown().await?;
+    let mut most = LINGER_BYTES;
+    let mut bytes = [0; 4096];
+    let rest = async {
+        while most > 0 {
+            match stream.read(&mut bytes).await {
+                Ok(0) | Err(_) => break,
+                Ok(count) => most = most.saturating_sub(count),
+            }
+        }
+    };
+    // Whoever goes on for longer than that does not listen.
+    let _ = time::timeout(LINGER, rest).await;
+    Ok(())
 }
 
 /// Returns when the server is told to stop, or is gone.
@@ -77,8 +99,14 @@ pub async fn told(stop: &mut watch::Receiver<bool>) {
 
 /// Takes the requests that have come in.
 fn take(requests: &mut Requests, work: &mut Work) -> Result<(), ProtocolError> {
-    while work.requests.len() < COMMANDS_TOGETHER {
-        match requests.next(Limits::KNOWN)? {
+    let is_unknown = work.shared.is_unknown(&work.session);
+    // What follows may be more than it may send, before it has said who it is.
+    let (limits, most) = match is_unknown {
+        true => (Limits::UNKNOWN, 1),
+        false => (Limits::KNOWN, COMMANDS_TOGETHER),
+    };
+    while work.requests.len() < most {
+        match requests.next(limits)? {
             Some(request) => work.requests.push_back(request),
             None => break,
         }

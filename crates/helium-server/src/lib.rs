@@ -7,10 +7,12 @@
 mod clients;
 mod commands;
 mod connection;
+mod counts;
 mod cursors;
 mod glob;
 mod items;
 pub mod limits;
+mod metrics;
 mod number;
 mod options;
 mod refusal;
@@ -19,6 +21,8 @@ mod server;
 mod session;
 mod shared;
 mod sync;
+mod tls;
+mod users;
 mod volumes;
 mod walk;
 mod watch;
@@ -26,6 +30,10 @@ mod work;
 
 pub use options::{Durability, Options};
 pub use server::{Named, Server};
+pub use tokio_rustls::TlsAcceptor;
+pub use users::{Users, hash as hash_password};
+
+pub use tls::acceptor as tls_acceptor;
 
 /// The port that a server listens on unless it is told otherwise.
 pub const PORT: u16 = 41_000;

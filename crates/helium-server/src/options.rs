@@ -1,6 +1,10 @@
 //! How a server is started.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use tokio_rustls::TlsAcceptor;
+
+use crate::users::Users;
 
 /// When a client is told that its write is done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,13 +17,19 @@ pub enum Durability {
 }
 
 /// Options of a server.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Options {
     /// Where it listens.
     pub listen: Vec<SocketAddr>,
     /// It may listen where others than this machine can connect, though anybody who does may do everything.
     pub insecure_listen: bool,
+    /// Who may do what; without any, everybody everything.
+    pub users: Option<Arc<Users>>,
+    /// What encrypts connections; without it they are not encrypted.
+    pub tls: Option<TlsAcceptor>,
+    /// Where metrics are asked for.
+    pub metrics: Option<SocketAddr>,
     /// When writes are acknowledged.
     pub durability: Durability,
     /// SELECT takes numbers below this one.
@@ -41,6 +51,9 @@ impl Default for Options {
         Self {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], crate::PORT))],
             insecure_listen: false,
+            users: None,
+            tls: None,
+            metrics: None,
             durability: Durability::default(),
             databases: 16,
             max_clients: 10_000,
@@ -52,13 +65,21 @@ impl Default for Options {
     }
 }
 
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Options({:?}, {:?})", self.listen, self.durability)
+    }
+}
+
 impl Options {
     /// Why it may not listen there, if so.
     pub(crate) fn refused(&self) -> Option<String> {
-        let mut beyond = self.listen.iter().filter(|at| !at.ip().is_loopback());
+        let is_safe = self.tls.is_some() && self.users.is_some();
+        let asked = self.listen.iter().filter(|_| !is_safe).chain(&self.metrics);
+        let mut beyond = asked.filter(|at| !at.ip().is_loopback());
         let first = beyond.next().filter(|_| !self.insecure_listen)?;
         Some(format!(
-            "{first} can be reached from other machines, and anybody there could read and write everything: listen on a \
+            "{first} can be reached from other machines, and anybody there could connect: give it TLS and users (metrics have neither), listen on a \
              loopback address, or say that this is meant (--insecure-listen)"
         ))
     }

@@ -17,7 +17,14 @@ use tokio::{
     time,
 };
 
-use crate::{connection, options::Options, shared::Shared, volumes::Served};
+use crate::{
+    clients::Entry, connection, metrics, options::Options, shared::Shared, volumes::Served,
+};
+
+/// Connections more than there may be that are told so at the same time.
+const REFUSED_MAX: usize = 64;
+/// How long a client may take to agree on keys.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// A running server. Dropping it stops it as [`Server::stop`] does.
 #[derive(Debug)]
@@ -64,17 +71,22 @@ impl Server {
         })?;
         let mut listeners = Vec::new();
         for address in &options.listen {
-            let listener = runtime
-                .block_on(TcpListener::bind(address))
-                .map_err(|why| {
-                    io::Error::new(why.kind(), format!("cannot listen on {address}: {why}"))
-                })?;
-            listeners.push(listener);
+            listeners.push(bind(&runtime, *address)?);
         }
         let bound: io::Result<Vec<_>> = listeners.iter().map(TcpListener::local_addr).collect();
         options.listen = bound?;
+        let metrics = match options.metrics {
+            Some(address) => Some(bind(&runtime, address)?),
+            None => None,
+        };
+        if let Some(metrics) = &metrics {
+            options.metrics = Some(metrics.local_addr()?);
+        }
         let shared = Arc::new(Shared::new(options, first, served.collect()));
         let (stop, stopped) = watch::channel(false);
+        if let Some(metrics) = metrics {
+            runtime.spawn(metrics::serve(metrics, shared.clone(), stopped.clone()));
+        }
         let accepting = runtime.spawn(accept_all(listeners, shared.clone(), stopped));
         Ok(Self {
             runtime: Some(runtime),
@@ -87,6 +99,11 @@ impl Server {
     /// Where it listens.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.shared.options.listen
+    }
+
+    /// Where metrics are asked for.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.shared.options.metrics
     }
 
     /// Takes no more connections and no more commands, waits for what clients have begun, and returns.
@@ -114,6 +131,11 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+fn bind(runtime: &Runtime, address: SocketAddr) -> io::Result<TcpListener> {
+    let bound = runtime.block_on(TcpListener::bind(address));
+    bound.map_err(|why| io::Error::new(why.kind(), format!("cannot listen on {address}: {why}")))
 }
 
 /// Takes connections until it is told to stop, and waits for those there are.
@@ -161,12 +183,16 @@ fn greet(
     let most = shared.options.max_clients;
     let Some(entry) = shared.clients.enter(from, local, most) else {
         tracing::warn!(%from, most, "a connection more than there may be");
-        connections.spawn(async move {
-            // Whoever it is may be gone already.
-            let _ = stream
-                .write_all(b"-ERR max number of clients reached\r\n")
-                .await;
-        });
+        // Nor are there many who hear why.
+        if connections.len() < most.saturating_add(REFUSED_MAX) {
+            connections.spawn(async move {
+                let why = b"-ERR max number of clients reached\r\n";
+                // Whoever it is may be gone already.
+                if stream.write_all(why).await.is_ok() {
+                    let _ = connection::end(stream).await;
+                }
+            });
+        }
         return;
     };
     // Replies are written whole: nothing is gained by waiting for more.
@@ -175,9 +201,25 @@ fn greet(
     connections.spawn(async move {
         let id = entry.client.id;
         tracing::debug!(id, %from, "a client has come");
-        match connection::serve(stream, shared, entry, stop).await {
+        match encrypt_and_serve(stream, shared, entry, stop).await {
             Ok(()) => tracing::debug!(id, "a client has left"),
             Err(why) => tracing::debug!(id, %why, "a client was lost"),
         }
     });
+}
+
+/// Serves a connection, which TLS is between if there is any.
+async fn encrypt_and_serve(
+    stream: TcpStream,
+    shared: Arc<Shared>,
+    entry: Entry,
+    stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    match &shared.options.tls {
+        None => connection::serve(stream, shared, entry, stop).await,
+        Some(tls) => {
+            let stream = time::timeout(HANDSHAKE, tls.accept(stream)).await??;
+            connection::serve(stream, shared, entry, stop).await
+        }
+    }
 }

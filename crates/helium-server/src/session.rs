@@ -7,8 +7,10 @@ use heliumdb::{Durability, Txn};
 
 use crate::{
     clients::Client,
+    commands::Kind,
     refusal::{Outcome, said},
     resp::Request,
+    users::User,
     volumes::{Place, Served},
     watch::Flag,
 };
@@ -18,6 +20,8 @@ use crate::{
 pub struct Session {
     /// What others can see of it.
     pub client: Arc<Client>,
+    /// Who it is, where that matters.
+    pub user: Option<Arc<User>>,
     /// The datastore that its commands are about.
     pub place: Place,
     /// Commands that wait for EXEC.
@@ -116,6 +120,7 @@ impl Session {
     pub fn new(client: Arc<Client>, place: Place) -> Self {
         Self {
             client,
+            user: None,
             place,
             queued: None,
             watched: Vec::new(),
@@ -129,6 +134,12 @@ impl Session {
             is_leaving: false,
             value: Vec::new(),
         }
+    }
+
+    /// Whether the user may do what `kind` says in a datastore of the volume it is in.
+    pub fn may(&self, kind: Kind, datastore: &[u8]) -> bool {
+        let user = self.user.as_ref();
+        user.is_none_or(|user| user.may(kind, &self.place.served.name, datastore))
     }
 
     /// Something was written to the volume it is in.

@@ -1,10 +1,7 @@
 //! What all connections of a server share.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
     time::Instant,
 };
 
@@ -12,8 +9,10 @@ use bytes::Bytes;
 
 use crate::{
     clients::Clients,
+    counts::Counts,
     cursors::Cursors,
     options::Options,
+    session::Session,
     volumes::{Place, Served},
 };
 
@@ -33,7 +32,8 @@ pub struct Shared {
     pub since: Instant,
     /// It is to end.
     pub stopping: AtomicBool,
-    commands: AtomicU64,
+    /// What was done.
+    pub counts: Counts,
 }
 
 impl Shared {
@@ -49,7 +49,7 @@ impl Shared {
             cursors: Cursors::default(),
             since: Instant::now(),
             stopping: AtomicBool::new(false),
-            commands: AtomicU64::new(0),
+            counts: Counts::default(),
         }
     }
 
@@ -58,13 +58,8 @@ impl Shared {
         Place::new(self.first.clone(), Bytes::from_static(b"0"))
     }
 
-    /// So many commands more were done.
-    pub fn note_commands(&self, count: u64) {
-        self.commands.fetch_add(count, Ordering::Relaxed);
-    }
-
-    /// How many commands were done.
-    pub fn commands(&self) -> u64 {
-        self.commands.load(Ordering::Relaxed)
+    /// Whether it matters who the connection is, and it has not said so.
+    pub fn is_unknown(&self, session: &Session) -> bool {
+        self.options.users.is_some() && session.user.is_none()
     }
 }

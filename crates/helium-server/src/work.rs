@@ -39,7 +39,6 @@ impl Work {
             last = request.first().cloned();
             commands::run(&self.shared, &mut self.session, request, &mut self.replies);
         }
-        self.shared.note_commands(count as u64);
         let last = last.and_then(|name| commands::find(&name));
         let queued = self.session.queued.as_ref();
         let queued = queued.map_or(-1, |queued| queued.requests.len() as i64);

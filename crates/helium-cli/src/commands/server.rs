@@ -1,14 +1,15 @@
 //! `helium server`: volumes for other processes and machines.
 
 use std::{
-    io::Write,
+    io::{BufRead, BufReader, Write},
     net::{SocketAddr, ToSocketAddrs},
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
     time::Duration,
 };
 
-use helium_server::{Durability, Named, Options};
+use helium_server::{Durability, Named, Options, Users};
 use heliumdb::Volume;
 use serde_json::json;
 
@@ -28,7 +29,7 @@ const NOTICE: Duration = Duration::from_millis(50);
 #[derive(Debug, clap::Args)]
 pub struct Server {
     /// The volumes; connections begin with the first
-    #[arg(required = true, value_parser = volume::name(), value_hint = clap::ValueHint::FilePath)]
+    #[arg(required_unless_present = "hash_password", value_parser = volume::name(), value_hint = clap::ValueHint::FilePath)]
     volumes: Vec<String>,
     /// Where to listen: an address with a port, one of both, or more than one
     #[arg(short, long, value_name = "ADDRESS", default_value = "127.0.0.1:41000", value_parser = parse_address)]
@@ -49,8 +50,26 @@ pub struct Server {
     /// Seconds for which a transaction that HE.BEGIN began may be open
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     transaction_time: u32,
-    /// Let anybody who can connect from elsewhere read and write everything, unencrypted: needed to listen beyond
-    /// this machine's own addresses
+    /// A file of users: a name, the hash of a password, and rights, on each line
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    users: Option<PathBuf>,
+    /// Print the hash of a password, the first line of standard input, for a file of users
+    #[arg(long, conflicts_with = "volumes")]
+    hash_password: bool,
+    /// Encrypt connections: the server's certificate, with those between it and an authority
+    #[arg(long, value_name = "FILE", requires = "tls_key", value_hint = clap::ValueHint::FilePath)]
+    tls_cert: Option<PathBuf>,
+    /// The private key of the certificate
+    #[arg(long, value_name = "FILE", requires = "tls_cert", value_hint = clap::ValueHint::FilePath)]
+    tls_key: Option<PathBuf>,
+    /// Take only clients that show a certificate of one of these authorities
+    #[arg(long, value_name = "FILE", requires = "tls_cert", value_hint = clap::ValueHint::FilePath)]
+    tls_client_ca: Option<PathBuf>,
+    /// Answer there, at /metrics, who asks for metrics: Prometheus
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_metrics_address)]
+    metrics: Option<SocketAddr>,
+    /// Let anybody who can connect from elsewhere do so: needed to listen beyond this machine's own addresses
+    /// without TLS and users
     #[arg(long)]
     insecure_listen: bool,
 }
@@ -63,9 +82,28 @@ enum When {
 }
 
 impl Server {
+    /// Reads the files that say who may connect.
+    fn secure(&self, options: &mut Options) -> Result<()> {
+        let refuse = |why| Failure::new(Code::BadInput, why);
+        if let Some(path) = &self.users {
+            options.users = Some(Arc::new(Users::read(path).map_err(refuse)?));
+        }
+        if let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) {
+            let authority = self.tls_client_ca.as_deref();
+            let tls = helium_server::tls_acceptor(certificate, key, authority);
+            options.tls = Some(tls.map_err(refuse)?);
+        }
+        Ok(())
+    }
+
     /// Serves until it is told to stop.
     pub fn run(self, output: Output) -> Result<()> {
+        if self.hash_password {
+            return print_hash(output);
+        }
         let mut options = Options::default();
+        self.secure(&mut options)?;
+        options.metrics = self.metrics;
         options.listen = self.listen.concat();
         options.durability = match self.durability {
             When::Synced => Durability::Synced,
@@ -95,6 +133,23 @@ impl Server {
             serve(named.collect(), options.clone(), output)
         })
     }
+}
+
+/// Hashes the first line of standard input.
+fn print_hash(output: Output) -> Result<()> {
+    let mut password = String::new();
+    BufReader::new(interrupt::input()?)
+        .read_line(&mut password)
+        .map_err(|why| failure::system("cannot read the password", why))?;
+    interrupt::check()?;
+    let password = password.trim_end_matches(['\r', '\n']);
+    if password.is_empty() {
+        return Err(Failure::new(Code::Usage, "the password is empty")
+            .advise("It is read from standard input, up to the end of the line."));
+    }
+    let hash =
+        helium_server::hash_password(password).map_err(|why| Failure::new(Code::Failed, why))?;
+    output.print(&json!({"hash": hash}), || hash.clone())
 }
 
 /// Opens the volumes, lets `work` use them, and closes them.
@@ -154,6 +209,12 @@ fn names(volumes: &[String]) -> Vec<String> {
         true => names,
         false => volumes.to_vec(),
     }
+}
+
+fn parse_metrics_address(text: &str) -> Result<SocketAddr, String> {
+    let all = parse_address(text)?;
+    let first = all.first().copied();
+    first.ok_or_else(|| "it is no address".to_owned())
 }
 
 fn parse_address(text: &str) -> Result<Vec<SocketAddr>, String> {

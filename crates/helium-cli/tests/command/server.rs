@@ -91,9 +91,43 @@ fn arguments_that_make_no_sense_get_a_sentence() {
             "no address to listen on",
         ),
         (&["server", "v", "--backups", "gone"], 3, "is not a folder"),
+        (&["server", "v", "--users", "gone"], 9, "cannot read gone"),
+        (&["server", "v", "--users", "v"], 9, "v"),
+        (&["server", "v", "--tls-cert", "gone"], 2, "--tls-key"),
+        (
+            &["server", "v", "--tls-cert", "gone", "--tls-key", "gone"],
+            9,
+            "gone",
+        ),
+        (
+            &["server", "v", "--metrics", "0.0.0.0:0"],
+            1,
+            "--insecure-listen",
+        ),
+        (&["server", "--hash-password"], 2, "the password is empty"),
     ] {
         place.helium(arguments).fails(code, &[words]);
     }
+}
+
+#[test]
+fn users_come_from_a_file_with_hashes() {
+    let place = Place::with_volume();
+    let hash = place
+        .helium_with(["server", "--hash-password"], b"secret\n")
+        .ok();
+    let hash = String::from_utf8(hash).expect("text");
+    place.write("users", format!("default {} r@*/*\n", hash.trim()));
+    let server = Server::start(place.command(), &["--users", "users"]);
+    let said = server.ask("PING\r\nAUTH x\r\nAUTH secret\r\nGET a\r\nSET a 1\r\n");
+    let said: Vec<_> = said
+        .lines()
+        .map(|line| line.split(' ').next().expect("a word"))
+        .collect();
+    assert_eq!(
+        said,
+        ["-NOAUTH", "-WRONGPASS", "+OK", "$-1", "-NOPERM", "+OK"]
+    );
 }
 
 /// Several connections write as fast as they are answered, and the process is killed: what was acknowledged is there.

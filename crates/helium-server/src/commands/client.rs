@@ -1,6 +1,6 @@
 //! CLIENT and what it has.
 
-use super::{Call, unknown_subcommand, wrong_arity};
+use super::{Call, Kind, unknown_subcommand, wrong_arity};
 use crate::{
     limits::CLIENT_NAME_BYTES_MAX,
     refusal::{Outcome, SYNTAX, saying},
@@ -65,6 +65,7 @@ pub fn client(call: &mut Call<'_>) -> Outcome {
             Ok(())
         }
         b"list" => {
+            call.allow(Kind::Admin, &call.session.place.name)?;
             if call.args.len() > 2 {
                 return Err(SYNTAX);
             }

@@ -1,10 +1,13 @@
 //! Commands of the connection itself.
 
+use std::sync::Arc;
+
 use super::{Call, version, wrong_arity};
 use crate::{
     number,
     refusal::{NOT_AN_INTEGER, Outcome, said, saying},
     resp::Protocol,
+    users::User,
     volumes::Place,
 };
 
@@ -66,9 +69,13 @@ pub fn hello(call: &mut Call<'_>) -> Outcome {
     }
     let mut options = call.rest(2);
     let mut name = None;
+    let mut user = None;
     while let [option, rest @ ..] = options {
         options = match (option.to_ascii_uppercase().as_slice(), rest) {
-            (b"AUTH", [_, _, ..]) => return Err(NO_USERS),
+            (b"AUTH", [name, password, rest @ ..]) => {
+                user = Some(authenticate(call, name, password)?);
+                rest
+            }
             (b"SETNAME", [wanted, rest @ ..]) => {
                 name = Some(super::client::checked(wanted, "Client names")?);
                 rest
@@ -80,6 +87,16 @@ pub fn hello(call: &mut Call<'_>) -> Outcome {
                 )));
             }
         };
+    }
+    if user.is_none() && call.shared.is_unknown(call.session) {
+        return Err(said(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH \
+             <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the \
+             same time",
+        ));
+    }
+    if let Some(user) = user {
+        become_user(call, user);
     }
     let mut state = call.session.client.state.lock();
     if let Some(name) = name {
@@ -114,15 +131,33 @@ const NO_USERS: crate::refusal::Refusal = said(
 
 /// `AUTH [username] password`
 pub fn auth(call: &mut Call<'_>) -> Outcome {
-    match call.args.len() {
-        2 | 3 => Err(NO_USERS),
-        _ => Err(crate::refusal::SYNTAX),
-    }
+    let user = match call.rest(1) {
+        [password] => authenticate(call, b"default", password)?,
+        [name, password] => authenticate(call, name, password)?,
+        _ => return Err(crate::refusal::SYNTAX),
+    };
+    become_user(call, user);
+    call.ok()
+}
+
+/// Who that is; the same answer whatever is wrong.
+fn authenticate(call: &Call<'_>, name: &[u8], password: &[u8]) -> Outcome<Arc<User>> {
+    let users = call.shared.options.users.as_ref().ok_or(NO_USERS)?;
+    users.check(name, password).ok_or_else(|| {
+        tracing::warn!(from = %call.session.client.address, "a password was wrong");
+        said("WRONGPASS invalid username-password pair or user is disabled.")
+    })
+}
+
+fn become_user(call: &mut Call<'_>, user: Arc<User>) {
+    call.session.client.state.lock().user = user.name.clone();
+    call.session.user = Some(user);
 }
 
 /// RESET
 pub fn reset(call: &mut Call<'_>) -> Outcome {
     call.session.drop_work();
+    call.session.user = None;
     call.replies.protocol = Protocol::Two;
     let mut state = call.session.client.state.lock();
     state.name = String::new();

@@ -5,11 +5,14 @@ use std::{fs, path::Path, sync::atomic::Ordering};
 use bytes::Bytes;
 use heliumdb::{BackupFrom, DatastoreOptions, Volume, VolumeOptions, device};
 
-use super::{Call, connection};
+use super::{Call, Kind, connection};
 use crate::{
     refusal::{Outcome, SYNTAX, said},
     volumes::{Place, Served},
 };
+
+/// What is done to all of a volume takes a right that no pattern but `*` gives: no datastore is called so by chance.
+const ALL: &[u8] = b"*";
 
 /// HE.VOLUMES
 pub fn volumes(call: &mut Call<'_>) -> Outcome {
@@ -23,7 +26,11 @@ pub fn volumes(call: &mut Call<'_>) -> Outcome {
 
 /// HE.DATASTORES
 pub fn datastores(call: &mut Call<'_>) -> Outcome {
-    let all = call.session.place.served.volume.datastores();
+    let mut all = call.session.place.served.volume.datastores();
+    all.retain(|info| {
+        let kinds = [Kind::Read, Kind::Write, Kind::Admin];
+        kinds.iter().any(|&kind| call.session.may(kind, &info.name))
+    });
     call.replies.array(all.len());
     all.iter().for_each(|info| call.replies.bulk(&info.name));
     Ok(())
@@ -60,6 +67,7 @@ pub fn use_one(call: &mut Call<'_>) -> Outcome {
 
 /// `HE.CREATE datastore [COMPRESS] [UNORDERED]`
 pub fn create(call: &mut Call<'_>) -> Outcome {
+    call.allow(Kind::Admin, &call.args[1])?;
     let mut options = DatastoreOptions::default();
     options.create = true;
     options.error_if_exists = true;
@@ -80,6 +88,7 @@ pub fn create(call: &mut Call<'_>) -> Outcome {
 pub fn drop_one(call: &mut Call<'_>) -> Outcome {
     let served = call.session.place.served.clone();
     let name = &call.args[1];
+    call.allow(Kind::Admin, name)?;
     let gate = served.enter_alone();
     let id = served.volume.datastore(name)?.id();
     served.volume.remove_datastore(id)?;
@@ -93,6 +102,8 @@ pub fn drop_one(call: &mut Call<'_>) -> Outcome {
 pub fn rename(call: &mut Call<'_>) -> Outcome {
     let served = call.session.place.served.clone();
     let (name, new) = (&call.args[1], &call.args[2]);
+    call.allow(Kind::Admin, name)?;
+    call.allow(Kind::Admin, new)?;
     let gate = served.enter_alone();
     let id = served.volume.datastore(name)?.id();
     served.volume.rename_datastore(id, new)?;
@@ -105,6 +116,7 @@ pub fn rename(call: &mut Call<'_>) -> Outcome {
 
 /// HE.CHECKPOINT
 pub fn checkpoint(call: &mut Call<'_>) -> Outcome {
+    call.allow(Kind::Admin, ALL)?;
     call.session.place.served.volume.checkpoint_now()?;
     call.ok()
 }
@@ -123,6 +135,7 @@ pub fn stats(call: &mut Call<'_>) -> Outcome {
 
 /// HE.BACKUP name: of a file in the folder that the server was given for it.
 pub fn backup(call: &mut Call<'_>) -> Outcome {
+    call.allow(Kind::Admin, ALL)?;
     let Some(folder) = &call.shared.options.backups else {
         return Err(said(
             "ERR this server makes no backups: it was started without --backups FOLDER",

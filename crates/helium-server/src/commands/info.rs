@@ -81,7 +81,11 @@ fn write(shared: &Shared, served: &Served, section: &str, text: &mut String) -> 
             let [_, ever, refused] = shared.clients.counts();
             write!(text, "total_connections_received:{ever}\r\n")?;
             write!(text, "rejected_connections:{refused}\r\n")?;
-            write!(text, "total_commands_processed:{}\r\n", shared.commands())?;
+            write!(
+                text,
+                "total_commands_processed:{}\r\n",
+                shared.counts.calls()
+            )?;
             write!(text, "helium_syncs:{}\r\n", served.syncer.syncs())
         }
         "keyspace" => {

@@ -17,6 +17,8 @@ mod scan;
 mod strings;
 mod table;
 
+use std::time::Instant;
+
 use bytes::Bytes;
 pub use table::{Kind, Spec, all, find};
 
@@ -65,6 +67,16 @@ impl<'a> Call<'a> {
         Ok(())
     }
 
+    /// Fails if the user may not do what `kind` says in a datastore of the connection's volume.
+    pub fn allow(&self, kind: Kind, datastore: &[u8]) -> Outcome {
+        let name = self.args.first().map(|name| name.to_ascii_lowercase());
+        let name = name.unwrap_or_default();
+        match self.session.may(kind, datastore) {
+            true => Ok(()),
+            false => Err(not_allowed(&String::from_utf8_lossy(&name))),
+        }
+    }
+
     fn ok(&mut self) -> Outcome {
         self.replies.simple("OK");
         Ok(())
@@ -74,7 +86,7 @@ impl<'a> Call<'a> {
 /// Does `request`, or puts it behind the others of its MULTI.
 pub fn run(shared: &Shared, session: &mut Session, request: Request, replies: &mut Replies) {
     let start = replies.bytes.len();
-    let spec = match admit(session, &request) {
+    let spec = match admit(shared, session, &request) {
         Ok(spec) => spec,
         Err(why) => {
             if let Some(queued) = &mut session.queued {
@@ -98,11 +110,14 @@ pub fn run(shared: &Shared, session: &mut Session, request: Request, replies: &m
 }
 
 /// Finds the command, and says why it may not be given.
-fn admit(session: &Session, request: &[Bytes]) -> Outcome<&'static Spec> {
+fn admit(shared: &Shared, session: &Session, request: &[Bytes]) -> Outcome<&'static Spec> {
     let name = request.first().map(Bytes::as_ref).unwrap_or_default();
     let spec = find(name).ok_or_else(|| unknown(request))?;
     if !spec.takes(request.len()) {
         return Err(wrong_arity(spec.name));
+    }
+    if shared.is_unknown(session) && !spec.is_open {
+        return Err(said("NOAUTH Authentication required."));
     }
     if session.expired && !spec.ends_transaction {
         return Err(said(
@@ -128,7 +143,14 @@ fn perform(
         args,
         replies,
     };
-    if let Err(why) = (spec.run)(&mut call) {
+    let begun = Instant::now();
+    let is_allowed = spec.asks_itself || call.session.may(spec.kind, &call.session.place.name);
+    let done = match is_allowed {
+        true => (spec.run)(&mut call),
+        false => Err(not_allowed(spec.name)),
+    };
+    shared.counts.add(spec, begun.elapsed(), done.is_err());
+    if let Err(why) = done {
         replies.cut(start);
         replies.error(&why.text());
     }
@@ -157,6 +179,12 @@ fn unknown(request: &[Bytes]) -> Refusal {
 pub fn wrong_arity(name: &str) -> Refusal {
     saying(format!(
         "ERR wrong number of arguments for '{name}' command"
+    ))
+}
+
+fn not_allowed(name: &str) -> Refusal {
+    saying(format!(
+        "NOPERM this user has no permissions to run the '{name}' command"
     ))
 }
 

@@ -40,11 +40,21 @@ pub struct Spec {
     pub not_in_multi: bool,
     /// It is done even where the connection's transaction was rolled back.
     pub ends_transaction: bool,
+    /// It is done for who has not said who it is.
+    pub is_open: bool,
+    /// It asks by itself whether the user may do what it does, since that is not about where the connection is.
+    pub asks_itself: bool,
     /// Does it.
     pub run: fn(&mut Call<'_>) -> Outcome,
 }
 
 impl Spec {
+    /// Its number in the table.
+    pub fn index(&self) -> usize {
+        let apart = (&raw const *self as usize).saturating_sub(SPECS.as_ptr() as usize);
+        apart / size_of::<Self>()
+    }
+
     /// Whether it takes so many arguments, its name among them.
     pub fn takes(&self, count: usize) -> bool {
         match usize::try_from(self.arity) {
@@ -71,6 +81,8 @@ const fn spec(
         ends_multi: false,
         not_in_multi: false,
         ends_transaction: false,
+        is_open: false,
+        asks_itself: false,
         run,
     }
 }
@@ -87,6 +99,20 @@ impl Spec {
     const fn alone(self) -> Self {
         Self {
             not_in_multi: true,
+            ..self
+        }
+    }
+
+    const fn open(self) -> Self {
+        Self {
+            is_open: true,
+            ..self
+        }
+    }
+
+    const fn asks(self) -> Self {
+        Self {
+            asks_itself: true,
             ..self
         }
     }
@@ -110,7 +136,7 @@ use Kind::{Admin, Connection, Read, Write};
 #[rustfmt::skip]
 static SPECS: &[Spec] = &[
     spec("append", 3, Write, ONE, strings::append, "Appends a string to the value of a key"),
-    spec("auth", -2, Connection, NONE, connection::auth, "Says who the client is"),
+    spec("auth", -2, Connection, NONE, connection::auth, "Says who the client is").open(),
     spec("client", -2, Connection, NONE, client::client, "About connections").ends_transaction(),
     spec("command", -1, Connection, NONE, introspect::command, "About the commands"),
     spec("config", -2, Admin, NONE, introspect::config, "About how the server was started"),
@@ -128,7 +154,7 @@ static SPECS: &[Spec] = &[
     spec("getdel", 2, Write, ONE, strings::getdel, "Returns the value of a key, and removes it"),
     spec("getrange", 4, Read, ONE, strings::getrange, "Returns a part of the value of a key"),
     spec("getset", 3, Write, ONE, strings::getset, "Sets a key, and returns what it was before"),
-    spec("hello", -1, Connection, NONE, connection::hello, "Chooses the protocol, and says what the server is").alone(),
+    spec("hello", -1, Connection, NONE, connection::hello, "Chooses the protocol, and says what the server is").alone().open(),
     spec("incr", 2, Write, ONE, numbers::incr, "Adds 1 to the number of a key"),
     spec("incrby", 3, Write, ONE, numbers::incrby, "Adds a number to the number of a key"),
     spec("incrbyfloat", 3, Write, ONE, numbers::incrbyfloat, "Adds a decimal number to the one of a key"),
@@ -141,10 +167,10 @@ static SPECS: &[Spec] = &[
     spec("persist", 2, Write, ONE, keys::persist, "Removes the time to live of a key, which none has"),
     spec("ping", -1, Connection, NONE, connection::ping, "Returns PONG, or its argument"),
     spec("pttl", 2, Read, ONE, keys::ttl, "Returns -1 for a key that is there, else -2"),
-    spec("quit", -1, Connection, NONE, connection::quit, "Closes the connection").ends_multi(),
+    spec("quit", -1, Connection, NONE, connection::quit, "Closes the connection").ends_multi().open(),
     spec("rename", 3, Write, TWO, keys::rename, "Gives an item another key"),
     spec("renamenx", 3, Write, TWO, keys::renamenx, "Gives an item another key, if that is not there"),
-    spec("reset", 1, Connection, NONE, connection::reset, "Makes the connection as it was at its beginning").ends_multi(),
+    spec("reset", 1, Connection, NONE, connection::reset, "Makes the connection as it was at its beginning").ends_multi().open(),
     spec("scan", -2, Read, NONE, scan::scan, "Returns keys, some at a time"),
     spec("select", 2, Connection, NONE, connection::select, "Chooses the datastore by a number"),
     spec("set", -3, Write, ONE, strings::set, "Sets a key"),
@@ -159,26 +185,26 @@ static SPECS: &[Spec] = &[
     spec("unlink", -2, Write, ALL, keys::del, "Removes keys"),
     spec("unwatch", 1, Connection, NONE, multi::unwatch, "Watches no keys any more"),
     spec("watch", -2, Read, ALL, multi::watch, "Has EXEC fail if a key is written before").ends_multi(),
-    spec("he.backup", 2, Admin, NONE, he_datastores::backup, "Copies the volume to a new one in the folder for backups").alone(),
+    spec("he.backup", 2, Admin, NONE, he_datastores::backup, "Copies the volume to a new one in the folder for backups").alone().asks(),
     spec("he.begin", 1, Connection, NONE, he_transactions::begin, "Begins a transaction that reads a snapshot").alone(),
-    spec("he.checkpoint", 1, Admin, NONE, he_datastores::checkpoint, "Takes a checkpoint of the volume").alone(),
+    spec("he.checkpoint", 1, Admin, NONE, he_datastores::checkpoint, "Takes a checkpoint of the volume").alone().asks(),
     spec("he.commit", 1, Connection, NONE, he_transactions::commit, "Commits the transaction").alone().ends_transaction(),
-    spec("he.create", -2, Admin, NONE, he_datastores::create, "Makes a datastore").alone(),
-    spec("he.datastores", 1, Read, NONE, he_datastores::datastores, "Returns the names of the volume's datastores").alone(),
-    spec("he.drop", 2, Admin, NONE, he_datastores::drop_one, "Removes a datastore and its items").alone(),
+    spec("he.create", -2, Admin, NONE, he_datastores::create, "Makes a datastore").alone().asks(),
+    spec("he.datastores", 1, Read, NONE, he_datastores::datastores, "Returns the names of the volume's datastores").alone().asks(),
+    spec("he.drop", 2, Admin, NONE, he_datastores::drop_one, "Removes a datastore and its items").alone().asks(),
     spec("he.first", 1, Read, NONE, he::first, "Returns the first item"),
     spec("he.insert", 3, Write, ONE, he::insert, "Sets a key that must not be there"),
     spec("he.last", 1, Read, NONE, he::last, "Returns the last item"),
     spec("he.next", 2, Read, ONE, he::next, "Returns the item after a key, which need not be there"),
     spec("he.prev", 2, Read, ONE, he::previous, "Returns the item before a key, which need not be there"),
     spec("he.range", -3, Read, NONE, he::range, "Returns the items between two keys, in order or against it"),
-    spec("he.rename", 3, Admin, NONE, he_datastores::rename, "Gives a datastore another name").alone(),
+    spec("he.rename", 3, Admin, NONE, he_datastores::rename, "Gives a datastore another name").alone().asks(),
     spec("he.replace", 3, Write, ONE, he::replace, "Sets a key that must be there"),
     spec("he.rollback", 1, Connection, NONE, he_transactions::rollback, "Rolls the transaction back").alone().ends_transaction(),
     spec("he.stats", 1, Read, NONE, he_datastores::stats, "Returns figures of the volume").alone(),
     spec("he.sync", 1, Connection, NONE, he_transactions::sync, "Returns when all that was written to the volume is durable").alone(),
     spec("he.take", 2, Write, ONE, strings::getdel, "Removes a key, and returns its value"),
-    spec("he.use", -2, Connection, NONE, he_datastores::use_one, "Chooses the datastore by its name, and the volume").alone(),
+    spec("he.use", -2, Connection, NONE, he_datastores::use_one, "Chooses the datastore by its name, and the volume").alone().asks(),
     spec("he.volumes", 1, Connection, NONE, he_datastores::volumes, "Returns the names of the volumes that are served"),
 ];
 
@@ -210,7 +236,10 @@ mod tests {
     fn every_command_is_found_by_its_name() {
         for spec in all() {
             let found = find(spec.name.to_uppercase().as_bytes()).unwrap();
-            assert_eq!(found.name, spec.name);
+            assert_eq!(
+                (found.name, all()[spec.index()].name),
+                (spec.name, spec.name)
+            );
         }
         assert!(find(b"").is_none() && find(&[b'a'; 1000]).is_none());
     }

@@ -30,7 +30,6 @@ impl Limits {
         is_unknown: false,
     };
     /// Of who has to say first who it is.
-    #[cfg(test)]
     pub const UNKNOWN: Self = Self {
         bulk_bytes: limits::UNKNOWN_BULK_BYTES_MAX,
         arguments: limits::UNKNOWN_ARGUMENTS_MAX,

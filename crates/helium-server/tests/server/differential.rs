@@ -88,7 +88,8 @@ fn every_reply_is_the_one_of_redis() {
             let got = ours.ask_words(&words);
             let is_unordered = line.starts_with("KEYS");
             let sorted = |text: &str| {
-                let mut words: Vec<_> = text.split(' ').map(str::to_owned).collect();
+                let words = text.split_whitespace();
+                let mut words: Vec<_> = words.map(str::to_owned).collect();
                 words.sort();
                 words
             };

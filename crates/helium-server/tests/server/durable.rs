@@ -1,6 +1,10 @@
 //! What is told to be done is done for good: on a device that holds syncs up, and lets them go or fail.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, mpsc},
+    thread,
+};
 
 use helium_server::{Durability, Named, Options, Server};
 use helium_sim::{DiskId, Latch, Machine, Operation, Verdict, sim_options};
@@ -9,7 +13,7 @@ use heliumdb::Volume;
 use crate::harness::{Client, encode};
 
 struct Held {
-    latch: std::sync::Arc<Latch>,
+    latch: Arc<Latch>,
     volume: Volume,
     server: Option<Server>,
     _machine: Machine,
@@ -59,6 +63,22 @@ impl Drop for Held {
     }
 }
 
+/// Waits until a sync is held up; `client` must have no answer until then, and has none now.
+#[track_caller]
+fn await_sync(latch: &Arc<Latch>, client: &mut Client, what: &str) {
+    let (sender, held) = mpsc::channel();
+    let latch = latch.clone();
+    thread::spawn(move || {
+        latch.await_held(1);
+        let _ = sender.send(());
+    });
+    while held.try_recv().is_err() {
+        client.assert_silent(what);
+        thread::yield_now();
+    }
+    client.assert_silent(what);
+}
+
 fn is_sync(operation: &Operation) -> bool {
     matches!(operation, Operation::Sync)
 }
@@ -85,8 +105,7 @@ fn a_write_is_acknowledged_when_a_sync_has_ended_and_not_before() {
         held.latch.hold(is_sync);
         let words: Vec<_> = line.split(' ').collect();
         client.send(&encode(&words));
-        held.latch.await_held(1);
-        client.assert_silent(line);
+        await_sync(&held.latch, &mut client, line);
         held.latch.release(Verdict::Go);
         assert_eq!(client.reply(), reply, "{line}");
     }
@@ -104,8 +123,7 @@ fn so_are_transactions() {
         client.ask("SET a 1");
         held.latch.hold(is_sync);
         client.send(&encode(&[end]));
-        held.latch.await_held(1);
-        client.assert_silent(end);
+        await_sync(&held.latch, &mut client, end);
         held.latch.release(Verdict::Go);
         assert_eq!(client.reply(), reply, "{end}");
     }
@@ -117,7 +135,7 @@ fn reads_do_not_wait_for_the_syncs_of_others() {
     held.latch.hold(is_sync);
     let mut writer = held.connect();
     writer.send(&encode(&["SET", "a", "1"]));
-    held.latch.await_held(1);
+    await_sync(&held.latch, &mut writer, "SET");
     assert_eq!(held.connect().ask("GET first"), "$1 1");
     writer.assert_silent("SET");
     held.latch.release(Verdict::Go);
@@ -131,7 +149,7 @@ fn writes_of_all_connections_and_of_a_pipeline_share_syncs() {
     held.latch.hold(is_sync);
     let mut first = held.connect();
     first.send(&encode(&["SET", "a", "1"]));
-    held.latch.await_held(1);
+    await_sync(&held.latch, &mut first, "SET");
     let mut others: Vec<_> = (0..8).map(|_| held.connect()).collect();
     for (number, other) in others.iter_mut().enumerate() {
         let key = number.to_string();
@@ -193,8 +211,7 @@ fn buffered_writes_wait_for_a_sync_only_where_it_is_asked_for() {
     held.latch.hold(is_sync);
     assert_eq!(client.ask("SET a 1"), "+OK");
     client.send(&encode(&["HE.SYNC"]));
-    held.latch.await_held(1);
-    client.assert_silent("HE.SYNC");
+    await_sync(&held.latch, &mut client, "HE.SYNC");
     held.latch.release(Verdict::Go);
     assert_eq!(client.reply(), "+OK");
 }

@@ -8,5 +8,8 @@ mod durable;
 mod harness;
 mod helium;
 mod hostile;
+mod metrics;
 mod proxy;
+mod tls;
 mod transactions;
+mod users;

@@ -1,0 +1,60 @@
+//! Metrics over HTTP.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+use crate::harness::Fixture;
+
+fn ask(fixture: &Fixture, request: &str) -> String {
+    let address = fixture.server.as_ref().unwrap().metrics_address().unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn metrics_count_what_was_done() {
+    let fixture = Fixture::with(|options| options.metrics = Some("127.0.0.1:0".parse().unwrap()));
+    let mut client = fixture.connect();
+    client.ask("SET a 1");
+    client.ask("SET a 2");
+    client.ask("INCRBY a x");
+    let text = ask(&fixture, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert!(head.contains(&format!("Content-Length: {}", body.len())));
+    for line in [
+        "helium_server_clients 1",
+        "helium_server_commands_total{command=\"set\"} 2",
+        "helium_server_failed_commands_total{command=\"incrby\"} 1",
+        "# TYPE helium_server_syncs counter",
+        "# EOF",
+    ] {
+        assert!(body.lines().any(|known| known == line), "{line} in {body}");
+    }
+    // A family is announced once, and has a line of each volume.
+    let families: Vec<_> = body
+        .lines()
+        .filter(|line| line.starts_with("# TYPE "))
+        .collect();
+    let mut different = families.clone();
+    different.sort_unstable();
+    different.dedup();
+    assert_eq!(different.len(), families.len());
+    for volume in ["one", "two"] {
+        let mark = format!("helium_written_bytes_total{{volume=\"{volume}\"}} ");
+        assert!(body.contains(&mark), "{body}");
+    }
+}
+
+#[test]
+fn other_requests_get_an_answer_too() {
+    let fixture = Fixture::with(|options| options.metrics = Some("127.0.0.1:0".parse().unwrap()));
+    assert!(ask(&fixture, "GET /x HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404 "));
+    assert!(ask(&fixture, "POST /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 405 "));
+    assert_eq!(ask(&fixture, &"x".repeat(10_000)), "");
+}
