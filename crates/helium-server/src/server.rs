@@ -47,7 +47,20 @@ pub struct Named {
 impl Server {
     /// Serves `volumes`, of which the first is where connections begin. They stay the caller's to close, after the
     /// server was stopped.
-    pub fn start(volumes: Vec<Named>, mut options: Options) -> io::Result<Self> {
+    pub fn start(volumes: Vec<Named>, options: Options) -> io::Result<Self> {
+        Self::start_on(volumes, options, Vec::new())
+    }
+
+    /// As [`Server::start`], on sockets that somebody else has opened, if there are any: then it listens nowhere else.
+    pub fn start_on(
+        volumes: Vec<Named>,
+        mut options: Options,
+        inherited: Vec<std::net::TcpListener>,
+    ) -> io::Result<Self> {
+        if !inherited.is_empty() {
+            let addresses: io::Result<_> = inherited.iter().map(|one| one.local_addr()).collect();
+            options.listen = addresses?;
+        }
         if let Some(why) = options.refused() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
@@ -69,10 +82,19 @@ impl Server {
         let first = served.next().ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, "there is no volume to serve")
         })?;
-        let mut listeners = Vec::new();
-        for address in &options.listen {
-            listeners.push(bind(&runtime, *address)?);
-        }
+        let listeners: io::Result<Vec<_>> = match inherited.is_empty() {
+            true => {
+                let addresses = options.listen.iter();
+                addresses.map(|&address| bind(&runtime, address)).collect()
+            }
+            false => {
+                let inherited = inherited.into_iter();
+                inherited
+                    .map(|listener| adopt(&runtime, listener))
+                    .collect()
+            }
+        };
+        let listeners = listeners?;
         let bound: io::Result<Vec<_>> = listeners.iter().map(TcpListener::local_addr).collect();
         options.listen = bound?;
         let metrics = match options.metrics {
@@ -131,6 +153,12 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+fn adopt(runtime: &Runtime, listener: std::net::TcpListener) -> io::Result<TcpListener> {
+    listener.set_nonblocking(true)?;
+    let _inside = runtime.enter();
+    TcpListener::from_std(listener)
 }
 
 fn bind(runtime: &Runtime, address: SocketAddr) -> io::Result<TcpListener> {

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
-    net::{SocketAddr, ToSocketAddrs},
+    net::{SocketAddr, TcpListener, ToSocketAddrs},
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -11,6 +11,8 @@ use std::{
 
 use helium_server::{Durability, Named, Options, Users};
 use heliumdb::Volume;
+use listenfd::ListenFd;
+use sd_notify::NotifyState;
 use serde_json::json;
 
 use crate::{
@@ -171,7 +173,7 @@ fn with_all(
 }
 
 fn serve(volumes: Vec<Named>, options: Options, output: Output) -> Result<()> {
-    let server = helium_server::Server::start(volumes, options)
+    let server = helium_server::Server::start_on(volumes, options, inherited()?)
         .map_err(|why| failure::system("cannot serve", why))?;
     let addresses: Vec<_> = server.addresses().iter().map(ToString::to_string).collect();
     output.print(&json!({"listening": addresses}), || {
@@ -180,14 +182,36 @@ fn serve(volumes: Vec<Named>, options: Options, output: Output) -> Result<()> {
     std::io::stdout()
         .flush()
         .map_err(|why| failure::system("cannot say that it listens", why))?;
+    tell_systemd(NotifyState::Ready);
     while !interrupt::asked() {
         thread::sleep(NOTICE);
     }
     // To be told to stop is how it ends.
     interrupt::forget();
+    tell_systemd(NotifyState::Stopping);
     tracing::info!("stopping: what was begun is ended first");
     server.stop();
     Ok(())
+}
+
+/// The sockets that systemd has opened for this process (`LISTEN_FDS`).
+fn inherited() -> Result<Vec<TcpListener>> {
+    let mut sockets = ListenFd::from_env();
+    let mut listeners = Vec::new();
+    for index in 0..sockets.len() {
+        let taken = sockets
+            .take_tcp_listener(index)
+            .map_err(|why| failure::system("cannot use a socket that was handed over", why))?;
+        listeners.extend(taken);
+    }
+    Ok(listeners)
+}
+
+/// Tells systemd how far it is, if that has started it (`NOTIFY_SOCKET`).
+fn tell_systemd(state: NotifyState<'_>) {
+    if let Err(why) = sd_notify::notify(&[state]) {
+        tracing::warn!(%why, "cannot tell systemd how far it is");
+    }
 }
 
 /// What the volumes are called: by their first file, without its folder and ending, unless two would be called so.

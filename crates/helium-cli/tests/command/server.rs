@@ -3,13 +3,14 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
+    os::unix::net::UnixDatagram,
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::Place;
+use crate::harness::{HELIUM, Place};
 
 /// A server, which is killed when the test is over.
 struct Server {
@@ -130,6 +131,49 @@ fn users_come_from_a_file_with_hashes() {
     );
 }
 
+/// Starts the server as systemd does: a socket is number 3, and somebody waits to hear that it is ready.
+const ACTIVATE: &str = "
+import os, socket, sys
+listener = socket.create_server(('127.0.0.1', 0))
+os.dup2(listener.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()), NOTIFY_SOCKET=os.path.abspath('notify'))
+os.execv(sys.argv[1], sys.argv[1:])
+";
+
+#[test]
+fn systemd_hands_it_a_socket_and_hears_when_it_is_ready() {
+    let python = Command::new("python3").arg("--version").output();
+    if !python.is_ok_and(|ran| ran.status.success()) {
+        println!("SKIPPED: python3 is not installed");
+        return;
+    }
+    let place = Place::with_volume();
+    let notified = UnixDatagram::bind(place.path("notify")).expect("a socket");
+    notified
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .expect("a socket");
+    let heard = || {
+        let mut text = [0; 200];
+        let count = notified.recv(&mut text).expect("it tells");
+        String::from_utf8_lossy(&text[..count]).into_owned()
+    };
+    let mut command = Command::new("python3");
+    command
+        .current_dir(place.path(""))
+        .args(["-c", ACTIVATE, HELIUM]);
+    let mut server = Server::start(command, &[]);
+    assert_ne!(server.address.port(), 0);
+    assert!(heard().contains("READY=1"));
+    assert_eq!(server.ask("PING\r\n"), "+PONG\r\n+OK\r\n");
+    kill_process(Pid::from_child(&server.child), Signal::TERM).expect("it runs");
+    assert!(heard().contains("STOPPING=1"));
+    assert_eq!(
+        server.child.wait().expect("a child of ours").code(),
+        Some(0)
+    );
+}
+
 /// Several connections write as fast as they are answered, and the process is killed: what was acknowledged is there.
 #[test]
 fn what_was_acknowledged_outlives_a_kill() {
@@ -142,7 +186,10 @@ fn what_was_acknowledged_outlives_a_kill() {
         let writers: Vec<_> = streams
             .into_iter()
             .enumerate()
-            .map(|(client, stream)| std::thread::spawn(move || write(client, &stream)))
+            .map(|(client, stream)| {
+                let last = known[client];
+                std::thread::spawn(move || write(client, last, &stream))
+            })
             .collect();
         // So long that some have been answered, whatever else the machine does.
         while server.ask("DBSIZE\r\n").starts_with(":0") {}
@@ -150,7 +197,7 @@ fn what_was_acknowledged_outlives_a_kill() {
         server.child.kill().expect("it runs");
         server.child.wait().expect("a child of ours");
         for (known, writer) in known.iter_mut().zip(writers) {
-            *known = writer.join().expect("only writes").max(*known);
+            *known = writer.join().expect("only writes");
         }
         let again = Server::start(place.command(), &[]);
         for (client, &known) in known.iter().enumerate() {
@@ -168,11 +215,10 @@ fn what_was_acknowledged_outlives_a_kill() {
     }
 }
 
-/// Sets a key of the client's own to higher and higher numbers; the last one that was acknowledged.
-fn write(client: usize, mut stream: &TcpStream) -> usize {
-    let mut acknowledged = 0;
+/// Sets a key of the client's own to higher and higher numbers than `acknowledged`; the last one that was acknowledged.
+fn write(client: usize, mut acknowledged: usize, mut stream: &TcpStream) -> usize {
     let mut reply = [0; 5];
-    for number in 1.. {
+    for number in acknowledged + 1.. {
         let request = format!("SET last{client} {number}\r\n");
         if stream.write_all(request.as_bytes()).is_err() || stream.read_exact(&mut reply).is_err() {
             break;
