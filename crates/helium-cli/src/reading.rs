@@ -50,6 +50,9 @@ pub struct Store {
 /// Items on their way.
 pub type Items<'a> = Box<dyn Iterator<Item = heliumdb::Result<Item>> + 'a>;
 
+/// Keys and lengths of values on their way.
+pub type Lengths<'a> = Box<dyn Iterator<Item = heliumdb::Result<(Vec<u8>, u64)>> + 'a>;
+
 /// Which items, and how.
 pub struct Range {
     /// From here, up to there.
@@ -101,6 +104,14 @@ fn say(remote: &Remote, output: Output) {
             "helium: process {process} ({command}) has the volume open: this reads through it"
         ),
     };
+}
+
+impl Store {
+    /// Bytes of memory that its index takes, where that is known.
+    pub fn index_bytes(&self) -> Result<Option<u64>> {
+        let stats = self.here.as_ref().map(Datastore::stats).transpose()?;
+        Ok(stats.map(|stats| stats.index_bytes))
+    }
 }
 
 impl Place<'_> {
@@ -182,6 +193,17 @@ impl Place<'_> {
             (Self::There(remote), _) => Box::new(remote.items(&store.info)),
             (_, Some(here)) => Box::new(here.items()),
             (_, None) => Box::new(std::iter::empty()),
+        }
+    }
+
+    /// The keys of all items, and how long their values are. Through another process values come whole.
+    pub fn lengths<'a>(&'a mut self, store: &'a Store) -> Lengths<'a> {
+        match (&*self, &store.here) {
+            (Self::Here(_), Some(here)) => Box::new(here.lengths()),
+            _ => {
+                let items = self.items(store);
+                Box::new(items.map(|found| found.map(|(key, value)| (key, value.len() as u64))))
+            }
         }
     }
 

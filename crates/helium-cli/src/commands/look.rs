@@ -10,8 +10,7 @@ use crate::{
     failure::Result,
     output::{self, Column, Output, table},
     reading::{self, Place, Store, Through},
-    text,
-    volume::{self, Access},
+    text, volume,
 };
 
 /// Arguments of `helium ls`.
@@ -106,12 +105,14 @@ impl Stat {
 
 impl Stat {
     fn sizes(&self, output: Output) -> Result<()> {
-        volume::with(&self.volume, Access::Read, |open| {
-            let _publisher = volume::publish(open, "helium stat");
-            let chosen: Vec<_> = self.datastore.iter().cloned().collect();
-            let chosen = volume::chosen(open, &chosen)?;
-            let all: Result<Vec<_>> = chosen.iter().map(sizes::of).collect();
-            let all = all?;
+        reading::with(&self.volume, self.through, output, |mut from| {
+            let _publisher = from.publish("helium stat");
+            let chosen = match &self.datastore {
+                Some(name) => vec![from.store(name)?],
+                None => from.stores()?,
+            };
+            let all = chosen.iter().map(|store| sizes::of(&mut from, store));
+            let all = all.collect::<Result<Vec<_>>>()?;
             let json: Value = all.iter().map(sizes::Sizes::to_json).collect();
             output.print(&json, || sizes::to_text(&all))
         })

@@ -1,8 +1,8 @@
 //! `helium stat --sizes`: how long keys and values are, and which are the longest.
 //!
-//! Invariant: memory does not grow with what is looked at; and of a long value only where its pieces are is read.
+//! Invariant: memory does not grow with what is looked at; and of a long value only where its pieces are is read, unless
+//! it comes through another process.
 
-use heliumdb::Datastore;
 use serde_json::{Value, json};
 
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     interrupt,
     output::{Column, table},
     progress::Progress,
+    reading::{Place, Store},
     text,
 };
 
@@ -21,7 +22,8 @@ const KEY_BYTES_SHOWN: usize = 40;
 /// What is known of one datastore.
 pub struct Sizes {
     name: Vec<u8>,
-    index_bytes: u64,
+    /// Of a datastore that another process has open only that knows.
+    index_bytes: Option<u64>,
     keys: Lengths,
     values: Lengths,
 }
@@ -48,16 +50,15 @@ impl Default for Lengths {
 }
 
 /// Looks at all items of a datastore.
-pub fn of(datastore: &Datastore) -> Result<Sizes> {
-    let progress = Progress::items("measuring items", datastore.len());
-    let stats = datastore.stats()?;
+pub fn of(from: &mut Place<'_>, store: &Store) -> Result<Sizes> {
+    let progress = Progress::items("measuring items", store.items);
     let mut sizes = Sizes {
-        name: stats.name,
-        index_bytes: stats.index_bytes,
+        name: store.info.name.clone(),
+        index_bytes: store.index_bytes()?,
         keys: Lengths::default(),
         values: Lengths::default(),
     };
-    for found in datastore.lengths() {
+    for found in from.lengths(store) {
         interrupt::check()?;
         let (key, value_bytes) = found?;
         sizes.keys.add(key.len() as u64, &key);
@@ -139,7 +140,7 @@ impl Sizes {
             text::size(self.values.bytes),
             text::size(longest(&self.keys)),
             text::size(longest(&self.values)),
-            text::size(self.index_bytes),
+            self.index_bytes.map_or_else(String::new, text::size),
         ]
     }
 

@@ -93,6 +93,14 @@ fn what_others_have_open_reads_as_if_it_were_not() {
     ];
     let found: Vec<String> = asked.iter().map(|asked| there(asked)).collect();
     assert!(there(&["stat", "v"]).contains("3,001"));
+    let sizes = |text: &str| {
+        let mut all: serde_json::Value = serde_json::from_str(text).expect("JSON");
+        let all = all.as_array_mut().expect("datastores").iter_mut();
+        all.map(|one| (one["name"].take(), one["keys"].take(), one["values"].take()))
+            .collect::<Vec<_>>()
+    };
+    let sized = helium(&place, &["--json", "stat", "v", "--sizes"]);
+    let sized = String::from_utf8(sized.out).expect("text");
     there(&["backup", "v", "copy"]);
     there(&["dump", "v", "-o", "file"]);
     // What is not there is not there.
@@ -112,6 +120,10 @@ fn what_others_have_open_reads_as_if_it_were_not() {
     drop(child.stdin.take());
     assert_eq!(wait(&mut child), Some(0));
     let direct = |arguments: &[&str]| helium(&place, arguments).text();
+    assert_eq!(
+        sizes(&sized),
+        sizes(&direct(&["--json", "stat", "v", "--sizes"]))
+    );
     for (asked, found) in asked.iter().zip(&found) {
         assert_eq!(found, &direct(asked), "{asked:?}");
     }
