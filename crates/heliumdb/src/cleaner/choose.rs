@@ -43,6 +43,9 @@ impl Shared {
                 c.weight() * 100 <= segment_bytes * most
             }
             Need::Short => !c.is_done() && gives_room(c, segment_bytes),
+            Need::Items => {
+                !c.is_done() && gives_room(c, segment_bytes) && c.tombstone_bytes <= c.live_bytes
+            }
             Need::Tombstones => true,
         };
         candidates.retain(|c| c.weight() > 0 && !c.is_emptied() && is_worth(c));
@@ -61,7 +64,7 @@ impl Shared {
         let (mut left, mut beside) = self.log.cleaner_room();
         // A round gives its room at the end: it leaves some to writers until then.
         let most = match need {
-            Need::Short => ROUND_BYTES.min(short_bytes(&self.log.room()) / 2),
+            Need::Short | Need::Items => ROUND_BYTES.min(short_bytes(&self.log.room()) / 2),
             _ => ROUND_BYTES,
         };
         let most_read = (self.log.write_cache_bytes() / ROUND_READ_PART)

@@ -25,6 +25,17 @@ impl Shared {
         let first = moved(&self.log);
         for _ in 0..ROUNDS_MAX {
             let before = takes(&self.log);
+            let mut worked = false;
+            while self.clean_step(Need::Items)? {
+                worked = true;
+                if !go_on(moved(&self.log) - first) {
+                    return Ok(false);
+                }
+            }
+            // Tombstones that nothing needs now go with their segments, and need not be moved.
+            if worked {
+                self.free_now()?;
+            }
             while self.clean_some()? {
                 if !go_on(moved(&self.log) - first) {
                     return Ok(false);

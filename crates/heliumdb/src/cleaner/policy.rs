@@ -31,6 +31,9 @@ pub(crate) enum Need {
     Dirty,
     /// Room is short.
     Short,
+    /// Room is wanted as if it were short, and what is alive goes first: tombstones that need not be moved once nothing
+    /// older is left wait.
+    Items,
     /// Tombstones pile up, because items older than they are left somewhere.
     Tombstones,
     /// Files could end at that segment, and there is room for so many bytes in front of it.
@@ -68,7 +71,7 @@ impl Shared {
     fn thin_chains(&self, need: Need) -> bool {
         let haste = match need {
             Need::Nothing => Haste::None,
-            Need::Dirty | Need::Tombstones | Need::End { .. } => Haste::Some,
+            Need::Dirty | Need::Items | Need::Tombstones | Need::End { .. } => Haste::Some,
             Need::Short if self.is_out() => Haste::All,
             Need::Short => Haste::Some,
         };

@@ -185,7 +185,7 @@ impl Core {
             {
                 let mut space = self.space.lock();
                 let more = cost.saturating_sub(promise.bytes());
-                let wanted = self.reserve_bytes() + space.promised + more;
+                let wanted = self.reserve_beside(space.promised + more) + space.promised + more;
                 if more == 0 || self.available(&space) >= wanted {
                     space.promised += more;
                     promise.add(more);
@@ -283,7 +283,7 @@ impl Core {
                 let space = self.space.lock();
                 let free = self.available(&space);
                 let kept = match room {
-                    Room::Open => self.reserve_bytes() + space.promised,
+                    Room::Open => self.reserve_beside(space.promised + cost) + space.promised,
                     Room::Reserve => self.cleaner_bytes() + space.promised,
                     Room::Cleaner => space.promised,
                     Room::Checkpoint => self.kept_for_cleaner() + space.promised,

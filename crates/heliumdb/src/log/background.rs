@@ -54,7 +54,7 @@ impl Core {
 
     /// Keeps one segment ready whose use changes no metadata of the file, while commits are synced.
     fn write_ahead(&self) -> Result<bool> {
-        if self.syncs_lately.load(Relaxed) == 0 {
+        if self.syncs_lately.load(Relaxed) == 0 || self.is_young(0) {
             return Ok(false);
         }
         let next = {

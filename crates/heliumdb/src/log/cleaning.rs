@@ -54,7 +54,8 @@ pub(crate) struct Candidate {
     /// Replay would read it from a checkpoint of now, too: behind something that was spilled and has no outcome
     /// yet. Nothing that is done with it gives room before that is over.
     pub is_behind_spill: bool,
-    /// Something in another segment needs a record in it: emptied, it would still stay.
+    /// Something in another segment, which does not go itself at the next checkpoint, needs a record in it: emptied, it
+    /// would still stay.
     pub is_pinned: bool,
 }
 
@@ -85,6 +86,11 @@ impl Candidate {
     /// Whether nothing is alive in it, and a newer checkpoint is all that it waits for.
     pub(crate) fn is_emptied(&self) -> bool {
         self.live_bytes == 0 && self.awaits_checkpoint
+    }
+
+    /// Whether it is free once a checkpoint is durable, and all that needs a record in it is.
+    fn is_going(&self) -> bool {
+        self.weight() == 0 && !self.is_pinned && !self.is_behind_spill
     }
 
     /// Whether only a checkpoint is missing for it to be freed.
@@ -118,7 +124,7 @@ impl Written {
                 &self.user
             }
         };
-        counter.fetch_add(batch.bytes.len() as u64, Relaxed);
+        counter.fetch_add(batch.bytes.len() as u64, Release);
     }
 }
 
@@ -167,8 +173,20 @@ impl Core {
             let segment = self.table.get(id)?;
             (segment.state.load(Acquire) == SEALED).then_some((sequence, id, segment))
         });
+        // What needs a record in another one is older than that.
+        let mut going = HashMap::new();
         sealed
-            .map(|(sequence, id, segment)| self.candidate(sequence, id, segment, &ledger, spilled))
+            .map(|(sequence, id, segment)| {
+                let mut candidate = self.candidate(sequence, id, segment, &ledger, spilled);
+                let gone = going.get(&id).copied().unwrap_or(0);
+                candidate.is_pinned = ledger.needs_record_of(id) > gone;
+                candidate.is_replayed |= gone > 0;
+                if candidate.is_going() {
+                    let homes = ledger.homes_of(id);
+                    homes.for_each(|home| *going.entry(home).or_default() += 1);
+                }
+                candidate
+            })
             .collect()
     }
 
@@ -197,7 +215,7 @@ impl Core {
             is_replayed: self.is_replayed(sequence),
             awaits_checkpoint: self.awaits_checkpoint(segment, sequence),
             is_behind_spill: self.is_replayed(sequence) && sequence >= spilled,
-            is_pinned: ledger.has_needed_record(id),
+            is_pinned: ledger.needs_record_of(id) > 0,
         }
     }
 
@@ -292,7 +310,7 @@ impl Core {
 
     /// Bytes of items appended so far for users.
     pub(crate) fn user_bytes(&self) -> u64 {
-        self.written.user.load(Relaxed)
+        self.written.user.load(Acquire)
     }
 
     /// What users have taken of the log so far, at most: each item may have been synced alone.

@@ -62,6 +62,7 @@ impl Log {
         unmark(&core.devices)?;
         core.mark_opener()?;
         core.live_known.store(true, Release);
+        core.keep_for_live();
         let start = core.segment_bytes;
         core.end.store(start, Release);
         core.durable.store(start, Release);

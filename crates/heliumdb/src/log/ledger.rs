@@ -147,14 +147,19 @@ impl Ledger {
         }
     }
 
-    /// Whether another segment needs a record in this one.
-    pub(super) fn has_needed_record(&self, segment: u64) -> bool {
-        self.pins.contains_key(&segment)
+    /// How many other segments need a record in this one.
+    pub(super) fn needs_record_of(&self, segment: u64) -> u32 {
+        self.pins.get(&segment).copied().unwrap_or(0)
+    }
+
+    /// Segments in which this one needs a record.
+    pub(super) fn homes_of(&self, segment: u64) -> impl Iterator<Item = u64> + '_ {
+        self.homes.get(&segment).into_iter().flatten().copied()
     }
 
     /// Whether a record in the segment is still needed. An undecided batch needs its own bytes.
     pub(super) fn is_pinned(&self, segment: u64, sequence: u64, segment_bytes: u64) -> bool {
-        self.has_needed_record(segment)
+        self.needs_record_of(segment) > 0
             || self
                 .prepared
                 .values()

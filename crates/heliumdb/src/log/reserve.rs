@@ -5,19 +5,29 @@
 
 use super::core::Core;
 use crate::limits::{self, BLOCK_BYTES};
-use std::sync::atomic::{AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::*};
 
 /// So many records say how transactions ended, or change the catalog, where there are no items to delete.
 const OUTCOMES: u64 = 64;
+/// What cleaning loses where there is little to move: at the ends of its batches, and of a segment.
+const LOST_BY_MOVES_BYTES: u64 = 256 << 10;
+/// More than any log has: nobody knows how much of one is live.
+const UNKNOWN_BYTES: i64 = i64::MAX / 8;
+/// The second segment has its blocks before this part of the first one is filled.
+const YOUNG_PART: u64 = 8;
+/// Live bytes are counted in as many segments: in more there is more than it takes for all to be kept.
+const COUNTED_SEGMENTS: usize = 64;
 /// Room that the last batches of a checkpoint want beside what they take.
 const LOST_AT_END_BYTES: u64 = 512 << 10;
 
-/// How many items there may be.
+/// How many items there may be, and how many bytes of what is live.
 pub(super) struct Items {
     /// When that was last said.
     counted: AtomicU64,
     /// How many had been appended for users by then.
     appended: AtomicU64,
+    /// By how many bytes what was live, when that was last counted, was more than what had been appended by then.
+    live_beyond: AtomicI64,
 }
 
 impl Default for Items {
@@ -26,6 +36,7 @@ impl Default for Items {
         Self {
             counted: AtomicU64::new(limits::DELETES_WHEN_FULL),
             appended: AtomicU64::new(0),
+            live_beyond: AtomicI64::new(UNKNOWN_BYTES),
         }
     }
 }
@@ -43,13 +54,34 @@ impl Items {
         let since = appended.saturating_sub(self.appended.load(Acquire));
         self.counted.load(Relaxed).saturating_add(since)
     }
+
+    /// As many bytes are live as there can be, now that so many were appended.
+    fn bytes_at_most(&self, appended: u64) -> u64 {
+        appended.saturating_add_signed(self.live_beyond.load(Acquire))
+    }
 }
 
 impl Core {
     /// Room that only deletes and outcomes may use.
     pub(crate) fn reserve_bytes(&self) -> u64 {
+        self.reserve_beside(0)
+    }
+
+    /// The same once the log has so many bytes more.
+    pub(super) fn reserve_beside(&self, more: u64) -> u64 {
         // A segment more for what is lost at the ends of segments, and for what cleaning takes before it gives.
-        self.deletes_bytes() + self.usable() + self.cleaner_bytes()
+        let lost = match self.is_young(more) {
+            true => 0,
+            false => self.usable(),
+        };
+        self.deletes_bytes() + lost + self.kept_beside(more) + self.checkpoint_left()
+    }
+
+    /// Whether there is next to nothing in the log yet, nor will be with so much more: all of it can be deleted without
+    /// any cleaning, and the rest of the first segment is the reserve.
+    pub(super) fn is_young(&self, more: u64) -> bool {
+        self.end.load(Relaxed).saturating_add(more)
+            <= self.segment_bytes + self.usable() / YOUNG_PART
     }
 
     /// So many segments has a new volume in files that grow, and none has fewer: as many as a full one may keep, and
@@ -82,15 +114,46 @@ impl Core {
 
     /// Room that only the cleaner and checkpoints may use.
     pub(super) fn cleaner_bytes(&self) -> u64 {
+        self.kept_for_cleaner() + self.checkpoint_left()
+    }
+
+    fn checkpoint_left(&self) -> u64 {
         // What the one that is being taken has had already is not free any more.
         let taken = self.checkpoint_taken.load(Acquire);
-        let checkpoint = self.checkpoint_bytes.load(Relaxed).saturating_sub(taken);
-        self.kept_for_cleaner() + checkpoint
+        self.checkpoint_bytes.load(Relaxed).saturating_sub(taken)
     }
 
     /// Room that a checkpoint leaves to the cleaner, who can always make more with it.
     pub(crate) fn kept_for_cleaner(&self) -> u64 {
-        limits::CLEANER_SEGMENTS * self.usable()
+        self.kept_beside(0)
+    }
+
+    /// The same once so many bytes more are live: cleaning moves no more than is.
+    fn kept_beside(&self, more: u64) -> u64 {
+        let live = self.items.bytes_at_most(self.user_bytes());
+        let moved = live.saturating_add(more).saturating_mul(2);
+        let most = limits::CLEANER_SEGMENTS * self.usable();
+        moved.saturating_add(LOST_BY_MOVES_BYTES).min(most)
+    }
+
+    /// Counts what cleaning may have to move.
+    pub(crate) fn keep_for_live(&self) {
+        // In this order: what is appended meanwhile counts twice rather than not at all.
+        let appended = self.user_bytes();
+        let beyond = self.live_at_most().saturating_sub_unsigned(appended);
+        self.items.live_beyond.store(beyond, Release);
+    }
+
+    fn live_at_most(&self) -> i64 {
+        let ledger = self.ledger.lock();
+        if ledger.in_use.len() > COUNTED_SEGMENTS || !self.live_known.load(Acquire) {
+            return UNKNOWN_BYTES;
+        }
+        let segments = ledger.in_use.values();
+        let segments = segments.filter_map(|id| self.table.get(*id));
+        segments
+            .map(|s| s.live.load(Acquire).max(0) + s.tombstones.load(Acquire) as i64)
+            .sum()
     }
 
     /// Sets room aside for a checkpoint of so many bytes, of items of `largest` bytes at most.

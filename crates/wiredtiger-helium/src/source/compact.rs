@@ -1,4 +1,4 @@
-//! `WT_SESSION.compact`: the items of an object next to each other, in key order.
+//! `WT_SESSION.compact`: the items of an object next to each other, in key order; and its volume as small as it can be.
 
 use super::{HostHorizon, Source};
 use crate::{
@@ -15,8 +15,8 @@ const TIMED_OUT: i32 = 110;
 const PATIENCE_STEP: Duration = Duration::from_millis(10);
 
 impl<H: Host> Source<H> {
-    /// Moves the items of the object `uri` next to each other where they are scattered, and takes a
-    /// checkpoint, behind which the room of what is dead is free again. Says what was done. What takes
+    /// Moves the items of the object `uri` next to each other where they are scattered, frees the room of what is dead
+    /// on its volume, and cuts off what is free at the end of a file that grows. Says what was done. What takes
     /// longer than `seconds`, unless these are zero, is `ETIMEDOUT`; what was moved by then stays moved.
     pub fn compact(&self, session: H::Session, uri: &str, seconds: Option<u64>) -> Result<()> {
         self.check()?;
@@ -48,11 +48,15 @@ impl<H: Host> Source<H> {
         let before = volume.stats();
         self.settle_soon(deadline);
         let Compaction { moved, is_done } = datastore.compact_until(deadline)?;
+        let in_time = || deadline.is_none_or(|deadline| Instant::now() < deadline);
+        let is_done = is_done && {
+            volume.checkpoint(&HostHorizon(&self.host))?;
+            in_time() && volume.compact(&mut |_| in_time())?
+        };
         if !is_done {
             let why = format!("compact was not done in time: {moved} items were moved");
             return Err(Error::new(Code::Host(TIMED_OUT), why));
         }
-        volume.checkpoint(&HostHorizon(&self.host))?;
         Ok((moved, before, volume.stats()))
     }
 

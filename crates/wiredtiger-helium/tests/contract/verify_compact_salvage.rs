@@ -50,6 +50,36 @@ on_helium! {
         }
     }
 
+    /// What is free then goes back to the file system, and the file is shorter.
+    fn compact_makes_the_file_shorter(arena) {
+        const ROWS: usize = 1_000;
+        let session = arena.session();
+        let uri = arena.create(&session, "t", FORMATS);
+        let cursor = session.cursor(&uri, "").unwrap();
+        let value = "v".repeat(100_000);
+        for row in 0..ROWS {
+            cursor.put(&format!("{:05}", row * 7_919 % ROWS), &value).unwrap();
+        }
+        for row in (0..ROWS).filter(|row| row % 20 > 0) {
+            cursor.set_key_str(&format!("{row:05}")).unwrap();
+            cursor.remove().unwrap();
+        }
+        cursor.close().unwrap();
+        session.checkpoint("force").unwrap();
+        let path = arena.folder().join("dev1.helium");
+        let length = || std::fs::metadata(&path).unwrap().len();
+        let before = length();
+        assert!(before > ROWS as u64 * 100_000, "{before}");
+        session.compact("helium:dev1/t").unwrap();
+        let after = length();
+        assert!(after < before - 32 * (1 << 20), "{after} of {before} bytes");
+        drop(session);
+        arena.reopen();
+        let session = arena.session();
+        let rows = session.cursor(&arena.uri("t"), "").unwrap().list().unwrap();
+        assert_eq!(rows.len(), ROWS / 20);
+    }
+
     /// A flipped bit in a value is found by verify, and never returned by a read.
     fn a_flipped_bit_is_found(arena) {
         {

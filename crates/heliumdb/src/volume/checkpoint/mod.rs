@@ -167,6 +167,7 @@ impl Shared {
         let between = self.gate.items_between();
         let (keys, now) = self.catalog.index_sizes();
         self.log.keep_for_items(keys + between, appended);
+        self.log.keep_for_live();
         // The first time after an open, it is that of the checkpoint.
         let first = state
             .index_bytes
