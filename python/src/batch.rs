@@ -130,7 +130,7 @@ impl PyBatchDatastore {
     /// Will remove `key`, if it is there.
     fn delete(&self, py: Python<'_>, key: Input<'_>) -> PyResult<()> {
         let key = key.bytes();
-        self.with(py, |batch, store| batch.remove(store, key).map(drop))
+        self.with(py, |batch, store| batch.delete(store, key).map(drop))
     }
 
     /// Will set what a mapping, or pairs, have.

@@ -47,7 +47,7 @@ impl PyDatastore {
         change: &Py<PyAny>,
     ) -> PyResult<Option<Vec<u8>>> {
         call_back(py, self.session(), || {
-            self.store().try_merge::<Failure>(key, |old| {
+            self.store().try_update_fetch::<Failure>(key, |old| {
                 Python::attach(|py| changed(py, change, old)).map_err(Failure::from)
             })
         })

@@ -143,14 +143,6 @@ impl PyDatastore {
     }
 }
 
-fn is_there(done: Result<()>) -> Result<bool> {
-    match done {
-        Ok(()) => Ok(true),
-        Err(why) if why.kind() == ErrorKind::ItemNotFound => Ok(false),
-        Err(why) => Err(why),
-    }
-}
-
 #[pymethods]
 impl PyDatastore {
     /// The value of `key`, or `default`.
@@ -218,7 +210,7 @@ impl PyDatastore {
     fn delete(&self, py: Python<'_>, key: Input<'_>, sync: bool) -> PyResult<bool> {
         let key = key.bytes();
         self.call(py, |eyes, store| {
-            let was_there = is_there(eyes.write(store, key, &Write::Delete))?;
+            let was_there = eyes.delete(store, key)?;
             if sync && matches!(eyes, Eyes::Newest) {
                 store.volume().flush()?;
             }
@@ -439,9 +431,7 @@ impl PyDatastore {
         }
         let key: Input<'_> = key.extract()?;
         let bytes = key.bytes();
-        match self.call(py, |eyes, store| {
-            is_there(eyes.write(store, bytes, &Write::Delete))
-        })? {
+        match self.call(py, |eyes, store| eyes.delete(store, bytes))? {
             true => Ok(()),
             false => Err(self.missing(py, bytes)),
         }

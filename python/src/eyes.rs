@@ -25,7 +25,6 @@ pub enum Write<'a> {
     Put(&'a [u8]),
     Insert(&'a [u8]),
     Replace(&'a [u8]),
-    Delete,
 }
 
 /// The same call on whatever the eyes are.
@@ -45,7 +44,7 @@ impl Eyes {
     }
 
     pub fn contains(&self, store: &Datastore, key: &[u8]) -> Result<bool> {
-        reading!(self, store, contains(key))
+        reading!(self, store, contains_key(key))
     }
 
     pub fn get_many(&self, store: &Datastore, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>> {
@@ -59,23 +58,30 @@ impl Eyes {
     pub fn write(&self, store: &Datastore, key: &[u8], write: &Write<'_>) -> Result<()> {
         match (self, write) {
             (Self::Newest, Write::Put(value)) => store.put(key, value),
-            (Self::Newest, Write::Insert(value)) => store.insert(key, value),
+            (Self::Newest, Write::Insert(value)) => store.try_insert(key, value),
             (Self::Newest, Write::Replace(value)) => store.replace(key, value),
-            (Self::Newest, Write::Delete) => store.delete(key),
             (Self::Transaction(cell), write) => cell.with(|txn| match write {
                 Write::Put(value) => txn.put(store, key, value),
-                Write::Insert(value) => txn.insert(store, key, value),
+                Write::Insert(value) => txn.try_insert(store, key, value),
                 Write::Replace(value) => txn.replace(store, key, value),
-                Write::Delete => txn.delete(store, key),
             }),
             (Self::Snapshot(_), _) => Err(read_only()),
         }
     }
 
+    /// Whether it was there.
+    pub fn delete(&self, store: &Datastore, key: &[u8]) -> Result<bool> {
+        match self {
+            Self::Newest => store.delete(key),
+            Self::Transaction(cell) => cell.with(|txn| txn.delete(store, key)),
+            Self::Snapshot(_) => Err(read_only()),
+        }
+    }
+
     pub fn take(&self, store: &Datastore, key: &[u8]) -> Result<Option<Vec<u8>>> {
         match self {
-            Self::Newest => store.take(key),
-            Self::Transaction(cell) => cell.with(|txn| txn.take(store, key)),
+            Self::Newest => store.remove(key),
+            Self::Transaction(cell) => cell.with(|txn| txn.remove(store, key)),
             Self::Snapshot(_) => Err(read_only()),
         }
     }

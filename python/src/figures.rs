@@ -1,6 +1,6 @@
 //! Figures and reports, as dictionaries.
 
-use heliumdb::{BackupReport, Damage, DatastoreStats, SalvageReport, Stats, VerifyReport};
+use heliumdb::upkeep::{BackupReport, Damage, DatastoreStats, SalvageReport, Stats, VerifyReport};
 use pyo3::{
     prelude::*,
     types::{PyBytes, PyDict},

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use heliumdb::{Error, ErrorKind, Phase, Progress};
+use heliumdb::{
+    Error, ErrorKind,
+    upkeep::{Phase, Progress},
+};
 use pyo3::prelude::*;
 
 use crate::errors::Failure;

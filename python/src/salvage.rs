@@ -1,6 +1,9 @@
 //! Salvage: what is readable of a damaged volume, copied to another one.
 
-use heliumdb::{Salvage, Unresolved, Volume, VolumeOptions};
+use heliumdb::{
+    Volume, VolumeOptions,
+    upkeep::{Salvage, Unresolved},
+};
 use pyo3::{
     exceptions::PyValueError,
     prelude::*,

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use heliumdb::{BackupFrom, Error, ErrorKind, Result, Snapshot};
+use heliumdb::host::VolumeExt;
+use heliumdb::{Error, ErrorKind, Result, Snapshot, upkeep::BackupFrom};
 use parking_lot::RwLock;
 use pyo3::prelude::*;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use heliumdb::{Durability, Error, ErrorKind, Result, Savepoint, Txn, TxnOptions};
+use heliumdb::{Durability, Error, ErrorKind, Result, Savepoint, Transaction, TransactionOptions};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
@@ -11,12 +11,12 @@ use crate::{call::call, datastore::PyDatastore, eyes::Eyes, options, session::Se
 /// A transaction, until it is committed or rolled back. Threads may share it: their calls come one after the other.
 pub struct TransactionCell {
     session: Arc<Session>,
-    txn: Mutex<Option<Txn>>,
+    txn: Mutex<Option<Transaction>>,
 }
 
 impl TransactionCell {
     /// Does `work` in it, if it is not over.
-    pub fn with<R>(&self, work: impl FnOnce(&mut Txn) -> Result<R>) -> Result<R> {
+    pub fn with<R>(&self, work: impl FnOnce(&mut Transaction) -> Result<R>) -> Result<R> {
         match &mut *self.txn.lock() {
             Some(txn) => work(txn),
             None => Err(over()),
@@ -65,7 +65,11 @@ pub struct PyTransaction {
 }
 
 impl PyTransaction {
-    pub fn begin(py: Python<'_>, session: &Arc<Session>, options: TxnOptions) -> PyResult<Self> {
+    pub fn begin(
+        py: Python<'_>,
+        session: &Arc<Session>,
+        options: TransactionOptions,
+    ) -> PyResult<Self> {
         let txn = call(py, session, || session.volume().begin_with(options))?;
         Ok(Self {
             cell: Arc::new(TransactionCell {
@@ -105,7 +109,7 @@ impl PyTransaction {
     /// Marks this moment, to go back to: with `with`, if what is in the block fails.
     fn savepoint(&self, py: Python<'_>) -> PyResult<PySavepoint> {
         let cell = &self.cell;
-        let savepoint = call(py, &cell.session, || cell.with(Txn::savepoint))?;
+        let savepoint = call(py, &cell.session, || cell.with(Transaction::savepoint))?;
         Ok(PySavepoint {
             cell: cell.clone(),
             savepoint,
@@ -129,7 +133,7 @@ impl PyTransaction {
     /// Why it cannot commit any more, as a sentence; `None` if it can.
     #[getter]
     fn failure(&self, py: Python<'_>) -> PyResult<Option<String>> {
-        let why = |txn: &mut Txn| Ok(txn.failure().map(ToString::to_string));
+        let why = |txn: &mut Transaction| Ok(txn.failure().map(ToString::to_string));
         call(py, &self.cell.session, || self.cell.with(why))
     }
 

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use heliumdb::{BackupFrom, DatastoreId, DatastoreOptions, ErrorKind, Result, TxnOptions, Volume};
+use heliumdb::{
+    DatastoreId, DatastoreOptions, ErrorKind, Result, TransactionOptions, Volume,
+    upkeep::BackupFrom,
+};
 use pyo3::{prelude::*, types::PyDict};
 
 use crate::{
@@ -179,7 +182,7 @@ impl PyVolume {
     /// Removes a datastore and its items; durable when it returns.
     fn drop(&self, py: Python<'_>, store: &Bound<'_, PyAny>) -> PyResult<()> {
         let id = self.id_of(py, store)?;
-        self.call(py, |volume| volume.remove_datastore(id))
+        self.call(py, |volume| volume.drop_datastore(id))
     }
 
     /// Removes all items of a datastore at once; durable when it returns.
@@ -219,11 +222,9 @@ impl PyVolume {
         durability: &str,
         memory_budget_bytes: Option<usize>,
     ) -> PyResult<PyTransaction> {
-        let mut options = TxnOptions {
-            isolation: options::isolation(isolation)?,
-            durability: options::durability(durability)?,
-            ..TxnOptions::default()
-        };
+        let mut options = TransactionOptions::new()
+            .isolation(options::isolation(isolation)?)
+            .durability(options::durability(durability)?);
         options.memory_budget_bytes = memory_budget_bytes.unwrap_or(options.memory_budget_bytes);
         PyTransaction::begin(py, &self.session, options)
     }
@@ -246,7 +247,7 @@ impl PyVolume {
 
     /// Takes a checkpoint: what was written until now need not be replayed by the next open.
     fn checkpoint(&self, py: Python<'_>) -> PyResult<()> {
-        self.call(py, Volume::checkpoint_now)
+        self.call(py, Volume::checkpoint)
     }
 
     /// Moves the items of a datastore, or of all, next to each other in the order of their keys; how many were moved.
@@ -278,10 +279,10 @@ impl PyVolume {
     fn clean(&self, py: Python<'_>) -> PyResult<()> {
         call_back(py, &self.session, || {
             let mut listener = Listener::new(None);
-            while self.session.volume().clean_some()? {
+            while self.session.volume().clean_step()? {
                 listener.check()?;
             }
-            Ok(self.session.volume().free_now()?)
+            Ok(self.session.volume().free()?)
         })
     }
 

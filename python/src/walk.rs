@@ -5,7 +5,7 @@
 
 use std::{collections::VecDeque, ops::Bound as Edge};
 
-use heliumdb::{Error, Item, Keys, NewestItems, Range, Result};
+use heliumdb::{Error, Item, Keys, Range, Result, upkeep::NewestItems};
 use parking_lot::Mutex;
 use pyo3::{
     prelude::*,

@@ -51,6 +51,8 @@ enum Task {
     Uninstall(install::Place),
     /// Check that the tree is what its documents say
     Tidy,
+    /// Make docs/tasks.md of the examples
+    Tasks,
     /// Say how a crate is built in the large: its largest types, circles of files, names used twice
     Shape(shape::Shape),
 }
@@ -75,6 +77,7 @@ fn run(task: Task) -> Result<()> {
         Task::Install(install) => install.run(),
         Task::Uninstall(place) => place.uninstall(),
         Task::Tidy => tidy::tidy(),
+        Task::Tasks => tidy::write_tasks(),
         Task::Shape(shape) => shape.run(),
     }
 }

@@ -101,7 +101,7 @@ fn main() -> Result<()> {
         how.read_cache_bytes = options.read_cache << 20;
         let url = format!("he://./{}", folder.path().join("volume").display());
         let volume = Volume::open(&url, &how)?;
-        let store = volume.create_datastore(b"bench", b"")?;
+        let store = volume.create_datastore(b"bench")?;
         let engine = Helium {
             volume,
             store,
@@ -124,10 +124,7 @@ fn row(engine: &Helium, data: &Data, number: usize, seconds: f64) -> Result<()> 
     let time = Duration::from_secs_f64(seconds);
     let (before, started) = (cpu_seconds()?, std::time::Instant::now());
     let rate = measure(engine, data, *work, *threads, time)?;
-    let (cpu, elapsed) = (
-        cpu_seconds()? - before,
-        started.elapsed().as_secs_f64(),
-    );
+    let (cpu, elapsed) = (cpu_seconds()? - before, started.elapsed().as_secs_f64());
     let operations = match work {
         Work::Load => engine.items as f64,
         _ => rate * seconds,
@@ -147,7 +144,10 @@ fn cpu_seconds() -> Result<f64> {
     let (_, rest) = stat.rsplit_once(')').context("the process's own state")?;
     let mut fields = rest.split_whitespace().skip(11);
     let mut ticks = || -> Result<f64> {
-        Ok(fields.next().context("a field of the process's state")?.parse()?)
+        Ok(fields
+            .next()
+            .context("a field of the process's state")?
+            .parse()?)
     };
     // A tick is a hundredth of a second.
     Ok((ticks()? + ticks()?) / 100.0)

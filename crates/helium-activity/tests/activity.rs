@@ -16,9 +16,7 @@ fn an_open_volume_is_found_by_any_name_of_its_file_until_it_stops_telling() {
     let file = folder.path().join("v");
     let url = format!("he:///{}", file.display());
     let volume = Volume::open(&url, &VolumeOptions::default()).expect("a volume");
-    let datastore = volume
-        .create_datastore(b"colors\n", b"")
-        .expect("a datastore");
+    let datastore = volume.create_datastore(b"colors\n").expect("a datastore");
     datastore.put(b"apple", b"red").expect("an item");
     let publisher = Publisher::start(&volume, "test").expect("a socket");
     let other = folder.path().join("link");

@@ -10,7 +10,10 @@ use std::{
 };
 
 use helium_activity::{Limits, Publisher, Reading, Remote, Walk, Wanted, find};
-use heliumdb::{Change, Datastore, DatastoreOptions, ErrorKind, Mode, Volume, VolumeOptions};
+use heliumdb::{
+    Datastore, DatastoreOptions, ErrorKind, Volume, VolumeOptions,
+    host::{Change, Mode},
+};
 
 /// Longest time that anything here may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -36,7 +39,10 @@ impl Scene {
         let url = format!("he:///{}", folder.path().join("v").display());
         let volume = Volume::open(&url, options).expect("a volume");
         let store = volume
-            .create_datastore(b"store", b"about it")
+            .open_datastore(
+                "store",
+                &DatastoreOptions::new().create(true).attributes("about it"),
+            )
             .expect("made");
         Self {
             _folder: folder,
@@ -92,7 +98,7 @@ fn a_reader_sees_the_moment_at_which_it_came() {
     let (volume, store) = (&scene.volume, &scene.store);
     // More than a chunk, and the longest value.
     for number in 0..3_000 {
-        store.put(&key(number), &[number as u8; 200]).expect("put");
+        store.put(key(number), [number as u8; 200]).expect("put");
     }
     let longest = vec![7; heliumdb::limits::VALUE_BYTES_MAX];
     store.put(b"long", &longest).expect("put");
@@ -100,7 +106,7 @@ fn a_reader_sees_the_moment_at_which_it_came() {
     (how.create, how.unordered) = (true, true);
     let hashed = volume.open_datastore(b"hashed", &how).expect("made");
     for number in 0..3_000 {
-        hashed.put(&key(number), &[1; 200]).expect("put");
+        hashed.put(key(number), [1; 200]).expect("put");
     }
     let mut open = volume.begin().expect("a transaction");
     open.put(store, b"uncommitted", b"no").expect("put");
@@ -109,9 +115,9 @@ fn a_reader_sees_the_moment_at_which_it_came() {
     // None of this shows.
     open.commit().expect("committed");
     store.delete_range(key(10)..).expect("deleted");
-    store.put(&key(1), b"new").expect("put");
+    store.put(key(1), b"new").expect("put");
     volume.truncate_datastore(hashed.id()).expect("emptied");
-    volume.create_datastore(b"late", b"").expect("made");
+    volume.create_datastore(b"late").expect("made");
     volume
         .rename_datastore(store.id(), b"renamed")
         .expect("renamed");
@@ -251,7 +257,7 @@ fn a_reader_that_asks_for_nothing_is_let_go() {
 #[test]
 fn a_reader_that_takes_no_answers_is_let_go() {
     let scene = Scene::new();
-    scene.store.put(b"a", &vec![1; 4 << 20]).expect("put");
+    scene.store.put(b"a", vec![1; 4 << 20]).expect("put");
     let limits = Limits {
         patience: Duration::from_millis(300),
         ..Limits::default()
@@ -282,7 +288,7 @@ fn a_reader_does_not_use_up_the_memory_for_versions() {
     let mut number = 0;
     scene.until("writers are refused for ever", || {
         number += 1;
-        let put = scene.store.put(&key(number % 10_000), b"v");
+        let put = scene.store.put(key(number % 10_000), b"v");
         if let Err(why) = &put {
             assert_eq!(why.kind(), ErrorKind::VersionBudget, "{why}");
         }
@@ -360,7 +366,7 @@ fn a_program_that_lets_nobody_read_is_left_alone() {
     let refused = scene.remote().err().expect("refused");
     assert_eq!(refused.kind(), ErrorKind::Unsupported, "{refused}");
     struct All;
-    impl heliumdb::View for All {
+    impl heliumdb::host::View for All {
         fn own(&self) -> u64 {
             1
         }
@@ -371,7 +377,7 @@ fn a_program_that_lets_nobody_read_is_left_alone() {
             true
         }
     }
-    let mut txn = heliumdb::Transaction::new(1);
+    let mut txn = heliumdb::host::WriteSet::new(1);
     txn.write(&scene.store, &All, b"k", Change::Put(b"v"), Mode::Any)
         .expect("nobody else keeps transactions");
     txn.commit(heliumdb::Durability::Buffered)

@@ -18,7 +18,7 @@ impl Helium {
     pub fn create(folder: &Path) -> Result<Self> {
         let url = format!("he://./{}", folder.join("volume").display());
         let volume = Volume::open(&url, &VolumeOptions::default())?;
-        let datastore = volume.create_datastore(b"bench", b"")?;
+        let datastore = volume.create_datastore(b"bench")?;
         Ok(Self { volume, datastore })
     }
 }

@@ -138,7 +138,7 @@ impl Helium {
     pub fn create(folder: &Path) -> Result<Box<dyn Spacious>> {
         let url = format!("he://./{}", folder.join("volume").display());
         let volume = Volume::open(&url, &VolumeOptions::default())?;
-        let store = volume.create_datastore(b"bench", b"")?;
+        let store = volume.create_datastore(b"bench")?;
         Ok(Box::new(Self { volume, store }))
     }
 }

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use heliumdb::{
-    Datastore, ErrorKind, Item, Position, Readable, Result as Stored,
+    Datastore, Error, ErrorKind, Item, Position, Readable, Result as Stored,
     limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX},
 };
 
@@ -75,8 +75,8 @@ impl Session {
             return Ok(false);
         };
         Ok(match &self.running {
-            Some(running) => running.txn.contains(datastore, key)?,
-            None => datastore.contains(key)?,
+            Some(running) => running.txn.contains_key(datastore, key)?,
+            None => datastore.contains_key(key)?,
         })
     }
 
@@ -110,8 +110,8 @@ impl Session {
         };
         for key in keys {
             let is_there = match (&self.running, &snapshot) {
-                (Some(running), _) => running.txn.contains(&datastore, key)?,
-                (None, Some(snapshot)) => snapshot.contains(&datastore, key)?,
+                (Some(running), _) => running.txn.contains_key(&datastore, key)?,
+                (None, Some(snapshot)) => snapshot.contains_key(&datastore, key)?,
                 (None, None) => false,
             };
             count += usize::from(is_there);
@@ -154,12 +154,12 @@ impl Session {
             key,
             |datastore| match when {
                 When::Always => datastore.put(key, value),
-                When::Absent => datastore.insert(key, value),
+                When::Absent => datastore.try_insert(key, value),
                 When::Present => datastore.replace(key, value),
             },
             |running, datastore| match when {
                 When::Always => running.txn.put(datastore, key, value),
-                When::Absent => running.txn.insert(datastore, key, value),
+                When::Absent => running.txn.try_insert(datastore, key, value),
                 When::Present => running.txn.replace(datastore, key, value),
             },
         )
@@ -173,8 +173,11 @@ impl Session {
         check(key, b"")?;
         self.write(
             key,
-            |datastore| datastore.delete(key),
-            |running, datastore| running.txn.delete(datastore, key),
+            |datastore| datastore.delete(key).and_then(Error::item_not_found_unless),
+            |running, datastore| {
+                let deleted = running.txn.delete(datastore, key);
+                deleted.and_then(Error::item_not_found_unless)
+            },
         )
     }
 
@@ -212,7 +215,7 @@ impl Session {
         }
         let (served, name, datastore) = self.place.made()?;
         let gate = served.enter();
-        datastore.try_merge(key, checked)?;
+        datastore.try_update_fetch(key, checked)?;
         served.watches.touch(name, key);
         drop(gate);
         self.note_write();

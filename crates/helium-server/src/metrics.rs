@@ -5,7 +5,7 @@
 
 use std::{fmt::Write, io, sync::Arc, time::Duration};
 
-use heliumdb::MetricKind;
+use heliumdb::upkeep::MetricKind;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},

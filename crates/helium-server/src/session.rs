@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use heliumdb::{Durability, Txn};
+use heliumdb::{Durability, Transaction};
 
 use crate::{
     clients::Client,
@@ -71,7 +71,7 @@ pub struct Watched {
 #[derive(Debug)]
 pub struct Running {
     /// The transaction.
-    pub txn: Txn,
+    pub txn: Transaction,
     /// Its volume.
     pub served: Arc<Served>,
     /// Since when.

@@ -9,9 +9,11 @@ mod ranges;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use heliumdb::host::DatastoreExt;
+use heliumdb::host::VolumeExt;
 use heliumdb::{
-    Change, Datastore, DatastoreOptions, Durability, Error, ErrorKind, Horizon, Isolation, Mode,
-    Position, Transaction, View, Volume,
+    Datastore, DatastoreOptions, Durability, Error, ErrorKind, Isolation, Position, Volume,
+    host::{Change, Horizon, Mode, View, WriteSet},
 };
 use rand::{Rng, rngs::SmallRng, seq::IndexedRandom};
 
@@ -21,7 +23,7 @@ use opening::{open, stores};
 use crate::{
     agree::{agree, difference},
     history::{History, Item, LogEvent, State},
-    keeper::{Keeper, Txn},
+    keeper::{Keeper, KeptView},
     machine::Machine,
     model::Model,
     options::DriverOptions,
@@ -52,8 +54,8 @@ pub enum Event {
 }
 
 struct Slot {
-    view: Txn,
-    txn: Option<Transaction>,
+    view: KeptView,
+    txn: Option<WriteSet>,
     prepared: bool,
     failed: Option<ErrorKind>,
     touched: BTreeSet<Place>,
@@ -208,7 +210,7 @@ impl Driver {
     fn checkpoint(&mut self) -> Result<(), Error> {
         if self.options.checkpoint_log_bytes < u64::MAX {
             let volume = self.rng.random_range(0..self.volumes.len());
-            self.volumes[volume].checkpoint(&*self.keeper)?;
+            self.volumes[volume].checkpoint_as_of(&*self.keeper)?;
             // What it synced is durable, all that is in the history.
             self.acknowledge(volume);
         }
@@ -306,9 +308,9 @@ impl Driver {
         let store = &self.stores[place];
         let done = match (kind, &value) {
             (0, Some(value)) => store.put(&key, value),
-            (1, Some(value)) => store.insert(&key, value),
+            (1, Some(value)) => store.try_insert(&key, value),
             (2, Some(value)) => store.replace(&key, value),
-            _ => store.delete(&key),
+            _ => store.delete(&key).and_then(Error::item_not_found_unless),
         };
         agree("a write outside transactions", done, event)
     }
@@ -428,7 +430,7 @@ impl Driver {
         let mode = [Mode::Any, Mode::Any, Mode::Absent, Mode::Present];
         let mode = mode.choose(&mut self.rng).copied().unwrap_or(Mode::Any);
         let wanted = self.model.write(place, &slot.view, &key, change, mode);
-        let txn = slot.txn.get_or_insert_with(|| Transaction::new(id));
+        let txn = slot.txn.get_or_insert_with(|| WriteSet::new(id));
         slot.touched.insert(place);
         if let Err(kind) = wanted
             && !matches!(kind, ErrorKind::ItemNotFound | ErrorKind::ItemExists)

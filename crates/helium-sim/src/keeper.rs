@@ -10,7 +10,10 @@ use std::{
     sync::Arc,
 };
 
-use heliumdb::{Horizon, Isolation, TxnId, View};
+use heliumdb::{
+    Isolation,
+    host::{Horizon, TxnId, View},
+};
 use parking_lot::Mutex;
 
 /// The running transactions.
@@ -83,8 +86,8 @@ impl Keeper {
     }
 
     /// Begins a transaction; at [`Isolation::Snapshot`] its snapshot is of now.
-    pub fn begin(self: &Arc<Self>, isolation: Isolation) -> Txn {
-        let mut txn = Txn {
+    pub fn begin(self: &Arc<Self>, isolation: Isolation) -> KeptView {
+        let mut txn = KeptView {
             keeper: self.clone(),
             isolation,
             id: 0,
@@ -105,7 +108,7 @@ impl Horizon for Keeper {
 }
 
 /// A transaction of a [`Keeper`], and its [`View`]. Dropping it ends it.
-pub struct Txn {
+pub struct KeptView {
     keeper: Arc<Keeper>,
     isolation: Isolation,
     id: TxnId,
@@ -113,7 +116,7 @@ pub struct Txn {
     snapshot: Option<Snapshot>,
 }
 
-impl Txn {
+impl KeptView {
     /// Its id, given now if it has none yet.
     pub fn allocate(&mut self) -> TxnId {
         if self.id == 0 {
@@ -163,7 +166,7 @@ impl Txn {
     }
 }
 
-impl View for Txn {
+impl View for KeptView {
     fn own(&self) -> TxnId {
         self.id
     }
@@ -183,7 +186,7 @@ impl View for Txn {
     }
 }
 
-impl Drop for Txn {
+impl Drop for KeptView {
     fn drop(&mut self) {
         self.leave();
     }

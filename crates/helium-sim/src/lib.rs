@@ -25,7 +25,7 @@ pub use driver::{Driver, Event, Place, dump};
 pub use fault::{Fault, FaultKind, On};
 pub use history::{History, LogEvent, State};
 pub use image::Image;
-pub use keeper::{Keeper, Txn};
+pub use keeper::{Keeper, KeptView};
 pub use latch::{Latch, Operation, Verdict};
 pub use machine::{DiskId, Machine, Recorded};
 pub use model::{Model, Outcome};

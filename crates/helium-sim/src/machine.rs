@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use heliumdb::{Chance, Clock, device::Device};
+use heliumdb::{
+    device::Device,
+    host::{Chance, Clock},
+};
 use parking_lot::Mutex;
 use rand::{SeedableRng, rngs::SmallRng};
 

@@ -5,7 +5,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use heliumdb::{Change, ErrorKind, Isolation, Mode, Position, TxnId, View};
+use heliumdb::{
+    ErrorKind, Isolation, Position,
+    host::{Change, Mode, TxnId, View},
+};
 
 use crate::history::{Item, LogEvent};
 

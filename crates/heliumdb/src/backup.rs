@@ -11,7 +11,7 @@ use crate::{
     salvage::{self, Rules, Source},
     version::View,
     volume::{
-        Descriptor, SeenDatastore, check_lengths,
+        Descriptor, Items, SeenDatastore, check_lengths,
         filling::Filling,
         load::{self, Loader},
     },
@@ -24,7 +24,7 @@ const STEP_ITEMS: u64 = 1024;
 pub enum BackupFrom<'a> {
     /// Everything committed by the time that the copying begins. The log is read for it, and an
     /// index of its own is built; no segment is freed meanwhile. Commits under way are waited for.
-    /// One that its [`Transaction`](crate::Transaction) could still take back after a second
+    /// One that its [`WriteSet`](crate::host::WriteSet) could still take back after a second
     /// ([`crate::limits::BACKUP_WAIT_MS`]) is left out.
     Newest,
     /// What a snapshot view sees, which its keeper holds open until the backup is done. Writes
@@ -88,7 +88,7 @@ impl Volume {
 
     /// Makes a datastore that another volume has, with its id, name and attributes, and fills it with `items`: for copies
     /// that come from another process. This volume must be new, and gives no ids below `next_id` any more
-    /// ([`Volume::next_datastore_id`]). From the first one on it is a copy that is not finished, until
+    /// ([`next_datastore_id`](crate::host::VolumeExt::next_datastore_id)). From the first one on it is a copy that is not finished, until
     /// [`Volume::finish_copy`] says that all are there; after an error it stays that.
     pub fn restore<E: From<Error>>(
         &self,
@@ -172,7 +172,7 @@ impl Volume {
         let keeps_id = self.id() == target.id();
         self.check_owes_nothing(keeps_id)?;
         let filling = Filling::begin(target, self.id(), self.shared().log.epoch())?;
-        let next_id = self.next_datastore_id();
+        let next_id = self.coming_datastore_id();
         let mut report = BackupReport::default();
         // As the view sees them: whatever becomes of them while they are copied.
         let stores = self.datastores_seen_by(view);
@@ -229,7 +229,7 @@ impl Volume {
         };
         let restored = target.restore_datastore(id, &descriptor, next_id)?;
         let mut loader = Loader::new(&restored)?;
-        for item in store.items_of(view) {
+        for item in Items::of(&store, view) {
             let (key, value) = item?;
             loader.put(&key, &value)?;
             if report.items.is_multiple_of(STEP_ITEMS) {

@@ -100,6 +100,26 @@ impl Error {
         }
     }
 
+    /// The [`ErrorKind::ItemExists`] of a key that was to be new.
+    #[cold]
+    pub fn item_exists() -> Self {
+        Self::new(
+            ErrorKind::ItemExists,
+            "an item with that key exists already",
+        )
+    }
+
+    /// The [`ErrorKind::ItemNotFound`] of a key that was to be there.
+    #[cold]
+    pub fn item_not_found() -> Self {
+        Self::new(ErrorKind::ItemNotFound, "no item with that key")
+    }
+
+    /// That error, for those to whom it is one, where a deletion says that its item was not there.
+    pub fn item_not_found_unless(was_there: bool) -> Result<()> {
+        was_there.then_some(()).ok_or_else(Self::item_not_found)
+    }
+
     /// An [`ErrorKind::Io`] error: `what` says which operation on which device failed.
     pub fn io(what: impl fmt::Display, source: io::Error) -> Self {
         Self {

@@ -4,7 +4,32 @@
 
 use crate::{chance::Chance, clock::Clock, id::VolumeId, limits};
 
+/// A method for each of the fields of options, which sets it: they can be chained.
+macro_rules! setters {
+    ($type:ident { $($name:ident: $kind:ty),* $(,)? }) => {
+        impl $type {
+            $(
+                #[doc = concat!("With this [`", stringify!($name), "`](field@Self::", stringify!($name), ").")]
+                #[must_use]
+                pub const fn $name(mut self, $name: $kind) -> Self {
+                    self.$name = $name;
+                    self
+                }
+            )*
+        }
+    };
+}
+pub(crate) use setters;
+
 /// Options of [`crate::Volume::open`].
+///
+/// ```
+/// use heliumdb::VolumeOptions;
+/// let options = VolumeOptions::new()
+///     .limit_bytes(10 << 30)
+///     .read_cache_bytes(256 << 20);
+/// assert!(options.create);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct VolumeOptions {
@@ -16,7 +41,7 @@ pub struct VolumeOptions {
     /// With leave to create, make a new volume also where a copy was begun and not finished (default
     /// false); what there is of it is gone.
     pub remake_copy: bool,
-    /// The volume is for [`crate::Volume::backup`] or [`crate::Salvage::run`] to fill (default false).
+    /// The volume is for [`crate::Volume::backup`] or [`crate::upkeep::Salvage::run`] to fill (default false).
     /// One that is made for it counts as a copy that is not finished, which does not open, until that
     /// has succeeded; and such a copy is made again as for `remake_copy`.
     pub receive_copy: bool,
@@ -87,7 +112,48 @@ pub struct VolumeOptions {
     pub chance: Chance,
 }
 
+setters!(VolumeOptions {
+    create: bool,
+    truncate: bool,
+    remake_copy: bool,
+    receive_copy: bool,
+    read_only: bool,
+    least_bytes: u64,
+    write_cache_bytes: u64,
+    read_cache_bytes: u64,
+    version_budget_bytes: u64,
+    auto_commit_period_ms: u64,
+    scrub_bytes_per_second: u64,
+    clean_util_pct: u32,
+    clean_dirty_pct: u32,
+    auto_clean_period_ms: u64,
+    retry_count: u32,
+    retry_delay_us: u64,
+    no_trim: bool,
+    scan: bool,
+    exclusive: bool,
+});
+
 impl VolumeOptions {
+    /// Those by default.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With this [`limit_bytes`](field@Self::limit_bytes).
+    #[must_use]
+    pub fn limit_bytes(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.limit_bytes = bytes.into();
+        self
+    }
+
+    /// With this [`checkpoint_log_bytes`](field@Self::checkpoint_log_bytes).
+    #[must_use]
+    pub fn checkpoint_log_bytes(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.checkpoint_log_bytes = bytes.into();
+        self
+    }
+
     /// The same, with every number brought into its range: none is refused.
     pub(crate) fn clamped(&self) -> Self {
         let within = |value: u64, [least, most]: [u64; 2]| value.clamp(least, most);

@@ -6,8 +6,16 @@
 use std::thread;
 
 use helium_activity::{Publisher, Reading};
-use heliumdb::{DatastoreId, DatastoreOptions, Readable, Txn, TxnOptions, VolumeOptions, Wanted};
-pub use heliumdb::{Error, ErrorKind, Item, Mode, Position, ReadAhead, Result, Stats};
+use heliumdb::host::DatastoreExt;
+use heliumdb::{
+    DatastoreId, DatastoreOptions, Readable, Transaction, TransactionOptions, VolumeOptions,
+    host::Wanted,
+};
+pub use heliumdb::{
+    Error, ErrorKind, Item, Position, Result,
+    host::{Mode, ReadAhead},
+    upkeep::Stats,
+};
 
 use parking_lot::Mutex;
 
@@ -87,7 +95,7 @@ impl Volume {
 
     /// Gives back the room of all that is dead.
     pub fn clean(&self) -> Result<()> {
-        self.volume.clean_now()
+        self.volume.clean()
     }
 
     /// The datastore of that name; `DatastoreNotFound` if there is none.
@@ -125,7 +133,7 @@ impl Volume {
     }
 
     pub fn remove(&self, datastore: u32) -> Result<()> {
-        when_settled(|| self.volume.remove_datastore(DatastoreId(datastore)))
+        when_settled(|| self.volume.drop_datastore(DatastoreId(datastore)))
     }
 
     pub fn rename(&self, datastore: u32, name: &[u8]) -> Result<()> {
@@ -152,9 +160,10 @@ impl Volume {
     /// Makes changes to datastores of this volume, all or none; durable when it returns.
     pub fn write(&self, changes: &[Queued<'_>]) -> Result<()> {
         when_settled(|| {
-            self.volume.transact_with(TxnOptions::default(), |txn| {
-                changes.iter().try_for_each(|change| change.make(txn))
-            })
+            self.volume
+                .transact_with(TransactionOptions::default(), |txn| {
+                    changes.iter().try_for_each(|change| change.make(txn))
+                })
         })
     }
 }
@@ -181,18 +190,18 @@ pub struct Queued<'a> {
 }
 
 impl Queued<'_> {
-    fn make(&self, txn: &mut Txn) -> Result<()> {
+    fn make(&self, txn: &mut Transaction) -> Result<()> {
         let (store, key) = (&self.datastore.store, self.key);
         match (self.mode, self.value) {
             (Mode::Any, Some(value)) => txn.put(store, key, value),
-            (Mode::Absent, Some(value)) => txn.insert(store, key, value),
+            (Mode::Absent, Some(value)) => txn.try_insert(store, key, value),
             (Mode::Present, Some(value)) => txn.replace(store, key, value),
-            (Mode::Present, None) => txn.delete(store, key),
-            (Mode::Any, None) => txn.take(store, key).map(drop),
+            (Mode::Present, None) => Error::item_not_found_unless(txn.delete(store, key)?),
+            (Mode::Any, None) => txn.remove(store, key).map(drop),
             // Inserted and removed again: all there is to do is to see that it can be.
             (Mode::Absent, None) => {
-                txn.insert(store, key, b"")?;
-                txn.delete(store, key)
+                txn.try_insert(store, key, b"")?;
+                Error::item_not_found_unless(txn.delete(store, key)?)
             }
         }
     }
@@ -237,24 +246,24 @@ impl Datastore {
     }
 
     pub fn contains(&self, key: &[u8]) -> Result<bool> {
-        self.store.contains(key)
+        self.store.contains_key(key)
     }
 
     pub fn put(&self, key: &[u8], value: &[u8], mode: Mode) -> Result<()> {
         match mode {
             Mode::Any => self.store.put(key, value),
-            Mode::Absent => self.store.insert(key, value),
+            Mode::Absent => self.store.try_insert(key, value),
             Mode::Present => self.store.replace(key, value),
         }
     }
 
     pub fn delete(&self, key: &[u8]) -> Result<()> {
-        self.store.delete(key)
+        Error::item_not_found_unless(self.store.delete(key)?)
     }
 
     /// Removes the item and hands out its value, as one step.
     pub fn take(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.store.take(key)
+        self.store.remove(key)
     }
 
     /// Makes a new value of the old one, as one step; `Ok(false)` if `change` gives none, and
@@ -270,7 +279,7 @@ impl Datastore {
             }
         }
         let change = |old: Option<&[u8]>| change(old).map(Some).ok_or(Stop::Refused);
-        match self.store.try_merge(key, change) {
+        match self.store.try_update_fetch(key, change) {
             Ok(_) => Ok(true),
             Err(Stop::Refused) => Ok(false),
             Err(Stop::Failed(why)) => Err(why),

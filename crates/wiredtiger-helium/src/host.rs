@@ -4,7 +4,7 @@
 //! implements it over the extension interface; tests implement it in memory.
 
 use crate::error::Result;
-use heliumdb::{Isolation, TxnId};
+use heliumdb::{Isolation, host::TxnId};
 use std::hash::Hash;
 
 /// A WiredTiger connection as the data source sees it.

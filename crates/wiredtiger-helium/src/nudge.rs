@@ -10,7 +10,7 @@
 //! connection's close starts.
 
 use crate::{host::Host, source::Source};
-use heliumdb::TxnId;
+use heliumdb::host::TxnId;
 use parking_lot::{Condvar, Mutex};
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},

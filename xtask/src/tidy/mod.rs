@@ -6,6 +6,7 @@
 mod documents;
 mod shape;
 mod sources;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -19,7 +20,7 @@ use tree::Tree;
 /// A complaint: the file, and what is wrong with it.
 type Complaint = String;
 
-const RULES: [fn(&Tree) -> Vec<Complaint>; 12] = [
+const RULES: [fn(&Tree) -> Vec<Complaint>; 13] = [
     sources::module_docs,
     sources::lengths,
     sources::unfinished,
@@ -30,6 +31,7 @@ const RULES: [fn(&Tree) -> Vec<Complaint>; 12] = [
     documents::decisions_are_numbered,
     documents::licences_are_there,
     documents::words_are_used,
+    tasks::are_the_examples,
     variables::are_in_the_table,
     variables::are_set_as_the_table_says,
 ];
@@ -48,6 +50,13 @@ pub fn tidy() -> Result<()> {
             count => bail!("{count} complaints"),
         }
     })
+}
+
+/// Makes the page of the commonest tasks of the examples.
+pub fn write_tasks() -> Result<()> {
+    let tree = Tree::read(step::root())?;
+    fs::write(step::root().join(tasks::PAGE), tasks::page(&tree))?;
+    Ok(())
 }
 
 /// What the rules on the code's shape say of every crate.

@@ -8,14 +8,14 @@ const LONG: [(&str, &str); 2] = [("log/core.rs", "new"), ("log/place.rs", "place
 
 /// The store's layers, the lowest first: modules at the root of `heliumdb`. Each may use those below
 /// it, and those of its own.
-const LAYERS: [&[&str]; 11] = [
+const LAYERS: [&[&str]; 12] = [
     &[
         "bell",
         "chance",
         "clock",
         "codec",
         "error",
-        "host",
+        "peers",
         "id",
         "limits",
         "location",
@@ -36,6 +36,7 @@ const LAYERS: [&[&str]; 11] = [
     &["read"],
     &["cleaner", "transaction", "volume"],
     &["backup", "salvage"],
+    &["host", "upkeep"],
     &["lib"],
 ];
 

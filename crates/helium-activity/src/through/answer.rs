@@ -4,7 +4,12 @@
 
 use std::ops::{Bound, RangeBounds};
 
-use heliumdb::{Datastore, DatastoreInfo, Items, Position, ReadAhead, Result, View, Volume};
+use heliumdb::host::DatastoreExt;
+use heliumdb::host::VolumeExt;
+use heliumdb::{
+    Datastore, DatastoreInfo, Position, Result, Volume,
+    host::{Items, ReadAhead, View},
+};
 
 use super::frame::Frame;
 use super::wire::{
@@ -110,9 +115,9 @@ impl<'a> Shown<'a> {
         let store = self.datastore(range.datastore)?;
         let mut frame = chunk();
         let wanted = match range.wanted {
-            Wanted::Items => heliumdb::Wanted::Items,
-            Wanted::Keys => heliumdb::Wanted::Keys,
-            Wanted::Lengths => heliumdb::Wanted::Lengths,
+            Wanted::Items => heliumdb::host::Wanted::Items,
+            Wanted::Keys => heliumdb::host::Wanted::Keys,
+            Wanted::Lengths => heliumdb::host::Wanted::Lengths,
         };
         let mut ahead = ReadAhead::default();
         let (mut key, mut value) = (Vec::new(), Vec::new());
@@ -198,7 +203,7 @@ fn last_of(high: &Bound<Vec<u8>>) -> Position<'_> {
     }
 }
 
-/// Figures of a volume that say what is in it, by their names in [`heliumdb::Stats`].
+/// Figures of a volume that say what is in it, by their names in [`heliumdb::upkeep::Stats`].
 pub fn figures(volume: &Volume) -> Vec<(String, u64)> {
     let stats = volume.stats();
     let figures = [

@@ -155,7 +155,7 @@ impl Remote {
         }
     }
 
-    /// Figures of the volume as it is now, by their names in [`heliumdb::Stats`].
+    /// Figures of the volume as it is now, by their names in [`heliumdb::upkeep::Stats`].
     pub fn figures(&mut self) -> Result<Vec<(String, u64)>> {
         let Answer::Figures(figures) = self.ask(&Request::Figures)? else {
             return Err(self.misunderstood());

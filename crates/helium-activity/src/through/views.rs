@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use heliumdb::{Result, View, Volume};
+use heliumdb::{Result, Volume, host::View};
 
 /// Makes views for readers, where a program keeps the transactions of the volume itself.
 pub trait Views: Send + Sync {

@@ -41,7 +41,7 @@ fn main() -> Result<()> {
     let mut how = VolumeOptions::default();
     how.write_cache_bytes = 2 << 30;
     let volume = Volume::open(&url, &how)?;
-    let store = volume.create_datastore(b"items", b"")?;
+    let store = volume.create_datastore(b"items")?;
     let value = vec![7; options.value_bytes];
     for key in &keys {
         store.put(key, &value)?;
@@ -145,7 +145,7 @@ fn gets(
             } else {
                 random.random_range(0..keys.len())
             };
-            ensure!(store.get_into(&keys[i], &mut value)?, "an item is missing");
+            ensure!(store.get_into(keys[i], &mut value)?, "an item is missing");
         }
         Ok(gets)
     })

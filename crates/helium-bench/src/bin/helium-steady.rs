@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
-use heliumdb::{Datastore, Stats, Volume, VolumeOptions};
+use heliumdb::{Datastore, Volume, VolumeOptions, upkeep::Stats};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 
 /// How much to measure.
@@ -60,14 +60,14 @@ fn main() -> Result<()> {
     how.limit_bytes = Some(options.size_mib << 20);
     how.write_cache_bytes = options.write_cache_mib << 20;
     let volume = Volume::open(&url, &how)?;
-    let store = volume.create_datastore(b"items", b"")?;
+    let store = volume.create_datastore(b"items")?;
     let item = (ITEM_HEADER_BYTES + 16 + options.value_bytes).next_multiple_of(16) as u64;
     let items = (options.size_mib << 20) * options.fill_pct / 100 / item;
     let value = vec![7; options.value_bytes];
     let started = Instant::now();
     for number in 0..items {
         store
-            .put(&key(number), &value)
+            .put(key(number), &value)
             .with_context(|| format!("item {number}: {:?}", volume.stats()))?;
     }
     println!(
@@ -118,7 +118,7 @@ fn overwrite(
                     while !stop.load(Relaxed) {
                         let number = random.random_range(0..items);
                         let before = Instant::now();
-                        store.put(&key(number), value)?;
+                        store.put(key(number), value)?;
                         done.add(before.elapsed());
                         puts += 1;
                         if options.rate > 0 {

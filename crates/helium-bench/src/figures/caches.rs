@@ -62,7 +62,7 @@ fn lazy(options: &Options) -> Result<()> {
     how.read_cache_bytes = 1 << 40;
     let before = process::resident_bytes()?;
     let volume = place.open(&how)?;
-    let store = volume.create_datastore(STORE, b"")?;
+    let store = volume.create_datastore(STORE)?;
     let opened = process::resident_bytes()?;
     fill(&store, 1000, VALUE_BYTES)?;
     let filled = process::resident_bytes()?;
@@ -90,7 +90,7 @@ fn budget(options: &Options, cache_bytes: u64, items: u64) -> Result<()> {
     println!("|---|---|---|---|---|---|");
     let base = process::resident_bytes()?;
     let volume = place.open(&how)?;
-    let store = volume.create_datastore(STORE, b"")?;
+    let store = volume.create_datastore(STORE)?;
     let row = |title: &str, work: &dyn Fn() -> Result<()>| -> Result<()> {
         process::reset_peak()?;
         work()?;
@@ -112,7 +112,7 @@ fn budget(options: &Options, cache_bytes: u64, items: u64) -> Result<()> {
     };
     row("loading", &|| fill(&store, items, VALUE_BYTES))?;
     row("updating all, in another order", &|| update(&store, items))?;
-    row("a checkpoint", &|| Ok(volume.checkpoint_now()?))?;
+    row("a checkpoint", &|| Ok(volume.checkpoint()?))?;
     let any = Which::Any(items);
     row("random gets, 1 thread", &|| {
         gets(&store, any, (items / 2, 1), MOST).map(|_| ())
@@ -138,7 +138,7 @@ fn update(store: &Datastore, items: u64) -> Result<()> {
     for i in 0..items {
         let key = key(i * step.unwrap_or(1) % items);
         value[..16].copy_from_slice(&key);
-        store.put(&key, &value)?;
+        store.put(key, &value)?;
     }
     Ok(())
 }
@@ -162,7 +162,7 @@ fn scan(store: &Datastore, from: Position<'_>, items: u64) -> Result<()> {
 fn cold(options: &Options, cache_bytes: u64, items: u64) -> Result<()> {
     let place = Place::new(options.folder.as_deref())?;
     let volume = place.open(&VolumeOptions::default())?;
-    fill(&volume.create_datastore(STORE, b"")?, items, VALUE_BYTES)?;
+    fill(&volume.create_datastore(STORE)?, items, VALUE_BYTES)?;
     volume.close()?;
     drop(volume);
     println!(

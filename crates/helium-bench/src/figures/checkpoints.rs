@@ -38,9 +38,9 @@ pub(super) fn run(options: &Options, arguments: &Arguments) -> Result<()> {
     how.checkpoint_log_bytes = Some(u64::MAX);
     how.clean_dirty_pct = 100;
     let volume = place.open(&how)?;
-    let store = volume.create_datastore(STORE, b"")?;
+    let store = volume.create_datastore(STORE)?;
     fill(&store, items, VALUE_BYTES)?;
-    volume.checkpoint_now()?;
+    volume.checkpoint()?;
     println!("{items} items of {VALUE_BYTES} bytes; random updates by one thread:");
     println!();
     println!(
@@ -108,7 +108,7 @@ impl Done {
                 scope.spawn(|| -> Result<_> {
                     let (mut count, started) = (0, Instant::now());
                     while !is_over.load(Relaxed) {
-                        volume.checkpoint_now()?;
+                        volume.checkpoint()?;
                         count += 1;
                     }
                     Ok((count, started.elapsed().as_secs_f64()))
@@ -141,7 +141,7 @@ impl Done {
             let key = key(random.random_range(0..items));
             value[..16].copy_from_slice(&key);
             self.latencies.time(|| {
-                store.put(&key, &value)?;
+                store.put(key, value)?;
                 if is_durable {
                     volume.flush()?;
                 }

@@ -83,13 +83,13 @@ fn once(options: &Options, compress: bool, values: &[Vec<u8>], items: u64) -> Re
     let store = volume.open_datastore(STORE, &how)?;
     let empty = volume.stats().live_bytes;
     let value = |number: u64| &values[number as usize % values.len()];
-    let (puts, put_us) = timed(items, |number| Ok(store.put(&key(number), value(number))?))?;
+    let (puts, put_us) = timed(items, |number| Ok(store.put(key(number), value(number))?))?;
     let stored = (volume.stats().live_bytes - empty) as f64 / items as f64;
     let mut found = Vec::new();
     // All of it is in the write cache.
     let (gets, get_us) = timed(items, |number| {
         ensure!(
-            store.get_into(&key(number), &mut found)?,
+            store.get_into(key(number), &mut found)?,
             "an item is missing"
         );
         ensure!(&found == value(number), "a wrong value");

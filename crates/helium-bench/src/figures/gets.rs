@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Result, anyhow, ensure};
-use heliumdb::{Datastore, Stats};
+use heliumdb::{Datastore, upkeep::Stats};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 
 use super::key;
@@ -68,7 +68,7 @@ pub(super) fn gets(
                             Which::Each(items) => i % items,
                         };
                         let key = key(number);
-                        let found = latencies.time(|| Ok(store.get_into(&key, &mut value)?))?;
+                        let found = latencies.time(|| Ok(store.get_into(key, &mut value)?))?;
                         ensure!(found && value[..16] == key, "a wrong value");
                         if started.elapsed() > most {
                             break;

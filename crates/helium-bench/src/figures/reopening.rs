@@ -94,7 +94,7 @@ fn write(volume: &Volume, items: u64, count: u64) -> Result<Volume> {
         let key = key((n % items) * STEP % items);
         value[..16].copy_from_slice(&key);
         value[16..24].copy_from_slice(&n.to_le_bytes());
-        store.put(&key, &value)?;
+        store.put(key, value)?;
     }
     volume.flush()?;
     println!("{}", volume.stats().user_bytes);
@@ -106,7 +106,7 @@ fn check(store: &Datastore, items: u64, written: u64) -> Result<()> {
     let mut value = Vec::new();
     for n in 0..written {
         let key = key(n * STEP % items);
-        let found = store.get_into(&key, &mut value)?;
+        let found = store.get_into(key, &mut value)?;
         ensure!(
             found && value[..16] == key && value[16..24] == n.to_le_bytes(),
             "what was made durable before the kill is gone"
@@ -135,7 +135,7 @@ impl Parent<'_> {
         let items = self.items;
         let started = Instant::now();
         let volume = self.place.open(&VolumeOptions::default())?;
-        fill(&volume.create_datastore(STORE, b"")?, items, VALUE_BYTES)?;
+        fill(&volume.create_datastore(STORE)?, items, VALUE_BYTES)?;
         volume.flush()?;
         println!(
             "{items} items of {VALUE_BYTES} bytes, loaded in {:.1} s, the last flush included",

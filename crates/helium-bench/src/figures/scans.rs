@@ -38,7 +38,7 @@ pub(super) fn run(options: &Options, arguments: &Arguments) -> Result<()> {
     let items = options.scaled(arguments.items);
     let place = Place::new(options.folder.as_deref())?;
     let volume = place.open(&VolumeOptions::default())?;
-    let store = volume.create_datastore(STORE, b"")?;
+    let store = volume.create_datastore(STORE)?;
     fill(&store, items, arguments.value_bytes)?;
     volume.close()?;
     drop((volume, store));

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use clap::Args;
-use heliumdb::{BackupFrom, Volume, VolumeOptions};
+use heliumdb::{Volume, VolumeOptions, upkeep::BackupFrom};
 
 use super::{
     Options, Place, fill,
@@ -31,7 +31,7 @@ pub(super) fn run(options: &Options, arguments: &Arguments) -> Result<()> {
     let items = options.scaled(arguments.items);
     let place = Place::new(options.folder.as_deref())?;
     let volume = place.open(&VolumeOptions::default())?;
-    fill(&volume.create_datastore(STORE, b"")?, items, VALUE_BYTES)?;
+    fill(&volume.create_datastore(STORE)?, items, VALUE_BYTES)?;
     volume.close()?;
     drop(volume);
     println!("{items} items of {VALUE_BYTES} bytes, written in random order");

@@ -87,7 +87,7 @@ pub fn fill(store: &Datastore, items: u64, value_bytes: usize) -> Result<()> {
     for number in 0..items {
         let key = key(number);
         value[..16].copy_from_slice(&key);
-        store.put(&key, &value)?;
+        store.put(key, &value)?;
     }
     Ok(())
 }

@@ -136,7 +136,7 @@ impl Bench {
 
     fn measure(&self, open: &Volume, output: Output) -> Result<()> {
         let _publisher = volume::publish(open, "helium bench");
-        let datastore = open.create_datastore(DATASTORE, b"").map_err(|why| {
+        let datastore = open.create_datastore(DATASTORE).map_err(|why| {
             let exists = why.kind() == ErrorKind::DatastoreExists;
             let failure = Failure::from(why);
             match exists {
@@ -165,7 +165,7 @@ impl Bench {
             }
             Ok(measured)
         });
-        open.remove_datastore(datastore.id())?;
+        open.drop_datastore(datastore.id())?;
         interrupt::check()?;
         let measured = measured?;
         report::print(self, &measured, output)?;

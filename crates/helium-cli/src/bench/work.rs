@@ -1,6 +1,6 @@
 //! One thread's part of a piece of work: an operation after the other.
 
-use heliumdb::{Datastore, Position};
+use heliumdb::{Datastore, Error, Position};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 
 use super::{
@@ -122,7 +122,7 @@ impl Worker<'_> {
     fn insert(&self, clock: &mut Clock<'_>) -> Result<()> {
         for item in self.own() {
             self.datastore
-                .put(&keys::key(item), self.values.value(item))?;
+                .put(keys::key(item), self.values.value(item))?;
             clock.tick()?;
         }
         Ok(())
@@ -130,7 +130,7 @@ impl Worker<'_> {
 
     fn delete(&self, clock: &mut Clock<'_>) -> Result<()> {
         for item in self.own() {
-            self.datastore.delete(&keys::key(item))?;
+            Error::item_not_found_unless(self.datastore.delete(keys::key(item))?)?;
             clock.tick()?;
         }
         Ok(())
@@ -189,7 +189,7 @@ impl Worker<'_> {
                 (Work::D | Work::E, false) => {
                     let item = first + inserted;
                     self.datastore
-                        .put(&keys::key(item), self.values.value(item))?;
+                        .put(keys::key(item), self.values.value(item))?;
                     inserted += 1;
                 }
                 (Work::D, true) => {
@@ -212,7 +212,7 @@ impl Worker<'_> {
                     }
                     let number = random.random();
                     self.datastore
-                        .put(&keys::key(item), self.values.value(number))?;
+                        .put(keys::key(item), self.values.value(number))?;
                 }
             }
             clock.tick()?;
@@ -237,7 +237,7 @@ impl Worker<'_> {
     }
 
     fn read(&self, item: u64, value: &mut Vec<u8>) -> Result<()> {
-        if self.datastore.get_into(&keys::key(item), value)? {
+        if self.datastore.get_into(keys::key(item), value)? {
             return Ok(());
         }
         Err(Failure::new(

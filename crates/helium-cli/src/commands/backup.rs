@@ -1,7 +1,10 @@
 //! `helium backup`.
 
 use helium_activity::Remote;
-use heliumdb::{BackupFrom, BackupReport, Volume};
+use heliumdb::{
+    Volume,
+    upkeep::{BackupFrom, BackupReport},
+};
 use serde_json::json;
 
 use super::copying::{self, Half, Steps};

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use heliumdb::{Datastore, ErrorKind, Txn, Volume};
+use heliumdb::{Datastore, Error, ErrorKind, Transaction, Volume};
 use serde_json::json;
 use std::collections::HashMap;
 
@@ -105,7 +105,7 @@ fn all(open: &Volume, changes: &mut Changes<'_>) -> Result<Done> {
 
 fn one(
     open: &Volume,
-    txn: &mut Txn,
+    txn: &mut Transaction,
     datastores: &mut HashMap<Vec<u8>, Datastore>,
     change: &Change,
 ) -> Result<()> {
@@ -120,15 +120,20 @@ fn one(
     let (key, value) = (&change.key, &change.value);
     let changed = match change.kind {
         ChangeKind::Put => txn.put(&datastore, key, value),
-        ChangeKind::Insert => txn.insert(&datastore, key, value),
+        ChangeKind::Insert => txn.try_insert(&datastore, key, value),
         ChangeKind::Replace => txn.replace(&datastore, key, value),
-        ChangeKind::Remove { .. } => txn.delete(&datastore, key),
+        ChangeKind::Remove { force } => txn
+            .delete(&datastore, key)
+            .and_then(|was_there| Error::item_not_found_unless(was_there || force)),
     };
-    changed.or_else(|why| match (why.kind(), change.kind) {
-        (ErrorKind::ItemNotFound, ChangeKind::Remove { force: true }) => Ok(()),
-        (ErrorKind::ItemNotFound, ChangeKind::Remove { .. }) => Err(Failure::from(why)
-            .context(format_args!("the key {}", text::shown(key)))
-            .advise("`rm -f` does not mind keys that are not there.")),
-        _ => Err(Failure::from(why).context(format_args!("the key {}", text::shown(key)))),
+    changed.map_err(|why| {
+        let kind = why.kind();
+        let failure = Failure::from(why).context(format_args!("the key {}", text::shown(key)));
+        match (kind, change.kind) {
+            (ErrorKind::ItemNotFound, ChangeKind::Remove { .. }) => {
+                failure.advise("`rm -f` does not mind keys that are not there.")
+            }
+            _ => failure,
+        }
     })
 }

@@ -3,7 +3,10 @@
 
 use std::fs::Metadata;
 
-use heliumdb::{Error, ErrorKind, Phase, Progress as Step, Volume};
+use heliumdb::{
+    Error, ErrorKind, Volume,
+    upkeep::{Phase, Progress as Step},
+};
 
 use crate::{
     failure::{Code, Failure, Result},

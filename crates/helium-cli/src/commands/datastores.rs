@@ -108,7 +108,7 @@ impl Drop {
     pub fn run(self, output: Output) -> Result<()> {
         self.several
             .each(output, "Remove", "dropped", |open, datastore| {
-                open.remove_datastore(datastore.id())
+                open.drop_datastore(datastore.id())
             })
     }
 }

@@ -104,7 +104,7 @@ impl Put {
         volume::with(&self.volume, Access::Write, |open| {
             let datastore = volume::datastore(open, &self.datastore)?;
             let put = match (self.insert, self.replace) {
-                (true, _) => datastore.insert(&key, &value),
+                (true, _) => datastore.try_insert(&key, &value),
                 (_, true) => datastore.replace(&key, &value),
                 _ => datastore.put(&key, &value),
             };

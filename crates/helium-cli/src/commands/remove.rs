@@ -5,7 +5,7 @@
 
 use std::{ffi::OsString, ops::Bound, os::unix::ffi::OsStrExt};
 
-use heliumdb::{Datastore, ErrorKind, Volume};
+use heliumdb::{Datastore, Volume};
 use serde_json::json;
 
 use super::{
@@ -82,15 +82,12 @@ impl Rm {
     fn each(&self, open: &Volume, datastore: &Datastore, keys: &[Vec<u8>]) -> Result<u64> {
         let mut removed = 0;
         for key in keys {
-            match datastore.delete(key) {
-                Ok(()) => removed += 1,
-                Err(why) if why.kind() != ErrorKind::ItemNotFound => return Err(why.into()),
-                Err(_) if self.force => {}
-                Err(_) => {
-                    open.flush()?;
-                    return Err(no_item(self.datastore.as_bytes(), key)
-                        .advise("Keys named before it were removed; --force goes on."));
-                }
+            if datastore.delete(key)? {
+                removed += 1;
+            } else if !self.force {
+                open.flush()?;
+                return Err(no_item(self.datastore.as_bytes(), key)
+                    .advise("Keys named before it were removed; --force goes on."));
             }
         }
         open.flush()?;

@@ -1,6 +1,9 @@
 //! `helium salvage`.
 
-use heliumdb::{Salvage as Source, SalvageReport, Unresolved, VolumeId};
+use heliumdb::{
+    VolumeId,
+    upkeep::{Salvage as Source, SalvageReport, Unresolved},
+};
 use serde_json::{Value, json};
 
 use super::{

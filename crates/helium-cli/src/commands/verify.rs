@@ -2,7 +2,10 @@
 
 use std::ffi::OsString;
 
-use heliumdb::{Damage, DatastoreId, VerifyReport, Volume};
+use heliumdb::{
+    DatastoreId, Volume,
+    upkeep::{Damage, VerifyReport},
+};
 use serde_json::{Value, json};
 
 use super::copying::Steps;

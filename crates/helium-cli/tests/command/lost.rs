@@ -3,7 +3,10 @@
 use std::fs;
 
 use helium_sim::Keeper;
-use heliumdb::{Change, Durability, Isolation, Mode, Transaction, Volume, VolumeOptions, open_all};
+use heliumdb::{
+    Durability, Isolation, Volume, VolumeOptions,
+    host::{Change, Mode, WriteSet, open_all},
+};
 
 use crate::harness::Place;
 
@@ -16,9 +19,9 @@ fn decider() -> (Place, String) {
     // The volume with the smaller id decides.
     volumes.sort_by_key(Volume::id);
     let view = Keeper::new().begin(Isolation::Snapshot);
-    let mut txn = Transaction::new(1);
+    let mut txn = WriteSet::new(1);
     for volume in &volumes {
-        let store = volume.create_datastore(b"d", b"").expect("a datastore");
+        let store = volume.create_datastore(b"d").expect("a datastore");
         txn.write(&store, &view, b"k", Change::Put(b"v"), Mode::Any)
             .expect("a write");
     }

@@ -3,7 +3,7 @@
 use std::{fs, path::Path, sync::atomic::Ordering};
 
 use bytes::Bytes;
-use heliumdb::{BackupFrom, DatastoreOptions, Volume, VolumeOptions, device};
+use heliumdb::{DatastoreOptions, Volume, VolumeOptions, device, upkeep::BackupFrom};
 
 use super::{Call, Kind, connection};
 use crate::{
@@ -91,7 +91,7 @@ pub fn drop_one(call: &mut Call<'_>) -> Outcome {
     call.allow(Kind::Admin, name)?;
     let gate = served.enter_alone();
     let id = served.volume.datastore(name)?.id();
-    served.volume.remove_datastore(id)?;
+    served.volume.drop_datastore(id)?;
     served.change_catalog();
     served.watches.touch_all(name);
     drop(gate);
@@ -117,7 +117,7 @@ pub fn rename(call: &mut Call<'_>) -> Outcome {
 /// HE.CHECKPOINT
 pub fn checkpoint(call: &mut Call<'_>) -> Outcome {
     call.allow(Kind::Admin, ALL)?;
-    call.session.place.served.volume.checkpoint_now()?;
+    call.session.place.served.volume.checkpoint()?;
     call.ok()
 }
 
@@ -152,7 +152,7 @@ pub fn backup(call: &mut Call<'_>) -> Outcome {
         return Err(said("EXISTS there is a file of that name already"));
     }
     let stopping = &call.shared.stopping;
-    let mut go_on = |_: &heliumdb::Progress| !stopping.load(Ordering::Relaxed);
+    let mut go_on = |_: &heliumdb::upkeep::Progress| !stopping.load(Ordering::Relaxed);
     let made = copy(&call.session.place.served.volume, &path, &mut go_on);
     let items = match made {
         Ok(items) => items,
@@ -170,7 +170,7 @@ pub fn backup(call: &mut Call<'_>) -> Outcome {
 fn copy(
     from: &Volume,
     path: &Path,
-    go_on: &mut dyn FnMut(&heliumdb::Progress) -> bool,
+    go_on: &mut dyn FnMut(&heliumdb::upkeep::Progress) -> bool,
 ) -> heliumdb::Result<u64> {
     let mut options = VolumeOptions::default();
     options.receive_copy = true;

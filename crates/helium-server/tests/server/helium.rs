@@ -94,7 +94,7 @@ fn datastores_and_volumes() {
     client.ask("HE.CREATE x");
     assert!(client.ask("HE.CREATE x").starts_with("-EXISTS"));
     // Databases of the other volume are others.
-    fixture.volumes[1].create_datastore(b"0", b"").unwrap();
+    fixture.volumes[1].create_datastore(b"0").unwrap();
     assert_eq!(other.ask("HE.USE 0 VOLUME two"), "+OK");
     assert_eq!(other.ask("GET a"), "$-1");
     assert_eq!(other.ask("SELECT 0"), "+OK");

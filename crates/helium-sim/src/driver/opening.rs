@@ -1,6 +1,6 @@
 //! The volumes and datastores that a driver works on, and what is in them.
 
-use heliumdb::{Datastore, Error, Volume, open_all_devices};
+use heliumdb::{Datastore, Error, Volume, host::open_all_devices};
 
 use super::STORES;
 use crate::{history::State, machine::Machine, options::DriverOptions};

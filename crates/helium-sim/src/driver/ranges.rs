@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use heliumdb::{Error, ErrorKind, Mode, Position};
+use heliumdb::{Error, ErrorKind, Position, host::Mode};
 use rand::Rng;
 
 use super::{Driver, STORES, is_unordered};

@@ -47,7 +47,7 @@ impl Stage {
             ..VolumeOptions::default()
         };
         let volume = Volume::open(&url, &options).unwrap();
-        let store = volume.create_datastore(b"store", b"").unwrap();
+        let store = volume.create_datastore(b"store").unwrap();
         let stage = Self {
             _folder: folder,
             volume,
@@ -62,11 +62,11 @@ impl Stage {
     pub(super) fn end_segment(&self) {
         let stays = self.volume.datastores().len();
         let name = format!("stays{stays}");
-        let stays = self.volume.create_datastore(name.as_bytes(), b"").unwrap();
+        let stays = self.volume.create_datastore(name).unwrap();
         let log = &self.shared().log;
         let segment = log.next_segment_sequence();
         for number in 0u32.. {
-            stays.put(&key(number), &[1; 10_000]).unwrap();
+            stays.put(key(number), [1; 10_000]).unwrap();
             if log.next_segment_sequence() > segment {
                 return;
             }
@@ -83,7 +83,7 @@ impl Stage {
 
     /// False if there is no room for it.
     pub(super) fn put(&self, number: u32, value_bytes: usize) -> bool {
-        match self.store.put(&key(number), &vec![1; value_bytes]) {
+        match self.store.put(key(number), vec![1; value_bytes]) {
             Ok(()) => true,
             Err(why) if why.kind() == ErrorKind::VolumeFull => false,
             Err(why) => panic!("{why}"),
@@ -91,13 +91,13 @@ impl Stage {
     }
 
     pub(super) fn delete(&self, numbers: impl Iterator<Item = u32>) {
-        numbers.for_each(|number| self.store.delete(&key(number)).unwrap());
+        numbers.for_each(|number| assert!(self.store.delete(key(number)).unwrap()));
     }
 
     /// Snapshots of then and of now are not the same, though they see the same.
     pub(super) fn write_in_vain(&self) {
         let mut txn = self.volume.begin().unwrap();
-        txn.delete(&self.store, &key(0)).unwrap();
+        txn.delete(&self.store, key(0)).unwrap();
         txn.rollback();
     }
 

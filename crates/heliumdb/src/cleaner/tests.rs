@@ -63,7 +63,7 @@ fn a_checkpoint_that_somebody_takes_gives_others_another_chance() {
     let stage = Stage::new().without_resort();
     let has_resort = || stage.shared().cleaner.has_resort(&stage.shared().log);
     assert!(!has_resort());
-    stage.volume.checkpoint_now().unwrap();
+    stage.volume.checkpoint().unwrap();
     assert!(has_resort());
 }
 
@@ -72,9 +72,9 @@ fn a_checkpoint_that_somebody_takes_gives_others_another_chance() {
 #[test]
 fn a_checkpoint_waits_for_room_that_is_coming_and_nothing_takes_it() {
     let stage = Stage::new();
-    let index = stage.volume.create_datastore(b"index", b"").unwrap();
+    let index = stage.volume.create_datastore(b"index").unwrap();
     for number in 0..20_000u32 {
-        index.put(&number.to_be_bytes(), b"").unwrap();
+        index.put(number.to_be_bytes(), b"").unwrap();
     }
     stage.end_segment();
     let stage = stage.filled();
@@ -84,7 +84,7 @@ fn a_checkpoint_waits_for_room_that_is_coming_and_nothing_takes_it() {
     let guard = epoch::pin();
     stage.use_up_reserve();
     while shared.clean_step(Need::Short).unwrap() && shared.is_cleaning() {}
-    stage.volume.free_now().unwrap();
+    stage.volume.free().unwrap();
     assert!(log.leaving() > 0 && log.lacks_checkpoint_room());
     shared.request_checkpoint();
     let before = stage.volume.stats();
@@ -119,7 +119,7 @@ fn put_in_vain(stage: &Stage, numbers: std::ops::Range<u32>) {
 #[test]
 fn no_checkpoint_is_taken_for_room_while_some_is_coming() {
     let stage = Stage::new();
-    stage.volume.checkpoint_now().unwrap();
+    stage.volume.checkpoint().unwrap();
     stage.end_segment();
     put_in_vain(&stage, 1_000..1_100);
     stage.end_segment();
@@ -166,7 +166,7 @@ fn what_gives_most_room_comes_first_when_there_is_none() {
 #[test]
 fn a_checkpoint_is_taken_when_it_frees_many_segments() {
     let stage = Stage::new();
-    stage.volume.checkpoint_now().unwrap();
+    stage.volume.checkpoint().unwrap();
     stage.end_segment();
     let before = checkpointed(&stage);
     for number in 1_000..2_000 {
@@ -190,12 +190,12 @@ fn a_checkpoint_is_taken_when_it_frees_many_segments() {
 fn what_is_moved_is_no_reason_for_a_checkpoint_that_costs_as_much_as_was_gained() {
     const LOG_BYTES: u64 = 1 << 20;
     let stage = Stage::with_checkpoints(LOG_BYTES);
-    let index = stage.volume.create_datastore(b"index", b"").unwrap();
+    let index = stage.volume.create_datastore("index").unwrap();
     for number in 0..80_000u32 {
-        index.put(&number.to_be_bytes(), b"").unwrap();
+        index.put(number.to_be_bytes(), b"").unwrap();
     }
     (0..400).for_each(|number| assert!(stage.put(number, VALUE_BYTES)));
-    stage.volume.checkpoint_now().unwrap();
+    stage.volume.checkpoint().unwrap();
     let pages = stage.volume.stats().checkpoint_bytes;
     assert!(pages > 600_000, "{pages}");
     let (shared, before) = (stage.shared(), checkpointed(&stage));
@@ -234,7 +234,7 @@ fn only_what_users_write_gives_checkpoints_another_chance() {
 #[test]
 fn a_round_that_gives_its_room_later_leaves_the_checkpoint_what_it_needs() {
     let stage = Stage::new();
-    stage.volume.checkpoint_now().unwrap();
+    stage.volume.checkpoint().unwrap();
     stage.end_segment();
     // All of it is behind the checkpoint.
     (0..600).for_each(|number| assert!(stage.put(number, VALUE_BYTES)));
@@ -246,7 +246,7 @@ fn a_round_that_gives_its_room_later_leaves_the_checkpoint_what_it_needs() {
         shared.clean_step(Need::Short).unwrap();
     }
     assert!(!log.lacks_checkpoint_room());
-    stage.volume.checkpoint_now().unwrap();
+    stage.volume.checkpoint().unwrap();
 }
 
 /// Whoever looks how many items there are comes between their log and their index.

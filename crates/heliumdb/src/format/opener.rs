@@ -7,7 +7,7 @@ use super::{
     Look, get, get_u64, put,
     sectors::{FIELDS_AT, Kind},
 };
-use crate::{device::Place, host::Process, limits::BLOCK_BYTES};
+use crate::{device::Place, limits::BLOCK_BYTES, peers::Process};
 
 /// Where it is on the volume's first device: in the block behind the mark of a volume being made.
 pub(crate) const OPENER_AT: u64 = 3 * BLOCK_BYTES as u64;

@@ -15,8 +15,8 @@ use crate::{
         Look,
         opener::{OPENER_AT, Opener},
     },
-    host::{Process, Standing},
     limits::{BLOCK_BYTES, OPENER_LOOKS_MS, OPENER_WAIT_MS},
+    peers::{Process, Standing},
     process::Owner,
 };
 use parking_lot::Mutex;

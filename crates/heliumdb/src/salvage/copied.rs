@@ -15,8 +15,8 @@ use crate::{
         opener::{OPENER_AT, Opener},
         superblock::Superblock,
     },
-    host::Process,
     limits::BLOCK_BYTES,
+    peers::Process,
 };
 
 /// Whether an opener has marked the device in another place than where it is now.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use super::{
-    Durability, Phase, Transaction,
+    Durability, Phase, WriteSet,
     part::{Manners, Part},
     several,
 };
@@ -22,7 +22,7 @@ thread_local! {
     static BATCH: RefCell<Option<Batch>> = const { RefCell::new(None) };
 }
 
-impl Transaction {
+impl WriteSet {
     /// Makes all writes durable and resolves them as committed, over all volumes or none.
     ///
     /// On error nothing was committed, unless the kind is `OutcomeUnknown`: then the outcome shows when the volumes are

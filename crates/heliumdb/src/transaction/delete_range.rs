@@ -4,16 +4,16 @@
 
 use std::ops::RangeBounds;
 
-use super::Transaction;
+use super::WriteSet;
 use crate::{
     error::Result,
     version::{Change, Mode, View},
     volume::{Datastore, is_done},
 };
 
-impl Transaction {
+impl WriteSet {
     /// Removes the items in `bounds` that `view` sees; how many that were. Each conflicts, and marks the transaction as
-    /// failed, as [`Transaction::write`] does. It takes a version for each of them, within the volume's budget for
+    /// failed, as [`WriteSet::write`] does. It takes a version for each of them, within the volume's budget for
     /// them.
     pub fn delete_range<K: AsRef<[u8]>>(
         &mut self,

@@ -42,11 +42,11 @@ pub enum Durability {
     Buffered,
 }
 
-/// A transaction's writes. Dropping it aborts them, unless they are committed.
+/// A transaction's writes, its write set. Dropping it aborts them, unless they are committed.
 ///
 /// The id comes from whoever runs the transactions; so does the [`View`] through which each
 /// write looks for conflicts.
-pub struct Transaction {
+pub struct WriteSet {
     id: TxnId,
     phase: Phase,
     /// Why it cannot commit any more.
@@ -67,7 +67,7 @@ enum Phase {
     Aborted,
 }
 
-impl Transaction {
+impl WriteSet {
     /// A transaction that writes as `id`, which is not zero and which no other unfinished
     /// transaction on these volumes uses.
     pub fn new(id: TxnId) -> Self {
@@ -83,7 +83,7 @@ impl Transaction {
         }
     }
 
-    /// A transaction that the volume keeps itself; its id comes with [`Transaction::set_id`].
+    /// A transaction that the volume keeps itself; its id comes with [`WriteSet::set_id`].
     fn native(manners: Manners, memory_bytes: usize) -> Self {
         let mut native = Self::new(0);
         native.manners = manners;
@@ -103,7 +103,7 @@ impl Transaction {
     }
 
     /// Makes a new transaction of one that is over (or aborts it first), for the sake of its
-    /// memory: what [`Transaction::new`] says holds of `id`.
+    /// memory: what [`WriteSet::new`] says holds of `id`.
     pub fn restart(&mut self, id: TxnId) {
         self.abort();
         self.id = id;
@@ -135,7 +135,7 @@ impl Transaction {
         self.write_as(datastore, view, key, change, mode, false)
     }
 
-    /// As [`Transaction::write`]; `looks` says that `change` was made of what `view` sees.
+    /// As [`WriteSet::write`]; `looks` says that `change` was made of what `view` sees.
     fn write_as(
         &mut self,
         datastore: &Datastore,
@@ -241,7 +241,7 @@ impl Transaction {
     }
 }
 
-impl Drop for Transaction {
+impl Drop for WriteSet {
     fn drop(&mut self) {
         self.abort();
     }

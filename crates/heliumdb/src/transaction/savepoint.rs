@@ -3,10 +3,10 @@
 //! Invariant: what was written before the last savepoint is not changed in place; a later write
 //! of the same key goes on top of it as a version of its own.
 
-use super::{Phase, Transaction};
+use super::{Phase, WriteSet};
 use crate::error::{Error, ErrorKind, Result};
 
-/// A moment of a transaction that [`crate::Txn::rollback_to`] goes back to. It belongs to the
+/// A moment of a transaction that [`crate::Transaction::rollback_to`] goes back to. It belongs to the
 /// transaction that made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Savepoint {
@@ -31,7 +31,7 @@ pub(super) struct Savepoints {
     marks: Vec<(u64, Mark)>,
 }
 
-impl Transaction {
+impl WriteSet {
     /// Marks this moment. `transaction` tells transactions apart.
     pub(crate) fn savepoint(&mut self, transaction: u64) -> Result<Savepoint> {
         self.check_active()?;

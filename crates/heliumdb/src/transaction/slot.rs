@@ -7,7 +7,7 @@ use crossbeam_epoch::Guard;
 
 use super::part::{Manners, Writer};
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
     location::{Slot, Word},
     version::{
         Change, Isolation, Mode, Payload, State, View,
@@ -123,11 +123,8 @@ fn check_mode(word: Word, view: &dyn View, mode: Mode, guard: &Guard) -> Result<
         Mode::Present => true,
     };
     match (chain::read(word, view, guard)?.is_present(), wanted) {
-        (true, false) => Err(Error::new(
-            ErrorKind::ItemExists,
-            "an item with that key exists already",
-        )),
-        (false, true) => Err(Error::new(ErrorKind::ItemNotFound, "no item with that key")),
+        (true, false) => Err(Error::item_exists()),
+        (false, true) => Err(Error::item_not_found()),
         _ => Ok(()),
     }
 }

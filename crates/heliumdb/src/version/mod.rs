@@ -101,7 +101,7 @@ pub(crate) fn look<'g>(eyes: Eyes<'_>, word: Word, guard: &'g Guard) -> Result<S
 pub trait Horizon: Send + Sync {
     /// Every update with a smaller id, if committed, is visible to every reader.
     fn oldest(&self) -> TxnId;
-    /// Every update with a smaller id, if committed, cannot be cancelled any more: [`crate::Transaction::cancel`]
+    /// Every update with a smaller id, if committed, cannot be cancelled any more: [`crate::host::WriteSet::cancel`]
     /// refuses it once a volume has heard that this id and the oldest have passed it.
     fn final_below(&self) -> TxnId {
         self.oldest()

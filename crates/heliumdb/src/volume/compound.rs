@@ -17,8 +17,8 @@ const GET_TOGETHER: usize = 64;
 
 impl Datastore {
     /// Whether there is an item under `key`, as last committed. Its value is not read.
-    pub fn contains(&self, key: &[u8]) -> Result<bool> {
-        self.contains_with(None, key)
+    pub fn contains_key(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        self.contains_with(None, key.as_ref())
     }
 
     pub(crate) fn contains_with(&self, eyes: Eyes<'_>, key: &[u8]) -> Result<bool> {
@@ -51,15 +51,44 @@ impl Datastore {
         })
     }
 
-    /// Removes `key` and returns its value, in one: of several that take the same item one gets
-    /// it. Buffered, as for [`Datastore::put`].
-    pub fn take(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        let mut taken = None;
-        self.merge(key, |old| {
-            taken = old.map(<[u8]>::to_vec);
+    /// Deletes `key` and returns its value, in one: of several that remove the same item one gets
+    /// it. Buffered, as for [`Datastore::put`]. [`Datastore::delete`] reads no value.
+    pub fn remove(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
+        let mut removed = None;
+        self.update_fetch(key, |old| {
+            removed = old.map(<[u8]>::to_vec);
             None
         })?;
-        Ok(taken)
+        Ok(removed)
+    }
+
+    /// The value of `key`, if it is there; otherwise sets it to `value`, and returns `None`. In one: of several that
+    /// put the same item one does. Buffered, as for [`Datastore::put`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let volume = heliumdb::Volume::open_or_create(dir.path().join("volume"))?;
+    /// let owners = volume.create_datastore("owners")?;
+    /// assert_eq!(owners.get_or_put("lock", "ada")?, None);
+    /// assert_eq!(owners.get_or_put("lock", "bob")?, Some(b"ada".to_vec()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn get_or_put(
+        &self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+    ) -> Result<Option<Vec<u8>>> {
+        let (key, value) = (key.as_ref(), value.as_ref());
+        loop {
+            if let Some(there) = self.get(key)? {
+                return Ok(Some(there));
+            }
+            match self.try_insert(key, value) {
+                // Somebody else was faster, and may have deleted it since.
+                Err(why) if why.kind() == ErrorKind::ItemExists => {}
+                done => return done.map(|()| None),
+            }
+        }
     }
 
     /// Sets `key` to what `change` makes of its value (`None`: no item), in one, and returns what
@@ -71,26 +100,26 @@ impl Datastore {
     /// # let dir = tempfile::tempdir()?;
     /// # let url = format!("he://{}", dir.path().join("volume").display());
     /// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
-    /// let counters = volume.create_datastore(b"counters", b"")?;
+    /// let counters = volume.create_datastore(b"counters")?;
     /// for _ in 0..3 {
-    ///     counters.merge(b"visits", |old| {
+    ///     counters.update_fetch(b"visits", |old| {
     ///         let old = old.map_or(0, |old| u64::from_le_bytes(old.try_into().unwrap()));
     ///         Some((old + 1).to_le_bytes().to_vec())
     ///     })?;
     /// }
-    /// assert_eq!(counters.take(b"visits")?, Some(3u64.to_le_bytes().to_vec()));
-    /// assert!(!counters.contains(b"visits")?);
+    /// assert_eq!(counters.remove(b"visits")?, Some(3u64.to_le_bytes().to_vec()));
+    /// assert!(!counters.contains_key(b"visits")?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn merge(
+    pub fn update_fetch(
         &self,
-        key: &[u8],
+        key: impl AsRef<[u8]>,
         mut change: impl FnMut(Option<&[u8]>) -> Option<Vec<u8>>,
     ) -> Result<Option<Vec<u8>>> {
-        self.try_merge(key, |old| Ok(change(old)))
+        self.try_update_fetch(key, |old| Ok(change(old)))
     }
 
-    /// As [`Datastore::merge`], but where `change` fails nothing is written, and this fails with
+    /// As [`Datastore::update_fetch`], but where `change` fails nothing is written, and this fails with
     /// what it says.
     ///
     /// ```
@@ -98,20 +127,21 @@ impl Datastore {
     /// # let url = format!("he://{}", dir.path().join("volume").display());
     /// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
     /// use heliumdb::{Error, ErrorKind};
-    /// let accounts = volume.create_datastore(b"accounts", b"")?;
+    /// let accounts = volume.create_datastore(b"accounts")?;
     /// accounts.put(b"alice", b"5")?;
-    /// let withdrawn = accounts.try_merge(b"alice", |old| match old {
+    /// let withdrawn = accounts.try_update_fetch(b"alice", |old| match old {
     ///     Some(b"5") => Err(Error::new(ErrorKind::InvalidArgument, "not enough")),
     ///     old => Ok(old.map(<[u8]>::to_vec)),
     /// });
     /// assert_eq!(withdrawn.unwrap_err().kind(), ErrorKind::InvalidArgument);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn try_merge<E: From<Error>>(
+    pub fn try_update_fetch<E: From<Error>>(
         &self,
-        key: &[u8],
+        key: impl AsRef<[u8]>,
         mut change: impl FnMut(Option<&[u8]>) -> Result<Option<Vec<u8>>, E>,
     ) -> Result<Option<Vec<u8>>, E> {
+        let key = key.as_ref();
         self.check_handle()?;
         self.shared.check_writable()?;
         let mut old = Vec::new();

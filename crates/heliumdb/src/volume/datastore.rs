@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Instant};
 
-use super::{DatastoreInfo, Lease, Volume, direct::Expect, state::State};
+use super::{DatastoreInfo, Lease, Volume, direct::Expect, is_done, state::State};
 use crate::{
     cleaner::Compaction,
     error::{Error, ErrorKind, Result},
@@ -209,7 +209,7 @@ impl Datastore {
     /// # let dir = tempfile::tempdir()?;
     /// # let url = format!("he://{}", dir.path().join("volume").display());
     /// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
-    /// let store = volume.create_datastore(b"store", b"")?;
+    /// let store = volume.create_datastore("store")?;
     /// store.put(b"a", b"1")?;
     /// store.put(b"a", b"2")?;
     /// assert_eq!(store.len(), 1);
@@ -227,24 +227,27 @@ impl Datastore {
         self.len() == 0
     }
 
-    /// Sets the value of `key`. Buffered: durable after [`Volume::flush`].
-    pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.write(key, Some(value), Mode::Any)
+    /// Sets the value of `key`, whether it is there or not. Buffered: durable after [`Volume::flush`].
+    pub fn put(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
+        self.write(key.as_ref(), Some(value.as_ref()), Mode::Any)
     }
 
-    /// Sets the value of `key`, which must not be there. Buffered, as for [`Datastore::put`].
-    pub fn insert(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.write(key, Some(value), Mode::Absent)
+    /// Sets the value of `key`, which must not be there ([`ErrorKind::ItemExists`]). Buffered, as for
+    /// [`Datastore::put`].
+    pub fn try_insert(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
+        self.write(key.as_ref(), Some(value.as_ref()), Mode::Absent)
     }
 
-    /// Sets the value of `key`, which must be there. Buffered, as for [`Datastore::put`].
-    pub fn replace(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.write(key, Some(value), Mode::Present)
+    /// Sets the value of `key`, which must be there ([`ErrorKind::ItemNotFound`]). Buffered, as for
+    /// [`Datastore::put`].
+    pub fn replace(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
+        self.write(key.as_ref(), Some(value.as_ref()), Mode::Present)
     }
 
-    /// Removes `key`, which must be there. Buffered, as for [`Datastore::put`].
-    pub fn delete(&self, key: &[u8]) -> Result<()> {
-        self.write(key, None, Mode::Present)
+    /// Deletes `key`; whether it was there. Buffered, as for [`Datastore::put`]. No value is read:
+    /// [`Datastore::remove`] returns it.
+    pub fn delete(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        is_done(self.write(key.as_ref(), None, Mode::Present))
     }
 
     /// Moves the items next to each other, in key order, where they are scattered: scans of what is

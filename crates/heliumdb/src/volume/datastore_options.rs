@@ -4,6 +4,7 @@ use super::{Datastore, Kind, Volume};
 use crate::{
     error::{Error, ErrorKind, Result},
     id::DatastoreId,
+    options::setters,
 };
 
 /// Options of [`Volume::open_datastore`].
@@ -29,7 +30,28 @@ pub struct DatastoreOptions {
     pub unordered: bool,
 }
 
+setters!(DatastoreOptions {
+    create: bool,
+    error_if_exists: bool,
+    truncate: bool,
+    read_only: bool,
+    compress: bool,
+    unordered: bool,
+});
+
 impl DatastoreOptions {
+    /// With these [attributes](field@Self::attributes).
+    #[must_use]
+    pub fn attributes(mut self, attributes: impl Into<Vec<u8>>) -> Self {
+        self.attributes = attributes.into();
+        self
+    }
+
+    /// What there is is opened, and nothing made.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     fn kind(&self) -> Kind {
         Kind {
             compress: self.compress,
@@ -48,7 +70,22 @@ impl Volume {
     }
 
     /// Opens a datastore, or makes it, as `options` say.
-    pub fn open_datastore(&self, name: &[u8], options: &DatastoreOptions) -> Result<Datastore> {
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let volume = heliumdb::Volume::open_or_create(dir.path().join("volume"))?;
+    /// use heliumdb::DatastoreOptions;
+    /// let options = DatastoreOptions::new().create(true).compress(true);
+    /// let pages = volume.open_datastore("pages", &options)?;
+    /// pages.put("home", "hello ".repeat(1_000))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open_datastore(
+        &self,
+        name: impl AsRef<[u8]>,
+        options: &DatastoreOptions,
+    ) -> Result<Datastore> {
+        let name = name.as_ref();
         if options.read_only && options.truncate {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,

@@ -20,7 +20,7 @@ impl Datastore {
     /// behind the key that it has come to is deleted, what is inserted before that stays. Keys are in memory, and values
     /// are not read. A full volume has room for it, as for other deletes.
     ///
-    /// To have all of them go or none, delete the range in a transaction: [`crate::Txn::delete_range`]. To empty the whole
+    /// To have all of them go or none, delete the range in a transaction: [`crate::Transaction::delete_range`]. To empty the whole
     /// datastore in one step, whatever it has: [`crate::Volume::truncate_datastore`]. Unordered datastores have no ranges
     /// ([`ErrorKind::Unsupported`]). Buffered, as for [`Datastore::put`].
     ///
@@ -30,7 +30,7 @@ impl Datastore {
     /// # let dir = tempfile::tempdir()?;
     /// # let url = format!("he://{}", dir.path().join("volume").display());
     /// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
-    /// let store = volume.create_datastore(b"store", b"")?;
+    /// let store = volume.create_datastore(b"store")?;
     /// for key in ["a", "b/1", "b/2", "c"] {
     ///     store.put(key.as_bytes(), b"")?;
     /// }

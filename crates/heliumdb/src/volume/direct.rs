@@ -300,21 +300,8 @@ pub(crate) fn check_lengths(key: &[u8], value: Option<&[u8]>) -> Result<()> {
 
 fn check_mode(is_present: bool, mode: Mode) -> Result<()> {
     match (is_present, mode) {
-        (true, Mode::Absent) => Err(item_exists()),
-        (false, Mode::Present) => Err(item_not_found()),
+        (true, Mode::Absent) => Err(Error::item_exists()),
+        (false, Mode::Present) => Err(Error::item_not_found()),
         _ => Ok(()),
     }
-}
-
-#[cold]
-pub(crate) fn item_exists() -> Error {
-    Error::new(
-        ErrorKind::ItemExists,
-        "an item with that key exists already",
-    )
-}
-
-#[cold]
-pub(crate) fn item_not_found() -> Error {
-    Error::new(ErrorKind::ItemNotFound, "no item with that key")
 }

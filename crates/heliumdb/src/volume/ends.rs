@@ -23,6 +23,18 @@ pub(crate) fn owned<K: AsRef<[u8]>>(bounds: impl RangeBounds<K>) -> Bounds {
     (owned(bounds.start_bound()), owned(bounds.end_bound()))
 }
 
+/// The bounds of the keys that begin with `prefix`.
+pub(crate) fn of_prefix(prefix: &[u8]) -> Bounds {
+    // The first key after all of them ends where the last byte that can go up goes up.
+    let end = prefix.iter().rposition(|&byte| byte < u8::MAX).map(|at| {
+        let mut end = prefix[..=at].to_vec();
+        end[at] += 1;
+        end
+    });
+    let end = end.map_or(Bound::Unbounded, Bound::Excluded);
+    (Bound::Included(prefix.to_vec()), end)
+}
+
 /// Who looks, for as long as the walk lasts.
 pub(crate) trait Eyed {
     fn eyes(&self) -> Eyes<'_>;

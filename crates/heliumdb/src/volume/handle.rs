@@ -1,9 +1,10 @@
 //! What users hold of a volume.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use super::{
-    Damage, Datastore, Descriptor, Kind, Lease, SeenDatastore, maintenance, open, state::State,
+    Damage, Datastore, DatastoreOptions, Descriptor, Lease, SeenDatastore, maintenance, open,
+    state::State,
 };
 use crate::{
     device::Device,
@@ -11,8 +12,8 @@ use crate::{
     id::{DatastoreId, VolumeId},
     log::Hold,
     options::VolumeOptions,
-    transaction::native::{self, Snapshot, Txn, TxnOptions, WriteBatch},
-    version::{Horizon, View},
+    transaction::native::{self, Snapshot, Transaction, TransactionOptions, WriteBatch},
+    version::View,
 };
 
 /// An open volume; clones share it. The last handle to go, of its datastores' too, closes it.
@@ -56,6 +57,21 @@ impl Volume {
         open::open(url, options)
     }
 
+    /// Opens the volume at `path`, or makes it if there is nothing, with the usual options: see [`Volume::open`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("volume");
+    /// let volume = heliumdb::Volume::open_or_create(&path)?;
+    /// let users = volume.open_or_create_datastore("users")?;
+    /// users.put("ada", "1815")?;
+    /// assert_eq!(users.get("ada")?, Some(b"1815".to_vec()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open_or_create(path: impl AsRef<Path>) -> Result<Self> {
+        open::open_path(path.as_ref(), &VolumeOptions::new())
+    }
+
     /// Opens a volume on devices of the caller's own making.
     pub fn open_devices(devices: Vec<Box<dyn Device>>, options: &VolumeOptions) -> Result<Self> {
         open::open_devices(devices, options)
@@ -81,12 +97,18 @@ impl Volume {
         &self.shared.url
     }
 
-    /// Makes a datastore; durable when it returns. Its owner may keep `attributes` with it.
-    pub fn create_datastore(&self, name: &[u8], attributes: &[u8]) -> Result<Datastore> {
-        let made = self
-            .shared
-            .create_datastore(name, attributes, Kind::default());
-        made.map(|state| self.handle_of(state))
+    /// Makes a datastore, which must not be there ([`crate::ErrorKind::DatastoreExists`]); durable when it
+    /// returns. [`Volume::open_datastore`] makes others than the usual ones.
+    pub fn create_datastore(&self, name: impl AsRef<[u8]>) -> Result<Datastore> {
+        self.open_datastore(
+            name,
+            &DatastoreOptions::new().create(true).error_if_exists(true),
+        )
+    }
+
+    /// Opens a datastore by name, or makes it if it is not there.
+    pub fn open_or_create_datastore(&self, name: impl AsRef<[u8]>) -> Result<Datastore> {
+        self.open_datastore(name, &DatastoreOptions::new().create(true))
     }
 
     pub(super) fn handle_of(&self, state: Arc<State>) -> Datastore {
@@ -98,13 +120,12 @@ impl Volume {
     }
 
     /// The id that the next datastore gets.
-    pub fn next_datastore_id(&self) -> u32 {
+    pub(crate) fn coming_datastore_id(&self) -> u32 {
         self.shared.catalog.next_id()
     }
 
-    /// The datastores that `view` sees, as they were called then, each through a handle that has its items of then
-    /// whatever becomes of it.
-    pub fn datastores_of(&self, view: &dyn View) -> Vec<(DatastoreInfo, Datastore)> {
+    /// See [`crate::host::VolumeExt::datastores_of`].
+    pub(crate) fn datastores_shown_to(&self, view: &dyn View) -> Vec<(DatastoreInfo, Datastore)> {
         let seen = self.datastores_seen_by(view).into_iter();
         let shown = seen.map(|seen| {
             let info = DatastoreInfo {
@@ -141,10 +162,10 @@ impl Volume {
         restored.map(|state| self.handle_of(state))
     }
 
-    /// Opens a datastore by name.
-    pub fn datastore(&self, name: &[u8]) -> Result<Datastore> {
+    /// Opens a datastore by name ([`crate::ErrorKind::DatastoreNotFound`]).
+    pub fn datastore(&self, name: impl AsRef<[u8]>) -> Result<Datastore> {
         self.shared.check_whole()?;
-        let found = self.shared.datastore(name);
+        let found = self.shared.datastore(name.as_ref());
         found.map(|state| self.handle_of(state))
     }
 
@@ -162,13 +183,13 @@ impl Volume {
 
     /// Gives a datastore another name; durable when it returns. `Busy` while unresolved
     /// transactions have written to it; `DatastoreExists` if the name is taken.
-    pub fn rename_datastore(&self, id: DatastoreId, name: &[u8]) -> Result<()> {
-        self.shared.rename_datastore(id, name)
+    pub fn rename_datastore(&self, id: DatastoreId, name: impl AsRef<[u8]>) -> Result<()> {
+        self.shared.rename_datastore(id, name.as_ref())
     }
 
     /// Replaces the owner's attributes of a datastore; durable when it returns.
-    pub fn set_attributes(&self, id: DatastoreId, attributes: &[u8]) -> Result<()> {
-        self.shared.set_attributes(id, attributes)
+    pub fn set_attributes(&self, id: DatastoreId, attributes: impl AsRef<[u8]>) -> Result<()> {
+        self.shared.set_attributes(id, attributes.as_ref())
     }
 
     /// Says whether values that are written to a datastore from now on are compressed where that makes
@@ -180,26 +201,26 @@ impl Volume {
     /// Removes a datastore and its items; durable when it returns. `Busy` as for rename. Snapshots,
     /// transactions at snapshot isolation, iterators and backups that began before go on seeing
     /// them: their memory and their room are free when the last of these is gone.
-    pub fn remove_datastore(&self, id: DatastoreId) -> Result<()> {
+    pub fn drop_datastore(&self, id: DatastoreId) -> Result<()> {
         self.shared.remove_datastore(id)
     }
 
     /// Removes all items of a datastore at once; durable when it returns. `Busy` as for rename. Who
-    /// began before goes on seeing them, as for [`Volume::remove_datastore`]; a transaction at
+    /// began before goes on seeing them, as for [`Volume::drop_datastore`]; a transaction at
     /// snapshot isolation that began before gets [`crate::ErrorKind::Conflict`] when it writes there.
     pub fn truncate_datastore(&self, id: DatastoreId) -> Result<()> {
         self.shared.truncate_datastore(id, None, None)
     }
 
     /// Begins a transaction at snapshot isolation, durable at its commit. The volume then keeps
-    /// its transactions itself: one on which a [`crate::Transaction`] was used cannot.
-    pub fn begin(&self) -> Result<Txn> {
-        self.begin_with(TxnOptions::default())
+    /// its transactions itself: one on which a [`WriteSet`](crate::host::WriteSet) was used cannot.
+    pub fn begin(&self) -> Result<Transaction> {
+        self.begin_with(TransactionOptions::default())
     }
 
     /// Begins a transaction as `options` say.
-    pub fn begin_with(&self, options: TxnOptions) -> Result<Txn> {
-        Txn::begin(&self.shared, options)
+    pub fn begin_with(&self, options: TransactionOptions) -> Result<Transaction> {
+        Transaction::begin(&self.shared, options)
     }
 
     /// Runs `work` in a transaction and commits it; from the start again, after a pause, if it
@@ -211,10 +232,10 @@ impl Volume {
     /// # let dir = tempfile::tempdir()?;
     /// # let url = format!("he://{}", dir.path().join("volume").display());
     /// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
-    /// # let store = volume.create_datastore(b"store", b"")?;
+    /// # let store = volume.create_datastore(b"store")?;
     /// store.put(b"from", b"3")?;
     /// volume.transact(|txn| {
-    ///     if let Some(value) = txn.take(&store, b"from")? {
+    ///     if let Some(value) = txn.remove(&store, b"from")? {
     ///         txn.put(&store, b"to", &value)?;
     ///     }
     ///     Ok(())
@@ -222,15 +243,15 @@ impl Volume {
     /// assert_eq!(store.get(b"to")?, Some(b"3".to_vec()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn transact<R>(&self, work: impl FnMut(&mut Txn) -> Result<R>) -> Result<R> {
-        self.transact_with(TxnOptions::default(), work)
+    pub fn transact<R>(&self, work: impl FnMut(&mut Transaction) -> Result<R>) -> Result<R> {
+        self.transact_with(TransactionOptions::default(), work)
     }
 
     /// As [`Volume::transact`], with transactions as `options` say.
     pub fn transact_with<R>(
         &self,
-        options: TxnOptions,
-        work: impl FnMut(&mut Txn) -> Result<R>,
+        options: TransactionOptions,
+        work: impl FnMut(&mut Transaction) -> Result<R>,
     ) -> Result<R> {
         native::transact(&self.shared, options, work)
     }
@@ -242,7 +263,7 @@ impl Volume {
     /// # let dir = tempfile::tempdir()?;
     /// # let url = format!("he://{}", dir.path().join("volume").display());
     /// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
-    /// # let store = volume.create_datastore(b"store", b"")?;
+    /// # let store = volume.create_datastore(b"store")?;
     /// store.put(b"key", b"old")?;
     /// let snapshot = volume.snapshot()?;
     /// store.put(b"key", b"new")?;
@@ -266,7 +287,7 @@ impl Volume {
     /// `Busy` if one of them is open in this process, or if a transaction that it took part in can still be
     /// taken back; nothing is forgotten then. Should a volume turn up that was named here, do not open
     /// it together with this one: to that it would be as if such transactions had not committed. Salvage it,
-    /// and say which way they go ([`Salvage::unresolved`](crate::Salvage::unresolved)).
+    /// and say which way they go ([`Salvage::unresolved`](crate::upkeep::Salvage::unresolved)).
     pub fn forget_lost(&self, lost: &[VolumeId]) -> Result<u64> {
         self.shared.forget_lost(lost)
     }
@@ -277,22 +298,10 @@ impl Volume {
     }
 
     /// Takes a checkpoint: what was written until now need not be replayed by the next open. Everyone
-    /// goes on meanwhile. `horizon` tells which transactions can still be cancelled; the volume does
-    /// this by itself now and then ([`VolumeOptions::checkpoint_log_bytes`]).
-    pub fn checkpoint(&self, horizon: &dyn Horizon) -> Result<()> {
-        self.shared.checkpoint(horizon)
-    }
-
-    /// As [`Volume::checkpoint`], going by what [`Volume::settle`] was last told.
-    pub fn checkpoint_now(&self) -> Result<()> {
+    /// goes on meanwhile. The volume does this by itself now and then
+    /// ([`VolumeOptions::checkpoint_log_bytes`]).
+    pub fn checkpoint(&self) -> Result<()> {
         self.shared.checkpoint_now()
-    }
-
-    /// Settles versions that `horizon` says everyone can see; returns how many chains turned
-    /// back into plain items. Call it now and then, from any thread. Of a volume that keeps its
-    /// transactions itself the volume knows better, and does this by itself.
-    pub fn settle(&self, horizon: &dyn Horizon) -> usize {
-        self.shared.settle(horizon)
     }
 
     /// Bytes of memory that unsettled versions use.
@@ -308,32 +317,32 @@ impl Volume {
 
     /// Cleans whatever gives room now, however little is dead; the room is there after the next
     /// checkpoint, which is asked for.
-    pub fn clean_now(&self) -> Result<()> {
+    pub fn clean(&self) -> Result<()> {
         self.shared.clean_all()
     }
 
-    /// One small step of [`Volume::clean_now`], for whoever wants to be able to stop; false once
+    /// One small step of [`Volume::clean`], for whoever wants to be able to stop; false once
     /// nothing gives room.
-    pub fn clean_some(&self) -> Result<bool> {
+    pub fn clean_step(&self) -> Result<bool> {
         self.shared.clean_some()
     }
 
-    /// Takes the checkpoint that [`Volume::clean_now`] asks for, and frees what it left empty: the
+    /// Takes the checkpoint that [`Volume::clean`] asks for, and frees what it left empty: the
     /// figures show the room when it returns, unless a backup under way still reads there. Of files that grow what is
     /// free at the end, and more than a new volume with the same in it would have, is cut off.
-    pub fn free_now(&self) -> Result<()> {
+    pub fn free(&self) -> Result<()> {
         self.shared.free_now()
     }
 
     /// Makes the volume as small as it can be, as it is filled now: cleans whatever gives room, moves what is alive to
-    /// the front of files that grow, and does what [`Volume::free_now`] does, until nothing comes of it any more.
+    /// the front of files that grow, and does what [`Volume::free`] does, until nothing comes of it any more.
     /// `go_on` is asked between steps, with the bytes that were moved so far; false if it has ended it.
     pub fn compact(&self, go_on: &mut dyn FnMut(u64) -> bool) -> Result<bool> {
         self.shared.compact_all(go_on)
     }
 
     /// What verifying and scrubbing found to be damaged since the volume was opened (the first
-    /// thousand items; [`crate::Stats::damaged_items`] counts them all).
+    /// thousand items; [`crate::upkeep::Stats::damaged_items`] counts them all).
     pub fn damage(&self) -> Vec<Damage> {
         self.shared.damages.list()
     }

@@ -15,7 +15,8 @@ use crate::{
     version::View,
 };
 
-/// Iterator over all items of a datastore that a view sees: see [`Datastore::items_of`].
+/// Iterator over all items of a datastore that a view sees: see
+/// [`DatastoreExt::items_of`](crate::host::DatastoreExt::items_of).
 pub struct Items<'a>(Ends<&'a dyn View>);
 
 /// Iterator over all newest committed items of a datastore, which any thread may go on with: see
@@ -49,12 +50,6 @@ impl Datastore {
         NewestItems(all(self, Newest))
     }
 
-    /// As [`Datastore::items`], of what `view` sees. What its transaction has not committed yet is refused in an unordered
-    /// datastore.
-    pub fn items_of<'a>(&self, view: &'a dyn View) -> Items<'a> {
-        Items(all(self, view))
-    }
-
     /// The keys of all newest committed items, each once and in the order of [`Datastore::items`], with how many bytes
     /// their values have: much less is read for values that are long.
     ///
@@ -62,7 +57,7 @@ impl Datastore {
     /// # let dir = tempfile::tempdir()?;
     /// # let url = format!("he://{}", dir.path().join("volume").display());
     /// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
-    /// let store = volume.create_datastore(b"pictures", b"")?;
+    /// let store = volume.create_datastore(b"pictures")?;
     /// store.put(b"cat", &vec![0; 10 << 20])?;
     /// let largest = store.lengths().map(|found| found.unwrap().1).max();
     /// assert_eq!(largest, Some(10 << 20));
@@ -82,6 +77,12 @@ impl Iterator for NewestItems {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.0.next(Direction::Forward)
+    }
+}
+
+impl<'a> Items<'a> {
+    pub(crate) fn of(datastore: &Datastore, view: &'a dyn View) -> Self {
+        Self(all(datastore, view))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Opening volumes: devices, lock, recovery; [`doubts`] has the questions that volumes have to each other.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use super::{
     Shared, Volume, doubts,
@@ -21,6 +21,13 @@ use crate::{
 pub(super) fn open(url: &str, options: &VolumeOptions) -> Result<Volume> {
     let mut volumes = open_all(&[(url.to_owned(), options.clone())])?;
     volumes.pop().ok_or_else(|| no_devices(url))
+}
+
+/// As [`open`], of a volume of one file.
+pub(super) fn open_path(path: &Path, options: &VolumeOptions) -> Result<Volume> {
+    // A name with an underscore in front is memory, in a URL.
+    let here = if path.starts_with("/") { "" } else { "./" };
+    open(&format!("he://./{here}{}", device::text_of(path)), options)
 }
 
 pub(super) fn destroy(url: &str) -> Result<()> {

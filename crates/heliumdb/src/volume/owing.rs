@@ -247,7 +247,10 @@ pub(super) fn not_durable(url: &str, why: Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Change, Datastore, Isolation, Mode, Transaction, View, Volume, open_all};
+    use crate::{
+        Datastore, Isolation, Volume,
+        host::{Change, Mode, View, WriteSet, open_all},
+    };
 
     struct Everything(TxnId);
 
@@ -278,10 +281,10 @@ mod tests {
     }
 
     fn commit(volumes: &[Volume], id: TxnId) -> GlobalTxn {
-        let create = |volume: &Volume| volume.create_datastore(b"store", b"");
+        let create = |volume: &Volume| volume.create_datastore(b"store");
         let open = |volume: &Volume| volume.datastore(b"store").or_else(|_| create(volume));
         let stores: Vec<Datastore> = volumes.iter().map(|volume| open(volume).unwrap()).collect();
-        let mut txn = Transaction::new(id);
+        let mut txn = WriteSet::new(id);
         for store in &stores {
             let (view, change) = (Everything(id), Change::Put(b"v"));
             txn.write(store, &view, b"k", change, Mode::Any).unwrap();

@@ -27,7 +27,7 @@ impl Range {
     /// # let dir = tempfile::tempdir()?;
     /// # let url = format!("he://{}", dir.path().join("volume").display());
     /// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
-    /// let store = volume.create_datastore(b"store", b"")?;
+    /// let store = volume.create_datastore(b"store")?;
     /// store.put(b"a", b"1")?;
     /// store.put(b"b", b"2")?;
     /// let keys: heliumdb::Result<Vec<_>> = store.range::<&[u8]>(..).keys().rev().collect();

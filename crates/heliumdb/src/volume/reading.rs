@@ -4,11 +4,14 @@ use std::ops::RangeBounds;
 
 use crossbeam_epoch::{self as epoch, Guard};
 
-use super::{Datastore, Range, ends::owned};
+use super::{
+    Datastore, Range,
+    ends::{of_prefix, owned},
+};
 use crate::{
     error::Result,
     location::Word,
-    log::{Purpose, Ready, append_value},
+    log::{Purpose, Ready, Value, append_value},
     read::{
         Batch, Item, Look, Position, ReadAhead, Seeing, Shown, Wanted, When, Which, purpose, start,
     },
@@ -67,12 +70,6 @@ impl Datastore {
         })
     }
 
-    /// Reads the value of `key` that `view` sees into `value`, which is cleared first; false if
-    /// there is no item. `PrepareConflict` if a prepared transaction has written it.
-    pub fn read(&self, view: &dyn View, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
-        self.read_with(Some(view), key, value)
-    }
-
     pub(crate) fn read_with(
         &self,
         eyes: Eyes<'_>,
@@ -89,16 +86,23 @@ impl Datastore {
         })
     }
 
-    /// Finds the nearest item that `view` sees from `position`, and reads its key and value
-    /// (both cleared first); false if there is none. One atomic look at what `view` sees.
-    pub fn seek(
+    /// Shows `show` the value that `eyes` see.
+    pub(crate) fn show_with<R>(
         &self,
-        view: &dyn View,
-        position: Position<'_>,
-        key: &mut Vec<u8>,
-        value: &mut Vec<u8>,
-    ) -> Result<bool> {
-        self.seek_with(Some(view), position, key, value)
+        eyes: Eyes<'_>,
+        key: &[u8],
+        mut show: impl FnMut(&[u8]) -> R,
+    ) -> Result<Option<R>> {
+        self.looking(eyes, Purpose::Point, |look| {
+            let which = Which::Key(key);
+            let known = (look.see(look.word(which))?, Ready::No);
+            look.read(which, known, &mut Vec::new(), |shown, built| {
+                show(match shown.value {
+                    Value::Here(value) => value,
+                    Value::Built => built,
+                })
+            })
+        })
     }
 
     pub(crate) fn seek_with(
@@ -111,17 +115,7 @@ impl Datastore {
         self.seek_for(eyes, (position, Wanted::Items), key, value)
     }
 
-    /// As [`Datastore::seek`], for the key alone.
-    pub fn seek_key(
-        &self,
-        view: &dyn View,
-        position: Position<'_>,
-        key: &mut Vec<u8>,
-    ) -> Result<bool> {
-        self.seek_for(Some(view), (position, Wanted::Keys), key, &mut Vec::new())
-    }
-
-    fn seek_for(
+    pub(crate) fn seek_for(
         &self,
         eyes: Eyes<'_>,
         (position, wanted): (Position<'_>, Wanted),
@@ -139,23 +133,8 @@ impl Datastore {
         })
     }
 
-    /// As [`Datastore::seek`], for a cursor that walks: where `position` goes on from the item
-    /// that was found last with the same `ahead`, the next ones are fetched too, and later calls
-    /// answered from there, as long as a new look would find the same.
-    pub fn seek_ahead(
-        &self,
-        view: &dyn View,
-        position: Position<'_>,
-        ahead: &mut ReadAhead,
-        key: &mut Vec<u8>,
-        value: &mut Vec<u8>,
-    ) -> Result<bool> {
-        self.seek_ahead_for(view, (position, Wanted::Items), ahead, key, value)
-    }
-
-    /// As [`Datastore::seek_ahead`]; where only keys are wanted, `value` is empty afterwards, and no device is asked. Nor
-    /// is one where what is at hand is wanted: [`ReadAhead::has_value`] says whether the value was.
-    pub fn seek_ahead_for(
+    /// See [`crate::host::DatastoreExt::seek_ahead_for`].
+    pub(crate) fn seek_ahead_with(
         &self,
         view: &dyn View,
         (position, wanted): (Position<'_>, Wanted),
@@ -177,16 +156,35 @@ impl Datastore {
     }
 
     /// The newest committed value of `key`.
-    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
         let mut value = Vec::new();
-        let found = self.get_into(key, &mut value)?;
+        let found = self.read_with(None, key.as_ref(), &mut value)?;
         Ok(found.then_some(value))
     }
 
     /// Reads the newest committed value of `key` into `value`, which is cleared first; false
     /// if there is no item.
-    pub fn get_into(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
-        self.read_with(None, key, value)
+    pub fn get_into(&self, key: impl AsRef<[u8]>, value: &mut Vec<u8>) -> Result<bool> {
+        self.read_with(None, key.as_ref(), value)
+    }
+
+    /// Shows `look` the newest committed value of `key` and returns what that makes of it: no copy, where the value
+    /// is in memory in one piece. `None` if there is no item. As for [`Datastore::visit`], `look` must not block.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let volume = heliumdb::Volume::open_or_create(dir.path().join("volume"))?;
+    /// let pages = volume.create_datastore("pages")?;
+    /// pages.put("home", "hello")?;
+    /// assert_eq!(pages.get_with("home", |value| value.len())?, Some(5));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn get_with<R>(
+        &self,
+        key: impl AsRef<[u8]>,
+        look: impl FnMut(&[u8]) -> R,
+    ) -> Result<Option<R>> {
+        self.show_with(None, key.as_ref(), look)
     }
 
     /// The newest committed item nearest to `position`.
@@ -231,13 +229,23 @@ impl Datastore {
     }
 
     /// The item after `key`, which need not be there itself.
-    pub fn next(&self, key: &[u8]) -> Result<Option<Item>> {
-        self.nearest(Position::After(key))
+    pub fn next(&self, key: impl AsRef<[u8]>) -> Result<Option<Item>> {
+        self.nearest(Position::After(key.as_ref()))
     }
 
     /// The item before `key`, which need not be there itself.
-    pub fn previous(&self, key: &[u8]) -> Result<Option<Item>> {
-        self.nearest(Position::Before(key))
+    pub fn previous(&self, key: impl AsRef<[u8]>) -> Result<Option<Item>> {
+        self.nearest(Position::Before(key.as_ref()))
+    }
+
+    /// The item with the smallest key.
+    pub fn first(&self) -> Result<Option<Item>> {
+        self.nearest(Position::First)
+    }
+
+    /// The item with the largest key.
+    pub fn last(&self) -> Result<Option<Item>> {
+        self.nearest(Position::Last)
     }
 
     /// The newest committed items whose keys are in `bounds`, in order; `rev()` goes the other
@@ -245,6 +253,22 @@ impl Datastore {
     /// those of the datastore as it is now: that it is emptied or removed meanwhile does not show.
     pub fn range<K: AsRef<[u8]>>(&self, bounds: impl RangeBounds<K>) -> Range {
         Range::new(self, owned(bounds))
+    }
+
+    /// The items whose keys begin with `prefix`, in order: see [`Datastore::range`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let volume = heliumdb::Volume::open_or_create(dir.path().join("volume"))?;
+    /// let users = volume.create_datastore("users")?;
+    /// for name in ["ada/age", "ada/town", "bob/age"] {
+    ///     users.put(name, "")?;
+    /// }
+    /// assert_eq!(users.prefix("ada/").count(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn prefix(&self, prefix: impl AsRef<[u8]>) -> Range {
+        Range::new(self, of_prefix(prefix.as_ref()))
     }
 
     /// All items, in order: see [`Datastore::range`].

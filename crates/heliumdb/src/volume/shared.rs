@@ -42,7 +42,7 @@ use crate::{
 pub(crate) enum Keeper {
     /// The store itself.
     Native = 1,
-    /// Somebody else, through [`crate::Transaction`].
+    /// Somebody else, through [`crate::host::WriteSet`].
     External = 2,
 }
 
@@ -274,7 +274,7 @@ impl Shared {
         self.keeper.load(Ordering::Acquire) == Keeper::Native as u8
     }
 
-    pub(super) fn settle(&self, horizon: &dyn Horizon) -> usize {
+    pub(crate) fn settle(&self, horizon: &dyn Horizon) -> usize {
         // Of its own transactions the volume knows better than anybody.
         let readers = if self.is_native() {
             self.native.readers()

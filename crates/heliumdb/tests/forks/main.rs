@@ -22,7 +22,7 @@ use std::{
 };
 
 use heliumdb::{
-    BackupFrom, Datastore, ErrorKind, Position, Readable, Result, Volume, VolumeOptions,
+    Datastore, ErrorKind, Position, Readable, Result, Volume, VolumeOptions, upkeep::BackupFrom,
 };
 
 unsafe extern "C" {
@@ -113,9 +113,9 @@ fn all_refused(volume: &Volume, items: &Datastore) -> Result<(), String> {
     refused("get", items.get(b"a"))?;
     refused("put", items.put(b"a", b"child"))?;
     refused("delete", items.delete(b"a"))?;
-    refused("take", items.take(b"a"))?;
-    refused("merge", items.merge(b"a", |_| None))?;
-    refused("contains", items.contains(b"a"))?;
+    refused("take", items.remove(b"a"))?;
+    refused("merge", items.update_fetch(b"a", |_| None))?;
+    refused("contains", items.contains_key(b"a"))?;
     refused("multi_get", items.multi_get(&[b"a"]))?;
     refused("nearest", items.nearest(Position::First))?;
     refused("compact", items.compact())?;
@@ -123,13 +123,13 @@ fn all_refused(volume: &Volume, items: &Datastore) -> Result<(), String> {
     refused("flush", volume.flush())?;
     refused("begin", volume.begin())?;
     refused("snapshot", volume.snapshot())?;
-    refused("checkpoint", volume.checkpoint_now())?;
-    refused("create", volume.create_datastore(b"child", b""))?;
+    refused("checkpoint", volume.checkpoint())?;
+    refused("create", volume.create_datastore(b"child"))?;
     refused("datastore", volume.datastore(b"items"))?;
     refused("truncate", volume.truncate_datastore(items.id()))?;
-    refused("remove", volume.remove_datastore(items.id()))?;
+    refused("remove", volume.drop_datastore(items.id()))?;
     refused("verify", volume.verify(&mut |_| true))?;
-    refused("clean", volume.clean_now())?;
+    refused("clean", volume.clean())?;
     refused(
         "backup",
         volume.backup(BackupFrom::Newest, volume, &mut |_| true),
@@ -150,7 +150,7 @@ fn a_child_is_refused_and_its_parent_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let complaint = folder.path().join("complaint");
     let volume = Volume::open(&url(&folder), &VolumeOptions::default()).unwrap();
-    let items = volume.create_datastore(b"items", b"").unwrap();
+    let items = volume.create_datastore(b"items").unwrap();
     items.put(b"a", b"parent").unwrap();
     let mut txn = volume.begin().unwrap();
     txn.put(&items, b"b", b"parent").unwrap();
@@ -200,7 +200,7 @@ fn children_of_a_busy_parent_end() {
     let folder = tempfile::tempdir().unwrap();
     let complaint = folder.path().join("complaint");
     let volume = Volume::open(&url(&folder), &VolumeOptions::default()).unwrap();
-    let items = volume.create_datastore(b"items", b"").unwrap();
+    let items = volume.create_datastore(b"items").unwrap();
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let writers: Vec<_> = (0..3u32)
@@ -210,7 +210,7 @@ fn children_of_a_busy_parent_end() {
                     let mut written = 0u32;
                     while !stop.load(Ordering::Relaxed) {
                         let key = [writer.to_be_bytes(), written.to_be_bytes()].concat();
-                        items.put(&key, &[7; 100]).unwrap();
+                        items.put(&key, [7; 100]).unwrap();
                         written += 1;
                         if written.is_multiple_of(64) {
                             volume.flush().unwrap();
@@ -248,7 +248,7 @@ fn a_child_opens_it_itself_once_the_parent_has_closed_it() {
     let folder = tempfile::tempdir().unwrap();
     let complaint = folder.path().join("complaint");
     let volume = Volume::open(&url(&folder), &VolumeOptions::default()).unwrap();
-    volume.create_datastore(b"items", b"").unwrap();
+    volume.create_datastore(b"items").unwrap();
     let (mut closed, told) = std::io::pipe().unwrap();
     let mut told = Some(told);
     let child = Child::start(&complaint, || {
@@ -285,7 +285,7 @@ fn what_a_program_prints_never_goes_into_a_volume() {
         }
         let why = |why: heliumdb::Error| why.to_string();
         let volume = Volume::open(&url(&folder), &VolumeOptions::default()).map_err(why)?;
-        let items = volume.create_datastore(b"items", b"").map_err(why)?;
+        let items = volume.create_datastore(b"items").map_err(why)?;
         items.put(b"a", b"value").map_err(why)?;
         for descriptor in 0..3 {
             let line = b"a line that somebody prints\n";

@@ -1,7 +1,11 @@
 //! A transaction that is started again over the memory of one before is like a new one.
 
 use helium_sim::{DiskId, Keeper, sim_options};
-use heliumdb::{Change, Durability, Isolation, Mode, Transaction, open_all_devices};
+use heliumdb::host::VolumeExt;
+use heliumdb::{
+    Durability, Isolation,
+    host::{Change, Mode, WriteSet, open_all_devices},
+};
 
 use crate::common::machine;
 
@@ -12,10 +16,10 @@ fn nothing_of_the_transaction_before_is_left() {
     let volumes = open_all_devices(disks.collect()).unwrap();
     let stores: Vec<_> = volumes
         .iter()
-        .map(|volume| volume.create_datastore(b"store", b"").unwrap())
+        .map(|volume| volume.create_datastore(b"store").unwrap())
         .collect();
     let keeper = Keeper::new();
-    let mut txn = Transaction::new(keeper.begin(Isolation::Snapshot).allocate());
+    let mut txn = WriteSet::new(keeper.begin(Isolation::Snapshot).allocate());
     // Both volumes, the first, none, the second, both: committed and aborted in turns.
     for (round, touched) in [&[0, 1][..], &[0], &[], &[1], &[0, 1]].iter().enumerate() {
         for commits in [true, false] {
@@ -55,7 +59,7 @@ fn starting_again_aborts_what_was_not_committed() {
     let (_machine, _volume, store) = crate::common::store();
     let keeper = Keeper::new();
     let mut view = keeper.begin(Isolation::Snapshot);
-    let mut txn = Transaction::new(view.allocate());
+    let mut txn = WriteSet::new(view.allocate());
     txn.write(&store, &view, b"key", Change::Put(b"value"), Mode::Any)
         .unwrap();
     view.end();

@@ -6,10 +6,13 @@ use std::sync::{
 };
 
 use helium_sim::{Keeper, seed};
+use heliumdb::host::DatastoreExt;
+use heliumdb::host::VolumeExt;
 use heliumdb::{
     Datastore,
     Isolation::{self, ReadCommitted, ReadUncommitted, Snapshot},
-    Position, ReadAhead, Result, Wanted,
+    Position, Result,
+    host::{ReadAhead, Wanted},
 };
 use rand::{Rng, seq::IndexedRandom};
 
@@ -168,7 +171,7 @@ fn writes_outside_transactions_and_truncation_end_a_batch() {
     let mut walker = walked(&mut reader, &store, 10);
     store.put(b"0010", b"direct").unwrap();
     assert_eq!(walker.step(&mut reader, &store, true).unwrap(), "direct");
-    store.delete(b"0011").unwrap();
+    assert!(store.delete(b"0011").unwrap());
     walker.step(&mut reader, &store, true).unwrap();
     assert_eq!(walker.at.as_deref(), Some(&b"0012"[..]));
     volume.truncate_datastore(store.id()).unwrap();

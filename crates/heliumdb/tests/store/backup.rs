@@ -1,9 +1,13 @@
 //! Backups of volumes that others write to add up; verifying and scrubbing find damage alone.
 
+use crate::common::make_with;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use helium_sim::{DiskId, Keeper, Machine, Replay, seed, sim_options};
-use heliumdb::{BackupFrom, Datastore, ErrorKind, Isolation, Position, Volume, VolumeOptions};
+use heliumdb::host::VolumeExt;
+use heliumdb::{
+    Datastore, ErrorKind, Isolation, Position, Volume, VolumeOptions, upkeep::BackupFrom,
+};
 
 use crate::{
     common::{MIB, machine, open_one, store},
@@ -34,9 +38,9 @@ fn bank(through_a_view: bool) {
     let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
     let stores: Vec<Datastore> = ["one", "two"]
         .iter()
-        .map(|name| volume.create_datastore(name.as_bytes(), b"").unwrap())
+        .map(|name| volume.create_datastore(name.as_bytes()).unwrap())
         .collect();
-    let churned = volume.create_datastore(b"churned", b"").unwrap();
+    let churned = volume.create_datastore(b"churned").unwrap();
     for account in 0..ACCOUNTS {
         let (store, key) = place(&stores, account);
         let start = START.to_string();
@@ -67,7 +71,7 @@ fn bank(through_a_view: bool) {
                     break;
                 }
                 let key = [number as u8 % 16];
-                match churned.put(&key, &value) {
+                match churned.put(key, &value) {
                     Ok(()) => {}
                     Err(why) => assert_eq!(why.kind(), ErrorKind::VolumeFull, "{why}"),
                 }
@@ -121,18 +125,19 @@ fn what_is_written_while_the_copy_is_made_is_not_in_it() {
         let (_machine, volume, store) = store();
         let keeper = Keeper::new();
         for number in 0..5000u32 {
-            store.put(&number.to_be_bytes(), b"before").unwrap();
+            store.put(number.to_be_bytes(), b"before").unwrap();
         }
         let mut wrote = false;
         let view = keeper.begin(Isolation::Snapshot);
-        let mut write = |progress: &heliumdb::Progress| {
-            if progress.phase == heliumdb::Phase::Copying && progress.done > 1000 && !wrote {
+        let mut write = |progress: &heliumdb::upkeep::Progress| {
+            if progress.phase == heliumdb::upkeep::Phase::Copying && progress.done > 1000 && !wrote
+            {
                 wrote = true;
                 let mut session = crate::common::Session::begin(&keeper, Isolation::Snapshot);
                 let last = 4999u32.to_be_bytes();
-                let change = heliumdb::Change::Put(b"after");
+                let change = heliumdb::host::Change::Put(b"after");
                 session
-                    .write(&store, &last, change, heliumdb::Mode::Any)
+                    .write(&store, &last, change, heliumdb::host::Mode::Any)
                     .unwrap();
                 session.commit().unwrap();
             }
@@ -159,11 +164,11 @@ fn ids_names_attributes_and_the_volume_id_are_kept() {
     let url = format!("he://./{}/copy", dir.path().display());
     let machine = machine(0, 1);
     let volume = open_one(&machine).unwrap();
-    let gone = volume.create_datastore(b"gone", b"").unwrap();
-    let kept = volume.create_datastore(b"kept", b"attributes").unwrap();
+    let gone = volume.create_datastore(b"gone").unwrap();
+    let kept = make_with(&volume, "kept", "attributes").unwrap();
     volume.truncate_datastore(kept.id()).unwrap();
-    volume.remove_datastore(gone.id()).unwrap();
-    kept.put(b"k", &vec![1; 700_000]).unwrap();
+    volume.drop_datastore(gone.id()).unwrap();
+    kept.put(b"k", vec![1; 700_000]).unwrap();
     let options = VolumeOptions::default().copy_of(volume.id());
     let target = Volume::open(&url, &options).unwrap();
     let keeper = Keeper::new();
@@ -179,10 +184,10 @@ fn ids_names_attributes_and_the_volume_id_are_kept() {
         let copy = target.datastore_by_id(kept.id()).unwrap();
         assert!(copy.get(b"k").unwrap() == Some(vec![1; 700_000]));
         // No id is given twice.
-        let new = target.create_datastore(b"new", b"").unwrap().id();
-        assert_eq!(new, volume.create_datastore(b"new", b"").unwrap().id());
-        volume.remove_datastore(new).unwrap();
-        target.remove_datastore(new).unwrap();
+        let new = target.create_datastore(b"new").unwrap().id();
+        assert_eq!(new, volume.create_datastore(b"new").unwrap().id());
+        volume.drop_datastore(new).unwrap();
+        target.drop_datastore(new).unwrap();
     }
     assert_eq!(target.id(), volume.id());
     target.close().unwrap();
@@ -220,7 +225,7 @@ fn damaged(options: &VolumeOptions) -> (Machine, Volume, Datastore) {
     let (machine, volume, store) = store();
     for number in 0..50u32 {
         let value = vec![number as u8 + 1; 5000];
-        store.put(&number.to_be_bytes(), &value).unwrap();
+        store.put(number.to_be_bytes(), &value).unwrap();
     }
     volume.close().unwrap();
     let image = machine.images().remove(0);
@@ -234,7 +239,7 @@ fn damaged(options: &VolumeOptions) -> (Machine, Volume, Datastore) {
     };
     let page = image.pages().into_iter().find(holds).expect("item 20");
     // It stays in the read cache.
-    store.get(&20u32.to_be_bytes()).unwrap();
+    store.get(20u32.to_be_bytes()).unwrap();
     machine
         .device(DiskId(0))
         .write_at(&[0xff], page + 10)
@@ -274,7 +279,7 @@ fn damage_to_the_catalog_is_found_while_the_volume_is_open() {
     const NAME: &[u8] = b"a name that is nowhere else";
     let machine = machine(0, 1);
     let volume = open_one(&machine).unwrap();
-    volume.create_datastore(NAME, b"").unwrap();
+    volume.create_datastore(NAME).unwrap();
     volume.close().unwrap();
     let image = machine.images().remove(0);
     let place = image.pages().into_iter().find_map(|page| {

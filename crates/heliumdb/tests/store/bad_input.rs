@@ -19,7 +19,7 @@ fn volume(disks: usize) -> Vec<Image> {
     let machine = Machine::new(0, &vec![32 * MIB; disks.max(2)]);
     let ids: Vec<DiskId> = (0..disks.max(2)).map(DiskId).collect();
     let volume = Volume::open_devices(machine.devices(&ids), &sim_options()).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     store.put(b"k", b"v").unwrap();
     volume.close().unwrap();
     machine.images()
@@ -149,12 +149,12 @@ fn a_device_from_an_earlier_time_is_refused() {
     let machine = Machine::new(0, &[32 * MIB; 3]);
     let ids: Vec<DiskId> = (0..3).map(DiskId).collect();
     let volume = Volume::open_devices(machine.devices(&ids), &sim_options()).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     store.put(b"k", b"v").unwrap();
     volume.flush().unwrap();
     let before = machine.images();
     for number in 0..40u8 {
-        store.put(&[number], &vec![number; 200_000]).unwrap();
+        store.put([number], vec![number; 200_000]).unwrap();
     }
     volume.close().unwrap();
     for disk in 0..3 {
@@ -178,7 +178,7 @@ fn parts_of_a_newer_format_are_refused() {
     options.checkpoint_log_bytes = Some(u64::MAX);
     let machine = Machine::new(0, &[64 * MIB]);
     let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     store.put(b"k", b"v").unwrap();
     volume.close().unwrap();
     let salt = xxh3_64(&volume.id().0);
@@ -239,7 +239,7 @@ impl tracing::Subscriber for Heard {
 fn a_damaged_checkpoint_is_told_of() {
     let machine = Machine::new(0, &[64 * MIB]);
     let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &sim_options()).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     store.put(b"k", b"v").unwrap();
     volume.close().unwrap();
     let mut images = machine.images();

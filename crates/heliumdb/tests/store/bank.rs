@@ -11,8 +11,10 @@ use std::{
 };
 
 use helium_sim::{DiskId, Keeper, Machine, Replay, seed};
+use heliumdb::host::VolumeExt;
 use heliumdb::{
-    Datastore, ErrorKind, Horizon, Isolation, Result, Volume, VolumeOptions, open_all_devices,
+    Datastore, ErrorKind, Isolation, Result, Volume, VolumeOptions,
+    host::{Horizon, open_all_devices},
 };
 use rand::{Rng, rngs::SmallRng};
 
@@ -127,13 +129,13 @@ impl Bank<'_> {
         let index = rng.random_range(0..self.volumes.len());
         let (volume, store) = (&self.volumes[index], &self.stores[index]);
         match rng.random_range(0..10) {
-            0 => volume.checkpoint(&*self.keeper),
-            1 => volume.checkpoint_now(),
-            2 => volume.clean_now(),
+            0 => volume.checkpoint_as_of(&*self.keeper),
+            1 => volume.checkpoint(),
+            2 => volume.clean(),
             3 => volume.flush(),
-            4 => volume.free_now(),
+            4 => volume.free(),
             5 => volume.background_step().map(drop),
-            6..8 => store.put(b"filler", &[7; FILLER_BYTES]),
+            6..8 => store.put(b"filler", [7; FILLER_BYTES]),
             _ => {
                 volume.settle(&*self.keeper as &dyn Horizon);
                 Ok(())
@@ -179,7 +181,7 @@ fn fresh() -> (Machine, Vec<Teller>) {
     let machine = machine(0, 2);
     let volumes = open(&machine, &mut seed::rng(0)).unwrap();
     for volume in &volumes {
-        volume.create_datastore(b"store", b"").unwrap();
+        volume.create_datastore(b"store").unwrap();
         volume.close().unwrap();
     }
     assert!(machine.images().iter().all(|image| image.len() == 64 * MIB));

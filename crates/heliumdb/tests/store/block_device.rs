@@ -7,7 +7,7 @@ use std::{
     rc::Rc,
 };
 
-use heliumdb::{BackupFrom, ErrorKind, Volume, VolumeOptions};
+use heliumdb::{ErrorKind, Volume, VolumeOptions, upkeep::BackupFrom};
 
 /// A loop device over a sparse file; detached when dropped.
 struct Loop {
@@ -72,9 +72,9 @@ fn a_volume_lives_on_block_devices() {
     };
     let both = url(&[&first.node, &second.node]);
     let volume = Volume::open(&both, &VolumeOptions::default()).unwrap();
-    let items = volume.create_datastore(b"items", b"").unwrap();
+    let items = volume.create_datastore(b"items").unwrap();
     for n in 0..20_000u32 {
-        items.put(&n.to_be_bytes(), &[7; 1000]).unwrap();
+        items.put(n.to_be_bytes(), [7; 1000]).unwrap();
     }
     volume.flush().unwrap();
     volume.close().unwrap();
@@ -85,7 +85,7 @@ fn a_volume_lives_on_block_devices() {
     let volume = Volume::open(&swapped, &VolumeOptions::default()).unwrap();
     let items = volume.datastore(b"items").unwrap();
     assert_eq!(items.iter().count(), 20_000);
-    assert_eq!(items.get(&5u32.to_be_bytes()).unwrap().unwrap(), [7; 1000]);
+    assert_eq!(items.get(5u32.to_be_bytes()).unwrap().unwrap(), [7; 1000]);
     volume.close().unwrap();
     drop((volume, items));
 
@@ -180,16 +180,16 @@ fn a_copy_to_block_devices_that_is_not_finished_is_made_again() {
     };
     let both = url(&[&first.node, &second.node]);
     let source = crate::backup::memory(64);
-    let items = source.create_datastore(b"items", b"").unwrap();
+    let items = source.create_datastore(b"items").unwrap();
     for n in 0..9_000u32 {
-        items.put(&n.to_be_bytes(), &[7; 1000]).unwrap();
+        items.put(n.to_be_bytes(), [7; 1000]).unwrap();
     }
     let mut options = VolumeOptions::default();
     options.receive_copy = true;
     for stopped_at in [0, 1, 5_000] {
         let target = Volume::open(&both, &options).unwrap();
-        let mut progress = |step: &heliumdb::Progress| {
-            step.phase != heliumdb::Phase::Copying || step.done < stopped_at
+        let mut progress = |step: &heliumdb::upkeep::Progress| {
+            step.phase != heliumdb::upkeep::Phase::Copying || step.done < stopped_at
         };
         let stopped = source.backup(BackupFrom::Newest, &target, &mut progress);
         assert_eq!(stopped.unwrap_err().kind(), ErrorKind::Cancelled);

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use helium_sim::{Keeper, Machine, seed};
-use heliumdb::{DatastoreId, ErrorKind, Isolation, Volume};
+use heliumdb::{DatastoreId, DatastoreOptions, ErrorKind, Isolation, Volume};
 
-use crate::common::{Session, after_power_loss, machine, open_one, store};
+use crate::common::{Session, after_power_loss, machine, make_with, open_one, store};
 
 type Names = BTreeMap<Vec<u8>, (u32, Vec<u8>)>;
 
@@ -24,10 +24,10 @@ fn kind<T: std::fmt::Debug>(result: heliumdb::Result<T>) -> ErrorKind {
 fn operations_do_what_they_say_and_are_there_after_a_power_loss() {
     let machine = machine(0, 1);
     let volume = open_one(&machine).unwrap();
-    let one = volume.create_datastore(b"one", b"attributes").unwrap();
-    let two = volume.create_datastore(b"two", b"").unwrap();
+    let one = make_with(&volume, "one", "attributes").unwrap();
+    let two = volume.create_datastore(b"two").unwrap();
     assert_eq!(
-        kind(volume.create_datastore(b"one", b"")),
+        kind(volume.create_datastore(b"one")),
         ErrorKind::DatastoreExists
     );
     assert_eq!(
@@ -39,7 +39,7 @@ fn operations_do_what_they_say_and_are_there_after_a_power_loss() {
         ErrorKind::DatastoreExists
     );
     assert_eq!(
-        kind(volume.remove_datastore(DatastoreId(999))),
+        kind(volume.drop_datastore(DatastoreId(999))),
         ErrorKind::DatastoreNotFound
     );
     one.put(b"k", b"v").unwrap();
@@ -75,11 +75,11 @@ fn operations_do_what_they_say_and_are_there_after_a_power_loss() {
 fn a_handle_of_a_removed_datastore_says_so() {
     let (_machine, volume, store) = store();
     store.put(b"k", b"v").unwrap();
-    volume.remove_datastore(store.id()).unwrap();
+    volume.drop_datastore(store.id()).unwrap();
     assert_eq!(kind(store.get(b"k")), ErrorKind::DatastoreNotFound);
     assert_eq!(kind(store.put(b"k", b"v")), ErrorKind::DatastoreNotFound);
     assert_eq!(kind(store.info()), ErrorKind::DatastoreNotFound);
-    let again = volume.create_datastore(b"store", b"").unwrap();
+    let again = volume.create_datastore(b"store").unwrap();
     assert!(again.id() > store.id());
     assert_eq!(again.get(b"k").unwrap(), None);
 }
@@ -88,14 +88,14 @@ fn a_handle_of_a_removed_datastore_says_so() {
 fn what_was_removed_never_comes_back() {
     let (mut machine, mut volume, mut store) = store();
     for round in 0..5u8 {
-        store.put(b"k", &[round]).unwrap();
-        store.put(&[round], b"only in this round").unwrap();
+        store.put(b"k", [round]).unwrap();
+        store.put([round], b"only in this round").unwrap();
         volume.flush().unwrap();
         if round % 2 == 0 {
             volume.truncate_datastore(store.id()).unwrap();
         } else {
-            volume.remove_datastore(store.id()).unwrap();
-            volume.create_datastore(b"store", b"").unwrap();
+            volume.drop_datastore(store.id()).unwrap();
+            volume.create_datastore(b"store").unwrap();
         }
         machine = after_power_loss(&machine, 0);
         volume = open_one(&machine).unwrap();
@@ -120,9 +120,9 @@ fn names_may_be_any_bytes() {
     ];
     for (index, name) in names.into_iter().enumerate() {
         volume
-            .create_datastore(name, b"")
+            .create_datastore(name)
             .unwrap()
-            .put(b"k", &[index as u8])
+            .put(b"k", [index as u8])
             .unwrap();
     }
     volume.close().unwrap();
@@ -140,9 +140,9 @@ fn there_is_room_for_4095_datastores() {
     let volume = open_one(&machine).unwrap();
     for number in 0..4_095u32 {
         let store = volume
-            .create_datastore(format!("{number}").as_bytes(), b"")
+            .create_datastore(format!("{number}").as_bytes())
             .unwrap();
-        store.put(b"number", &number.to_le_bytes()).unwrap();
+        store.put(b"number", number.to_le_bytes()).unwrap();
         while volume.background_step().unwrap() {}
     }
     volume.flush().unwrap();
@@ -160,13 +160,13 @@ fn there_is_room_for_4095_datastores() {
 #[test]
 fn changes_are_refused_while_a_transaction_has_written_there() {
     let (_machine, volume, store) = store();
-    let other = volume.create_datastore(b"other", b"").unwrap();
+    let other = volume.create_datastore(b"other").unwrap();
     let keeper = Keeper::new();
     for commits in [true, false] {
         let mut session = Session::begin(&keeper, Isolation::Snapshot);
         session.put(&store, "k", "v").unwrap();
         assert_eq!(kind(volume.truncate_datastore(store.id())), ErrorKind::Busy);
-        assert_eq!(kind(volume.remove_datastore(store.id())), ErrorKind::Busy);
+        assert_eq!(kind(volume.drop_datastore(store.id())), ErrorKind::Busy);
         assert_eq!(
             kind(volume.rename_datastore(store.id(), b"x")),
             ErrorKind::Busy
@@ -190,7 +190,7 @@ fn changes_are_refused_while_a_transaction_has_written_there() {
 fn a_power_loss_leaves_each_operation_done_or_not() {
     let machine = machine(0, 1);
     let volume = open_one(&machine).unwrap();
-    volume.create_datastore(b"first", b"").unwrap();
+    volume.create_datastore(b"first").unwrap();
     let mut states = vec![names(&volume)];
     machine.record(&[0]);
     let mut highest = 0;
@@ -200,14 +200,20 @@ fn a_power_loss_leaves_each_operation_done_or_not() {
         match step % 5 {
             0 | 1 => drop(
                 volume
-                    .create_datastore(format!("s{step}").as_bytes(), b"a")
+                    .open_datastore(
+                        format!("s{step}"),
+                        &DatastoreOptions::new()
+                            .create(true)
+                            .error_if_exists(true)
+                            .attributes("a"),
+                    )
                     .unwrap(),
             ),
             2 => volume
                 .rename_datastore(some.id, format!("r{step}").as_bytes())
                 .unwrap(),
-            3 => volume.set_attributes(some.id, &step.to_le_bytes()).unwrap(),
-            _ if step % 2 == 0 => volume.remove_datastore(some.id).unwrap(),
+            3 => volume.set_attributes(some.id, step.to_le_bytes()).unwrap(),
+            _ if step % 2 == 0 => volume.drop_datastore(some.id).unwrap(),
             _ => volume.truncate_datastore(some.id).unwrap(),
         }
         states.push(names(&volume));
@@ -236,15 +242,15 @@ fn a_power_loss_leaves_each_operation_done_or_not() {
     }
     // Every id that was ever given is below the next one, whatever was removed.
     let volume = open_one(&after_power_loss(&machine, 0)).unwrap();
-    assert!(volume.create_datastore(b"last", b"").unwrap().id().0 > highest);
+    assert!(volume.create_datastore(b"last").unwrap().id().0 > highest);
 }
 
 #[test]
 fn ids_are_not_used_twice_though_the_newest_was_removed() {
     let (machine, volume, store) = store();
-    let newest = volume.create_datastore(b"newest", b"").unwrap().id();
+    let newest = volume.create_datastore(b"newest").unwrap().id();
     assert!(newest > store.id());
-    volume.remove_datastore(newest).unwrap();
+    volume.drop_datastore(newest).unwrap();
     let volume = open_one(&after_power_loss(&machine, 0)).unwrap();
-    assert!(volume.create_datastore(b"newest", b"").unwrap().id() > newest);
+    assert!(volume.create_datastore(b"newest").unwrap().id() > newest);
 }

@@ -1,6 +1,7 @@
 //! Checkpoints: what recovery starts from, what of it may still change, and what if it is damaged.
 
 use helium_sim::{Image, Keeper, Machine};
+use heliumdb::host::VolumeExt;
 use heliumdb::{Datastore, ErrorKind, Isolation, Volume};
 
 use crate::common::{
@@ -28,10 +29,10 @@ fn reopen(machine: &Machine) -> (Volume, Datastore) {
 fn only_what_is_behind_a_checkpoint_is_replayed() {
     let (machine, volume, store) = store();
     put(&store, 0..3000, "one");
-    volume.checkpoint_now().unwrap();
+    volume.checkpoint().unwrap();
     put(&store, 10..15, "two");
-    store.delete(b"key000020").unwrap();
-    store.put(b"long", &vec![7; 600_000]).unwrap();
+    assert!(store.delete(b"key000020").unwrap());
+    store.put(b"long", vec![7; 600_000]).unwrap();
     volume.flush().unwrap();
     let (wanted, live) = (items(&store), volume.stats().live_bytes);
     let (again, found) = reopen(&after_kill(&machine, 1));
@@ -56,7 +57,7 @@ fn only_pages_that_changed_are_written() {
     let (machine, volume, store) = store();
     put(&store, 0..20_000, "one");
     let before = volume.stats().used_bytes;
-    volume.checkpoint_now().unwrap();
+    volume.checkpoint().unwrap();
     let all = volume.stats().checkpoint_bytes;
     assert!(all > 100_000 && before > 0, "{all}");
     let machine = after_kill(&machine, 0);
@@ -64,7 +65,7 @@ fn only_pages_that_changed_are_written() {
         let (volume, store) = reopen(&machine);
         put(&store, 700 * round..700 * round + 3, "two");
         let live = volume.stats().live_bytes;
-        let written = bytes_written(&machine, || volume.checkpoint_now().unwrap());
+        let written = bytes_written(&machine, || volume.checkpoint().unwrap());
         assert!(written < all as usize / 3, "{written} of {all} bytes");
         assert!(volume.stats().live_bytes < live + 40_000, "old pages die");
         drop((store, volume));
@@ -94,7 +95,7 @@ fn a_commit_taken_back_after_a_checkpoint_is_absent() {
             session.put(&store, "k", "new").unwrap();
             session.put(&store, "other", "new").unwrap();
             session.commit_unpublished().unwrap();
-            volume.checkpoint(&*keeper).unwrap();
+            volume.checkpoint_as_of(&*keeper).unwrap();
             if cancels {
                 session.cancel().unwrap();
             }
@@ -122,7 +123,7 @@ fn what_was_overtaken_before_a_checkpoint_stays_overtaken() {
         let mut fast = Session::begin(&keeper, Isolation::ReadCommitted);
         fast.put(&store, "k", "fast").unwrap();
         fast.commit().unwrap();
-        volume.checkpoint(&*keeper).unwrap();
+        volume.checkpoint_as_of(&*keeper).unwrap();
         slow.commit().unwrap();
         volume.settle(&*keeper);
         assert_eq!(store.get(b"k").unwrap(), Some(b"fast".to_vec()));
@@ -143,7 +144,7 @@ fn what_was_reserved_before_a_checkpoint_overtakes_nobody() {
         fast.reserve(&store, "k").unwrap();
         fast.put(&store, "other", "fast").unwrap();
         fast.commit().unwrap();
-        volume.checkpoint(&*keeper).unwrap();
+        volume.checkpoint_as_of(&*keeper).unwrap();
         slow.commit().unwrap();
         assert_eq!(store.get(b"k").unwrap(), Some(b"slow".to_vec()));
         let (_, found) = reopen(&after_power_loss(&machine, 4));
@@ -157,7 +158,7 @@ fn a_transaction_over_volumes_stays_one_over_checkpoints() {
     for cancels in [false, true] {
         let machine = machine(0, 2);
         let volumes = open(&machine, &[0, 1]).unwrap();
-        let create = |volume: &Volume| volume.create_datastore(b"store", b"").unwrap();
+        let create = |volume: &Volume| volume.create_datastore(b"store").unwrap();
         let stores: Vec<_> = volumes.iter().map(create).collect();
         let keeper = Keeper::new();
         let mut session = Session::begin(&keeper, Isolation::Snapshot);
@@ -166,7 +167,7 @@ fn a_transaction_over_volumes_stays_one_over_checkpoints() {
             .for_each(|store| session.put(store, "k", "v").unwrap());
         session.commit_unpublished().unwrap();
         for volume in &volumes {
-            volume.checkpoint(&*keeper).unwrap();
+            volume.checkpoint_as_of(&*keeper).unwrap();
         }
         if cancels {
             session.cancel().unwrap();
@@ -186,10 +187,10 @@ fn a_transaction_over_volumes_stays_one_over_checkpoints() {
 fn a_damaged_checkpoint_is_not_used_and_nothing_is_lost() {
     let (machine, volume, store) = store();
     put(&store, 0..3000, "one");
-    store.delete(b"key000030").unwrap();
+    assert!(store.delete(b"key000030").unwrap());
     volume.flush().unwrap();
     let before = machine.images();
-    volume.checkpoint_now().unwrap();
+    volume.checkpoint().unwrap();
     let after = machine.images();
     put(&store, 5..8, "two");
     volume.flush().unwrap();
@@ -256,7 +257,7 @@ fn damage_below_the_start_costs_only_what_is_damaged() {
             session.commit_unpublished().unwrap();
             session.cancel().unwrap();
         }
-        volume.checkpoint_now().unwrap();
+        volume.checkpoint().unwrap();
         put(&store, 300..310, "two");
         volume.flush().unwrap();
         let wanted = items(&store);
@@ -288,7 +289,7 @@ fn damage_below_the_start_costs_only_what_is_damaged() {
                     }
                 }
             }
-            assert_eq!(store.get(&key(number)).is_err(), back < 0);
+            assert_eq!(store.get(key(number)).is_err(), back < 0);
             // It goes on as if nothing was: the next open replays what comes now.
             store.put(b"more", b"three").unwrap();
             volume.close().unwrap();
@@ -334,7 +335,7 @@ fn writers_go_on_while_checkpoints_are_taken() {
             });
         }
         for _ in 0..rounds {
-            volume.checkpoint_now().unwrap();
+            volume.checkpoint().unwrap();
         }
     });
     volume.flush().unwrap();
@@ -349,10 +350,10 @@ fn a_removal_behind_a_checkpoint_outlives_its_segment() {
     let (machine, volume, store) = store();
     store.put(b"gone", b"there").unwrap();
     put(&store, 0..10, "one");
-    volume.checkpoint_now().unwrap();
-    store.delete(b"gone").unwrap();
+    volume.checkpoint().unwrap();
+    assert!(store.delete(b"gone").unwrap());
     for round in 0..30u8 {
-        store.put(b"filler", &vec![round; 200_000]).unwrap();
+        store.put(b"filler", vec![round; 200_000]).unwrap();
         put(&store, 0..10, "two");
         volume.flush().unwrap();
         while volume.background_step().unwrap() {}

@@ -37,10 +37,10 @@ fn reopening() {
     let url = format!("he://./{}", folder.path().join("volume").display());
     let mut options = VolumeOptions::default();
     let volume = Volume::open(&url, &options).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     timed("load", || {
         for number in 0..items {
-            store.put(&key(number), &[number as u8; 200]).unwrap();
+            store.put(key(number), [number as u8; 200]).unwrap();
         }
         volume.flush().unwrap();
     });
@@ -58,7 +58,7 @@ fn reopening() {
         volume.stats().recovered_items
     );
     for number in 0..REPLAYED_BYTES / 240 {
-        store.put(&key(number * 7919 % items), &[1; 200]).unwrap();
+        store.put(key(number * 7919 % items), [1; 200]).unwrap();
     }
     // Without a checkpoint: what a kill leaves.
     volume.close().unwrap();
@@ -74,7 +74,7 @@ fn reopening() {
             let (mut count, mut worst, mut synced) = (0u64, Duration::ZERO, Duration::ZERO);
             while !done.load(Ordering::Relaxed) {
                 let start = Instant::now();
-                store.put(&key(count * 104_729 % items), &[2; 200]).unwrap();
+                store.put(key(count * 104_729 % items), [2; 200]).unwrap();
                 worst = worst.max(start.elapsed());
                 count += 1;
                 if count.is_multiple_of(1000) {
@@ -86,7 +86,7 @@ fn reopening() {
             (count, worst, synced)
         });
         timed("checkpoint with one writer", || {
-            volume.checkpoint_now().unwrap()
+            volume.checkpoint().unwrap()
         });
         done.store(true, Ordering::Relaxed);
         writer.join().unwrap()

@@ -3,6 +3,7 @@
 use std::{thread, time::Duration};
 
 use helium_sim::{Keeper, Machine, Operation, Verdict, sim_options};
+use heliumdb::host::VolumeExt;
 use heliumdb::{Datastore, Durability, Isolation, Volume};
 
 use crate::common::{Session, after_kill, after_power_loss, held_store, open_one, store};
@@ -18,7 +19,7 @@ fn reopen(machine: &Machine) -> (Volume, Datastore) {
 #[test]
 fn a_checkpoint_waits_for_what_is_logged_and_not_yet_visible() {
     let (machine, latch, volume, store) = held_store(&sim_options());
-    volume.checkpoint_now().unwrap();
+    volume.checkpoint().unwrap();
     latch.hold(|operation| *operation == Operation::Sync);
     thread::scope(|scope| {
         let commit = scope.spawn(|| {
@@ -27,7 +28,7 @@ fn a_checkpoint_waits_for_what_is_logged_and_not_yet_visible() {
             txn.commit_with(Durability::Synced).unwrap();
         });
         latch.await_held(1);
-        let checkpoint = scope.spawn(|| volume.checkpoint_now().unwrap());
+        let checkpoint = scope.spawn(|| volume.checkpoint().unwrap());
         // Long enough for one that does not wait to have looked.
         thread::sleep(Duration::from_millis(200));
         latch.release(Verdict::Go);
@@ -53,7 +54,7 @@ fn a_certain_winner_stays_above_who_commits_after_the_checkpoint() {
     winner.commit().unwrap();
     // With a snapshot of now, nobody looks at anything from before the winner's end.
     loser.get(&store, "first").unwrap();
-    volume.checkpoint(&*keeper).unwrap();
+    volume.checkpoint_as_of(&*keeper).unwrap();
     loser.commit().unwrap();
     assert_eq!(store.get(b"k").unwrap(), Some(b"winner".to_vec()));
     let (again, found) = reopen(&after_power_loss(&machine, 2));
@@ -74,26 +75,26 @@ fn a_checkpoint_stays_whole_until_the_superblock_names_the_next() {
     let (machine, latch, volume, store) = held_store(&options);
     let cold = |number: u32| format!("cold {number:05}").into_bytes();
     for number in 0..COLD {
-        store.put(&cold(number), b"first").unwrap();
+        store.put(cold(number), b"first").unwrap();
     }
     let filler = |rounds: u32, pause: Duration| {
         for round in 0..rounds {
             let key = [b'f', round as u8 % 4];
-            store.put(&key, &vec![round as u8; 100_000]).unwrap();
+            store.put(key, vec![round as u8; 100_000]).unwrap();
             thread::sleep(pause);
         }
     };
     // Beside the pages, nothing in their segment stays.
     filler(50, Duration::ZERO);
-    volume.checkpoint_now().unwrap();
+    volume.checkpoint().unwrap();
     filler(50, Duration::ZERO);
     // Every page changes.
     for number in (0..COLD).step_by(10) {
-        store.put(&cold(number), b"second").unwrap();
+        store.put(cold(number), b"second").unwrap();
     }
     latch.hold(Operation::is_superblock);
     let crashed = thread::scope(|scope| {
-        let checkpoint = scope.spawn(|| volume.checkpoint_now().unwrap());
+        let checkpoint = scope.spawn(|| volume.checkpoint().unwrap());
         latch.await_held(1);
         // All of the volume is written over more than once.
         filler(1_500, Duration::from_millis(1));
@@ -113,7 +114,7 @@ fn a_checkpoint_stays_whole_until_the_superblock_names_the_next() {
         } else {
             b"first"
         };
-        assert_eq!(found.get(&cold(number)).unwrap().as_deref(), Some(wanted));
+        assert_eq!(found.get(cold(number)).unwrap().as_deref(), Some(wanted));
     }
 }
 
@@ -129,10 +130,10 @@ fn a_commit_of_the_volumes_own_is_certain_at_once() {
     open.put(&store, b"open", b"new").unwrap();
     let mut txn = volume.begin().unwrap();
     txn.put(&store, b"changed", b"new").unwrap();
-    txn.delete(&store, b"removed").unwrap();
+    assert!(txn.delete(&store, b"removed").unwrap());
     txn.put(&store, b"added", b"new").unwrap();
     txn.commit().unwrap();
-    volume.checkpoint_now().unwrap();
+    volume.checkpoint().unwrap();
     let (again, found) = reopen(&after_power_loss(&machine, 4));
     assert_eq!(again.stats().recovered_items, 0, "all is in the checkpoint");
     assert_eq!(found.get(b"changed").unwrap(), Some(b"new".to_vec()));

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use helium_sim::{DiskId, Keeper, Machine, seed};
+use heliumdb::host::VolumeExt;
 use heliumdb::{Datastore, Isolation, Volume, VolumeOptions};
 use rand::{Rng, rngs::SmallRng};
 
@@ -16,7 +17,7 @@ fn key(number: u64) -> Vec<u8> {
 fn volume_of(megabytes: u64) -> (Machine, Volume, Datastore) {
     let machine = Machine::new(1, &[megabytes * MIB]);
     let volume = open_one(&machine).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     (machine, volume, store)
 }
 
@@ -51,7 +52,7 @@ impl Writer {
         let mut value = [number as u8; 1000];
         value[..8].copy_from_slice(&self.puts.to_le_bytes());
         store
-            .put(&key(number), &value)
+            .put(key(number), value)
             .unwrap_or_else(|why| panic!("put {}: {why}", self.puts));
         self.newest[number as usize] = self.puts;
         if self.puts.is_multiple_of(64) {
@@ -61,7 +62,7 @@ impl Writer {
 
     fn check(&self, store: &Datastore) {
         for (number, newest) in self.newest.iter().enumerate() {
-            let value = store.get(&key(number as u64)).unwrap().unwrap();
+            let value = store.get(key(number as u64)).unwrap().unwrap();
             assert_eq!(value[..8], newest.to_le_bytes(), "item {number}");
         }
     }
@@ -95,13 +96,13 @@ fn a_queue_with_cold_items_runs_for_ever() {
     let (machine, volume, store) = volume_of(64);
     for number in 0..100 {
         store
-            .put(format!("cold {number}").as_bytes(), &[7; 1000])
+            .put(format!("cold {number}").as_bytes(), [7; 1000])
             .unwrap();
     }
     for number in 0..200_000u64 {
-        store.put(&key(number), &[number as u8; 600]).unwrap();
+        store.put(key(number), [number as u8; 600]).unwrap();
         if let Some(old) = number.checked_sub(1_000) {
-            store.delete(&key(old)).unwrap();
+            assert!(store.delete(key(old)).unwrap());
         }
         if number.is_multiple_of(64) {
             volume.background_step().unwrap();
@@ -126,7 +127,7 @@ fn what_may_still_be_taken_back_is_not_moved() {
     // All that shares the segment dies.
     for round in 0..20u64 {
         for number in 0..100 {
-            store.put(&key(number), &[round as u8; 1000]).unwrap();
+            store.put(key(number), [round as u8; 1000]).unwrap();
         }
         volume.settle(&*keeper);
         settle(&volume);
@@ -158,7 +159,7 @@ fn a_removal_that_was_pending_when_its_item_moved_stays_as_long_as_the_item() {
     let filler = |from: u64| {
         for number in from..from + 2_000 {
             store
-                .put(&key(number % 1_000), &[number as u8; 1000])
+                .put(key(number % 1_000), [number as u8; 1000])
                 .unwrap();
         }
     };
@@ -167,17 +168,17 @@ fn a_removal_that_was_pending_when_its_item_moved_stays_as_long_as_the_item() {
     let mut session = Session::begin(&keeper, Isolation::Snapshot);
     session.remove(&store, "removed").unwrap();
     // The item moves, together with one that stays.
-    store.put(b"stays", &[1; 2000]).unwrap();
+    store.put(b"stays", [1; 2000]).unwrap();
     for _ in 0..4 {
         filler(0);
-        volume.clean_now().unwrap();
+        volume.clean().unwrap();
         settle(&volume);
     }
     session.commit().unwrap();
     for _ in 0..8 {
         filler(0);
         volume.settle(&*keeper);
-        volume.clean_now().unwrap();
+        volume.clean().unwrap();
         settle(&volume);
     }
     volume.flush().unwrap();
@@ -195,7 +196,7 @@ fn a_full_volume_that_is_mostly_dead_makes_room_for_whoever_writes() {
     let mut rng = seed::rng(1);
     for put in 0..150_000u64 {
         let number = rng.random_range(0..20_000);
-        let done = store.put(&key(number), &[put as u8; 1000]);
+        let done = store.put(key(number), [put as u8; 1000]);
         done.unwrap_or_else(|why| panic!("put {put}: {why}"));
     }
     let stats = volume.stats();
@@ -225,7 +226,7 @@ fn reuse_under_readers(read_cache_bytes: u64) {
     options.clean_dirty_pct = 1;
     options.clean_util_pct = 95;
     let volume = Volume::open(&url, &options).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     let items = 20_000u64;
     let value = |number: u64, turn: u64| {
         let mut value = vec![number as u8; 900];
@@ -233,7 +234,7 @@ fn reuse_under_readers(read_cache_bytes: u64) {
         value[8..16].copy_from_slice(&turn.to_le_bytes());
         value
     };
-    (0..items).for_each(|number| store.put(&key(number), &value(number, 0)).unwrap());
+    (0..items).for_each(|number| store.put(key(number), value(number, 0)).unwrap());
     let rounds = seed::count("HELIUM_REUSE_WRITES", 150_000);
     let done = AtomicBool::new(false);
     let turns: Vec<AtomicU64> = (0..items).map(|_| AtomicU64::new(0)).collect();
@@ -247,7 +248,7 @@ fn reuse_under_readers(read_cache_bytes: u64) {
                         let number = rng.random_range(0..items);
                         // What was written before the read began is the least it may see.
                         let least = turns[number as usize].load(Ordering::SeqCst);
-                        let found = store.get(&key(number)).unwrap().unwrap();
+                        let found = store.get(key(number)).unwrap().unwrap();
                         let turn = u64::from_le_bytes(found[8..16].try_into().unwrap());
                         assert!(
                             turn >= least,
@@ -262,7 +263,7 @@ fn reuse_under_readers(read_cache_bytes: u64) {
         for turn in 1..=rounds {
             // Half of them hot, so that segments are neither dead nor live.
             let number = rng.random_range(0..items / (1 + turn % 2 * 3));
-            store.put(&key(number), &value(number, turn)).unwrap();
+            store.put(key(number), value(number, turn)).unwrap();
             turns[number as usize].store(turn, Ordering::SeqCst);
         }
         done.store(true, Ordering::Relaxed);
@@ -274,7 +275,7 @@ fn reuse_under_readers(read_cache_bytes: u64) {
     assert!(stats.cleaner_bytes > 0, "{stats:?}");
     for (number, turn) in turns.iter().enumerate() {
         let wanted = value(number as u64, turn.load(Ordering::SeqCst));
-        assert_eq!(store.get(&key(number as u64)).unwrap(), Some(wanted));
+        assert_eq!(store.get(key(number as u64)).unwrap(), Some(wanted));
     }
     store.verify(&mut |_| {}).unwrap();
 }
@@ -286,9 +287,9 @@ fn freed_space_goes_back_to_the_device_unless_that_is_unwanted() {
         let mut options = helium_sim::sim_options();
         options.no_trim = no_trim;
         let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
-        let store = volume.create_datastore(b"store", b"").unwrap();
+        let store = volume.create_datastore(b"store").unwrap();
         for number in 0..150_000 {
-            store.put(&key(number), &[1; 1000]).unwrap();
+            store.put(key(number), [1; 1000]).unwrap();
         }
         volume.truncate_datastore(store.id()).unwrap();
         // Readers in other tests' threads hold up what waits for readers.
@@ -305,7 +306,7 @@ fn freed_space_goes_back_to_the_device_unless_that_is_unwanted() {
         assert!(no_trim || blocks < 256 * MIB);
         // It is all there to be used again.
         for number in 0..150_000 {
-            store.put(&key(number), &[2; 1000]).unwrap();
+            store.put(key(number), [2; 1000]).unwrap();
         }
         volume.flush().unwrap();
         let volume = open_one(&after_power_loss(&machine, 3)).unwrap();
@@ -330,7 +331,7 @@ fn compaction_puts_scattered_items_in_order_and_changes_none() {
     assert_eq!(store.compact().unwrap(), 0, "it is in order now");
     writer.check(&store);
     settle(&volume);
-    volume.clean_now().unwrap();
+    volume.clean().unwrap();
     settle(&volume);
     let stats = volume.stats();
     assert!(stats.space_amplification() < 1.3, "{stats:?}");
@@ -347,9 +348,7 @@ fn without_a_checkpoint_numbers_count_and_not_places() {
     let keeper = Keeper::new();
     let filler = |round: u64| {
         for number in 0..2_000 {
-            store
-                .put(&key(number % 1_000), &[round as u8; 1000])
-                .unwrap();
+            store.put(key(number % 1_000), [round as u8; 1000]).unwrap();
         }
     };
     for name in ["changed", "removed"] {
@@ -365,7 +364,7 @@ fn without_a_checkpoint_numbers_count_and_not_places() {
         filler(round);
         settle(&volume);
     }
-    volume.clean_now().unwrap();
+    volume.clean().unwrap();
     settle(&volume);
     volume.flush().unwrap();
     let after = without_checkpoint(&machine);

@@ -27,7 +27,7 @@ fn overwrite(store: &Datastore, items: u64, writes: u64) -> (f64, Vec<Duration>)
         for _ in 0..writes / 2 {
             let number = rng.random_range(0..items);
             let before = Instant::now();
-            store.put(&key(number), &VALUE).unwrap();
+            store.put(key(number), VALUE).unwrap();
             times.push(before.elapsed());
         }
         times
@@ -63,12 +63,12 @@ fn overwrites_of_a_volume_at_seventy_per_cent() {
     options.limit_bytes = Some(GIB);
     options.write_cache_bytes = 64 << 20;
     let volume = Volume::open(&url, &options).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     let percent = seed::count("HELIUM_FILL_PCT", 70);
     let items = GIB * percent / 100 / 240;
     let empty = overwrite(&store, 1000, 1_000_000);
     report("a nearly empty volume", &empty);
-    (0..items).for_each(|number| store.put(&key(number), &VALUE).unwrap());
+    (0..items).for_each(|number| store.put(key(number), VALUE).unwrap());
     let before = volume.stats();
     let times = seed::count("HELIUM_OVERWRITES", 5);
     report("a full one", &overwrite(&store, items, times * items));

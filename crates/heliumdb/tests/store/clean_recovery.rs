@@ -2,6 +2,7 @@
 //! checkpoints that have to find room on a volume that has little.
 
 use helium_sim::{DiskId, Keeper, Machine, seed, sim_options};
+use heliumdb::host::VolumeExt;
 use heliumdb::{Datastore, DatastoreOptions, Isolation, Volume};
 use rand::{Rng, seq::IndexedRandom};
 
@@ -27,7 +28,7 @@ fn settle(volume: &Volume) {
 fn filler(store: &Datastore, rounds: u64) {
     for number in 0..rounds * 1_000 {
         store
-            .put(&key(number % 1_000), &[number as u8; 1_000])
+            .put(key(number % 1_000), [number as u8; 1_000])
             .unwrap();
     }
 }
@@ -43,16 +44,16 @@ fn without_checkpoint(machine: &Machine) -> Volume {
 #[test]
 fn what_was_moved_from_behind_a_checkpoint_is_there_after_any_crash() {
     let (machine, volume, store) = store();
-    volume.checkpoint_now().unwrap();
+    volume.checkpoint().unwrap();
     for number in 0..5_000 {
-        store.put(&key(number), &[1; 1_000]).unwrap();
+        store.put(key(number), [1; 1_000]).unwrap();
     }
     for number in (0..5_000).filter(|number| number % 10 != 0) {
-        store.put(&key(number), &[2; 1_000]).unwrap();
+        store.put(key(number), [2; 1_000]).unwrap();
     }
     volume.flush().unwrap();
     machine.record(&[]);
-    volume.clean_now().unwrap();
+    volume.clean().unwrap();
     assert!(volume.stats().cleaner_bytes > 0);
     settle(&volume);
     volume.flush().unwrap();
@@ -64,7 +65,7 @@ fn what_was_moved_from_behind_a_checkpoint_is_there_after_any_crash() {
         let volume = open_one(&crashed).unwrap();
         let store = volume.datastore(b"store").unwrap();
         for number in 0..5_000 {
-            let value = store.get(&key(number)).unwrap();
+            let value = store.get(key(number)).unwrap();
             let wanted = if number % 10 == 0 { 1 } else { 2 };
             assert!(value == Some(vec![wanted; 1_000]), "item {number}");
         }
@@ -80,8 +81,8 @@ fn what_stays(store: &Datastore) {
     store.put(REMOVED.as_bytes(), b"x").unwrap();
     for number in 0..6_000u64 {
         let stays = format!("stays {number:05}");
-        store.put(stays.as_bytes(), &[1; 1_000]).unwrap();
-        store.put(&key(number % 1_000), &[0; 1_000]).unwrap();
+        store.put(stays.as_bytes(), [1; 1_000]).unwrap();
+        store.put(key(number % 1_000), [0; 1_000]).unwrap();
     }
 }
 
@@ -90,8 +91,8 @@ fn clean(volume: &Volume, store: &Datastore, rounds: u64, keeper: &Keeper) {
     for _ in 0..rounds {
         filler(store, 6);
         volume.settle(keeper);
-        volume.clean_now().unwrap();
-        volume.checkpoint_now().unwrap();
+        volume.clean().unwrap();
+        volume.checkpoint().unwrap();
         settle(volume);
     }
 }
@@ -114,7 +115,7 @@ fn a_removal_stays_as_long_as_a_moved_copy_of_what_it_removed() {
     what_stays(&store);
     clean(&volume, &store, 4, &keeper);
     assert!(volume.stats().cleaner_bytes > 0);
-    store.delete(REMOVED.as_bytes()).unwrap();
+    assert!(store.delete(REMOVED.as_bytes()).unwrap());
     // What is beside the tombstone dies.
     clean(&volume, &store, 6, &keeper);
     drop(store);
@@ -145,7 +146,7 @@ fn compressed_long_values_are_the_same_after_they_moved() {
     options.create = true;
     options.compress = true;
     let long = volume.open_datastore(b"long", &options).unwrap();
-    let plain = volume.create_datastore(b"store", b"").unwrap();
+    let plain = volume.create_datastore(b"store").unwrap();
     let mut rng = seed::rng(3);
     let values: Vec<Vec<u8>> = (0..12usize)
         .map(|number| {
@@ -155,11 +156,11 @@ fn compressed_long_values_are_the_same_after_they_moved() {
         })
         .collect();
     for (number, value) in values.iter().enumerate() {
-        long.put(&key(number as u64), value).unwrap();
+        long.put(key(number as u64), value).unwrap();
         filler(&plain, 2);
     }
     for _ in 0..3 {
-        volume.clean_now().unwrap();
+        volume.clean().unwrap();
         settle(&volume);
         filler(&plain, 2);
     }
@@ -169,7 +170,7 @@ fn compressed_long_values_are_the_same_after_they_moved() {
     let check = |volume: &Volume| {
         let long = volume.datastore(b"long").unwrap();
         for (number, value) in values.iter().enumerate() {
-            assert!(long.get(&key(number as u64)).unwrap().as_ref() == Some(value));
+            assert!(long.get(key(number as u64)).unwrap().as_ref() == Some(value));
         }
         assert_eq!(long.verify(&mut |_| {}).unwrap().items, 12);
     };
@@ -185,7 +186,7 @@ fn checkpointing(megabytes: u64, every: u64) -> (Machine, Volume, Datastore) {
     let mut options = sim_options();
     options.checkpoint_log_bytes = Some(every);
     let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     (machine, volume, store)
 }
 
@@ -205,7 +206,7 @@ fn checkpoints_and_cleaning_leave_each_other_room_for_ever() {
         };
         let mut value = [number as u8; 1_000];
         value[..8].copy_from_slice(&put.to_le_bytes());
-        let done = store.put(&key(number), &value);
+        let done = store.put(key(number), value);
         done.unwrap_or_else(|why| panic!("put {put}: {why}; {:?}", volume.stats()));
         newest[number as usize] = put;
         if put % 256 == 0 {
@@ -220,7 +221,7 @@ fn checkpoints_and_cleaning_leave_each_other_room_for_ever() {
     let volume = open_one(&after_power_loss(&machine, 0)).unwrap();
     let found = volume.datastore(b"store").unwrap();
     for (number, put) in newest.iter().enumerate() {
-        let value = found.get(&key(number as u64)).unwrap().unwrap();
+        let value = found.get(key(number as u64)).unwrap().unwrap();
         assert_eq!(value[..8], put.to_le_bytes(), "item {number}");
     }
     let replayed = volume.stats().recovered_items;
@@ -232,7 +233,7 @@ fn checkpoints_and_cleaning_leave_each_other_room_for_ever() {
 fn a_full_volume_takes_checkpoints() {
     let (machine, volume, store) = checkpointing(64, 4 * MIB);
     let mut items = 0;
-    while store.put(&key(items), &[items as u8; 1_000]).is_ok() {
+    while store.put(key(items), [items as u8; 1_000]).is_ok() {
         items += 1;
         if items % 256 == 0 {
             volume.background_step().unwrap();
@@ -240,9 +241,9 @@ fn a_full_volume_takes_checkpoints() {
     }
     settle(&volume);
     for number in 0..3_000 {
-        store.delete(&key(number)).unwrap();
+        assert!(store.delete(key(number)).unwrap());
         if number % 50 == 0 {
-            volume.checkpoint_now().unwrap();
+            volume.checkpoint().unwrap();
             settle(&volume);
         }
     }

@@ -6,10 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use helium_sim::{DiskId, DriverOptions, Image, Keeper, Latch, Machine, Txn, Verdict, sim_options};
+use helium_sim::{
+    DiskId, DriverOptions, Image, Keeper, KeptView, Latch, Machine, Verdict, sim_options,
+};
+use heliumdb::host::DatastoreExt;
 use heliumdb::{
-    Change, Datastore, DatastoreOptions, Durability, Isolation, Mode, Result, Transaction, Volume,
-    VolumeOptions, open_all_devices,
+    Datastore, DatastoreOptions, Durability, Isolation, Result, Volume, VolumeOptions,
+    host::{Change, Mode, WriteSet, open_all_devices},
 };
 
 pub(crate) const MIB: u64 = 1 << 20;
@@ -46,10 +49,20 @@ pub(crate) fn open_one(machine: &Machine) -> Result<Volume> {
 }
 
 /// A machine with a volume and a datastore.
+/// A new datastore with these attributes.
+pub(crate) fn make_with(
+    volume: &Volume,
+    name: impl AsRef<[u8]>,
+    attributes: impl AsRef<[u8]>,
+) -> Result<Datastore> {
+    let options = DatastoreOptions::new().create(true).error_if_exists(true);
+    volume.open_datastore(name, &options.attributes(attributes.as_ref()))
+}
+
 pub(crate) fn store() -> (Machine, Volume, Datastore) {
     let machine = machine(0, 1);
     let volume = open_one(&machine).expect("open a blank disk");
-    let store = volume.create_datastore(b"store", b"").expect("create");
+    let store = volume.create_datastore(b"store").expect("create");
     (machine, volume, store)
 }
 
@@ -59,7 +72,7 @@ pub(crate) fn held_store(options: &VolumeOptions) -> (Machine, Arc<Latch>, Volum
     let latch = Latch::new();
     let device = latch.guard(machine.device(DiskId(0)));
     let volume = Volume::open_devices(vec![device], options).expect("open a blank disk");
-    let store = volume.create_datastore(b"store", b"").expect("create");
+    let store = volume.create_datastore(b"store").expect("create");
     (machine, latch, volume, store)
 }
 
@@ -170,8 +183,8 @@ pub(crate) fn destroy_checkpoint(image: &mut Image) -> bool {
 /// A transaction with its view. Dropped in this order, as a keeper has to do it: the writes go
 /// before the id looks ended, or else readers take them for a prepared transaction's.
 pub(crate) struct Session {
-    pub(crate) txn: Option<Transaction>,
-    pub(crate) view: Txn,
+    pub(crate) txn: Option<WriteSet>,
+    pub(crate) view: KeptView,
 }
 
 impl Session {
@@ -215,7 +228,7 @@ impl Session {
     ) -> Result<()> {
         self.view.operation();
         let id = self.view.allocate();
-        let txn = self.txn.get_or_insert_with(|| Transaction::new(id));
+        let txn = self.txn.get_or_insert_with(|| WriteSet::new(id));
         txn.write(store, &self.view, key, change, mode)
     }
 
@@ -247,7 +260,7 @@ impl Session {
     }
 
     pub(crate) fn cancel(mut self) -> Result<()> {
-        let cancelled = self.txn.as_mut().map_or(Ok(()), Transaction::cancel);
+        let cancelled = self.txn.as_mut().map_or(Ok(()), WriteSet::cancel);
         self.view.end();
         cancelled
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::common::{after_power_loss, machine, open_one};
 use helium_sim::{DiskId, Replay};
 use heliumdb::{
-    DatastoreOptions, Durability, ErrorKind, Isolation, Position, Readable, TxnOptions, Volume,
-    limits,
+    DatastoreOptions, Durability, ErrorKind, Isolation, Position, Readable, TransactionOptions,
+    Volume, limits,
 };
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 
@@ -74,7 +74,7 @@ fn whatever_is_put_comes_back_before_and_after_a_power_loss() {
     let machine = machine(seed, 1);
     let volume = open_one(&machine).unwrap();
     let store = volume.open_datastore(b"c", &compressed()).unwrap();
-    let plain = volume.create_datastore(b"p", b"").unwrap();
+    let plain = volume.create_datastore(b"p").unwrap();
     let items = values(&mut random);
     for (key, value) in &items {
         store.put(key, value).unwrap();
@@ -110,20 +110,19 @@ fn what_outgrew_its_memory_is_compressed_too() {
     let machine = machine(0, 1);
     let volume = open_one(&machine).unwrap();
     let store = volume.open_datastore(b"c", &compressed()).unwrap();
-    let plain = volume.create_datastore(b"p", b"").unwrap();
+    let plain = volume.create_datastore(b"p").unwrap();
     let value =
         |number: u32| format!("value {number} ").repeat(if number == 7 { 40_000 } else { 90 });
-    let small = TxnOptions {
-        isolation: Isolation::Snapshot,
-        durability: Durability::Synced,
-        memory_budget_bytes: 50_000,
-    };
+    let small = TransactionOptions::new()
+        .isolation(Isolation::Snapshot)
+        .durability(Durability::Synced)
+        .memory_budget_bytes(50_000);
     let mut txn = volume.begin_with(small).unwrap();
     for number in 0..1_000u32 {
-        txn.put(&store, &number.to_be_bytes(), value(number).as_bytes())
+        txn.put(&store, number.to_be_bytes(), value(number).as_bytes())
             .unwrap();
     }
-    txn.put(&plain, b"key", &[7; 60_000]).unwrap();
+    txn.put(&plain, b"key", [7; 60_000]).unwrap();
     let appended = volume.stats().user_bytes;
     assert!(appended < 300_000, "{appended} bytes of log for 1.6 MB");
     let check = |found: &dyn Fn(&[u8]) -> Option<Vec<u8>>| {
@@ -148,14 +147,14 @@ fn how_a_datastore_is_kept_lasts() {
     let machine = machine(0, 1);
     let volume = open_one(&machine).unwrap();
     let id = volume.open_datastore(b"c", &compressed()).unwrap().id();
-    volume.create_datastore(b"p", b"").unwrap();
+    volume.create_datastore(b"p").unwrap();
     volume.rename_datastore(id, b"d").unwrap();
     volume.set_attributes(id, b"others").unwrap();
     volume.truncate_datastore(id).unwrap();
     let is_compressed = |volume: &Volume, name: &[u8]| {
         let store = volume.datastore(name).unwrap();
         let before = volume.stats().compress_given_bytes;
-        store.put(b"key", &[1; 1000]).unwrap();
+        store.put(b"key", [1; 1000]).unwrap();
         let grown = volume.stats().compress_given_bytes - before;
         assert_eq!(store.info().unwrap().compress, grown > 0);
         grown == 1000
@@ -180,7 +179,7 @@ fn a_damaged_block_is_an_error_and_never_a_value() {
     // Out of the write cache, so that the device is asked.
     let filler = noise(&mut SmallRng::seed_from_u64(1), 200_000);
     for i in 0..60u32 {
-        store.put(&i.to_be_bytes(), &filler).unwrap();
+        store.put(i.to_be_bytes(), &filler).unwrap();
     }
     volume.flush().unwrap();
     let device = machine.device(DiskId(0));

@@ -6,7 +6,8 @@ use std::sync::{
 };
 
 use helium_sim::{DiskId, Keeper, Machine, Replay, seed, sim_options};
-use heliumdb::{Datastore, Isolation, Result, Volume, open_all_devices};
+use heliumdb::host::VolumeExt;
+use heliumdb::{Datastore, Isolation, Result, Volume, host::open_all_devices};
 use rand::Rng;
 
 use crate::common::{MIB, Session, after_power_loss};
@@ -81,7 +82,7 @@ fn bank(volumes: usize) {
     let _replay = Replay::new(seed);
     let machine = Machine::new(seed, &vec![64 * MIB; volumes]);
     let opened = open(&machine, volumes);
-    let create = |volume: &Volume| volume.create_datastore(b"accounts", b"").expect("create");
+    let create = |volume: &Volume| volume.create_datastore(b"accounts").expect("create");
     let stores: Vec<Datastore> = opened.iter().map(create).collect();
     for account in 0..ACCOUNTS {
         let (store, key) = place(&stores, account);

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use helium_sim::{DiskId, Image, Keeper, Machine, sim_options};
+use heliumdb::host::VolumeExt;
 use heliumdb::{
-    BackupFrom, Datastore, ErrorKind, Isolation, Result, Salvage, Volume, VolumeId, VolumeOptions,
-    open_all, open_all_devices,
+    Datastore, ErrorKind, Isolation, Result, Volume, VolumeId, VolumeOptions,
+    host::{open_all, open_all_devices},
+    upkeep::{BackupFrom, Salvage},
 };
 
 use crate::{
@@ -158,8 +160,8 @@ fn a_copy_goes_on_as_the_decider() {
     // As long as the participant has not asked, the decision stays, whatever is checkpointed and cleaned.
     for _ in 0..2 {
         let volume = Volume::open_devices(copy.devices(&[DiskId(0)]), &sim_options()).unwrap();
-        volume.clean_now().unwrap();
-        volume.checkpoint_now().unwrap();
+        volume.clean().unwrap();
+        volume.checkpoint().unwrap();
         volume.close().unwrap();
     }
     let both = open_pair(&copy, &participant).unwrap();
@@ -343,7 +345,7 @@ fn copies_that_are_open_do_not_stand_in_for_their_volumes() {
     let urls = ["a", "b"].map(|name| (url(name), sim_options()));
     let mut volumes = open_all(&urls).unwrap();
     volumes.sort_by_key(Volume::id);
-    let create = |volume: &Volume| volume.create_datastore(b"store", b"").unwrap();
+    let create = |volume: &Volume| volume.create_datastore(b"store").unwrap();
     let all: Vec<Datastore> = volumes.iter().map(create).collect();
     let keeper: Arc<Keeper> = Keeper::new();
     let mut session = Session::begin(&keeper, Isolation::Snapshot);

@@ -17,11 +17,11 @@ fn made(disks: &[u64]) -> (VolumeId, crate::salvage::Datastores, Vec<Image>) {
     let machine = Machine::new(0, disks);
     let all: Vec<DiskId> = (0..disks.len()).map(DiskId).collect();
     let volume = Volume::open_devices(machine.devices(&all), &sim_options()).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     for number in 0..STORED * 4 {
-        store.put(&number.to_be_bytes(), &[7; 250_000]).unwrap();
+        store.put(number.to_be_bytes(), [7; 250_000]).unwrap();
     }
-    volume.checkpoint_now().unwrap();
+    volume.checkpoint().unwrap();
     let found = (volume.id(), contents(&volume));
     volume.close().unwrap();
     (found.0, found.1, machine.images())
@@ -92,7 +92,7 @@ fn one_device_with_superblocks_of_another_volume_is_refused_and_salvaged() {
         for _ in 0..9 {
             let all = machine.devices(&[DiskId(0), DiskId(1)]);
             let volume = Volume::open_devices(all, &sim_options()).unwrap();
-            volume.checkpoint_now().unwrap();
+            volume.checkpoint().unwrap();
             volume.datastore(b"store").unwrap().put(b"", b"").unwrap();
             volume.close().unwrap();
         }

@@ -54,9 +54,9 @@ impl Disks {
         let machine = self.machine(images);
         let failed = |why: Error| panic!("{what}: {why}");
         let volume = self.open(&machine, &sim_options()).unwrap_or_else(failed);
-        let store = volume.create_datastore(b"store", b"").unwrap();
+        let store = volume.create_datastore(b"store").unwrap();
         for n in 0..ITEMS {
-            let put = store.put(&n.to_be_bytes(), &[n as u8; 100_000]);
+            let put = store.put(n.to_be_bytes(), [n as u8; 100_000]);
             put.unwrap_or_else(|why| panic!("{what}: item {n}: {why}"));
         }
         volume.flush().unwrap();
@@ -147,9 +147,9 @@ fn a_truncation_that_is_cut_short_leaves_all_or_nothing() {
     for disks in kinds() {
         let machine = disks.blank();
         let volume = disks.open(&machine, &sim_options()).unwrap();
-        let store = volume.create_datastore(b"old", b"").unwrap();
+        let store = volume.create_datastore(b"old").unwrap();
         for n in 0..100u32 {
-            store.put(&n.to_be_bytes(), &[7; 10_000]).unwrap();
+            store.put(n.to_be_bytes(), [7; 10_000]).unwrap();
         }
         volume.close().unwrap();
         drop((store, volume));
@@ -222,9 +222,9 @@ fn a_limit_is_of_each_file() {
     let machine = disks.blank();
     let volume = disks.open(&machine, &options).unwrap();
     assert_eq!(volume.stats().capacity_bytes, 64 * MIB);
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     let mut items = 0u32;
-    while store.put(&items.to_be_bytes(), &[1; 10_000]).is_ok() {
+    while store.put(items.to_be_bytes(), [1; 10_000]).is_ok() {
         items += 1;
     }
     for image in machine.images() {
@@ -234,9 +234,9 @@ fn a_limit_is_of_each_file() {
 
     let fixed = Disks(vec![32 * MIB, 32 * MIB]);
     let volume = fixed.open(&fixed.blank(), &sim_options()).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     for n in 0..items {
-        let put = store.put(&n.to_be_bytes(), &[1; 10_000]);
+        let put = store.put(n.to_be_bytes(), [1; 10_000]);
         put.unwrap_or_else(|why| panic!("item {n} of {items}: {why}"));
     }
     options.limit_bytes = Some(8 * MIB);
@@ -253,9 +253,9 @@ fn a_destroyed_volume_can_be_made_again() {
     options.limit_bytes = Some(64 * MIB);
     for _ in 0..2 {
         let volume = Volume::open(&url, &options).unwrap();
-        let store = volume.create_datastore(b"store", b"").unwrap();
+        let store = volume.create_datastore(b"store").unwrap();
         for n in 0..ITEMS {
-            store.put(&n.to_be_bytes(), &[7; 100_000]).unwrap();
+            store.put(n.to_be_bytes(), [7; 100_000]).unwrap();
         }
         volume.close().unwrap();
         drop((store, volume));

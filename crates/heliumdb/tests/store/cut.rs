@@ -11,7 +11,7 @@ use helium_sim::{
     DiskId, Fault, FaultKind, Image, Latch, Machine, On, Operation, Replay, Verdict, seed,
     sim_options,
 };
-use heliumdb::{BackupFrom, Datastore, ErrorKind, Readable, Result, Volume, VolumeOptions};
+use heliumdb::{Datastore, ErrorKind, Readable, Result, Volume, VolumeOptions, upkeep::BackupFrom};
 
 use crate::{
     common::{MIB, destroy_checkpoint},
@@ -81,7 +81,7 @@ fn put(store: &Datastore, numbers: impl Iterator<Item = u64>, fill: u8) {
         }
     };
     for number in numbers {
-        store.put(&key(number), &vec![fill; len(number)]).unwrap();
+        store.put(key(number), vec![fill; len(number)]).unwrap();
     }
 }
 
@@ -89,11 +89,11 @@ fn put(store: &Datastore, numbers: impl Iterator<Item = u64>, fill: u8) {
 fn long(seed: u64, disks: usize) -> (Machine, Volume, Datastore) {
     let machine = new_machine(seed, disks);
     let volume = open(&machine).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     put(&store, 0..2_000, 1);
     let stays = |number: u64| number % 100 == 99 || number % 500 == 50;
     for number in (0..2_000).filter(|number| !stays(*number)) {
-        store.delete(&key(number)).unwrap();
+        assert!(store.delete(key(number)).unwrap());
     }
     volume.flush().unwrap();
     (machine, volume, store)
@@ -161,9 +161,9 @@ fn power_lost_anywhere_on_the_way_leaves_all_of_it() {
         let wanted = items(&store);
         machine.record(&[0]);
         for _ in 0..3 {
-            while volume.clean_some().unwrap() {}
+            while volume.clean_step().unwrap() {}
             machine.note(&[1]);
-            volume.free_now().unwrap();
+            volume.free().unwrap();
             machine.note(&[0]);
         }
         // Longer again, before any sync has covered that it was shorter.
@@ -192,7 +192,7 @@ fn power_lost_anywhere_on_the_way_leaves_all_of_it() {
                 let volume = open(&machine).unwrap();
                 let store = volume.datastore(b"store").unwrap();
                 let added = items(&store).into_keys().filter(|item| *item >= key(5_000));
-                added.for_each(|item| store.delete(&item).unwrap());
+                added.for_each(|item| assert!(store.delete(&item).unwrap()));
                 volume.close().unwrap();
                 check(&machine, &wanted);
                 continue;
@@ -213,8 +213,8 @@ fn either_copy_of_the_superblocks_is_enough_afterwards() {
     let before = lengths(&machine)[0];
     // And no further: each change writes one of the two.
     while lengths(&machine)[0] == before {
-        while volume.clean_some().unwrap() {}
-        volume.free_now().unwrap();
+        while volume.clean_step().unwrap() {}
+        volume.free().unwrap();
     }
     for block in 0..2 {
         let mut images = machine.images();
@@ -245,7 +245,7 @@ fn a_file_that_stays_longer_than_its_superblocks_say_does_no_harm() {
         put(&store, 5_000..6_000, 8);
         work_off(&volume);
         assert_eq!(volume.verify(&mut |_| true).unwrap().damaged, 0);
-        (5_000..6_000).for_each(|number| store.delete(&key(number)).unwrap());
+        (5_000..6_000).for_each(|number| assert!(store.delete(key(number)).unwrap()));
         drop((store, volume));
         check(&machine, &wanted);
     }
@@ -258,20 +258,20 @@ fn no_checkpoint_leads_behind_the_end() {
     let latch = Latch::new();
     let device = latch.guard(machine.device(DiskId(0)));
     let volume = Volume::open_devices(vec![device], &options()).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     put(&store, 0..2_000, 1);
     volume.flush().unwrap();
     let before = lengths(&machine)[0];
     latch.hold(Operation::is_superblock);
     std::thread::scope(|scope| {
-        let freeing = scope.spawn(|| volume.free_now());
+        let freeing = scope.spawn(|| volume.free());
         latch.await_held(1);
-        (200..2_000).for_each(|number| store.delete(&key(number)).unwrap());
+        (200..2_000).for_each(|number| assert!(store.delete(key(number)).unwrap()));
         latch.release(Verdict::Go);
         freeing.join().unwrap().unwrap();
     });
     while lengths(&machine)[0] == before {
-        volume.free_now().unwrap();
+        volume.free().unwrap();
     }
     let wanted = items(&store);
     // As a kill leaves it: a close would take another one.
@@ -286,19 +286,19 @@ fn no_checkpoint_leads_behind_the_end() {
 #[test]
 fn files_are_not_cut_under_a_backup() {
     let (machine, volume, store) = long(6, 1);
-    (50_000..60_000).for_each(|number| store.put(&key(number), b"small").unwrap());
+    (50_000..60_000).for_each(|number| store.put(key(number), b"small").unwrap());
     // What is free at the end is not cut off yet.
-    volume.clean_now().unwrap();
-    volume.checkpoint_now().unwrap();
+    volume.clean().unwrap();
+    volume.checkpoint().unwrap();
     work_off(&volume);
     let before = lengths(&machine);
     let wanted = items(&store);
     let target = Machine::new(6, &[128 * MIB]);
     let copy = Volume::open_devices(target.devices(&DISKS[..1]), &sim_options()).unwrap();
     let mut is_tried = false;
-    let mut beside = |_: &heliumdb::Progress| {
-        while volume.clean_some().unwrap() {}
-        volume.free_now().unwrap();
+    let mut beside = |_: &heliumdb::upkeep::Progress| {
+        while volume.clean_step().unwrap() {}
+        volume.free().unwrap();
         assert!(lengths(&machine) >= before);
         is_tried = true;
         true
@@ -320,7 +320,7 @@ fn snapshots_and_readers_go_on() {
     let snapshot = volume.snapshot().unwrap();
     put(&store, 0..100, 2);
     let left = items(&store).into_keys();
-    left.for_each(|item| store.delete(&item).unwrap());
+    left.for_each(|item| assert!(store.delete(&item).unwrap()));
     let done = AtomicBool::new(false);
     let read = || {
         for (key, value) in &seen {
@@ -347,9 +347,9 @@ fn snapshots_and_readers_go_on() {
 fn what_has_a_length_of_its_own_keeps_it() {
     let machine = Machine::new(9, &[96 * MIB]);
     let volume = Volume::open_devices(machine.devices(&DISKS[..1]), &sim_options()).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     put(&store, 0..2_000, 1);
-    (10..2_000).for_each(|number| store.delete(&key(number)).unwrap());
+    (10..2_000).for_each(|number| assert!(store.delete(key(number)).unwrap()));
     volume.compact(&mut |_| true).unwrap();
     assert_eq!(lengths(&machine), [96 * MIB]);
 }
@@ -364,18 +364,18 @@ fn on_a_file_system(kind: &str) {
     let open = || Volume::open(&url, &options()).unwrap();
     let len = || std::fs::metadata(&path).unwrap().len();
     let volume = open();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     put(&store, 0..4_000, 1);
     (0..4_000)
         .filter(|number| number % 100 != 99)
-        .for_each(|number| store.delete(&key(number)).unwrap());
+        .for_each(|number| assert!(store.delete(key(number)).unwrap()));
     let before = len();
     let wanted = items(&store);
     assert!(before > 80 * MIB, "{before}");
     compact_until(&volume, || len() <= LEAST + 3 * MIB);
     mounted.fill();
     for number in 10_000.. {
-        if let Err(why) = store.put(&key(number), &[4; 20_000]) {
+        if let Err(why) = store.put(key(number), [4; 20_000]) {
             assert_eq!(why.kind(), ErrorKind::VolumeFull, "{why}");
             break;
         }

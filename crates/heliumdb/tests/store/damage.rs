@@ -22,8 +22,8 @@ impl Reference {
     fn new() -> Self {
         let machine = machine(1, 1);
         let volume = open_one(&machine).expect("create");
-        let store = volume.create_datastore(b"store", b"").expect("create");
-        let other = volume.create_datastore(b"later", b"").expect("create");
+        let store = volume.create_datastore(b"store").expect("create");
+        let other = volume.create_datastore(b"later").expect("create");
         let mut items = Items::new();
         let mut older = Vec::new();
         for round in 0..3u32 {
@@ -41,9 +41,7 @@ impl Reference {
                     volume.flush().expect("flush");
                 }
             }
-            store
-                .put(b"long", &vec![round as u8; 300_000])
-                .expect("put");
+            store.put(b"long", vec![round as u8; 300_000]).expect("put");
             items.insert(b"long".to_vec(), vec![round as u8; 300_000]);
             volume.flush().expect("flush");
             if round == 1 {
@@ -52,7 +50,7 @@ impl Reference {
         }
         // So that everything above is below the horizon of frames that follow.
         for number in 0..4u8 {
-            other.put(&[number], b"later").expect("put");
+            other.put([number], b"later").expect("put");
             volume.flush().expect("flush");
         }
         let now = machine.images();

@@ -3,7 +3,11 @@
 use std::{collections::BTreeMap, ops::Bound, thread};
 
 use helium_sim::{DiskId, Keeper, Operation, Verdict, seed, sim_options};
-use heliumdb::{Datastore, DatastoreOptions, ErrorKind, Isolation, Readable, Transaction, Volume};
+use heliumdb::host::DatastoreExt;
+use heliumdb::host::VolumeExt;
+use heliumdb::{
+    Datastore, DatastoreOptions, ErrorKind, Isolation, Readable, Volume, host::WriteSet,
+};
 use rand::Rng;
 
 use crate::common::{Released, after_power_loss, held_store, machine, open_one, store};
@@ -16,7 +20,7 @@ fn filled(items: u64, value_bytes: usize) -> (helium_sim::Machine, Volume, Datas
     let (machine, volume, store) = store();
     for number in 0..items {
         store
-            .put(&key(number), &vec![number as u8; value_bytes])
+            .put(key(number), vec![number as u8; value_bytes])
             .unwrap();
     }
     (machine, volume, store)
@@ -61,7 +65,7 @@ fn what_is_in_the_range_goes_and_nothing_else() {
     for round in 0..120u64 {
         for _ in 0..200 {
             let (key, value) = (key(rng.random_range(0..1_000)), round.to_be_bytes());
-            store.put(&key, &value).unwrap();
+            store.put(&key, value).unwrap();
             model.insert(key, value.to_vec());
         }
         let bounds = (bound(&mut rng), bound(&mut rng));
@@ -90,7 +94,7 @@ fn what_is_in_the_range_goes_and_nothing_else() {
 fn values_are_not_read() {
     let (machine, volume, store) = filled(2_000, 3_000);
     // In pieces.
-    store.put(b"long", &[7; 700_000]).unwrap();
+    store.put(b"long", [7; 700_000]).unwrap();
     volume.close().unwrap();
     let mut options = sim_options();
     options.read_cache_bytes = 0;
@@ -116,7 +120,7 @@ fn a_snapshot_goes_on_to_see_what_is_deleted() {
     assert_eq!(snapshot.iter(&store).count(), 300);
     assert_eq!(store.iter().count(), 20);
     let mut before = volume.begin().unwrap();
-    store.put(&key(5), b"new").unwrap();
+    store.put(key(5), b"new").unwrap();
     // Of a range all goes, or nothing.
     let why = before.delete_range(&store, ..key(8)).unwrap_err();
     assert_eq!(why.kind(), ErrorKind::Conflict, "{why}");
@@ -140,8 +144,8 @@ fn a_long_range_keeps_to_the_budget_of_versions() {
     let mut options = sim_options();
     options.version_budget_bytes = 64 << 10;
     let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
-    let fill = || (0..20_000).for_each(|number| store.put(&key(number), b"v").unwrap());
+    let store = volume.create_datastore(b"store").unwrap();
+    let fill = || (0..20_000).for_each(|number| store.put(key(number), b"v").unwrap());
     fill();
     assert_eq!(store.delete_range::<&[u8]>(..).unwrap(), 20_000);
     fill();
@@ -169,16 +173,16 @@ fn a_long_range_keeps_to_the_budget_of_versions() {
 fn commits_are_waited_for_and_writes_overruled() {
     let (_machine, latch, volume, store) = held_store(&sim_options());
     for number in 0..10 {
-        store.put(&key(number), b"old").unwrap();
+        store.put(key(number), b"old").unwrap();
     }
     let mut overruled = volume.begin().unwrap();
-    overruled.put(&store, &key(3), b"new").unwrap();
+    overruled.put(&store, key(3), b"new").unwrap();
     latch.hold(|operation| *operation == Operation::Sync);
     thread::scope(|scope| {
         let _released = Released(&latch);
         let mut committing = volume.begin().unwrap();
-        committing.put(&store, &key(7), b"new").unwrap();
-        committing.put(&store, &key(8), b"new").unwrap();
+        committing.put(&store, key(7), b"new").unwrap();
+        committing.put(&store, key(8), b"new").unwrap();
         let commit = scope.spawn(|| committing.commit());
         latch.await_held(1);
         let waits = volume.commit_waits();
@@ -210,11 +214,11 @@ fn beside_writers_it_takes_the_range_and_no_more() {
                         // Even ones within the range are left alone.
                         let number = rng.random_range(0..3_000) * 2 + 1;
                         match round % 3 {
-                            0 => store.put(&key(number), b"new").unwrap(),
-                            1 => drop(store.take(&key(number)).unwrap()),
+                            0 => store.put(key(number), b"new").unwrap(),
+                            1 => drop(store.remove(key(number)).unwrap()),
                             _ => {
                                 let mut txn = volume.begin().unwrap();
-                                if txn.put(store, &key(number), b"new").is_ok() {
+                                if txn.put(store, key(number), b"new").is_ok() {
                                     // Overruled by the other ones at times.
                                     let _ = txn.commit();
                                 }
@@ -249,7 +253,7 @@ fn a_full_volume_gets_room_by_it() {
     let fill = || {
         for number in 0.. {
             while volume.background_step().unwrap_or(false) {}
-            if let Err(why) = store.put(&key(number), &[number as u8; 2_000]) {
+            if let Err(why) = store.put(key(number), [number as u8; 2_000]) {
                 assert_eq!(why.kind(), ErrorKind::VolumeFull, "{why}");
                 return number;
             }
@@ -308,7 +312,7 @@ fn embedding_programs_delete_ranges_in_their_transactions() {
     let keeper = Keeper::new();
     let mut view = keeper.begin(Isolation::Snapshot);
     view.operation();
-    let mut txn = Transaction::new(view.allocate());
+    let mut txn = WriteSet::new(view.allocate());
     assert_eq!(txn.delete_range(&store, &view, key(100)..).unwrap(), 400);
     assert_eq!(store.len(), 500);
     txn.abort();
@@ -354,15 +358,15 @@ fn what_a_view_shows_can_be_restored_elsewhere() {
     let mut how = DatastoreOptions::default();
     (how.create, how.unordered) = (true, true);
     let hashed = volume.open_datastore(b"hashed", &how).unwrap();
-    (0..100).for_each(|number| hashed.put(&key(number), b"v").unwrap());
-    let gone = volume.create_datastore(b"gone", b"").unwrap();
-    volume.remove_datastore(gone.id()).unwrap();
+    (0..100).for_each(|number| hashed.put(key(number), b"v").unwrap());
+    let gone = volume.create_datastore(b"gone").unwrap();
+    volume.drop_datastore(gone.id()).unwrap();
     let snapshot = volume.snapshot().unwrap();
     // None of this shows.
     volume.rename_datastore(store.id(), b"renamed").unwrap();
     store.delete_range(key(100)..).unwrap();
     volume.truncate_datastore(hashed.id()).unwrap();
-    volume.create_datastore(b"late", b"").unwrap();
+    volume.create_datastore(b"late").unwrap();
     let machine = machine(1, 1);
     let copy = open_one(&machine).unwrap();
     for (info, seen) in volume.datastores_of(&snapshot) {
@@ -388,7 +392,7 @@ fn what_a_view_shows_can_be_restored_elsewhere() {
     let restored = copy.datastore(b"store").unwrap();
     assert_eq!((restored.id(), restored.len()), (store.id(), 300));
     assert_eq!(copy.datastore(b"hashed").unwrap().len(), 100);
-    assert!(copy.create_datastore(b"new", b"").unwrap().id() >= gone.id());
+    assert!(copy.create_datastore(b"new").unwrap().id() >= gone.id());
     // An id that cannot be, or that is there.
     for (id, kind) in [
         (1, ErrorKind::InvalidArgument),
@@ -431,8 +435,8 @@ fn figures() {
         let url = format!("he://{}", folder.path().join("volume").display());
         let mut options = heliumdb::VolumeOptions::default();
         let volume = Volume::open(&url, &options).unwrap();
-        let store = volume.create_datastore(b"store", b"").unwrap();
-        (0..ITEMS).for_each(|number| store.put(&key(number), &[7; 200]).unwrap());
+        let store = volume.create_datastore(b"store").unwrap();
+        (0..ITEMS).for_each(|number| store.put(key(number), [7; 200]).unwrap());
         drop((store, volume));
         options.read_cache_bytes = 0;
         let volume = Volume::open(&url, &options).unwrap();
@@ -443,7 +447,7 @@ fn figures() {
         } else {
             store
                 .iter()
-                .for_each(|item| store.delete(&item.unwrap().0).unwrap());
+                .for_each(|item| assert!(store.delete(&item.unwrap().0).unwrap()));
         }
         let (reads, time) = (volume.stats().device_reads - reads, start.elapsed());
         println!("by range {by_range}: {time:?}, {reads} device reads");

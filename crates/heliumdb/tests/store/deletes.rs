@@ -2,7 +2,9 @@
 //! free; what is set aside for that is set aside before a write is accepted, and nothing else takes it.
 
 use helium_sim::{DiskId, Machine, sim_options};
-use heliumdb::{Datastore, Durability, ErrorKind, Isolation, Txn, TxnOptions, Volume};
+use heliumdb::{
+    Datastore, Durability, ErrorKind, Isolation, Transaction, TransactionOptions, Volume,
+};
 
 use crate::common::MIB;
 
@@ -12,17 +14,16 @@ fn open(checkpoint_log_bytes: u64, bytes: u64) -> (Volume, Datastore) {
     let mut options = sim_options();
     options.checkpoint_log_bytes = Some(checkpoint_log_bytes);
     let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     (volume, store)
 }
 
 /// A transaction that spills when its values take so much.
-fn begin(volume: &Volume, memory_budget_bytes: usize) -> Txn {
-    let options = TxnOptions {
-        isolation: Isolation::Snapshot,
-        durability: Durability::Buffered,
-        memory_budget_bytes,
-    };
+fn begin(volume: &Volume, memory_budget_bytes: usize) -> Transaction {
+    let options = TransactionOptions::new()
+        .isolation(Isolation::Snapshot)
+        .durability(Durability::Buffered)
+        .memory_budget_bytes(memory_budget_bytes);
     volume.begin_with(options).unwrap()
 }
 
@@ -49,7 +50,10 @@ fn delete_all(volume: &Volume, store: &Datastore) {
     let keys: Vec<Vec<u8>> = store.iter().map(|item| item.unwrap().0).collect();
     assert!(keys.len() as u64 > heliumdb::limits::DELETES_WHEN_FULL);
     for (number, key) in keys.iter().enumerate() {
-        let deleted = store.delete(key).and_then(|()| volume.flush());
+        let deleted = store.delete(key).and_then(|was_there| {
+            assert!(was_there);
+            volume.flush()
+        });
         deleted.unwrap_or_else(|why| panic!("delete {number}: {why}: {:?}", volume.stats()));
     }
     assert!(store.is_empty());
@@ -61,14 +65,14 @@ fn delete_all(volume: &Volume, store: &Datastore) {
 fn nothing_is_moved_and_no_checkpoint_taken_in_vain_beside_a_spill() {
     let (volume, store) = open(4 * MIB, 64 * MIB);
     for number in 0..6_000 {
-        store.put(&key(number, 16), &[1; 1_000]).unwrap();
+        store.put(key(number, 16), [1; 1_000]).unwrap();
     }
     let mut spilling = begin(&volume, 1 << 20);
     let mut number = 0;
     let mut put = || {
         number += 1;
-        spilling.put(&store, &key(100_000 + number, 16), &[2; 1_000])?;
-        store.put(&key(number * 7 % 6_000, 16), &[3; 1_000])
+        spilling.put(&store, key(100_000 + number, 16), [2; 1_000])?;
+        store.put(key(number * 7 % 6_000, 16), [3; 1_000])
     };
     for round in 0.. {
         match put() {
@@ -95,24 +99,24 @@ fn an_index_that_grew_within_a_transaction_has_room_for_its_checkpoint() {
     for commits in [false, true] {
         let (volume, store) = open(u64::MAX, 64 * MIB);
         for number in 0..100 {
-            store.put(&key(number, 250), b"early").unwrap();
+            store.put(key(number, 250), b"early").unwrap();
         }
-        volume.checkpoint_now().unwrap();
+        volume.checkpoint().unwrap();
         let mut txn = begin(&volume, 64 << 20);
-        let full = (100..).find_map(|number| txn.put(&store, &key(number, 250), &[1; 20]).err());
+        let full = (100..).find_map(|number| txn.put(&store, key(number, 250), [1; 20]).err());
         assert_eq!(full.unwrap().kind(), ErrorKind::VolumeFull);
         if commits {
             // As much as went in before.
             txn.rollback();
             txn = begin(&volume, 64 << 20);
             for number in 100..20_000 {
-                txn.put(&store, &key(number, 250), &[1; 20]).unwrap();
+                txn.put(&store, key(number, 250), [1; 20]).unwrap();
             }
             txn.commit().unwrap();
         } else {
             txn.rollback();
             for number in 100..20_000 {
-                store.put(&key(number, 250), &[1; 20]).unwrap();
+                store.put(key(number, 250), [1; 20]).unwrap();
             }
         }
         delete_all(&volume, &store);
@@ -129,9 +133,9 @@ fn what_cleaning_takes_comes_back_before_more_is_taken() {
         let mut txn = begin(&volume, 20 << 20);
         loop {
             number += 1;
-            let mut put = txn.put(&store, &key(number, 16), &[1; 1_000]);
+            let mut put = txn.put(&store, key(number, 16), [1; 1_000]);
             if put.is_ok() && number % 5 == 0 {
-                put = store.put(&key(1_000_000 + number, 16), &[2; 1_000]);
+                put = store.put(key(1_000_000 + number, 16), [2; 1_000]);
             }
             if let Err(why) = put {
                 assert_eq!(why.kind(), ErrorKind::VolumeFull, "{why}");
@@ -147,9 +151,9 @@ fn what_cleaning_takes_comes_back_before_more_is_taken() {
 #[test]
 fn an_index_that_grew_by_many_writes_has_room_for_its_checkpoint() {
     let (volume, store) = open(u64::MAX, 64 * MIB);
-    let full = (0..).find_map(|number| store.put(&key(number, 250), &[1; 20]).err());
+    let full = (0..).find_map(|number| store.put(key(number, 250), [1; 20]).err());
     assert_eq!(full.unwrap().kind(), ErrorKind::VolumeFull);
-    volume.checkpoint_now().unwrap();
+    volume.checkpoint().unwrap();
 }
 
 /// Nothing of the index was committed at the checkpoint by which the next one is reckoned.
@@ -158,12 +162,12 @@ fn what_a_checkpoint_left_out_has_room_in_the_next() {
     let (volume, store) = open(u64::MAX, 128 * MIB);
     let mut txn = begin(&volume, 64 << 20);
     for number in 0..70_000 {
-        txn.put(&store, &key(number, 250), b"").unwrap();
+        txn.put(&store, key(number, 250), b"").unwrap();
     }
-    volume.checkpoint_now().unwrap();
+    volume.checkpoint().unwrap();
     txn.commit().unwrap();
-    let large = |number| store.put(&key(number, 16), &[1; 100_000]);
+    let large = |number| store.put(key(number, 16), [1; 100_000]);
     let full = (100_000..).find_map(|number| large(number).err());
     assert_eq!(full.unwrap().kind(), ErrorKind::VolumeFull);
-    volume.checkpoint_now().unwrap();
+    volume.checkpoint().unwrap();
 }

@@ -3,8 +3,10 @@
 use std::{sync::Arc, thread};
 
 use helium_sim::{DiskId, Keeper, Latch, Machine, Operation, Verdict, seed, sim_options};
+use heliumdb::host::VolumeExt;
 use heliumdb::{
-    Datastore, ErrorKind, Isolation, Volume, VolumeOptions, open_all, open_all_devices,
+    Datastore, ErrorKind, Isolation, Volume, VolumeOptions,
+    host::{open_all, open_all_devices},
 };
 
 use crate::{
@@ -144,7 +146,7 @@ impl Files {
         let folder = tempfile::tempdir().unwrap();
         let files = Self { folder };
         let mut volumes = files.open(&["a", "b"]).unwrap();
-        let create = |volume: &Volume| volume.create_datastore(b"store", b"").unwrap();
+        let create = |volume: &Volume| volume.create_datastore(b"store").unwrap();
         volumes.iter().map(create).for_each(drop);
         if volumes[0].id() > volumes[1].id() {
             volumes.iter().for_each(|volume| volume.close().unwrap());

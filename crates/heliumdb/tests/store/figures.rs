@@ -1,7 +1,7 @@
 //! What is said of a volume's room adds up, at every moment.
 
 use helium_sim::{DiskId, Machine, seed, sim_options};
-use heliumdb::{Datastore, Durability, ErrorKind, Isolation, Result, TxnOptions, Volume};
+use heliumdb::{Datastore, Durability, ErrorKind, Result, TransactionOptions, Volume};
 use rand::{Rng, rngs::SmallRng};
 
 use crate::common::{MIB, in_parallel, store};
@@ -55,7 +55,7 @@ fn no_more_is_live_than_is_used_whatever_values_it_is_full_of() {
                 check(&volume, &what);
                 while volume.background_step().unwrap() {}
             }
-            !is_done(store.put(&number.to_be_bytes(), &value), &what)
+            !is_done(store.put(number.to_be_bytes(), &value), &what)
         });
         check(&volume, &what);
         let Some(full) = full else {
@@ -64,10 +64,10 @@ fn no_more_is_live_than_is_used_whatever_values_it_is_full_of() {
         };
         // What is deleted gives its room, and is not live any more.
         for number in 0..full {
-            is_done(store.delete(&number.to_be_bytes()), &what);
+            is_done(store.delete(number.to_be_bytes()).map(drop), &what);
             check(&volume, &what);
         }
-        volume.checkpoint_now().unwrap();
+        volume.checkpoint().unwrap();
         while volume.background_step().unwrap() {}
         let stats = volume.stats();
         assert!(stats.live_bytes < MIB, "{len}: {stats:?}");
@@ -87,22 +87,20 @@ fn key(rng: &mut SmallRng) -> Vec<u8> {
 
 fn work(volume: &Volume, store: &Datastore, rng: &mut SmallRng, what: &str) {
     match rng.random_range(0..9) {
-        0..3 => is_done(store.put(&key(rng), &value(rng)), what),
-        3..5 => is_done(store.delete(&key(rng)), what),
+        0..3 => is_done(store.put(key(rng), value(rng)), what),
+        3..5 => is_done(store.delete(key(rng)).map(drop), what),
         5 => {
-            let options = TxnOptions {
-                isolation: Isolation::Snapshot,
-                durability: Durability::Buffered,
-                // It spills, or it does not.
-                memory_budget_bytes: if rng.random() { 10_000 } else { 64 << 20 },
-            };
+            // It spills, or it does not.
+            let options = TransactionOptions::new()
+                .durability(Durability::Buffered)
+                .memory_budget_bytes(if rng.random() { 10_000 } else { 64 << 20 });
             let mut txn = volume.begin_with(options).unwrap();
             for _ in 0..rng.random_range(0..6) {
-                is_done(txn.put(store, &key(rng), &value(rng)), what);
+                is_done(txn.put(store, key(rng), value(rng)), what);
                 check(volume, what);
             }
             if let Ok(savepoint) = txn.savepoint() {
-                is_done(txn.put(store, &key(rng), &value(rng)), what);
+                is_done(txn.put(store, key(rng), value(rng)), what);
                 txn.rollback_to(savepoint).unwrap();
                 check(volume, what);
             }
@@ -114,12 +112,12 @@ fn work(volume: &Volume, store: &Datastore, rng: &mut SmallRng, what: &str) {
         6 => {
             let mut batch = volume.batch();
             for _ in 0..rng.random_range(1..20) {
-                batch.put(store, &key(rng), &value(rng)).unwrap();
-                batch.remove(store, &key(rng)).unwrap();
+                batch.put(store, key(rng), value(rng)).unwrap();
+                batch.delete(store, key(rng)).unwrap();
             }
             is_done(batch.commit(Durability::Buffered), what)
         }
-        7 => is_done(volume.checkpoint_now(), what),
+        7 => is_done(volume.checkpoint(), what),
         _ => {
             (0..8).for_each(|_| _ = volume.background_step().unwrap());
             true
@@ -138,7 +136,7 @@ fn figures_add_up_at_every_moment() {
         let all: Vec<_> = (0..disks.len()).map(DiskId).collect();
         let open = || Volume::open_devices(machine.devices(&all), &sim_options()).unwrap();
         let mut volume = open();
-        let mut store = volume.create_datastore(b"store", b"").unwrap();
+        let mut store = volume.create_datastore(b"store").unwrap();
         let mut snapshots = Vec::new();
         for round in 0..300 {
             let what = format!("seed {seed}, round {round}");

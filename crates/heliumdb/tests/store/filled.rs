@@ -41,12 +41,12 @@ fn work_off(volume: &Volume) {
 /// the file system.
 fn give_back(volume: &Volume) {
     for _ in 0..3 {
-        let large = volume.create_datastore(b"large", b"").unwrap();
+        let large = volume.create_datastore(b"large").unwrap();
         for number in 0..400 {
-            large.put(&key(number), &[5; 100_000]).unwrap();
+            large.put(key(number), [5; 100_000]).unwrap();
         }
-        volume.remove_datastore(large.id()).unwrap();
-        volume.checkpoint_now().unwrap();
+        volume.drop_datastore(large.id()).unwrap();
+        volume.checkpoint().unwrap();
         work_off(volume);
     }
     while volume.stats().trimmed_bytes < 2 * MIB {
@@ -74,7 +74,7 @@ fn fills_up(kind: &str, writes: Writes) {
 /// Writes what takes room until there is none.
 fn use_up(store: &Datastore) {
     for number in 0.. {
-        if let Err(why) = store.put(&key(100_000 + number), &[4; 10_000]) {
+        if let Err(why) = store.put(key(100_000 + number), [4; 10_000]) {
             assert_eq!(why.kind(), ErrorKind::VolumeFull, "{why}");
             return;
         }
@@ -83,16 +83,16 @@ fn use_up(store: &Datastore) {
 
 fn gives_room(writes: Writes, open: &dyn Fn() -> Volume, fill: &dyn Fn(), empty: &dyn Fn()) {
     let volume = open();
-    let create = |name: &[u8]| volume.create_datastore(name, b"").unwrap();
+    let create = |name: &[u8]| volume.create_datastore(name).unwrap();
     let [store, dropped, truncated] = [&b"store"[..], b"dropped", b"truncated"].map(create);
     for number in 0..2 * DELETES {
         store
-            .put(&key(number * 7 % (2 * DELETES)), &[1; 500])
+            .put(key(number * 7 % (2 * DELETES)), [1; 500])
             .unwrap();
     }
     for number in 0..500 {
-        dropped.put(&key(number), &[2; 1_000]).unwrap();
-        truncated.put(&key(number), &[3; 1_000]).unwrap();
+        dropped.put(key(number), [2; 1_000]).unwrap();
+        truncated.put(key(number), [3; 1_000]).unwrap();
     }
     give_back(&volume);
     fill();
@@ -112,15 +112,15 @@ fn gives_room(writes: Writes, open: &dyn Fn() -> Volume, fill: &dyn Fn(), empty:
     // Nothing comes free meanwhile that was not written ahead.
     for number in 0..DELETES {
         let mut txn = volume.begin().unwrap();
-        txn.delete(&store, &key(number)).unwrap();
+        assert!(txn.delete(&store, key(number)).unwrap());
         done("delete", txn.commit());
     }
     step(&volume);
     done("truncate", volume.truncate_datastore(truncated.id()));
-    done("drop", volume.remove_datastore(dropped.id()));
+    done("drop", volume.drop_datastore(dropped.id()));
     if writes == Writes::InPlace {
         store.compact().unwrap();
-        volume.clean_now().unwrap();
+        volume.clean().unwrap();
         work_off(&volume);
     }
     let left = items(&store);
@@ -158,7 +158,7 @@ fn fill_with_items(volume: &Volume, store: &Datastore) -> u64 {
         if number % 64 == 0 {
             work_off(volume);
         }
-        if let Err(why) = store.put(&key(number), &[6; 5_000]) {
+        if let Err(why) = store.put(key(number), [6; 5_000]) {
             assert_eq!(why.kind(), ErrorKind::VolumeFull, "{why}");
             return number;
         }
@@ -175,7 +175,7 @@ fn deletes_make_room_on_a_file_system_of_any_size() {
         machine.allow_growth(DiskId(0), 4096 * MIB);
         machine.keep_in_file(DiskId(0), mib * MIB);
         let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &sim_options()).unwrap();
-        let store = match volume.create_datastore(b"store", b"") {
+        let store = match volume.create_datastore(b"store") {
             Ok(store) => store,
             Err(why) => {
                 assert_eq!(why.kind(), ErrorKind::VolumeFull, "{why}");
@@ -185,7 +185,10 @@ fn deletes_make_room_on_a_file_system_of_any_size() {
         };
         let items = fill_with_items(&volume, &store);
         for number in 0..items {
-            let deleted = store.delete(&key(number)).and_then(|()| volume.flush());
+            let deleted = store.delete(key(number)).and_then(|was_there| {
+                assert!(was_there);
+                volume.flush()
+            });
             deleted.unwrap_or_else(|why| {
                 panic!(
                     "{mib} MiB, {number} of {items}: {why}: {:?}",

@@ -1,6 +1,7 @@
 //! A full volume: reads and a stated number of deletes go on, and space comes back.
 
 use helium_sim::{DiskId, Keeper, Machine, seed, sim_options};
+use heliumdb::host::VolumeExt;
 use heliumdb::{
     Datastore, Error, ErrorKind, Isolation, Volume,
     limits::{CLEANER_SEGMENTS, DELETES_WHEN_FULL, SEGMENT_BYTES},
@@ -18,7 +19,7 @@ fn key(number: u64) -> Vec<u8> {
 fn fill(volume: &Volume, store: &Datastore) -> (u64, Error) {
     for number in 0.. {
         while volume.background_step().unwrap_or(false) {}
-        if let Err(why) = store.put(&key(number), &[number as u8; 3000]) {
+        if let Err(why) = store.put(key(number), [number as u8; 3000]) {
             return (number, why);
         }
     }
@@ -37,7 +38,7 @@ fn a_full_volume_reads_and_deletes_and_recovers_its_space() {
         "{items} items fit"
     );
     for number in (0..items).step_by(501) {
-        let value = store.get(&key(number)).unwrap();
+        let value = store.get(key(number)).unwrap();
         assert_eq!(value, Some(vec![number as u8; 3000]));
     }
     volume.flush().unwrap();
@@ -47,7 +48,7 @@ fn a_full_volume_reads_and_deletes_and_recovers_its_space() {
         if deleted == DELETES_WHEN_FULL {
             break;
         }
-        store.delete(&key(number)).unwrap();
+        assert!(store.delete(key(number)).unwrap());
         deleted += 1;
     }
     assert!(deleted > 3_000, "{deleted}");
@@ -59,7 +60,7 @@ fn a_full_volume_reads_and_deletes_and_recovers_its_space() {
     // The rest goes, too: whole segments die, and their space comes back.
     for number in 0..items {
         if number % 4 != 0 || number / 4 >= deleted {
-            store.delete(&key(number)).unwrap();
+            assert!(store.delete(key(number)).unwrap());
         }
         while volume.background_step().unwrap() {}
     }
@@ -75,16 +76,16 @@ fn a_full_volume_reads_and_deletes_and_recovers_its_space() {
 #[test]
 fn datastores_are_emptied_and_removed_on_a_full_volume() {
     let (machine, volume, store) = store();
-    let removed = volume.create_datastore(b"removed", b"").unwrap();
+    let removed = volume.create_datastore(b"removed").unwrap();
     for number in 0..10 {
-        removed.put(&key(number), &[1; 3000]).unwrap();
+        removed.put(key(number), [1; 3000]).unwrap();
     }
     let (items, _) = fill(&volume, &store);
     // The last small rest, too.
-    while store.put(&key(items), b"").is_ok() {}
-    let made = volume.create_datastore(b"more", b"").err();
+    while store.put(key(items), b"").is_ok() {}
+    let made = volume.create_datastore(b"more").err();
     assert_eq!(made.map(|why| why.kind()), Some(ErrorKind::VolumeFull));
-    volume.remove_datastore(removed.id()).unwrap();
+    volume.drop_datastore(removed.id()).unwrap();
     volume.truncate_datastore(store.id()).unwrap();
     let (again, _) = fill(&volume, &store);
     assert!(again * 10 > items * 9, "{again} of {items} items fit again");
@@ -112,7 +113,7 @@ fn deletes_in_transactions_work_on_a_full_volume() {
         session.commit().unwrap();
         volume.settle(&*keeper);
     }
-    assert_eq!(store.get(&key(number - 1)).unwrap(), None);
+    assert_eq!(store.get(key(number - 1)).unwrap(), None);
 }
 
 #[test]
@@ -148,7 +149,7 @@ fn overwriting_for_ever_fits_in_a_small_volume() {
     let keeper = Keeper::new();
     for round in 0..60_000u64 {
         if round % 2 == 0 {
-            store.put(&key(round % 100), &[round as u8; 2000]).unwrap();
+            store.put(key(round % 100), [round as u8; 2000]).unwrap();
         } else {
             let mut session = Session::begin(&keeper, Isolation::Snapshot);
             let key = String::from_utf8(key(round % 100)).unwrap();
@@ -171,12 +172,12 @@ fn a_full_volume_has_room_for_a_checkpoint_and_for_deletes_after_it() {
         let mut options = sim_options();
         options.checkpoint_log_bytes = Some(u64::MAX);
         let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
-        let store = volume.create_datastore(b"store", b"").unwrap();
+        let store = volume.create_datastore(b"store").unwrap();
         let mut rng = seed::rng(5);
         let mut keys: Vec<Vec<u8>> = Vec::new();
         loop {
             if Some(keys.len()) == first_at {
-                volume.checkpoint_now().unwrap();
+                volume.checkpoint().unwrap();
             }
             let key: Vec<u8> = (0..250).map(|_| rng.random()).collect();
             match store.put(&key, b"") {
@@ -188,7 +189,7 @@ fn a_full_volume_has_room_for_a_checkpoint_and_for_deletes_after_it() {
                 volume.background_step().unwrap();
             }
         }
-        volume.checkpoint_now().unwrap();
+        volume.checkpoint().unwrap();
         let stats = volume.stats();
         let others = DELETES_WHEN_FULL * 4096 + CLEANER_SEGMENTS * SEGMENT_BYTES[0];
         assert!(
@@ -197,10 +198,10 @@ fn a_full_volume_has_room_for_a_checkpoint_and_for_deletes_after_it() {
             keys.len()
         );
         for key in keys.iter().take(DELETES_WHEN_FULL as usize) {
-            store.delete(key).unwrap();
+            assert!(store.delete(key).unwrap());
             volume.flush().unwrap();
         }
-        volume.checkpoint_now().unwrap();
+        volume.checkpoint().unwrap();
         let after = volume.stats();
         let written = after.checkpoint_written_bytes - stats.checkpoint_written_bytes;
         // Three for each half segment that users write, and this one.

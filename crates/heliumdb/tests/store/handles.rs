@@ -40,7 +40,7 @@ fn the_drop_of_the_last_handle_closes_though_the_background_thread_is_at_work() 
     let mut options = small();
     options.auto_commit_period_ms = 100;
     let volume = Volume::open_devices(vec![device], &options).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     drop(volume);
     let is_upkeep = || std::thread::current().name() == Some("helium-upkeep");
     latch.hold(move |op| *op == Operation::Sync && is_upkeep());
@@ -75,9 +75,9 @@ fn a_copy_of_the_file_right_after_the_drop_has_everything() {
         let mut how = DatastoreOptions::default();
         how.create = true;
         let store = volume.open_datastore(b"store", &how).unwrap();
-        store.put(&round.to_be_bytes(), &[1; 5_000]).unwrap();
+        store.put(round.to_be_bytes(), [1; 5_000]).unwrap();
         // Has the background thread work.
-        volume.clean_now().unwrap();
+        volume.clean().unwrap();
         drop(volume);
         drop(store);
         std::fs::copy(&path, &copy).unwrap();
@@ -137,15 +137,15 @@ fn a_last_handle_that_goes_in_a_background_thread_waits_for_nobody() {
         held: held.clone(),
     };
     let volume = Volume::open_devices(vec![Box::new(device)], &small()).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     *held.lock().unwrap() = Some((volume.clone(), store.clone()));
     for round in 0..400u32 {
-        store.put(b"same", &vec![round as u8; 100_000]).unwrap();
+        store.put(b"same", vec![round as u8; 100_000]).unwrap();
         if round % 50 == 0 {
-            volume.checkpoint_now().unwrap();
+            volume.checkpoint().unwrap();
         }
     }
-    volume.checkpoint_now().unwrap();
+    volume.checkpoint().unwrap();
     drop((volume, store));
     // What was freed is given back in the background, which drops the handles. If it was all given
     // back before, they go here.
@@ -165,7 +165,7 @@ fn options_that_an_open_volume_cannot_have_are_refused() {
     let (_folder, path) = folder();
     let url = url(&path);
     let volume = Volume::open(&url, &small()).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     store.put(b"k", b"v").unwrap();
     let changes: [fn(&mut VolumeOptions); 9] = [
         |o| o.truncate = true,
@@ -206,11 +206,11 @@ fn options_that_an_open_volume_cannot_have_are_refused() {
 fn an_open_of_a_path_opens_the_file_that_is_there_now() {
     let (folder, path) = folder();
     let old = Volume::open(&url(&path), &small()).unwrap();
-    old.create_datastore(b"old", b"").unwrap();
+    old.create_datastore(b"old").unwrap();
     // In each way: renamed over, removed, and reached by another name.
     let other = folder.path().join("other");
     let new = Volume::open(&url(&other), &small()).unwrap();
-    new.create_datastore(b"new", b"").unwrap();
+    new.create_datastore(b"new").unwrap();
     let new_id = new.id();
     drop(new);
     std::fs::rename(&other, &path).unwrap();
@@ -235,7 +235,7 @@ fn an_open_beside_a_close_waits_and_opens_anew() {
     let (_folder, path) = folder();
     let url = url(&path);
     let volume = Volume::open(&url, &small()).unwrap();
-    volume.create_datastore(b"store", b"").unwrap();
+    volume.create_datastore(b"store").unwrap();
     drop(volume);
     let acknowledged = AtomicU64::new(0);
     std::thread::scope(|scope| {
@@ -250,8 +250,8 @@ fn an_open_beside_a_close_waits_and_opens_anew() {
                         Ok(volume) => {
                             let store = volume.datastore(b"store").unwrap();
                             let key = [thread as u8, round];
-                            store.put(&key, b"v").unwrap();
-                            assert!(store.contains(&key).unwrap());
+                            store.put(key, b"v").unwrap();
+                            assert!(store.contains_key(key).unwrap());
                             acknowledged.fetch_add(1, Ordering::SeqCst);
                             if thread == 0 {
                                 volume.close().unwrap();
@@ -276,25 +276,27 @@ fn an_open_beside_a_close_waits_and_opens_anew() {
 fn a_handle_that_was_opened_read_only_writes_nothing() {
     let machine = machine(0, 1);
     let volume = open_one(&machine).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     store.put(b"k", b"v").unwrap();
     let reading = store.clone().read_only();
     let mut txn = volume.begin().unwrap();
     let mut batch = volume.batch();
     let refused: Vec<(&str, heliumdb::Result<()>)> = vec![
         ("put", reading.put(b"k", b"w")),
-        ("insert", reading.insert(b"l", b"w")),
+        ("insert", reading.try_insert(b"l", b"w")),
         ("replace", reading.replace(b"k", b"w")),
-        ("delete", reading.delete(b"k")),
-        ("take", reading.take(b"k").map(drop)),
-        ("take of nothing", reading.take(b"none").map(drop)),
+        ("delete", reading.delete(b"k").map(drop)),
+        ("take", reading.remove(b"k").map(drop)),
+        ("take of nothing", reading.remove(b"none").map(drop)),
         (
             "merge",
-            reading.merge(b"k", |_| Some(b"w".to_vec())).map(drop),
+            reading
+                .update_fetch(b"k", |_| Some(b"w".to_vec()))
+                .map(drop),
         ),
         ("compact", reading.compact().map(drop)),
         ("batch", batch.put(&reading, b"k", b"w").map(drop)),
-        ("txn.take", txn.take(&reading, b"none").map(drop)),
+        ("txn.take", txn.remove(&reading, b"none").map(drop)),
         ("txn.put", txn.put(&reading, b"k", b"w")),
     ];
     for (what, result) in refused {

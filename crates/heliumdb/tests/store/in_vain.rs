@@ -1,7 +1,7 @@
 //! What gives no room is not done for room: beside something that was spilled, and where others need what is moved.
 
 use helium_sim::{DiskId, Machine, sim_options};
-use heliumdb::{Datastore, Durability, Isolation, Txn, TxnOptions, Volume};
+use heliumdb::{Datastore, Durability, Isolation, Transaction, TransactionOptions, Volume};
 
 use crate::common::MIB;
 
@@ -13,32 +13,31 @@ fn open() -> (Volume, Datastore) {
     let mut options = sim_options();
     options.checkpoint_log_bytes = Some(u64::MAX);
     let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
-    volume.checkpoint_now().unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
+    volume.checkpoint().unwrap();
     (volume, store)
 }
 
-fn begin(volume: &Volume, memory_budget_bytes: usize) -> Txn {
-    let options = TxnOptions {
-        isolation: Isolation::ReadCommitted,
-        durability: Durability::Buffered,
-        memory_budget_bytes,
-    };
+fn begin(volume: &Volume, memory_budget_bytes: usize) -> Transaction {
+    let options = TransactionOptions::new()
+        .isolation(Isolation::ReadCommitted)
+        .durability(Durability::Buffered)
+        .memory_budget_bytes(memory_budget_bytes);
     volume.begin_with(options).unwrap()
 }
 
 fn put(store: &Datastore, numbers: impl Iterator<Item = u32>) {
-    numbers.for_each(|number| store.put(&number.to_be_bytes(), &VALUE).unwrap());
+    numbers.for_each(|number| store.put(number.to_be_bytes(), VALUE).unwrap());
 }
 
 fn delete(store: &Datastore, numbers: impl Iterator<Item = u32>) {
-    numbers.for_each(|number| store.delete(&number.to_be_bytes()).unwrap());
+    numbers.for_each(|number| assert!(store.delete(number.to_be_bytes()).unwrap()));
 }
 
 /// Cleans whatever gives room; bytes that were moved for that.
 fn clean(volume: &Volume) -> u64 {
     let before = volume.stats().cleaner_bytes;
-    while volume.clean_some().unwrap() {}
+    while volume.clean_step().unwrap() {}
     volume.stats().cleaner_bytes - before
 }
 
@@ -51,7 +50,7 @@ fn nothing_is_moved_out_of_what_a_spill_keeps() {
     let mut spilling = begin(&volume, 10_000);
     (0..200u32).for_each(|number| {
         spilling
-            .put(&store, &(number + 10_000).to_be_bytes(), &VALUE)
+            .put(&store, (number + 10_000).to_be_bytes(), VALUE)
             .unwrap()
     });
     put(&store, 1_000..1_500);
@@ -68,7 +67,7 @@ fn nothing_is_moved_out_of_what_others_need() {
     let (volume, store) = open();
     put(&store, 0..150);
     let mut large = begin(&volume, 64 << 20);
-    (1_000..1_400u32).for_each(|number| large.put(&store, &number.to_be_bytes(), &VALUE).unwrap());
+    (1_000..1_400u32).for_each(|number| large.put(&store, number.to_be_bytes(), VALUE).unwrap());
     large.commit().unwrap();
     put(&store, 2_000..2_200);
     clean(&volume);
@@ -79,7 +78,7 @@ fn nothing_is_moved_out_of_what_others_need() {
     assert!(moved < MIB / 16, "{moved}: {:?}", volume.stats());
     let before = volume.stats().cleaner_bytes;
     delete(&store, 1_000..1_360);
-    volume.checkpoint_now().unwrap();
+    volume.checkpoint().unwrap();
     while volume.background_step().unwrap() {}
     clean(&volume);
     let moved = volume.stats().cleaner_bytes - before;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use helium_sim::Keeper;
+use heliumdb::host::VolumeExt;
 use heliumdb::{
     Datastore, ErrorKind, Isolation,
     Isolation::{ReadCommitted, ReadUncommitted, Snapshot},

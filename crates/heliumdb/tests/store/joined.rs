@@ -109,7 +109,7 @@ impl Device for Watched {
 #[test]
 fn the_drop_of_the_last_handle_joins_the_maintenance_thread() {
     let (machine, volume, items) = store();
-    (0..100u32).for_each(|n| items.put(&n.to_be_bytes(), &[1; 5_000]).unwrap());
+    (0..100u32).for_each(|n| items.put(n.to_be_bytes(), [1; 5_000]).unwrap());
     drop((volume, items));
     let machine = Machine::with_images(0, machine.images());
     let watch = Arc::new(Watch::default());

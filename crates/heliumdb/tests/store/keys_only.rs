@@ -13,10 +13,10 @@ fn keys_are_read_without_their_values() {
         options
     };
     let volume = open_one(&machine).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     let keys: Vec<_> = (0..500u32).map(|n| n.to_be_bytes().to_vec()).collect();
     for key in &keys {
-        store.put(key, &[7; 3000]).unwrap();
+        store.put(key, [7; 3000]).unwrap();
     }
     volume.close().unwrap();
     // Nothing is in memory but keys.
@@ -44,8 +44,8 @@ fn keys_are_read_without_their_values() {
     let mut txn = volume.begin().unwrap();
     ours(txn.iter(&store).keys().collect());
     // What is written and removed meanwhile shows as everywhere.
-    txn.delete(&store, &keys[0]).unwrap();
-    txn.put(&store, &[0, 0], b"new").unwrap();
+    assert!(txn.delete(&store, &keys[0]).unwrap());
+    txn.put(&store, [0, 0], b"new").unwrap();
     let mut seen = txn.range(&store, ..=keys[1].as_slice()).keys();
     assert_eq!(seen.next().unwrap().unwrap(), [0, 0]);
     assert_eq!(seen.next_back().unwrap().unwrap(), keys[1]);

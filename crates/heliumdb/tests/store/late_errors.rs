@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use helium_sim::{Fault, FaultKind, Keeper, Machine, On};
 use heliumdb::{
-    Change, Datastore, Durability, Error, ErrorKind, Isolation, Mode, Result, TxnOptions, Volume,
+    Datastore, Durability, Error, ErrorKind, Isolation, Result, TransactionOptions, Volume,
+    host::{Change, Mode},
 };
 
 use crate::{
@@ -115,7 +116,7 @@ fn long(beside: usize) -> Vec<u8> {
     static ALONE: OnceLock<usize> = OnceLock::new();
     let buffered = |bytes: usize| {
         let (_machine, volumes, all) = ordered(1);
-        all[0].put(b"k", &vec![0; bytes]).unwrap();
+        all[0].put(b"k", vec![0; bytes]).unwrap();
         volumes[0].stats().buffered_bytes as usize
     };
     let alone = *ALONE.get_or_init(|| LONG + 4096 - buffered(LONG) % 4096);
@@ -150,7 +151,7 @@ fn a_commit_longer_than_a_segment() {
 fn a_long_commit_that_need_not_be_synced() {
     judge(1, |volumes, all| {
         let mut txn = volumes[0].begin()?;
-        txn.put(&all[0], b"k", &long(0))?;
+        txn.put(&all[0], b"k", long(0))?;
         txn.commit_with(Durability::Buffered)?;
         flush(&volumes[0])
     });
@@ -160,7 +161,7 @@ fn a_long_commit_that_need_not_be_synced() {
 fn a_long_batch() {
     judge(1, |volumes, all| {
         let mut batch = volumes[0].batch();
-        batch.put(&all[0], b"k", &long(0))?;
+        batch.put(&all[0], b"k", long(0))?;
         batch.commit(Durability::Synced)
     });
 }
@@ -168,13 +169,10 @@ fn a_long_batch() {
 #[test]
 fn a_transaction_that_spills() {
     judge(1, |volumes, all| {
-        let options = TxnOptions {
-            memory_budget_bytes: 1 << 20,
-            ..TxnOptions::default()
-        };
+        let options = TransactionOptions::new().memory_budget_bytes(1 << 20);
         let mut txn = volumes[0].begin_with(options)?;
         for n in 0..12 {
-            txn.put(&all[0], &[n], &[n; 200_000])?;
+            txn.put(&all[0], [n], [n; 200_000])?;
         }
         txn.put(&all[0], b"k", b"new")?;
         txn.commit()
@@ -184,7 +182,7 @@ fn a_transaction_that_spills() {
 #[test]
 fn a_long_write_outside_transactions() {
     judge(1, |volumes, all| {
-        all[0].put(b"k", &long(0))?;
+        all[0].put(b"k", long(0))?;
         flush(&volumes[0])
     });
 }
@@ -194,7 +192,7 @@ fn a_long_write_outside_transactions() {
 fn a_change_of_the_catalog() {
     everywhere(|strike| {
         let (machine, volumes, _) = ordered(1);
-        let create = || volumes[0].create_datastore(b"new", b"").map(drop);
+        let create = || volumes[0].create_datastore(b"new").map(drop);
         let (created, is_over) = strike.at(&machine, create);
         for after in [after_kill(&machine, 1), after_power_loss(&machine, 1)] {
             let again = open(&after, &[0]).unwrap();

@@ -2,10 +2,12 @@
 
 use helium_sim::{DiskId, Keeper, Machine, sim_options};
 use heliumdb::{
-    Change, Datastore, ErrorKind, Isolation, Mode, Result, Volume, limits::*, open_all_devices,
+    Datastore, ErrorKind, Isolation, Result, Volume,
+    host::{Change, Mode, open_all_devices},
+    limits::*,
 };
 
-use crate::common::{MIB, Session, after_power_loss, open_one, store};
+use crate::common::{MIB, Session, after_power_loss, make_with, open_one, store};
 
 #[track_caller]
 fn refused<T: std::fmt::Debug>(result: Result<T>, kind: ErrorKind) {
@@ -49,7 +51,7 @@ fn values() {
     // Reservations for values of this size are generous: give them room.
     let machine = Machine::new(0, &[256 * MIB]);
     let volume = open_one(&machine).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     let longest = vec![7; VALUE_BYTES_MAX];
     let longer = vec![7; VALUE_BYTES_MAX + 1];
     store.put(b"longest", &longest).unwrap();
@@ -76,7 +78,7 @@ fn values() {
         CHUNK_BYTES + 1,
         2 * CHUNK_BYTES,
     ] {
-        store.put(&bytes.to_le_bytes(), &vec![9; bytes]).unwrap();
+        store.put(bytes.to_le_bytes(), vec![9; bytes]).unwrap();
     }
     volume.flush().unwrap();
     let store = reopened(&machine);
@@ -89,7 +91,7 @@ fn values() {
         CHUNK_BYTES + 1,
         2 * CHUNK_BYTES,
     ] {
-        assert!(store.get(&bytes.to_le_bytes()).unwrap() == Some(vec![9; bytes]));
+        assert!(store.get(bytes.to_le_bytes()).unwrap() == Some(vec![9; bytes]));
     }
 }
 
@@ -107,25 +109,16 @@ fn names_and_attributes() {
     let (machine, volume, _store) = store();
     let name = vec![b'n'; NAME_BYTES_MAX];
     let attributes = vec![b'a'; ATTRIBUTES_BYTES_MAX];
-    let id = volume.create_datastore(&name, &attributes).unwrap().id();
+    let id = make_with(&volume, &name, &attributes).unwrap().id();
     let longer = vec![b'n'; NAME_BYTES_MAX + 1];
-    refused(
-        volume.create_datastore(&longer, b""),
-        ErrorKind::InvalidArgument,
-    );
-    refused(
-        volume.create_datastore(b"", b""),
-        ErrorKind::InvalidArgument,
-    );
+    refused(volume.create_datastore(&longer), ErrorKind::InvalidArgument);
+    refused(volume.create_datastore(b""), ErrorKind::InvalidArgument);
     refused(
         volume.rename_datastore(id, &longer),
         ErrorKind::InvalidArgument,
     );
     let more = vec![b'a'; ATTRIBUTES_BYTES_MAX + 1];
-    refused(
-        volume.create_datastore(b"x", &more),
-        ErrorKind::InvalidArgument,
-    );
+    refused(make_with(&volume, "x", &more), ErrorKind::InvalidArgument);
     refused(volume.set_attributes(id, &more), ErrorKind::InvalidArgument);
     let volume = open_one(&after_power_loss(&machine, 0)).unwrap();
     let info = volume.datastore(&name).unwrap().info().unwrap();
@@ -138,17 +131,17 @@ fn datastores() {
     let machine = Machine::new(0, &[1 << 30]);
     let volume = open_one(&machine).unwrap();
     for number in 0..DATASTORES_MAX as u32 {
-        volume.create_datastore(&number.to_be_bytes(), b"").unwrap();
+        volume.create_datastore(number.to_be_bytes()).unwrap();
         while volume.background_step().unwrap() {}
     }
     refused(
-        volume.create_datastore(b"more", b""),
+        volume.create_datastore(b"more"),
         ErrorKind::TooManyDatastores,
     );
     let volume = open_one(&after_power_loss(&machine, 0)).unwrap();
     assert_eq!(volume.datastores().len(), DATASTORES_MAX);
     refused(
-        volume.create_datastore(b"more", b""),
+        volume.create_datastore(b"more"),
         ErrorKind::TooManyDatastores,
     );
 }
@@ -189,7 +182,7 @@ fn volumes_in_a_transaction() {
         open_all_devices(devices.collect()).unwrap()
     };
     let volumes = open(&machine);
-    let create = |volume: &Volume| volume.create_datastore(b"store", b"").unwrap();
+    let create = |volume: &Volume| volume.create_datastore(b"store").unwrap();
     let stores: Vec<Datastore> = volumes.iter().map(create).collect();
     let keeper = Keeper::new();
     let mut session = Session::begin(&keeper, Isolation::Snapshot);

@@ -2,8 +2,9 @@
 
 use helium_sim::{DiskId, Image, Keeper, Machine, sim_options};
 use heliumdb::{
-    Datastore, ErrorKind, Isolation, Unresolved, Volume, VolumeId, VolumeOptions, open_all,
-    open_all_devices,
+    Datastore, ErrorKind, Isolation, Volume, VolumeId, VolumeOptions,
+    host::{open_all, open_all_devices},
+    upkeep::Unresolved,
 };
 
 use crate::{
@@ -52,7 +53,7 @@ fn decisions_for_a_lost_volume_are_forgotten_and_no_others() {
         assert_eq!(answered(&after, 1), [false; 3], "seed {seed}");
         assert_eq!(answered(&after, 2), [false, true, true], "seed {seed}");
     }
-    volume.checkpoint_now().unwrap();
+    volume.checkpoint().unwrap();
     volume.close().unwrap();
     assert_eq!(answered(&machine, 1), [false; 3]);
     assert_eq!(answered(&machine, 2), [false, true, true]);
@@ -133,7 +134,7 @@ fn what_owes_nothing_more_is_truncated_and_destroyed() {
     let urls = ["a", "b"].map(|name| (url(name), VolumeOptions::default()));
     let mut volumes = open_all(&urls).unwrap();
     volumes.sort_by_key(Volume::id);
-    let create = |volume: &Volume| volume.create_datastore(b"store", b"").unwrap();
+    let create = |volume: &Volume| volume.create_datastore(b"store").unwrap();
     let all: Vec<Datastore> = volumes.iter().map(create).collect();
     commit_on(&Keeper::new(), &[&all[0], &all[1]], "k", "v").unwrap();
     // What a killed process leaves.

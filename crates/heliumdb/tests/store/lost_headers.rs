@@ -28,18 +28,18 @@ fn left() -> Vec<Left> {
             let machine = Machine::new(0, disks);
             let ids: Vec<DiskId> = (0..disks.len()).map(DiskId).collect();
             let volume = Volume::open_devices(machine.devices(&ids), &sim_options()).unwrap();
-            let store = volume.create_datastore(b"store", b"").unwrap();
+            let store = volume.create_datastore(b"store").unwrap();
             let put = |numbers: std::ops::Range<u32>| {
                 for number in numbers {
                     store
-                        .put(&number.to_be_bytes(), &[number as u8; 200_000])
+                        .put(number.to_be_bytes(), [number as u8; 200_000])
                         .unwrap();
                 }
                 volume.flush().unwrap();
             };
             put(0..130);
             if checkpoint {
-                volume.checkpoint_now().unwrap();
+                volume.checkpoint().unwrap();
             }
             put(130..150);
             let wanted = contents(&volume);
@@ -160,7 +160,7 @@ fn one_slot_of_a_header_is_enough() {
 #[test]
 fn an_open_volume_finds_out_when_it_is_verified() {
     let (machine, volume, store) = store();
-    (0..20u8).for_each(|number| store.put(&[number], &[7; 200_000]).unwrap());
+    (0..20u8).for_each(|number| store.put([number], [7; 200_000]).unwrap());
     volume.flush().unwrap();
     let verify = || volume.verify(&mut |_| true).unwrap().damaged;
     assert_eq!(verify(), 0);
@@ -190,10 +190,10 @@ fn segments_that_a_file_grows_by_have_headers_from_the_start() {
     let path = folder.path().join("v.he");
     let url = format!("he://./{}", path.display());
     let volume = Volume::open(&url, &VolumeOptions::default()).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     let before = std::fs::metadata(&path).unwrap().len();
     for number in 0..40u32 {
-        store.put(&number.to_be_bytes(), &vec![1; 4 << 20]).unwrap();
+        store.put(number.to_be_bytes(), vec![1; 4 << 20]).unwrap();
     }
     drop(store);
     volume.close().unwrap();
@@ -234,12 +234,12 @@ fn power_lost_while_segments_get_their_headers_is_no_damage() {
     let machine = Machine::new(0, &[40 * MIB, 33 * MIB]);
     let devices = |machine: &Machine| machine.devices(&[DiskId(0), DiskId(1)]);
     let volume = Volume::open_devices(devices(&machine), &sim_options()).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     volume.flush().unwrap();
     machine.record(&[0]);
     for number in 0..240u32 {
         store
-            .put(&number.to_be_bytes(), &[number as u8; 200_000])
+            .put(number.to_be_bytes(), [number as u8; 200_000])
             .unwrap();
         if number % 5 == 0 {
             volume.flush().unwrap();

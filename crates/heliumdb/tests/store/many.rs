@@ -41,15 +41,15 @@ fn values_of_many_keys_are_those_of_each() {
     let url = format!("he://./{}", folder.path().join("volume").display());
     let mut options = VolumeOptions::default();
     let volume = Volume::open(&url, &options).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     // In batches, whose places are prepared together, over two datastores in turns.
     let mut unordered = DatastoreOptions::default();
     (unordered.create, unordered.unordered) = (true, true);
     let other = volume.open_datastore(b"other", &unordered).unwrap();
     let mut batch = volume.batch();
     for number in 0..ITEMS {
-        batch.put(&store, &key(number), &value(number)).unwrap();
-        batch.put(&other, &key(number), &value(number)).unwrap();
+        batch.put(&store, key(number), value(number)).unwrap();
+        batch.put(&other, key(number), value(number)).unwrap();
         if number % 130 == 129 {
             batch.commit(Durability::Buffered).unwrap();
         }

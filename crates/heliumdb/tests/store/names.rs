@@ -1,7 +1,8 @@
 //! No two transactions over several volumes have the same name, whatever was lost in between.
 
 use helium_sim::{DiskId, Image, Keeper, Machine, seed};
-use heliumdb::{BackupFrom, Datastore, ErrorKind, Volume};
+use heliumdb::host::VolumeExt;
+use heliumdb::{Datastore, ErrorKind, Volume, upkeep::BackupFrom};
 
 use crate::{
     backup::memory,

@@ -25,10 +25,10 @@ fn a_volume_is_marked_while_it_is_open_for_writing_and_copies_of_it_open() {
         let volume = open(&path, &VolumeOptions::default());
         assert!(is_marked(&path));
         let store = match round {
-            0 => volume.create_datastore(b"store", b"").unwrap(),
+            0 => volume.create_datastore(b"store").unwrap(),
             _ => volume.datastore(b"store").unwrap(),
         };
-        store.put(&[round], b"value").unwrap();
+        store.put([round], b"value").unwrap();
         volume.flush().unwrap();
         // What a snapshot has.
         fs::copy(&path, &copy).unwrap();

@@ -63,7 +63,7 @@ fn what_is_buffered_is_made_durable_in_time() {
     options.auto_commit_period_ms = 50;
     let machine = machine(0, 1);
     let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     store.put(b"k", b"v").unwrap();
     let start = std::time::Instant::now();
     while volume.stats().auto_commits == 0 {
@@ -102,9 +102,9 @@ fn datastores_are_opened_as_asked() {
     let mut session = Session::begin(&keeper, Isolation::Snapshot);
     for refused in [
         reader.put(b"k", b"w"),
-        reader.insert(b"l", b"w"),
+        reader.try_insert(b"l", b"w"),
         reader.replace(b"k", b"w"),
-        reader.delete(b"k"),
+        reader.delete(b"k").map(drop),
         session.put(&reader, "k", "w"),
     ] {
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::ReadOnly);
@@ -125,11 +125,11 @@ fn devices_of_different_sizes_are_all_used_up() {
     let machine = Machine::new(0, &sizes);
     let disks: Vec<DiskId> = (0..sizes.len()).map(DiskId).collect();
     let volume = Volume::open_devices(machine.devices(&disks), &sim_options()).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     let value = vec![5; 100_000];
     let mut number = 0u32;
     let full = loop {
-        match store.put(&number.to_be_bytes(), &value) {
+        match store.put(number.to_be_bytes(), &value) {
             Ok(()) => number += 1,
             Err(why) => break why,
         }
@@ -151,17 +151,17 @@ fn devices_of_different_sizes_are_all_used_up() {
     let volume = Volume::open_devices(again.devices(&disks), &sim_options()).unwrap();
     let store = volume.datastore(b"store").unwrap();
     assert_eq!(store.approximate_len(), u64::from(number));
-    assert!(store.get(&(number - 1).to_be_bytes()).unwrap() == Some(value));
+    assert!(store.get((number - 1).to_be_bytes()).unwrap() == Some(value));
 }
 
 #[test]
 fn figures_are_there_as_metrics() {
     let (_machine, volume, store) = store();
     for number in 0..100u32 {
-        store.put(&number.to_be_bytes(), &[1; 1000]).unwrap();
+        store.put(number.to_be_bytes(), [1; 1000]).unwrap();
     }
     volume.flush().unwrap();
-    store.get(&7u32.to_be_bytes()).unwrap();
+    store.get(7u32.to_be_bytes()).unwrap();
     let stats = volume.stats();
     assert_eq!(stats.datastores, 1);
     assert!(
@@ -206,10 +206,10 @@ fn numbers_that_pace_the_background_are_taken_as_they_come() {
         assert_eq!(has.clean_dirty_pct, small.clamp(1, 100));
         assert_eq!(has.retry_count, small.min(RETRIES_MAX));
         assert_eq!(has.retry_delay_us, number.min(RETRY_DELAY_US_MAX));
-        let store = volume.create_datastore(b"store", b"").unwrap();
+        let store = volume.create_datastore(b"store").unwrap();
         for round in 0..20u32 {
-            store.put(&round.to_be_bytes(), &[1; 50_000]).unwrap();
-            store.put(b"over and over", &[2; 50_000]).unwrap();
+            store.put(round.to_be_bytes(), [1; 50_000]).unwrap();
+            store.put(b"over and over", [2; 50_000]).unwrap();
             volume.background_step().unwrap();
         }
         volume.close().unwrap();
@@ -226,7 +226,7 @@ fn a_truncated_volume_is_another_one() {
     let mut options = VolumeOptions::default();
     let volume = Volume::open(&url, &options).unwrap();
     let id = volume.id();
-    volume.create_datastore(b"store", b"").unwrap();
+    volume.create_datastore(b"store").unwrap();
     options.truncate = true;
     options.exclusive = true;
     let refused = Volume::open(&url, &options).unwrap_err();

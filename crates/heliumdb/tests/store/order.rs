@@ -23,7 +23,7 @@ fn key(number: u64) -> Vec<u8> {
 
 fn put(store: &Datastore, numbers: std::ops::Range<u64>, fill: u8) {
     for number in numbers {
-        store.put(&key(number), &[fill; 1_000]).unwrap();
+        store.put(key(number), [fill; 1_000]).unwrap();
     }
 }
 
@@ -44,7 +44,7 @@ fn check_one(crashed: &Machine, count: u64, value: impl Fn(u64) -> Option<u8>) {
     let volume = open_one(crashed).unwrap();
     let store = volume.datastore(b"store").unwrap();
     for number in 0..count {
-        let found = store.get(&key(number)).unwrap();
+        let found = store.get(key(number)).unwrap();
         let wanted = value(number).map(|fill| vec![fill; 1_000]);
         assert!(found == wanted, "item {number} is another");
     }
@@ -69,7 +69,7 @@ fn a_discard_comes_after_what_says_so_is_durable() {
         put(&store, 0..9_000, round);
         volume.flush().unwrap();
     }
-    volume.checkpoint_now().unwrap();
+    volume.checkpoint().unwrap();
     latch.hold(|operation| matches!(operation, Operation::Discard { .. }));
     let is_done = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -101,14 +101,14 @@ fn a_discard_comes_after_what_says_so_is_durable() {
 fn nothing_is_freed_while_the_superblock_that_names_a_checkpoint_is_written() {
     let (machine, latch, volume, store) = held_store(&no_checkpoints());
     put(&store, 0..500, 1);
-    volume.checkpoint_now().unwrap();
+    volume.checkpoint().unwrap();
     // Few enough segments that emptying them asks for no checkpoint: only the one that is held up is taken.
     put(&store, 500..5_000, 2);
     store.compact().unwrap();
     latch.hold(Operation::is_superblock);
     let crashes = thread::scope(|scope| {
         let _released = Released(&latch);
-        let checkpoint = scope.spawn(|| volume.checkpoint_now());
+        let checkpoint = scope.spawn(|| volume.checkpoint());
         latch.await_held(1);
         rest(&volume);
         let crashes = (0..6).map(|seed| machine.crash(&mut seed::rng(seed)));
@@ -136,9 +136,9 @@ fn what_replay_finds_moved_from_behind_a_checkpoint_keeps_its_place() {
         Volume::open_devices(machine.devices(&[DiskId(0)]), &no_checkpoints()).unwrap()
     };
     let volume = open(&machine);
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     put(&store, 0..500, 1);
-    volume.checkpoint_now().unwrap();
+    volume.checkpoint().unwrap();
     put(&store, 500..9_000, 2);
     store.compact().unwrap();
     volume.flush().unwrap();

@@ -3,7 +3,9 @@
 use std::thread;
 
 use helium_sim::{DiskId, Keeper, Latch, Machine, Operation, Verdict, sim_options};
-use heliumdb::{BackupFrom, Datastore, ErrorKind, Isolation, Volume, open_all_devices};
+use heliumdb::{
+    Datastore, ErrorKind, Isolation, Volume, host::open_all_devices, upkeep::BackupFrom,
+};
 
 use crate::{
     backup::memory,
@@ -11,7 +13,10 @@ use crate::{
     several_volumes::{commit_on, ordered, stores, values},
 };
 
-fn copied(volume: &Volume, progress: &mut dyn FnMut(&heliumdb::Progress) -> bool) -> Datastore {
+fn copied(
+    volume: &Volume,
+    progress: &mut dyn FnMut(&heliumdb::upkeep::Progress) -> bool,
+) -> Datastore {
     let target = memory(64);
     volume
         .backup(BackupFrom::Newest, &target, progress)
@@ -63,7 +68,7 @@ fn what_is_taken_back_behind_the_end_is_not_in_the_copy() {
                 }
             };
             let copy = copied(volume, &mut |step| {
-                if meanwhile && step.phase == heliumdb::Phase::Items {
+                if meanwhile && step.phase == heliumdb::upkeep::Phase::Items {
                     cancel();
                 }
                 true
@@ -101,7 +106,7 @@ fn commits_under_way_are_waited_for() {
             let target = memory(64);
             let mut waited = 0;
             let copy = volumes[1].backup(BackupFrom::Newest, &target, &mut |step| {
-                if step.phase == heliumdb::Phase::Records {
+                if step.phase == heliumdb::upkeep::Phase::Records {
                     waited += 1;
                     if waited == 3 {
                         latch.release(verdict);

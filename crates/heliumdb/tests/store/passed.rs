@@ -9,7 +9,7 @@ use std::{
 };
 
 use helium_sim::seed::rng;
-use heliumdb::{Datastore, Position, Readable, Txn, Volume};
+use heliumdb::{Datastore, Position, Readable, Transaction, Volume};
 use rand::{Rng, rngs::SmallRng};
 
 use crate::common::{open_one, store};
@@ -32,7 +32,7 @@ fn bound(walks: u64, dead: u64) -> u64 {
 fn filled(items: u64) -> (helium_sim::Machine, Volume, Datastore) {
     let (machine, volume, store) = store();
     for number in 0..items {
-        store.put(&key(number), b"").unwrap();
+        store.put(key(number), b"").unwrap();
     }
     (machine, volume, store)
 }
@@ -45,14 +45,14 @@ fn a_queue_beside_a_held_snapshot() {
         let held = volume.snapshot().unwrap();
         for turn in 0..ITEMS {
             let (first, _) = store.nearest(end).unwrap().expect("an item");
-            store.delete(&first).unwrap();
+            assert!(store.delete(&first).unwrap());
             // What comes in at the other end does not make it start over.
             let new = match end {
                 Position::First => key(ITEMS + turn),
                 _ => key(u64::MAX - turn),
             };
             if turn % 4 == 0 && end == Position::First {
-                store.put(&new, b"").unwrap();
+                store.put(new, b"").unwrap();
             }
         }
         let passed = volume.stats().passed_slots;
@@ -79,7 +79,7 @@ fn a_long_transaction_passes_what_it_has_removed() {
         let mut txn = volume.begin().unwrap();
         for _ in 0..ITEMS {
             let (first, _) = txn.nearest(&store, end).unwrap().expect("an item");
-            txn.delete(&store, &first).unwrap();
+            assert!(txn.delete(&store, &first).unwrap());
         }
         assert_eq!(txn.nearest(&store, end).unwrap(), None);
         let passed = volume.stats().passed_slots;
@@ -97,7 +97,7 @@ fn the_first_look_behind_many_removals_is_the_only_long_one() {
     let (_machine, volume, store) = filled(ITEMS);
     let _held = volume.snapshot().unwrap();
     for number in 0..ITEMS - 1 {
-        store.delete(&key(number)).unwrap();
+        assert!(store.delete(key(number)).unwrap());
     }
     let look = || {
         let before = volume.stats().passed_slots;
@@ -110,7 +110,7 @@ fn the_first_look_behind_many_removals_is_the_only_long_one() {
     assert!(look() <= ITEMS + 2 * UNNOTED);
     assert!(look() <= 2 * UNNOTED + ITEMS / STRETCH + 1);
     // One that comes back in the middle is seen, and the others are passed as before.
-    store.put(&key(ITEMS / 2), b"").unwrap();
+    store.put(key(ITEMS / 2), b"").unwrap();
     let (middle, _) = store.nearest(Position::First).unwrap().unwrap();
     assert_eq!(middle, key(ITEMS / 2));
     let before = volume.stats().passed_slots;
@@ -127,11 +127,11 @@ fn check(rng: &mut SmallRng, eyes: &impl Readable, store: &Datastore, model: &Mo
     let above = (Bound::Excluded(from.to_vec()), Bound::Unbounded);
     let below = (Bound::Unbounded, Bound::Excluded(from.to_vec()));
     assert_eq!(
-        eyes.next(store, &from).unwrap(),
+        eyes.next(store, from).unwrap(),
         owned(model.range(above).next())
     );
     assert_eq!(
-        eyes.previous(store, &from).unwrap(),
+        eyes.previous(store, from).unwrap(),
         owned(model.range(below).next_back())
     );
     assert_eq!(
@@ -185,10 +185,10 @@ fn change(rng: &mut SmallRng, model: &mut Model, mut write: impl FnMut(&[u8], Op
     }
 }
 
-fn write_in(txn: &mut Txn, store: &Datastore) -> impl FnMut(&[u8], Option<&[u8]>) {
+fn write_in(txn: &mut Transaction, store: &Datastore) -> impl FnMut(&[u8], Option<&[u8]>) {
     |key, value| match value {
         Some(value) => txn.put(store, key, value).unwrap(),
-        None => txn.delete(store, key).unwrap(),
+        None => assert!(txn.delete(store, key).unwrap()),
     }
 }
 
@@ -202,7 +202,7 @@ fn whatever_is_passed_everybody_sees_what_is_theirs() {
         for round in 0..150 {
             change(&mut rng, &mut model, |key, value| match value {
                 Some(value) => store.put(key, value).unwrap(),
-                None => store.delete(key).unwrap(),
+                None => assert!(store.delete(key).unwrap()),
             });
             check_newest(&mut rng, &volume, &store, &model);
             let mut txn = volume.begin().unwrap();
@@ -255,7 +255,7 @@ fn an_item_that_comes_back_is_seen_at_once() {
     let (_machine, volume, store) = filled(ITEMS);
     let _held = volume.snapshot().unwrap();
     for number in 0..ITEMS {
-        store.delete(&key(number)).unwrap();
+        assert!(store.delete(key(number)).unwrap());
     }
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -280,16 +280,16 @@ fn an_item_that_comes_back_is_seen_at_once() {
                         let before = key(number.saturating_sub(200));
                         let after = key(number + 200);
                         if round % 3 == 0 {
-                            volume.transact(|txn| txn.put(store, &mine, b"")).unwrap();
+                            volume.transact(|txn| txn.put(store, mine, b"")).unwrap();
                         } else {
-                            store.put(&mine, b"").unwrap();
+                            store.put(mine, b"").unwrap();
                         }
                         let from = Position::AtOrAfter(&before);
                         assert!(store.nearest(from).unwrap().unwrap().0 <= mine.to_vec());
                         let snapshot = volume.snapshot().unwrap();
                         let seen = snapshot.range(store, ..=after.as_slice()).next_back();
                         assert!(seen.unwrap().unwrap().0 >= mine.to_vec());
-                        store.delete(&mine).unwrap();
+                        assert!(store.delete(mine).unwrap());
                         let left = store.nearest(Position::AtOrAfter(&mine)).unwrap();
                         assert_ne!(left.map(|item| item.0), Some(mine.into()));
                     }

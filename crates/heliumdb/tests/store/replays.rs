@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use heliumdb::{VolumeOptions, open_all};
+use heliumdb::{VolumeOptions, host::open_all};
 
 const KILLED: &str = "crash_images::a_killed_process_leaves_a_prefix";
 const LOST: &str = "crash_images::a_power_loss_leaves_a_prefix_with_all_that_was_acknowledged";

@@ -2,7 +2,10 @@
 //! the mark that says so, and the mark is found as long as anything of it is left.
 
 use helium_sim::{DiskId, Image, Machine, Operation, Verdict, sim_options};
-use heliumdb::{BackupFrom, Datastore, DatastoreOptions, Salvage, Volume};
+use heliumdb::{
+    Datastore, DatastoreOptions, Volume,
+    upkeep::{BackupFrom, Salvage},
+};
 
 use crate::common::{MIB, held_store, machine, open_one};
 
@@ -66,7 +69,7 @@ fn end(volume: &Volume, store: &Datastore, how: End) {
     options.truncate = true;
     options.unordered = matches!(how, End::MadeUnordered);
     match how {
-        End::Removed => volume.remove_datastore(store.id()).unwrap(),
+        End::Removed => volume.drop_datastore(store.id()).unwrap(),
         End::Emptied => volume.truncate_datastore(store.id()).unwrap(),
         End::EmptiedAtOpen | End::MadeUnordered => {
             let name = store.info().unwrap().name;
@@ -80,11 +83,11 @@ fn fill_and_thin_out(store: &Datastore) {
     for number in 0..400u32 {
         let bytes = if number % 50 == 0 { 1_200_000 } else { 20_000 };
         store
-            .put(&number.to_be_bytes(), &vec![number as u8; bytes])
+            .put(number.to_be_bytes(), vec![number as u8; bytes])
             .unwrap();
     }
     for number in (0..400u32).filter(|n| n % 3 != 0) {
-        store.delete(&number.to_be_bytes()).unwrap();
+        assert!(store.delete(number.to_be_bytes()).unwrap());
     }
 }
 
@@ -94,17 +97,17 @@ fn a_round_of_cleaning_moves_nothing_of_what_is_over() {
         for steps in 1..8 {
             let machine = machine(0, 1);
             let volume = open_one(&machine).unwrap();
-            let store = volume.create_datastore(b"store", b"").unwrap();
+            let store = volume.create_datastore(b"store").unwrap();
             fill_and_thin_out(&store);
-            volume.checkpoint_now().unwrap();
+            volume.checkpoint().unwrap();
             let mut is_under_way = true;
             for _ in 0..steps {
-                is_under_way &= volume.clean_some().unwrap();
+                is_under_way &= volume.clean_step().unwrap();
             }
             assert!(is_under_way || steps > 3, "nothing is cleaned");
             end(&volume, &store, how);
             let moved = volume.stats().cleaner_bytes;
-            while volume.clean_some().unwrap() {}
+            while volume.clean_step().unwrap() {}
             let more = volume.stats().cleaner_bytes - moved;
             // The catalog's records may be among them.
             assert!(
@@ -129,7 +132,7 @@ fn compacting_moves_nothing_of_what_is_over() {
         let (machine, latch, volume, store) = held_store(&sim_options());
         for number in 0..6_000u32 {
             let scattered = number.wrapping_mul(2_654_435_761);
-            store.put(&scattered.to_be_bytes(), &[1; 2_000]).unwrap();
+            store.put(scattered.to_be_bytes(), [1; 2_000]).unwrap();
         }
         volume.flush().unwrap();
         std::thread::scope(|scope| {
@@ -163,14 +166,18 @@ fn a_write_beside_a_truncation_is_not_lost() {
         let acknowledged = std::thread::scope(|scope| {
             latch.hold(|op| *op == Operation::Sync);
             let ending = scope.spawn(|| match removal {
-                true => volume.remove_datastore(store.id()),
+                true => volume.drop_datastore(store.id()),
                 false => volume.truncate_datastore(store.id()),
             });
             latch.await_held(1);
             let writers = [
                 scope.spawn(|| store.put(b"put", b"v")),
-                scope.spawn(|| store.merge(b"merged", |_| Some(b"v".to_vec())).map(drop)),
-                scope.spawn(|| store.insert(b"old", b"w")),
+                scope.spawn(|| {
+                    store
+                        .update_fetch(b"merged", |_| Some(b"v".to_vec()))
+                        .map(drop)
+                }),
+                scope.spawn(|| store.try_insert(b"old", b"w")),
             ];
             for _ in 0..10_000 {
                 std::thread::yield_now();
@@ -219,29 +226,28 @@ fn what_is_over_is_known_by_its_mark_when_its_record_is_gone() {
     for how in ENDS {
         let machine = machine(0, 1);
         let volume = open_one(&machine).unwrap();
-        let junk = volume.create_datastore(b"junk", b"").unwrap();
-        let store = volume.create_datastore(b"store", b"").unwrap();
-        let kept = volume.create_datastore(b"kept", b"").unwrap();
+        let junk = volume.create_datastore(b"junk").unwrap();
+        let store = volume.create_datastore(b"store").unwrap();
+        let kept = volume.create_datastore(b"kept").unwrap();
         let churn = |rounds: u32| {
             for round in 0..rounds {
-                junk.put(&[round as u8 % 4], &[round as u8; 100_000])
-                    .unwrap();
+                junk.put([round as u8 % 4], [round as u8; 100_000]).unwrap();
             }
             volume.flush().unwrap();
         };
         // The records are in the first segments, with nothing but what dies.
         churn(60);
         for number in 0..600u32 {
-            store.put(&number.to_be_bytes(), &[1; 1_000]).unwrap();
-            kept.put(&number.to_be_bytes(), &[2; 9_000]).unwrap();
+            store.put(number.to_be_bytes(), [1; 1_000]).unwrap();
+            kept.put(number.to_be_bytes(), [2; 9_000]).unwrap();
         }
         churn(20);
         end(&volume, &store, how);
         // Segments that are mostly alive are left alone; the first ones go, and are used again.
         for _ in 0..6 {
             churn(60);
-            volume.checkpoint_now().unwrap();
-            volume.free_now().unwrap();
+            volume.checkpoint().unwrap();
+            volume.free().unwrap();
             while volume.background_step().unwrap() {}
         }
         let mut left = vec![("junk".to_owned(), 4), ("kept".to_owned(), 600)];

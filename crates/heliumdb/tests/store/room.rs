@@ -4,15 +4,14 @@
 use std::collections::VecDeque;
 
 use helium_sim::{DiskId, Machine, sim_options};
-use heliumdb::{Datastore, ErrorKind, Isolation, Readable, Txn, TxnOptions, Volume};
+use heliumdb::{
+    Datastore, ErrorKind, Isolation, Readable, Transaction, TransactionOptions, Volume,
+};
 
 use crate::common::{MIB, after_power_loss, open_one, store};
 
-fn begin(volume: &Volume, isolation: Isolation) -> Txn {
-    let options = TxnOptions {
-        isolation,
-        ..TxnOptions::default()
-    };
+fn begin(volume: &Volume, isolation: Isolation) -> Transaction {
+    let options = TransactionOptions::new().isolation(isolation);
     volume.begin_with(options).unwrap()
 }
 
@@ -47,27 +46,27 @@ fn check(machine: &Machine, volume: Volume, store: &Datastore, wanted: &[(Vec<u8
 #[test]
 fn segments_go_while_one_of_many_transactions_is_always_open() {
     let (machine, volume, store) = store();
-    let mut open: VecDeque<Txn> = VecDeque::new();
+    let mut open: VecDeque<Transaction> = VecDeque::new();
     for round in 0..4_000u64 {
         let mut txn = begin(&volume, Isolation::ReadCommitted);
         let key = key(round % 16);
         // What is newest may be another's, who is still open.
-        if txn.put(&store, &key, &[round as u8; 60_000]).is_ok() && round % 3 == 0 {
+        if txn.put(&store, &key, [round as u8; 60_000]).is_ok() && round % 3 == 0 {
             let _ = store.delete(&key);
         }
         open.push_back(txn);
         if open.len() > 3 {
             let _ = open.pop_front().unwrap().commit();
         }
-        if let Err(why) = store.put(b"other", &[round as u8; 20_000]) {
+        if let Err(why) = store.put(b"other", [round as u8; 20_000]) {
             panic!("round {round}: {why}: {:?}", volume.stats());
         }
         step(&volume);
     }
     assert!(volume.stats().user_bytes > 2 * 64 * MIB);
-    open.into_iter().for_each(Txn::rollback);
+    open.into_iter().for_each(Transaction::rollback);
     for number in 0..16 {
-        let _ = store.delete(&key(number));
+        let _ = store.delete(key(number));
     }
     let wanted = vec![(b"other".to_vec(), vec![3_999u64 as u8; 20_000])];
     check(&machine, volume, &store, &wanted);
@@ -79,14 +78,14 @@ fn segments_go_while_one_of_many_transactions_is_always_open() {
 fn segments_go_beside_an_idle_writer() {
     for isolation in [Isolation::ReadCommitted, Isolation::ReadUncommitted] {
         let (machine, volume, store) = store();
-        let elsewhere = volume.create_datastore(b"elsewhere", b"").unwrap();
+        let elsewhere = volume.create_datastore(b"elsewhere").unwrap();
         let mut idle = begin(&volume, isolation);
         idle.put(&elsewhere, b"mine", b"v").unwrap();
         for round in 0..3_000u64 {
             // Nobody comes by there again.
             let key = key(round);
             let mut txn = begin(&volume, Isolation::ReadCommitted);
-            txn.put(&store, &key, &[round as u8; 50_000]).unwrap();
+            txn.put(&store, &key, [round as u8; 50_000]).unwrap();
             if round % 2 == 0 {
                 // Above what is not resolved.
                 let _ = store.delete(&key);
@@ -94,10 +93,10 @@ fn segments_go_beside_an_idle_writer() {
             } else {
                 txn.commit().unwrap();
                 let mut txn = begin(&volume, Isolation::ReadCommitted);
-                txn.delete(&store, &key).unwrap();
+                assert!(txn.delete(&store, &key).unwrap());
                 txn.commit().unwrap();
             }
-            let put = store.put(b"other", &[round as u8; 50_000]);
+            let put = store.put(b"other", [round as u8; 50_000]);
             put.unwrap_or_else(|why| panic!("round {round}: {why}: {:?}", volume.stats()));
             step(&volume);
         }
@@ -129,12 +128,12 @@ fn churn_above_a_snapshot(grows: bool, beside: Beside) {
     let mut options = sim_options();
     options.auto_clean_period_ms = 0;
     let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
-    let elsewhere = volume.create_datastore(b"elsewhere", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
+    let elsewhere = volume.create_datastore(b"elsewhere").unwrap();
     // Tombstones have the keys.
     let key = |number: u64| [key(number), vec![7; 500]].concat();
     for number in 0..ITEMS {
-        store.put(&key(number), &[1; 1_000]).unwrap();
+        store.put(key(number), [1; 1_000]).unwrap();
     }
     let snapshot = volume.snapshot().unwrap();
     let mut idle = begin(&volume, Isolation::ReadCommitted);
@@ -142,7 +141,7 @@ fn churn_above_a_snapshot(grows: bool, beside: Beside) {
         idle.put(&elsewhere, b"mine", b"v").unwrap();
     }
     for number in 0..ITEMS {
-        store.delete(&key(number)).unwrap();
+        assert!(store.delete(key(number)).unwrap());
         step(&volume);
     }
     let mut most_live = 0;
@@ -163,8 +162,8 @@ fn churn_above_a_snapshot(grows: bool, beside: Beside) {
             short.drain(..short.len().saturating_sub(5));
         }
         let key = key(10_000 + round % 1_000);
-        store.put(&key, &[2; 1_000]).unwrap();
-        store.delete(&key).unwrap();
+        store.put(&key, [2; 1_000]).unwrap();
+        assert!(store.delete(&key).unwrap());
         step(&volume);
         check();
     }
@@ -175,7 +174,7 @@ fn churn_above_a_snapshot(grows: bool, beside: Beside) {
     let stats = volume.stats();
     assert!(stats.used_bytes < 48 * MIB, "{what}: {stats:?}");
     for number in (0..ITEMS).step_by(7) {
-        let found = snapshot.get(&store, &key(number)).unwrap();
+        let found = snapshot.get(&store, key(number)).unwrap();
         assert_eq!(found, Some(vec![1; 1_000]), "{what}");
     }
 }
@@ -198,10 +197,10 @@ fn what_no_snapshot_needs_takes_no_room_beside_one_that_is_held() {
         let mut options = sim_options();
         options.background_thread = threads;
         let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
-        let store = volume.create_datastore(b"store", b"").unwrap();
+        let store = volume.create_datastore(b"store").unwrap();
         let put_all = |round: u64| {
             for number in 0..2_000 {
-                let put = store.put(&key(number), &[round as u8; 5_200]);
+                let put = store.put(key(number), [round as u8; 5_200]);
                 put.unwrap_or_else(|why| panic!("round {round}: {why}: {:?}", volume.stats()));
             }
         };
@@ -217,14 +216,14 @@ fn what_no_snapshot_needs_takes_no_room_beside_one_that_is_held() {
             }
             drop(volume.snapshot().unwrap());
             if round == 5 {
-                let seen = short.take().unwrap().get(&store, &key(7)).unwrap();
+                let seen = short.take().unwrap().get(&store, key(7)).unwrap();
                 assert_eq!(seen, Some(vec![3; 5_200]));
             }
         }
         for number in (0..2_000).step_by(97) {
-            let was = held.get(&store, &key(number)).unwrap();
+            let was = held.get(&store, key(number)).unwrap();
             assert_eq!(was, Some(vec![1; 5_200]));
-            assert_eq!(store.get(&key(number)).unwrap(), Some(vec![11; 5_200]));
+            assert_eq!(store.get(key(number)).unwrap(), Some(vec![11; 5_200]));
         }
     }
 }
@@ -236,7 +235,7 @@ fn what_a_snapshot_needed_goes_with_it_beside_an_older_one() {
     let (_machine, volume, store) = store();
     let put_all = |round: u8| {
         for number in 0..2_000 {
-            store.put(&key(number), &vec![round; 5_200]).unwrap();
+            store.put(key(number), vec![round; 5_200]).unwrap();
         }
     };
     put_all(1);
@@ -244,17 +243,17 @@ fn what_a_snapshot_needed_goes_with_it_beside_an_older_one() {
     put_all(2);
     let short = volume.snapshot().unwrap();
     put_all(3);
-    let large = |number: u64| store.put(&key(10_000 + number), &vec![4; MIB as usize]);
+    let large = |number: u64| store.put(key(10_000 + number), vec![4; MIB as usize]);
     let full = (0..).find_map(|number| large(number).err().map(|why| (number, why)));
     let (before, why) = full.unwrap();
     assert_eq!(why.kind(), ErrorKind::VolumeFull, "{why}");
-    assert_eq!(short.get(&store, &key(7)).unwrap(), Some(vec![2; 5_200]));
+    assert_eq!(short.get(&store, key(7)).unwrap(), Some(vec![2; 5_200]));
     drop(short);
     // Ten were needed; each takes up to a fifth more, at the ends of segments, and is one more to delete.
     for number in before..before + 6 {
         large(number).unwrap_or_else(|why| panic!("{number}: {why}: {:?}", volume.stats()));
     }
-    assert_eq!(held.get(&store, &key(7)).unwrap(), Some(vec![1; 5_200]));
+    assert_eq!(held.get(&store, key(7)).unwrap(), Some(vec![1; 5_200]));
 }
 
 /// Whoever keeps the room himself is told so, and what he keeps comes back with his end.
@@ -262,17 +261,17 @@ fn what_a_snapshot_needed_goes_with_it_beside_an_older_one() {
 fn who_keeps_the_room_is_told() {
     let (_machine, volume, store) = store();
     let mut items = 0;
-    while store.put(&key(items), &[1; 30_000]).is_ok() {
+    while store.put(key(items), [1; 30_000]).is_ok() {
         items += 1;
         step(&volume);
     }
     let mut txn = begin(&volume, Isolation::Snapshot);
     for number in 0..items {
-        let _ = store.delete(&key(number));
+        let _ = store.delete(key(number));
     }
     step(&volume);
     let refused = loop {
-        match txn.put(&store, &key(100_000 + items), &[2; 500_000]) {
+        match txn.put(&store, key(100_000 + items), [2; 500_000]) {
             Ok(()) => items += 1,
             Err(why) => break why,
         }
@@ -281,7 +280,7 @@ fn who_keeps_the_room_is_told() {
     assert!(refused.to_string().contains("end them"), "{refused}");
     txn.rollback();
     for number in 0..100 {
-        store.put(&key(number), &[3; 300_000]).unwrap();
+        store.put(key(number), [3; 300_000]).unwrap();
         step(&volume);
     }
 }

@@ -1,7 +1,8 @@
 //! Settling: versions cost memory only while someone needs them.
 
 use helium_sim::Keeper;
-use heliumdb::{ErrorKind, Horizon, Isolation, Volume};
+use heliumdb::host::VolumeExt;
+use heliumdb::{ErrorKind, Isolation, Volume, host::Horizon};
 
 use crate::common::{Session, machine, store};
 use helium_sim::{DiskId, sim_options};
@@ -117,7 +118,7 @@ fn past_the_budget_writers_are_told_to_retry() {
     let mut options = sim_options();
     options.version_budget_bytes = 100_000;
     let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     let keeper = Keeper::new();
     let pinned = Session::begin(&keeper, Isolation::Snapshot);
     let mut refused = 0;

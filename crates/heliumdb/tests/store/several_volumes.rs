@@ -1,7 +1,8 @@
 //! Transactions over several volumes: wholly there or wholly not, whatever is lost and opened when.
 
 use helium_sim::{Image, Keeper, Machine, seed};
-use heliumdb::{Datastore, ErrorKind, Horizon, Isolation, Result, Volume};
+use heliumdb::host::VolumeExt;
+use heliumdb::{Datastore, ErrorKind, Isolation, Result, Volume, host::Horizon};
 
 use crate::common::{Session, after_power_loss, machine, open};
 
@@ -12,7 +13,7 @@ pub(crate) fn ordered(volumes: usize) -> (Machine, Vec<Volume>, Vec<Datastore>) 
     let mut all = open(&machine, &disks).unwrap();
     all.sort_by_key(Volume::id);
     let order: Vec<usize> = all.iter().map(disk_of).collect();
-    let create = |volume: &Volume| volume.create_datastore(b"store", b"").unwrap();
+    let create = |volume: &Volume| volume.create_datastore(b"store").unwrap();
     all.iter().map(create).for_each(drop);
     all.iter().for_each(|volume| volume.close().unwrap());
     drop(all);
@@ -243,10 +244,10 @@ fn a_volume_that_owes_decisions_is_not_truncated() {
     let options = heliumdb::VolumeOptions::default();
     let open = |names: [&str; 2]| {
         let urls = names.map(|name| (url(name), options.clone()));
-        heliumdb::open_all(&urls).unwrap()
+        heliumdb::host::open_all(&urls).unwrap()
     };
     let volumes = open(["a", "b"]);
-    let create = |volume: &Volume| volume.create_datastore(b"store", b"").unwrap();
+    let create = |volume: &Volume| volume.create_datastore(b"store").unwrap();
     let stores_: Vec<Datastore> = volumes.iter().map(create).collect();
     commit_on(&Keeper::new(), &[&stores_[0], &stores_[1]], "k", "v").unwrap();
     // What a killed process leaves.
@@ -283,7 +284,7 @@ fn a_read_only_open_with_doubts_fails_with_a_sentence() {
     options.read_only = true;
     let volumes = [0, 1].map(|disk| (after.devices(&[helium_sim::DiskId(disk)]), options.clone()));
     let changes = after.changes();
-    let refused = heliumdb::open_all_devices(volumes.into()).unwrap_err();
+    let refused = heliumdb::host::open_all_devices(volumes.into()).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::InDoubt, "{refused}");
     assert_eq!(after.changes(), changes, "a read-only open wrote");
 }

@@ -22,7 +22,7 @@ fn open(bytes: u64, checkpoint_log_bytes: Option<u64>, unordered: bool) -> (Volu
 
 /// Puts items until there is no room: how many there are then.
 fn fill(store: &Datastore, value_bytes: usize) -> u64 {
-    let put = |number: u64| store.put(&number.to_be_bytes(), &vec![number as u8; value_bytes]);
+    let put = |number: u64| store.put(number.to_be_bytes(), vec![number as u8; value_bytes]);
     let full = (0..).find_map(|number| Some((number, put(number).err()?)));
     let (items, why) = full.unwrap();
     assert_eq!(why.kind(), ErrorKind::VolumeFull, "{why}");
@@ -32,7 +32,7 @@ fn fill(store: &Datastore, value_bytes: usize) -> u64 {
 /// Deletes all that there is: no delete is refused.
 fn delete_all(store: &Datastore, items: u64) {
     for number in 0..items {
-        let deleted = store.delete(&number.to_be_bytes());
+        let deleted = store.delete(number.to_be_bytes());
         deleted.unwrap_or_else(|why| panic!("delete {number} of {items}: {why}"));
     }
 }
@@ -67,8 +67,8 @@ fn deletes_are_never_refused_where_pages_of_checkpoints_lie_everywhere() {
         let before = volume.stats();
         assert!(items > 2 * heliumdb::limits::DELETES_WHEN_FULL, "{items}");
         for number in 0..items {
-            let deleted = store.delete(&number.to_be_bytes());
-            let deleted = deleted.and_then(|()| volume.flush());
+            let deleted = store.delete(number.to_be_bytes());
+            let deleted = deleted.and_then(|_| volume.flush());
             let what = || format!("{mib}, {value_bytes}: {number} of {items}");
             deleted.unwrap_or_else(|why| panic!("{}: {why}: {:?}", what(), volume.stats()));
         }

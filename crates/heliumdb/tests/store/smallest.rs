@@ -41,7 +41,7 @@ fn open(machine: &Machine, devices: &Devices) -> heliumdb::Result<Volume> {
 fn fill(volume: &Volume, store: &Datastore) -> u64 {
     for number in 0u64.. {
         while volume.background_step().unwrap() {}
-        match store.put(&number.to_be_bytes(), &[number as u8; 20_000]) {
+        match store.put(number.to_be_bytes(), [number as u8; 20_000]) {
             Ok(()) => {}
             Err(why) if why.kind() == ErrorKind::VolumeFull => return number,
             Err(why) => panic!("{why}"),
@@ -54,10 +54,10 @@ fn fill(volume: &Volume, store: &Datastore) -> u64 {
 fn fits(devices: &Devices) -> u64 {
     let machine = machine(devices);
     let volume = open(&machine, devices).unwrap_or_else(|why| panic!("{devices:?}: {why}"));
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     let items = fill(&volume, &store);
     for number in 0..items {
-        let deleted = store.delete(&number.to_be_bytes());
+        let deleted = store.delete(number.to_be_bytes());
         deleted.unwrap_or_else(|why| panic!("{devices:?}: {why}: {:?}", volume.stats()));
     }
     volume.close().unwrap();
@@ -70,7 +70,7 @@ fn fits(devices: &Devices) -> u64 {
         "{devices:?}: {items}, then {again}"
     );
     for number in (0..again).step_by(13) {
-        let value = store.get(&number.to_be_bytes()).unwrap();
+        let value = store.get(number.to_be_bytes()).unwrap();
         assert_eq!(value, Some(vec![number as u8; 20_000]));
     }
     items
@@ -134,7 +134,7 @@ fn sparse_files_are_worth_as_much_as_others() {
         }
         let url = format!("he://./{},{}", paths[0].display(), paths[1].display());
         let volume = Volume::open(&url, &sim_options()).unwrap();
-        let store = volume.create_datastore(b"store", b"").unwrap();
+        let store = volume.create_datastore(b"store").unwrap();
         fill(&volume, &store)
     };
     assert_eq!(count(true), count(false));

@@ -7,7 +7,7 @@ use std::{
 };
 
 use helium_sim::seed;
-use heliumdb::{BackupFrom, Durability, Volume, VolumeOptions};
+use heliumdb::{Durability, Volume, VolumeOptions, upkeep::BackupFrom};
 use rand::Rng;
 
 use crate::common::MIB;
@@ -59,9 +59,9 @@ fn a_file_starts_small_and_grows_with_what_is_in_it() {
     let empty = taken(&file.path);
     assert!(empty <= MIB, "{empty}");
     let volume = file.open();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     for number in 0..100u64 {
-        store.put(&number.to_be_bytes(), &[1; 100]).unwrap();
+        store.put(number.to_be_bytes(), [1; 100]).unwrap();
     }
     volume.flush().unwrap();
     let small = taken(&file.path);
@@ -105,20 +105,20 @@ fn batches_in_several_segments_are_compacted_in_one_go() {
     let mut options = VolumeOptions::default();
     options.limit_bytes = Some(256 * MIB);
     let volume = Volume::open(&url, &options).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     let (batches, each) = (40u64, 30u64);
     let stays = |number: u64| number.is_multiple_of(60);
     for batch in 0..batches {
         let mut writes = volume.batch();
         for number in batch * each..(batch + 1) * each {
             writes
-                .put(&store, &number.to_be_bytes(), &noise(number, 50_000))
+                .put(&store, number.to_be_bytes(), noise(number, 50_000))
                 .unwrap();
         }
         writes.commit(Durability::Synced).unwrap();
     }
     for number in (0..batches * each).filter(|number| !stays(*number)) {
-        store.delete(&number.to_be_bytes()).unwrap();
+        assert!(store.delete(number.to_be_bytes()).unwrap());
     }
     volume.flush().unwrap();
     let before = volume.stats();
@@ -131,7 +131,7 @@ fn batches_in_several_segments_are_compacted_in_one_go() {
     let volume = file.open();
     let store = volume.datastore(b"store").unwrap();
     for number in (0..batches * each).filter(|number| stays(*number)) {
-        let found = store.get(&number.to_be_bytes()).unwrap();
+        let found = store.get(number.to_be_bytes()).unwrap();
         assert_eq!(found.as_deref(), Some(&noise(number, 50_000)[..]));
     }
 }
@@ -143,14 +143,14 @@ fn tombstones_of_what_is_gone_take_nothing_once_all_was_moved() {
     let mut options = VolumeOptions::default();
     options.limit_bytes = Some(256 * MIB);
     let volume = Volume::open(&url, &options).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     let (items, stays) = (100_000u64, |number: u64| number.is_multiple_of(4));
     let key = |number: u64| noise(number, 24);
     for number in 0..items {
-        store.put(&key(number), &noise(number, 60)).unwrap();
+        store.put(key(number), noise(number, 60)).unwrap();
     }
     for number in (0..items).filter(|number| !stays(*number)) {
-        store.delete(&key(number)).unwrap();
+        assert!(store.delete(key(number)).unwrap());
     }
     volume.flush().unwrap();
     volume.compact(&mut |_| true).unwrap();
@@ -166,17 +166,17 @@ fn what_was_deleted_is_given_back() {
     const VALUE: usize = 30_000;
     let file = File::new();
     let volume = file.open();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     let (items, stays) = (6_000u64, |number: u64| number % 40 == 3);
     for number in 0..items {
-        let put = store.put(&number.to_be_bytes(), &noise(number, VALUE));
+        let put = store.put(number.to_be_bytes(), noise(number, VALUE));
         put.unwrap();
     }
     volume.flush().unwrap();
     let full = taken(&file.path);
     assert!(full > items * VALUE as u64, "{full}");
     for number in (0..items).filter(|number| !stays(*number)) {
-        store.delete(&number.to_be_bytes()).unwrap();
+        assert!(store.delete(number.to_be_bytes()).unwrap());
     }
     volume.compact(&mut |_| true).unwrap();
     let copy = File::new();
@@ -204,7 +204,7 @@ fn what_was_deleted_is_given_back() {
     let wanted = (0..items).filter(|number| stays(*number));
     assert!(left.eq(wanted.map(|number| (number.to_be_bytes().to_vec(), noise(number, VALUE)))));
     for number in 0..items {
-        let put = store.put(&number.to_be_bytes(), &noise(number, VALUE));
+        let put = store.put(number.to_be_bytes(), noise(number, VALUE));
         put.unwrap();
     }
     drop(store);

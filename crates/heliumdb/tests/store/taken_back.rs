@@ -4,9 +4,11 @@
 use std::{sync::Arc, thread};
 
 use helium_sim::{DiskId, Keeper, Latch, Machine, Operation, Verdict, seed, sim_options};
+use heliumdb::host::VolumeExt;
 use heliumdb::{
-    Change, Datastore, ErrorKind, Horizon, Isolation, Mode, Salvage, TxnId, TxnSnapshot, Volume,
-    VolumeOptions, open_all_devices,
+    Datastore, ErrorKind, Isolation, Volume, VolumeOptions,
+    host::{Change, Horizon, Mode, TxnId, TxnSnapshot, open_all_devices},
+    upkeep::Salvage,
 };
 
 use crate::{
@@ -70,7 +72,7 @@ fn a_manifest_beside_a_cancel_does_not_keep_the_decision() {
     let frames = || decider.stats().frames;
     latches[0].hold(|operation| *operation == Operation::Sync);
     thread::scope(|scope| {
-        let checkpoint = scope.spawn(|| decider.checkpoint(&*keeper).unwrap());
+        let checkpoint = scope.spawn(|| decider.checkpoint_as_of(&*keeper).unwrap());
         latches[0].await_held(1);
         let before = frames();
         let cancel = scope.spawn(|| session.cancel().unwrap());
@@ -103,7 +105,7 @@ fn a_checkpoint_at_any_step_changes_nothing_about_a_cancel() {
         let checkpoints = |step: u32| {
             for (disk, volume) in volumes.iter().enumerate() {
                 if plan >> (2 * step + disk as u32) & 1 == 1 {
-                    volume.checkpoint(&*keeper).unwrap();
+                    volume.checkpoint_as_of(&*keeper).unwrap();
                 }
             }
         };
@@ -139,7 +141,7 @@ fn a_checkpoint_at_any_step_changes_nothing_about_a_cancel() {
 /// Fills the segment that the log ends in, and some more, with what is dead at once.
 fn bury(volume: &Volume, store: &Datastore) {
     for _ in 0..12 {
-        store.put(b"filler", &[7; 200_000]).unwrap();
+        store.put(b"filler", [7; 200_000]).unwrap();
     }
     volume.flush().unwrap();
 }
@@ -162,12 +164,12 @@ fn a_decision_does_not_move_away_from_its_batch() {
         let session = committed(&keeper, &all);
         bury(&volumes[0], &all[0]);
         if is_checkpointed {
-            volumes[0].checkpoint(&*keeper).unwrap();
+            volumes[0].checkpoint_as_of(&*keeper).unwrap();
         }
-        volumes[0].clean_now().unwrap();
+        volumes[0].clean().unwrap();
         assert!(volumes[0].stats().cleaner_bytes > 0);
         if is_freed {
-            volumes[0].free_now().unwrap();
+            volumes[0].free().unwrap();
         }
         session.cancel().unwrap();
         let after = after_power_loss(&machine, 1);
@@ -206,13 +208,13 @@ fn a_cancel_that_is_cut_short_is_whole_or_absent() {
         let sessions: Vec<Session> = (0..CANCELS).map(commit).collect();
         bury(&volumes[0], &all[0]);
         match scan {
-            true => volumes[0].clean_now().unwrap(),
-            false => volumes[0].checkpoint(&*keeper).unwrap(),
+            true => volumes[0].clean().unwrap(),
+            false => volumes[0].checkpoint_as_of(&*keeper).unwrap(),
         }
         volumes.iter().for_each(|volume| volume.flush().unwrap());
         machine.record(&[]);
         for (number, session) in sessions.into_iter().enumerate() {
-            all[0].put(b"pad", &vec![0; 16 * number]).unwrap();
+            all[0].put(b"pad", vec![0; 16 * number]).unwrap();
             session.cancel().unwrap();
         }
         for (index, record) in machine.records().iter().enumerate() {
@@ -271,7 +273,7 @@ fn a_cancel_holds_though_no_reader_needs_what_was_before() {
         for volume in &volumes {
             volume.settle(&horizon);
             volume.flush().unwrap();
-            volume.checkpoint(&horizon).unwrap();
+            volume.checkpoint_as_of(&horizon).unwrap();
         }
     }
     session.cancel().unwrap();
@@ -315,7 +317,7 @@ fn a_cancel_below_the_horizon_is_refused_and_changes_nothing() {
                 snapshots: None,
             };
             match checkpoints {
-                true => volumes[hearer].checkpoint(&horizon).unwrap(),
+                true => volumes[hearer].checkpoint_as_of(&horizon).unwrap(),
                 false => drop(volumes[hearer].settle(&horizon)),
             }
             let refused = session.cancel().unwrap_err();

@@ -59,24 +59,24 @@ fn at_the_end_of_a_thread(
 fn use_all(volume: &Volume, items: &[Datastore], round: u8) -> Result<()> {
     let long = vec![round; 600_000];
     for items in items {
-        items.put(&[round], b"value")?;
-        items.put(&[round, 1], &long)?;
-        assert_eq!(items.get(&[round])?.as_deref(), Some(&b"value"[..]));
-        assert_eq!(items.get(&[round, 1])?, Some(long.clone()));
-        assert!(items.contains(&[round])?);
+        items.put([round], b"value")?;
+        items.put([round, 1], &long)?;
+        assert_eq!(items.get([round])?.as_deref(), Some(&b"value"[..]));
+        assert_eq!(items.get([round, 1])?, Some(long.clone()));
+        assert!(items.contains_key([round])?);
         items.multi_get(&[[round], [round + 1]])?;
-        items.merge(&[round, 2], |_| Some(b"merged".to_vec()))?;
+        items.update_fetch([round, 2], |_| Some(b"merged".to_vec()))?;
         let mut txn = volume.begin()?;
-        txn.put(items, &[round, 3], &[round; 5000])?;
-        assert!(txn.get(items, &[round, 3])?.is_some());
+        txn.put(items, [round, 3], [round; 5000])?;
+        assert!(txn.get(items, [round, 3])?.is_some());
         txn.commit()?;
         let mut batch = volume.batch();
-        batch.put(items, &[round, 4], b"value")?;
+        batch.put(items, [round, 4], b"value")?;
         batch.commit(Durability::Synced)?;
         let snapshot = volume.snapshot()?;
-        assert!(snapshot.get(items, &[round, 4])?.is_some());
+        assert!(snapshot.get(items, [round, 4])?.is_some());
         assert!(items.items().count() >= 5);
-        items.take(&[round, 4])?;
+        items.remove([round, 4])?;
         if !items.info()?.unordered {
             assert!(items.nearest(Position::Last)?.is_some());
         }
@@ -131,7 +131,7 @@ fn a_thread_key_s_destructor_may_open_and_close_a_volume() {
             move || {
                 let volume = Volume::open(&url, &VolumeOptions::default())?;
                 use_all(&volume, &stores(&volume)?, round)?;
-                volume.checkpoint_now()?;
+                volume.checkpoint()?;
                 volume.close()
             },
         );

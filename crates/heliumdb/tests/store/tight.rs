@@ -102,7 +102,7 @@ impl Tight<'_> {
 
     fn put_one(&mut self, number: u64, len: usize, rng: &mut SmallRng) -> bool {
         let content = rng.random();
-        let put = self.store.put(&key(number), &vec![content; len]);
+        let put = self.store.put(key(number), vec![content; len]);
         let is_done = self.is_done(put, len as u64 + 64);
         if is_done {
             self.model.insert(number, (len, content));
@@ -134,12 +134,12 @@ impl Tight<'_> {
 
     fn delete(&mut self, number: u64) {
         if self.model.remove(&number).is_none() {
-            let deleted = self.store.delete(&key(number)).map_err(|why| why.kind());
-            return assert_eq!(deleted, Err(ErrorKind::ItemNotFound), "{}", self.what());
+            let deleted = self.store.delete(key(number)).map_err(|why| why.kind());
+            return assert_eq!(deleted, Ok(false), "{}", self.what());
         }
         loop {
-            let deleted = self.store.delete(&key(number));
-            let deleted = deleted.and_then(|()| match self.setting.syncs {
+            let deleted = self.store.delete(key(number));
+            let deleted = deleted.and_then(|_| match self.setting.syncs {
                 true => self.volume.flush(),
                 false => Ok(()),
             });
@@ -160,7 +160,7 @@ impl Tight<'_> {
             let number = self.number(rng);
             let len = rng.random_range(1..self.setting.value_bytes);
             let content = rng.random();
-            match txn.put(&self.store, &key(number), &vec![content; len]) {
+            match txn.put(&self.store, key(number), vec![content; len]) {
                 Ok(()) => drop(model.insert(number, (len, content))),
                 Err(why) if why.kind() == ErrorKind::VolumeFull => is_refused = true,
                 Err(why) => panic!("{why}: {}", self.what()),
@@ -187,7 +187,7 @@ impl Tight<'_> {
             let (snapshot, model) = self.snapshots.remove(0);
             let items = model.iter().step_by(17);
             for (number, (len, content)) in items {
-                let found = snapshot.get(&self.store, &key(*number)).expect("an item");
+                let found = snapshot.get(&self.store, key(*number)).expect("an item");
                 assert!(found == Some(vec![*content; *len]), "{}", self.what());
             }
         }
@@ -202,7 +202,7 @@ impl Tight<'_> {
                 1 => drop(self.snapshots.pop()),
                 2 => {
                     // Where a round is under way there may be no room for it.
-                    let _ = self.volume.checkpoint_now();
+                    let _ = self.volume.checkpoint();
                     self.asked += 1;
                 }
                 3..20 => drop(self.volume.background_step().expect("a step")),
@@ -271,7 +271,7 @@ fn round(seed: u64) {
         Volume::open_devices(machine.devices(&[DiskId(0)]), &options).expect("it opens")
     };
     let volume = open(&machine);
-    let store = volume.create_datastore(b"store", b"").expect("create");
+    let store = volume.create_datastore(b"store").expect("create");
     let mut tight = Tight {
         setting: &setting,
         volume,

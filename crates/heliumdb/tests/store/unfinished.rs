@@ -1,8 +1,12 @@
 //! A copy is a volume only once it is whole: whatever cuts a backup or a salvage short leaves what no open takes for
 //! one, and the next copy to the same devices makes it again.
 
+use crate::common::make_with;
 use helium_sim::{DiskId, Fault, FaultKind, Image, Machine, On, seed, sim_options};
-use heliumdb::{BackupFrom, ErrorKind, Phase, Progress, Result, Salvage, Volume, VolumeOptions};
+use heliumdb::{
+    ErrorKind, Result, Volume, VolumeOptions,
+    upkeep::{BackupFrom, Phase, Progress, Salvage},
+};
 
 use crate::{
     backup::memory,
@@ -17,14 +21,14 @@ fn source() -> (Machine, Volume, Datastores) {
     let machine = machine(0, 1);
     let volume = open_one(&machine).unwrap();
     for name in [&b"one"[..], b"empty", b"two"] {
-        volume.create_datastore(name, b"attributes").unwrap();
+        make_with(&volume, name, "attributes").unwrap();
     }
     let one = volume.datastore(b"one").unwrap();
     for n in 0..9_000u32 {
-        one.put(&n.to_be_bytes(), &[n as u8; 100]).unwrap();
+        one.put(n.to_be_bytes(), [n as u8; 100]).unwrap();
     }
     let two = volume.datastore(b"two").unwrap();
-    two.put(b"long", &vec![7; 700_000]).unwrap();
+    two.put(b"long", vec![7; 700_000]).unwrap();
     volume.flush().unwrap();
     let all = contents(&volume);
     (machine, volume, all)
@@ -253,7 +257,7 @@ fn nobody_gets_a_datastore_of_a_copy_that_is_not_finished() {
         let refused = |target: &Volume| {
             let id = target.datastores().first().map(|info| info.id);
             let by_id = id.map(|id| target.datastore_by_id(id).map(drop).unwrap_err());
-            let by_name = [target.datastore(&name), target.create_datastore(b"x", b"")];
+            let by_name = [target.datastore(&name), target.create_datastore(b"x")];
             let by_name = by_name.map(|found| found.map(drop).unwrap_err());
             for why in by_name.into_iter().chain(by_id) {
                 assert_eq!(why.kind(), ErrorKind::NotAVolume, "{why}");
@@ -276,7 +280,7 @@ fn nobody_gets_a_datastore_of_a_copy_that_is_not_finished() {
         assert_eq!(again.kind(), ErrorKind::DatastoreExists, "{again}");
         let part = target.backup(BackupFrom::Newest, &memory(64), &mut |_| true);
         assert_eq!(part.unwrap_err().kind(), ErrorKind::NotAVolume);
-        let removed = target.remove_datastore(target.datastores()[0].id);
+        let removed = target.drop_datastore(target.datastores()[0].id);
         assert_eq!(removed.unwrap_err().kind(), ErrorKind::NotAVolume);
         // One that is finished gives them at once.
         let target = memory(64);
@@ -293,7 +297,7 @@ fn one_copy_at_a_time_is_put_into_a_volume() {
         let other = memory(64);
         let names = [&b"x"[..], b"y", b"z", b"u", b"v"];
         for name in names {
-            other.create_datastore(name, b"").unwrap();
+            other.create_datastore(name).unwrap();
         }
         let target = memory(64);
         let mut refused = None;
@@ -377,7 +381,7 @@ fn only_who_means_it_writes_over_a_copy_that_is_not_finished() {
         std::fs::write(path("again"), &before).unwrap();
         let volume = Volume::open(&url("again"), &options).unwrap();
         assert!(volume.datastores().is_empty());
-        volume.create_datastore(b"new", b"").unwrap();
+        volume.create_datastore(b"new").unwrap();
         volume.close().unwrap();
         Volume::open(&url("again"), &existing()).unwrap();
     }

@@ -5,9 +5,12 @@
 use std::collections::BTreeMap;
 
 use helium_sim::{DiskId, Image, Keeper, Machine, sim_options};
+use heliumdb::host::DatastoreExt;
 use heliumdb::{
-    BackupFrom, Datastore, DatastoreOptions, ErrorKind, Isolation, Position, ReadAhead, Readable,
-    Salvage, Volume, VolumeOptions, limits::KEY_BYTES_MAX,
+    Datastore, DatastoreOptions, ErrorKind, Isolation, Position, Readable, Volume, VolumeOptions,
+    host::ReadAhead,
+    limits::KEY_BYTES_MAX,
+    upkeep::{BackupFrom, Salvage},
 };
 
 use crate::common::{
@@ -47,20 +50,20 @@ fn key(number: u32) -> Vec<u8> {
 fn fill(stores: [&Datastore; 2]) {
     for store in stores {
         for number in 0..3000 {
-            store.put(&key(number), b"first").unwrap();
+            store.put(key(number), b"first").unwrap();
         }
         for number in (0..3000).step_by(3) {
             store
-                .put(&key(number), format!("second {number}").as_bytes())
+                .put(key(number), format!("second {number}").as_bytes())
                 .unwrap();
         }
         for number in (0..3000).step_by(7) {
-            store.delete(&key(number)).unwrap();
+            assert!(store.delete(key(number)).unwrap());
         }
         store.put(b"", b"the empty key").unwrap();
-        store.put(b"long", &vec![7; 700_000]).unwrap();
+        store.put(b"long", vec![7; 700_000]).unwrap();
         store
-            .put(&[b'k'; KEY_BYTES_MAX], b"the longest key")
+            .put([b'k'; KEY_BYTES_MAX], b"the longest key")
             .unwrap();
     }
 }
@@ -72,24 +75,21 @@ fn everything_but_order_is_as_in_an_ordered_one() {
     assert!(hashed.info().unwrap().unordered && !ordered.info().unwrap().unordered);
     assert_eq!(items(&hashed), items(&ordered));
     assert_eq!(
-        hashed.insert(&key(1), b"").unwrap_err().kind(),
+        hashed.try_insert(key(1), b"").unwrap_err().kind(),
         ErrorKind::ItemExists
     );
     assert_eq!(
-        hashed.replace(&key(7), b"").unwrap_err().kind(),
+        hashed.replace(key(7), b"").unwrap_err().kind(),
         ErrorKind::ItemNotFound
     );
-    assert_eq!(
-        hashed.delete(&key(7)).unwrap_err().kind(),
-        ErrorKind::ItemNotFound
-    );
-    let long = hashed.put(&[0; KEY_BYTES_MAX + 1], b"").unwrap_err();
+    assert!(!hashed.delete(key(7)).unwrap());
+    let long = hashed.put([0; KEY_BYTES_MAX + 1], b"").unwrap_err();
     assert_eq!(long.kind(), ErrorKind::KeyTooLong);
-    assert!(hashed.contains(&key(1)).unwrap() && !hashed.contains(&key(7)).unwrap());
-    assert_eq!(hashed.take(&key(1)).unwrap(), Some(b"first".to_vec()));
+    assert!(hashed.contains_key(key(1)).unwrap() && !hashed.contains_key(key(7)).unwrap());
+    assert_eq!(hashed.remove(key(1)).unwrap(), Some(b"first".to_vec()));
     assert_eq!(
         hashed
-            .merge(&key(1), |old| old.map_or(Some(b"new".to_vec()), |_| None))
+            .update_fetch(key(1), |old| old.map_or(Some(b"new".to_vec()), |_| None))
             .unwrap(),
         Some(b"new".to_vec())
     );
@@ -100,10 +100,10 @@ fn everything_but_order_is_as_in_an_ordered_one() {
     );
     assert_eq!(hashed.compact().unwrap(), 0);
     volume.rename_datastore(hashed.id(), b"renamed").unwrap();
-    assert_eq!(hashed.get(&key(1)).unwrap(), Some(b"new".to_vec()));
+    assert_eq!(hashed.get(key(1)).unwrap(), Some(b"new".to_vec()));
     volume.truncate_datastore(hashed.id()).unwrap();
     assert!(items(&hashed).is_empty() && hashed.info().unwrap().unordered);
-    volume.remove_datastore(hashed.id()).unwrap();
+    volume.drop_datastore(hashed.id()).unwrap();
     assert!(!items(&ordered).is_empty());
 }
 
@@ -170,10 +170,10 @@ fn transactions_see_and_meet_each_other() {
 fn checkpoint_replay_and_scan_bring_back_the_same() {
     let (machine, volume, ordered, hashed) = two();
     fill([&ordered, &hashed]);
-    volume.checkpoint_now().unwrap();
+    volume.checkpoint().unwrap();
     for store in [&ordered, &hashed] {
-        store.delete(&key(1)).unwrap();
-        store.put(&key(2), b"behind the checkpoint").unwrap();
+        assert!(store.delete(key(1)).unwrap());
+        store.put(key(2), b"behind the checkpoint").unwrap();
     }
     volume.flush().unwrap();
     let wanted = items(&hashed);
@@ -194,10 +194,10 @@ fn checkpoint_replay_and_scan_bring_back_the_same() {
             );
             // And it goes on.
             store.put(b"more", b"1").unwrap();
-            assert_eq!(store.take(b"more").unwrap(), Some(b"1".to_vec()));
+            assert_eq!(store.remove(b"more").unwrap(), Some(b"1".to_vec()));
         }
         // From a checkpoint of what was recovered.
-        volume.checkpoint_now().unwrap();
+        volume.checkpoint().unwrap();
         drop(volume);
         let volume = open_one(&after_kill(&machine, 0)).unwrap();
         assert_eq!(volume.stats().recovered_items, 0);
@@ -218,7 +218,7 @@ fn cleaning_moves_its_items() {
     let machine = Machine::new(1, &[64 * MIB]);
     let volume = open_one(&machine).unwrap();
     let stores = [
-        volume.create_datastore(b"store", b"").unwrap(),
+        volume.create_datastore(b"store").unwrap(),
         volume.open_datastore(b"hashed", &unordered()).unwrap(),
     ];
     let mut wanted = Items::new();
@@ -228,7 +228,7 @@ fn cleaning_moves_its_items() {
             if number % 20 != round % 20 {
                 let value = [&round.to_le_bytes()[..], &[3; 500]].concat();
                 for store in &stores {
-                    store.put(&key(number), &value).unwrap();
+                    store.put(key(number), &value).unwrap();
                 }
                 wanted.insert(key(number), value);
             }
@@ -237,7 +237,7 @@ fn cleaning_moves_its_items() {
             }
         }
     }
-    volume.clean_now().unwrap();
+    volume.clean().unwrap();
     while volume.background_step().unwrap() {}
     assert!(volume.stats().cleaner_bytes > 0, "nothing was moved");
     for store in &stores {
@@ -320,11 +320,11 @@ fn damaged_items_are_found_and_removed_by_the_key_that_is_left() {
     let (machine, volume, ordered, hashed) = two();
     for number in 0..500 {
         let value = format!("a value with the number {number:06}");
-        hashed.put(&key(number), value.as_bytes()).unwrap();
+        hashed.put(key(number), value.as_bytes()).unwrap();
     }
     // What is replayed must be whole: the checkpoint starts in a later segment.
     for number in 0..40 {
-        ordered.put(&key(number), &[1; 100_000]).unwrap();
+        ordered.put(key(number), [1; 100_000]).unwrap();
     }
     volume.close().unwrap();
     let images = machine.images();
@@ -336,7 +336,7 @@ fn damaged_items_are_found_and_removed_by_the_key_that_is_left() {
     let volume = open_one(&Machine::with_images(0, images)).unwrap();
     let hashed = volume.datastore(b"hashed").unwrap();
     for number in 0..500 {
-        match hashed.get(&key(number)) {
+        match hashed.get(key(number)) {
             Ok(found) => {
                 let wanted = format!("a value with the number {number:06}");
                 assert_eq!(found, Some(wanted.into_bytes()));
@@ -357,7 +357,7 @@ fn damaged_items_are_found_and_removed_by_the_key_that_is_left() {
         .unwrap();
     assert_eq!(removed, [key(123)]);
     assert_eq!((report.items, report.damaged), (498, 1));
-    assert_eq!(hashed.get(&key(123)).unwrap(), None);
+    assert_eq!(hashed.get(key(123)).unwrap(), None);
 }
 
 /// What it is made, or emptied, with counts; what it is opened with does not.

@@ -3,11 +3,11 @@
 
 use helium_sim::{Keeper, sim_options};
 use heliumdb::{
-    BackupFrom, Datastore, DatastoreOptions, ErrorKind, Isolation, Position, Readable, Snapshot,
-    TxnOptions, Volume,
+    Datastore, DatastoreOptions, ErrorKind, Isolation, Position, Readable, Snapshot,
+    TransactionOptions, Volume, upkeep::BackupFrom,
 };
 
-use crate::common::{MIB, after_power_loss, open_one, store};
+use crate::common::{MIB, after_power_loss, make_with, open_one, store};
 
 const ITEMS: u32 = 300;
 
@@ -19,7 +19,7 @@ fn key(number: u32) -> Vec<u8> {
 
 fn fill(store: &Datastore, value: &[u8]) -> Items {
     for number in 0..ITEMS {
-        store.put(&key(number), value).unwrap();
+        store.put(key(number), value).unwrap();
     }
     (0..ITEMS).map(|n| (key(n), value.to_vec())).collect()
 }
@@ -60,24 +60,24 @@ fn act(deed: Deed, volume: &Volume, store: &Datastore) {
             let store = volume.open_datastore(b"store", &how).unwrap();
             store.put(b"unordered", b"").unwrap();
         }
-        Deed::Remove => volume.remove_datastore(id).unwrap(),
+        Deed::Remove => volume.drop_datastore(id).unwrap(),
         Deed::Rename => {
             volume.rename_datastore(id, b"another name").unwrap();
-            store.put(&key(1), b"after").unwrap();
+            store.put(key(1), b"after").unwrap();
         }
         Deed::TruncateTwice => {
             volume.truncate_datastore(id).unwrap();
-            store.put(&key(1), b"between").unwrap();
+            store.put(key(1), b"between").unwrap();
             volume.truncate_datastore(id).unwrap();
-            store.put(&key(2), b"after").unwrap();
+            store.put(key(2), b"after").unwrap();
         }
         Deed::TruncateAndFill => {
             volume.truncate_datastore(id).unwrap();
             fill(store, b"after");
         }
         Deed::RemoveAndMakeAgain => {
-            volume.remove_datastore(id).unwrap();
-            let again = volume.create_datastore(b"store", b"").unwrap();
+            volume.drop_datastore(id).unwrap();
+            let again = volume.create_datastore(b"store").unwrap();
             fill(&again, b"after");
         }
     }
@@ -99,7 +99,7 @@ fn sees(view: &impl Readable, store: &Datastore, wanted: &Items) {
         let known = wanted.iter().find(|item| item.0 == *key);
         assert_eq!(value, known.map(|item| item.1.clone()));
         assert_eq!(view.get(store, key).unwrap(), value);
-        assert_eq!(view.contains(store, key).unwrap(), value.is_some());
+        assert_eq!(view.contains_key(store, key).unwrap(), value.is_some());
     }
 }
 
@@ -158,7 +158,7 @@ fn each_of_several_views_sees_its_own_moment() {
     }
     let last = fill(&store, b"last");
     seen.push((volume.snapshot().unwrap(), last));
-    volume.remove_datastore(store.id()).unwrap();
+    volume.drop_datastore(store.id()).unwrap();
     while !seen.is_empty() {
         for (snapshot, items) in &seen {
             sees(snapshot, &store, items);
@@ -166,7 +166,7 @@ fn each_of_several_views_sees_its_own_moment() {
         seen.remove(seen.len() / 2);
     }
     assert_eq!(
-        store.get(&key(0)).unwrap_err().kind(),
+        store.get(key(0)).unwrap_err().kind(),
         ErrorKind::DatastoreNotFound
     );
 }
@@ -177,12 +177,9 @@ fn a_read_committed_reader_sees_what_there_is_when_it_looks() {
     fill(&store, b"before");
     for isolation in [Isolation::ReadCommitted, Isolation::ReadUncommitted] {
         fill(&store, b"before");
-        let options = TxnOptions {
-            isolation,
-            ..TxnOptions::default()
-        };
+        let options = TransactionOptions::new().isolation(isolation);
         let txn = volume.begin_with(options).unwrap();
-        assert!(txn.contains(&store, &key(1)).unwrap());
+        assert!(txn.contains_key(&store, key(1)).unwrap());
         volume.truncate_datastore(store.id()).unwrap();
         sees(&txn, &store, &Items::new());
     }
@@ -194,17 +191,19 @@ fn a_read_committed_reader_sees_what_there_is_when_it_looks() {
 fn a_transaction_that_began_before_cannot_write_to_what_it_does_not_see() {
     let (_machine, volume, store) = store();
     fill(&store, b"before");
-    let other = volume.create_datastore(b"other", b"").unwrap();
+    let other = volume.create_datastore(b"other").unwrap();
     for change in 0..5 {
         let mut txn = volume.begin().unwrap();
         txn.put(&other, b"k", b"v").unwrap();
         volume.truncate_datastore(store.id()).unwrap();
         let why = match change {
             0 => txn.put(&store, b"k", b"v"),
-            1 => txn.insert(&store, b"k", b"v"),
-            2 => txn.take(&store, &key(1)).map(drop),
+            1 => txn.try_insert(&store, b"k", b"v"),
+            2 => txn.remove(&store, key(1)).map(drop),
             3 => txn.reserve(&store, b"k"),
-            _ => txn.merge(&store, b"k", |_| Some(Vec::new())).map(drop),
+            _ => txn
+                .update_fetch(&store, b"k", |_| Some(Vec::new()))
+                .map(drop),
         };
         fill(&store, b"before");
         let why = why.unwrap_err();
@@ -218,7 +217,7 @@ fn a_transaction_that_began_before_cannot_write_to_what_it_does_not_see() {
     assert_eq!(busy.kind(), ErrorKind::Busy, "{busy}");
     txn.commit().unwrap();
     let mut txn = volume.begin().unwrap();
-    volume.remove_datastore(store.id()).unwrap();
+    volume.drop_datastore(store.id()).unwrap();
     assert_eq!(txn.get(&store, b"k").unwrap(), Some(b"v".to_vec()));
     let gone = txn.put(&store, b"k", b"v").unwrap_err();
     assert_eq!(gone.kind(), ErrorKind::DatastoreNotFound, "{gone}");
@@ -230,7 +229,7 @@ fn a_transaction_that_began_before_cannot_write_to_what_it_does_not_see() {
 fn what_a_view_sees_stays_and_is_free_when_it_is_gone() {
     for deed in [Deed::Truncate, Deed::Remove, Deed::TruncateTwice] {
         let (machine, volume, store) = store();
-        let other = volume.create_datastore(b"other", b"").unwrap();
+        let other = volume.create_datastore(b"other").unwrap();
         let value = vec![7; 20_000];
         let wanted = fill(&store, &value);
         volume.flush().unwrap();
@@ -242,12 +241,12 @@ fn what_a_view_sees_stays_and_is_free_when_it_is_gone() {
             // Some of them long ones.
             let bytes = [100_000, 1_100_000][usize::from(round % 10 == 0)];
             other
-                .put(&[round as u8 % 8], &vec![round as u8; bytes])
+                .put([round as u8 % 8], vec![round as u8; bytes])
                 .unwrap();
             while volume.background_step().unwrap() {}
             if round % 20 == 0 {
-                volume.clean_now().unwrap();
-                volume.free_now().unwrap();
+                volume.clean().unwrap();
+                volume.free().unwrap();
             }
         }
         sees(&snapshot, &store, &wanted);
@@ -274,14 +273,14 @@ fn a_crash_under_a_view_leaves_nothing_of_what_it_saw() {
     volume.truncate_datastore(store.id()).unwrap();
     for with_checkpoint in [false, true] {
         if with_checkpoint {
-            volume.checkpoint_now().unwrap();
+            volume.checkpoint().unwrap();
         }
         let again = open_one(&after_power_loss(&machine, 2)).unwrap();
         assert!(again.datastore(b"store").unwrap().is_empty());
         let live = again.stats().live_bytes;
         assert!(live < 100_000, "{live} bytes are alive");
     }
-    assert!(snapshot.contains(&store, &key(0)).unwrap());
+    assert!(snapshot.contains_key(&store, key(0)).unwrap());
 }
 
 fn memory() -> Volume {
@@ -306,15 +305,15 @@ fn contents(volume: &Volume) -> Vec<(Vec<u8>, Items)> {
 fn a_backup_of_a_view_has_the_datastores_of_its_moment() {
     for deed in DEEDS {
         let (_machine, volume, store) = store();
-        volume.create_datastore(b"a", b"first").unwrap();
-        volume.create_datastore(b"z", b"last").unwrap();
+        make_with(&volume, "a", "first").unwrap();
+        make_with(&volume, "z", "last").unwrap();
         for name in [b"a", b"z"] {
             fill(&volume.datastore(name).unwrap(), b"neighbour");
         }
         fill(&store, b"before");
         let wanted = contents(&volume);
         let snapshot = volume.snapshot().unwrap();
-        volume.create_datastore(b"later", b"").unwrap();
+        volume.create_datastore(b"later").unwrap();
         act(deed, &volume, &store);
         for _ in 0..2 {
             let target = memory();
@@ -325,7 +324,7 @@ fn a_backup_of_a_view_has_the_datastores_of_its_moment() {
                 if let Some(name) = others.next()
                     && let Ok(store) = volume.datastore(name.as_bytes())
                 {
-                    volume.remove_datastore(store.id()).unwrap();
+                    volume.drop_datastore(store.id()).unwrap();
                 }
                 true
             });
@@ -379,7 +378,7 @@ fn views_beside_truncations_in_other_threads_see_whole_generations() {
                 volume.truncate_datastore(store.id()).unwrap();
                 let mut batch = volume.batch();
                 for number in 0..ITEMS {
-                    batch.put(&store, &key(number), &[round]).unwrap();
+                    batch.put(&store, key(number), [round]).unwrap();
                 }
                 batch.commit(heliumdb::Durability::Buffered).unwrap();
             }

@@ -22,7 +22,7 @@ fn patient() -> VolumeOptions {
 fn open(options: &VolumeOptions) -> (Machine, Volume, Datastore) {
     let machine = machine(0, 1);
     let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), options).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     (machine, volume, store)
 }
 
@@ -35,7 +35,7 @@ fn at_once<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
 }
 
 fn put_large(store: &Datastore, number: u32) -> Result<()> {
-    store.put(&number.to_be_bytes(), &[1; 50_000])
+    store.put(number.to_be_bytes(), [1; 50_000])
 }
 
 #[test]

@@ -1,7 +1,11 @@
 //! What walks do at errors, beside commits, and with large items: all of them stand on one cursor.
 
 use helium_sim::{DiskId, Keeper, Machine};
-use heliumdb::{ErrorKind, Isolation, Position, ReadAhead, View, Volume, VolumeOptions, Wanted};
+use heliumdb::host::DatastoreExt;
+use heliumdb::{
+    ErrorKind, Isolation, Position, Volume, VolumeOptions,
+    host::{ReadAhead, View, Wanted},
+};
 
 use crate::common::{Session, both_kinds, store};
 
@@ -18,9 +22,9 @@ fn cold(items: u32, value: &[u8]) -> (Machine, Volume) {
     options.read_cache_bytes = 0;
     let open = || Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
     let volume = open();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     for number in 0..items {
-        store.put(&key(number), value).unwrap();
+        store.put(key(number), value).unwrap();
     }
     volume.close().unwrap();
     let volume = open();
@@ -114,7 +118,7 @@ fn what_is_read_ahead_for_a_snapshot_holds_beside_commits() {
             0 => (number + 7) % ITEMS,
             _ => ITEMS,
         };
-        store.put(&key(other), b"new").unwrap();
+        store.put(key(other), b"new").unwrap();
         let position = last.as_deref().map_or(Position::First, Position::After);
         let step = (position, Wanted::Items);
         assert!(

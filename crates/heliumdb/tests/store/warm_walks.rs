@@ -23,9 +23,9 @@ fn scene() -> Scene {
     options.read_cache_bytes = 8 * MIB;
     let open = || Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
     let volume = open();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     for number in 0..ITEMS {
-        store.put(&number.to_be_bytes(), &[7; VALUE_BYTES]).unwrap();
+        store.put(number.to_be_bytes(), [7; VALUE_BYTES]).unwrap();
     }
     volume.close().unwrap();
     let volume = open();
@@ -72,7 +72,7 @@ fn items_that_are_asked_for_stay_beside_a_pass() {
     let read_hot = || {
         scene.cold(|| {
             for number in ITEMS / 2..ITEMS / 2 + HOT {
-                scene.store.get(&number.to_be_bytes()).unwrap().unwrap();
+                scene.store.get(number.to_be_bytes()).unwrap().unwrap();
             }
         })
     };

@@ -2,11 +2,12 @@
 
 use helium_sim::{DiskId, Machine, sim_options};
 use heliumdb::{
-    Datastore, Durability, Error, ErrorKind, Salvage, SalvageReport, Volume as Opened,
+    Datastore, Durability, Error, ErrorKind, Volume as Opened,
     limits::{
         DATASTORES_MAX, KEY_BYTES_MAX, LOG_BYTES_PER_TREE, NUMBERS_MAX, READING_BYTES_PER_BYTE,
         SEQUENCES_MAX,
     },
+    upkeep::{Salvage, SalvageReport},
 };
 
 use crate::{
@@ -23,7 +24,7 @@ fn filled(checkpoint: bool, fill: impl FnOnce(&Opened, &Datastore)) -> Volume {
     fill(&volume, &store);
     volume.flush().unwrap();
     if checkpoint {
-        volume.checkpoint_now().unwrap();
+        volume.checkpoint().unwrap();
     }
     let images = machine.images();
     drop((store, volume));
@@ -70,13 +71,13 @@ fn len(volume: &Opened) -> u64 {
 
 fn small(_volume: &Opened, store: &Datastore) {
     for number in 0..500u32 {
-        store.put(&number.to_be_bytes(), &[7; 100]).unwrap();
+        store.put(number.to_be_bytes(), [7; 100]).unwrap();
     }
 }
 
 fn large(_volume: &Opened, store: &Datastore) {
     for number in 0..40u32 {
-        store.put(&number.to_be_bytes(), &vec![7; 100_000]).unwrap();
+        store.put(number.to_be_bytes(), vec![7; 100_000]).unwrap();
     }
 }
 
@@ -121,7 +122,7 @@ fn a_catalog_names_every_tree_once() {
     let _one = ONE.lock();
     let mut volume = filled(false, |opened, store| {
         small(opened, store);
-        opened.create_datastore(b"other", b"").unwrap();
+        opened.create_datastore(b"other").unwrap();
     });
     let records: Vec<_> = volume
         .items()
@@ -190,7 +191,7 @@ fn pieces_are_of_one_long_value() {
     let _one = ONE.lock();
     let mut volume = filled(false, |_, store| {
         for key in [b"a", b"b"] {
-            store.put(key, &vec![key[0]; 700_000]).unwrap();
+            store.put(key, vec![key[0]; 700_000]).unwrap();
         }
     });
     let lists: Vec<_> = volume
@@ -262,7 +263,7 @@ fn a_log_has_items_of_no_more_trees_than_could_be_made() {
         let mut volume = filled(false, |opened, store| {
             let mut batch = opened.batch();
             for number in 0..items {
-                batch.put(store, &number.to_be_bytes(), b"").unwrap();
+                batch.put(store, number.to_be_bytes(), b"").unwrap();
             }
             batch.commit(Durability::Synced).unwrap();
         });

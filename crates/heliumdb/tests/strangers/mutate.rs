@@ -36,14 +36,14 @@ fn split(images: &[Image]) -> Vec<Volume> {
 fn without_checkpoint() -> Machine {
     let (machine, volume, store) = crate::common::store();
     for number in 0..200u32 {
-        store.put(&number.to_be_bytes(), &[7; 100]).unwrap();
+        store.put(number.to_be_bytes(), [7; 100]).unwrap();
     }
     let mut txn = volume.begin().unwrap();
     for number in 0..50u32 {
         txn.put(
             &store,
-            &number.to_be_bytes(),
-            &vec![8; 300_000 * (number as usize % 2)],
+            number.to_be_bytes(),
+            vec![8; 300_000 * (number as usize % 2)],
         )
         .unwrap();
     }

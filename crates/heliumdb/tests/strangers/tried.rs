@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use helium_sim::{DiskId, Image, Machine, sim_options};
 use heliumdb::{
-    Result, Salvage, Volume, VolumeOptions, device::Device, limits::READING_BYTES_PER_BYTE,
-    open_all_devices,
+    Result, Volume, VolumeOptions, device::Device, host::open_all_devices,
+    limits::READING_BYTES_PER_BYTE, upkeep::Salvage,
 };
 
 use crate::{common::MIB, make, memory::most_of, volume};
@@ -151,7 +151,7 @@ fn write(disks: &Disks) -> Option<Acknowledged> {
     let volumes = disks.open(&make::options()).ok()?;
     let mut acknowledged = Acknowledged::new();
     for (number, volume) in volumes.iter().enumerate() {
-        let _ = volume.create_datastore(b"a stranger's", b"");
+        let _ = volume.create_datastore(b"a stranger's");
         for round in 0..3 {
             let mut put = Vec::new();
             for info in volume.datastores() {
@@ -162,7 +162,7 @@ fn write(disks: &Disks) -> Option<Acknowledged> {
                         key.clone(),
                         vec![b'v'; 300_000 * usize::from(key[0] == b'l')],
                     ];
-                    if store.put(&key, &value.concat()).is_ok() {
+                    if store.put(&key, value.concat()).is_ok() {
                         put.push((number, info.name.clone(), key));
                     }
                 }
@@ -172,8 +172,8 @@ fn write(disks: &Disks) -> Option<Acknowledged> {
                 acknowledged.extend(put);
             }
             let _ = match round {
-                0 => volume.checkpoint_now(),
-                1 => volume.clean_now().and_then(|()| volume.free_now()),
+                0 => volume.checkpoint(),
+                1 => volume.clean().and_then(|()| volume.free()),
                 _ => Ok(()),
             };
         }

@@ -2,7 +2,10 @@
 
 use std::{fs, os::unix::fs::FileExt, path::Path, process::Command};
 
-use heliumdb::{BackupFrom, ErrorKind, Phase, Progress, Volume, VolumeOptions};
+use heliumdb::{
+    ErrorKind, Volume, VolumeOptions,
+    upkeep::{BackupFrom, Phase, Progress},
+};
 
 use crate::build::{done, folder, program};
 
@@ -23,7 +26,7 @@ fn what_is_refused_has_its_code_and_loses_nothing() {
 fn item(folder: &Path) {
     let volume = open(folder, "item", 1 << 30);
     fill(&volume);
-    volume.checkpoint_now().unwrap();
+    volume.checkpoint().unwrap();
     volume.close().unwrap();
     damage(folder, "item", b"value of 0005");
 }
@@ -44,7 +47,7 @@ fn half(folder: &Path) {
     }
     let url = format!("he://./{0}/half,{0}/other", folder.display());
     let volume = Volume::open(&url, &VolumeOptions::default()).unwrap();
-    volume.create_datastore(b"d", b"").unwrap();
+    volume.create_datastore(b"d").unwrap();
     volume.close().unwrap();
 }
 
@@ -100,7 +103,7 @@ fn sized(folder: &Path, name: &str, bytes: u64) {
 
 /// Some hundred items on several segments, all of it durable.
 fn fill(volume: &Volume) {
-    let store = volume.create_datastore(b"d", b"").unwrap();
+    let store = volume.create_datastore(b"d").unwrap();
     for number in 0..300 {
         let mut value = format!("value of {number:04}").into_bytes();
         value.resize(100_000, b'f');

@@ -7,7 +7,7 @@ use crate::{
     error::{Code, Error, Result},
     host::Host,
 };
-use heliumdb::{Isolation, TxnId};
+use heliumdb::{Isolation, host::TxnId};
 use std::{
     ffi::{CStr, CString, c_char, c_int, c_void},
     ptr::{self, NonNull},

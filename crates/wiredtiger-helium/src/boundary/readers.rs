@@ -6,7 +6,10 @@
 
 use super::host::{SessionHandle, Wired};
 use crate::{host::Host, source::Source};
-use heliumdb::{Error, ErrorKind, Isolation, Result, TxnId, View};
+use heliumdb::{
+    Error, ErrorKind, Isolation, Result,
+    host::{TxnId, View},
+};
 use std::{
     ffi::c_int,
     ptr::{self, NonNull},

@@ -5,7 +5,7 @@ use crate::{
     error::{Error, Result},
     recno,
 };
-use heliumdb::ReadAhead;
+use heliumdb::host::ReadAhead;
 
 /// Buffers that grew beyond this give their memory back when the cursor is reset.
 const KEPT_BYTES: usize = 1 << 20;

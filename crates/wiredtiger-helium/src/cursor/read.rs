@@ -9,7 +9,8 @@ use crate::{
     host::Host,
     recno,
 };
-use heliumdb::{Position, Wanted};
+use heliumdb::host::DatastoreExt;
+use heliumdb::{Position, host::Wanted};
 use std::{cmp::Ordering, mem};
 
 impl<H: Host> Cursor<H> {

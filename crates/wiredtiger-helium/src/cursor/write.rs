@@ -11,7 +11,7 @@ use crate::{
     host::Host,
     recno,
 };
-use heliumdb::{Change, Mode};
+use heliumdb::host::{Change, Mode};
 
 /// The value of a bit field that was removed.
 pub(super) const NO_BITS: &[u8] = &[0];
@@ -48,7 +48,7 @@ impl<H: Host> Cursor<H> {
         let key = if self.appends {
             let recno = object.append.append(datastore, |recno| {
                 place.set_recno(recno);
-                Ok(datastore.insert(&place.key, place.bytes_of(value))?)
+                Ok(datastore.try_insert(&place.key, place.bytes_of(value))?)
             })?;
             Key {
                 bytes: Input::Held,

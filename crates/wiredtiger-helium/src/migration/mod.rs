@@ -62,7 +62,7 @@ fn forget(place: &Place<'_>, outcomes: Option<&Datastore>) -> Result<()> {
         // Its own recovery empties it, and writes to no volume that we may not write to.
         _ if place.is_read_only => Ok(()),
         Some(outcomes) if !outcomes.is_empty() => {
-            let removed = place.volume.remove_datastore(outcomes.id());
+            let removed = place.volume.drop_datastore(outcomes.id());
             removed.map_err(|error| Error::from(error).context(format!("volume {}", place.name)))
         }
         _ => Ok(()),

@@ -9,7 +9,7 @@ use super::{
     stores::{Cache, shown},
 };
 use crate::error::{Code, Error, Result};
-use heliumdb::{Datastore, ErrorKind, Position};
+use heliumdb::{Datastore, Position};
 
 /// After so many keys a word is said about how far it is.
 const KEYS_PER_MESSAGE: u64 = 100_000;
@@ -41,7 +41,7 @@ fn take_over(
     let keys = cache.store.len();
     let name = shown(&cache.primary);
     let Some(primary) = cache.primary_store(place.volume)? else {
-        place.volume.remove_datastore(cache.store.id())?;
+        place.volume.drop_datastore(cache.store.id())?;
         return Ok(format!(
             "the C connector was killed while it dropped {name}: updates of {keys} keys are gone with it"
         ));
@@ -93,23 +93,21 @@ impl Work {
             }
             Some(Change::Remove) => {
                 self.tally.removed += 1;
-                match self.primary.delete(key) {
-                    // Inserted and removed before either was settled.
-                    Err(error) if error.kind() == ErrorKind::ItemNotFound => {}
-                    deleted => deleted?,
-                }
+                // It may have been inserted and removed before either was settled.
+                self.primary.delete(key)?;
             }
             None => {}
         }
         // CRASH: the two writes are in one log, in this order.
-        Ok(self.cache.delete(key)?)
+        self.cache.delete(key)?;
+        Ok(())
     }
 
     /// The newest of a key's updates that counts; they are in the order in which they were made.
     fn newest_committed<'u>(&mut self, updates: &[Update<'u>]) -> Result<Option<Change<'u>>> {
         let mut outcome = Vec::new();
         for update in updates.iter().rev() {
-            if !self.outcomes.get_into(&update.transaction, &mut outcome)? {
+            if !self.outcomes.get_into(update.transaction, &mut outcome)? {
                 self.tally.unresolved += 1;
                 continue;
             }

@@ -10,7 +10,11 @@ use crate::{
     error::{Code, Error, Result},
     recno,
 };
-use heliumdb::{Datastore, Isolation, Position, TxnId, View};
+use heliumdb::host::DatastoreExt;
+use heliumdb::{
+    Datastore, Isolation, Position,
+    host::{TxnId, View},
+};
 use parking_lot::Mutex;
 use std::sync::{
     Arc,

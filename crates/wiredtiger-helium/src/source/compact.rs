@@ -5,7 +5,11 @@ use crate::{
     error::{Code, Error, Result},
     host::Host,
 };
-use heliumdb::{Compaction, Datastore, Stats};
+use heliumdb::host::VolumeExt;
+use heliumdb::{
+    Datastore,
+    upkeep::{Compaction, Stats},
+};
 use std::time::{Duration, Instant};
 
 /// How long WiredTiger's oldest id is waited for, in steps.
@@ -50,7 +54,7 @@ impl<H: Host> Source<H> {
         let Compaction { moved, is_done } = datastore.compact_until(deadline)?;
         let in_time = || deadline.is_none_or(|deadline| Instant::now() < deadline);
         let is_done = is_done && {
-            volume.checkpoint(&HostHorizon(&self.host))?;
+            volume.checkpoint_as_of(&HostHorizon(&self.host))?;
             in_time() && volume.compact(&mut |_| in_time())?
         };
         if !is_done {

@@ -63,7 +63,7 @@ impl<H: Host> Source<H> {
         let datastore = match self.orphan(session, mounted, &name)? {
             // Nobody's rows are in it: there are none, or they are made anew from a table's.
             Some(orphan) if options.is_index || orphan.is_empty() => {
-                mounted.volume.remove_datastore(orphan.id())?;
+                mounted.volume.drop_datastore(orphan.id())?;
                 make(mounted, &name, &options)?
             }
             Some(orphan) => self.adopt(session, mounted, &name, &options, orphan)?,
@@ -102,7 +102,7 @@ impl<H: Host> Source<H> {
         let uri = name.uri();
         self.retire(&uri)?;
         if let Some(left) = self.find(session, mounted, name, entry, Creates::UnderWay)? {
-            mounted.volume.remove_datastore(left.id())?;
+            mounted.volume.drop_datastore(left.id())?;
         }
         let datastore = make(mounted, name, options)?;
         self.publish(session, mounted, &uri, options, &datastore)
@@ -132,7 +132,7 @@ impl<H: Host> Source<H> {
         name: &Name<'_>,
     ) -> Result<Option<Datastore>> {
         let volume = &mounted.volume;
-        let datastore = match volume.datastore(&name.datastore()) {
+        let datastore = match volume.datastore(name.datastore()) {
             Err(error) if error.kind() == ErrorKind::DatastoreNotFound => return Ok(None),
             found => found?,
         };
@@ -140,14 +140,14 @@ impl<H: Host> Source<H> {
         let Some(attributes) = Attributes::read(&info.attributes) else {
             if datastore.is_empty() {
                 // The C connector was killed while it made it.
-                volume.remove_datastore(info.id)?;
+                volume.drop_datastore(info.id)?;
                 return Ok(None);
             }
             return Ok(Some(datastore));
         };
         match attributes.state {
             State::Live => return Ok(Some(datastore)),
-            State::Creating | State::Dropping => volume.remove_datastore(info.id)?,
+            State::Creating | State::Dropping => volume.drop_datastore(info.id)?,
             State::Renaming { from } => {
                 let old_name = Name {
                     object: &from,
@@ -266,5 +266,5 @@ fn make(mounted: &Mounted, name: &Name<'_>, options: &CreateOptions) -> Result<D
     how.error_if_exists = true;
     how.compress = options.compress;
     how.attributes = attributes.to_bytes();
-    Ok(mounted.volume.open_datastore(&name.datastore(), &how)?)
+    Ok(mounted.volume.open_datastore(name.datastore(), &how)?)
 }

@@ -44,7 +44,7 @@ impl<H: Host> Source<H> {
         let dropping = attributes.in_state(State::Dropping);
         mounted
             .volume
-            .set_attributes(info.id, &dropping.to_bytes())?;
+            .set_attributes(info.id, dropping.to_bytes())?;
         self.unfinished.store(true, Ordering::Relaxed);
         if let Err(error) = self.host.remove_metadata(session, uri) {
             mounted.volume.set_attributes(info.id, &info.attributes)?;

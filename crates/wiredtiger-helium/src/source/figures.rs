@@ -5,7 +5,7 @@
 
 use super::{Mounted, Source};
 use crate::host::Host;
-use heliumdb::Stats;
+use heliumdb::upkeep::Stats;
 use std::fmt::Write;
 
 impl<H: Host> Source<H> {
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_program_can_read_the_line() {
-        let line = line("dev1", &heliumdb::Stats::default());
+        let line = line("dev1", &heliumdb::upkeep::Stats::default());
         let text = line
             .strip_prefix("statistics of volume dev1: ")
             .expect("as documented");

@@ -10,6 +10,7 @@ use crate::{
     host::Host,
     metadata::Entry,
 };
+use heliumdb::host::DatastoreExt;
 use heliumdb::{Datastore, ErrorKind, Position};
 use std::sync::{Arc, atomic::Ordering};
 

@@ -57,7 +57,7 @@ impl<H: Host> Source<H> {
         name: &Name<'_>,
     ) -> Result<Option<Datastore>> {
         let volume = &mounted.volume;
-        match volume.datastore(&name.datastore()) {
+        match volume.datastore(name.datastore()) {
             Err(error) if error.kind() == ErrorKind::DatastoreNotFound => {}
             found => return Ok(Some(found?)),
         }

@@ -6,7 +6,9 @@ use crate::{
     host::Host,
     recno,
 };
-use heliumdb::{ErrorKind, VerifyReport};
+use heliumdb::host::DatastoreExt;
+use heliumdb::host::VolumeExt;
+use heliumdb::{ErrorKind, upkeep::VerifyReport};
 use std::sync::{Arc, atomic::Ordering};
 
 /// What was logged since the last checkpoint is little up to this, in bytes, and up to this part of
@@ -55,7 +57,7 @@ impl<H: Host> Source<H> {
         let logged = stats.user_bytes + stats.cleaner_bytes;
         let new = logged.saturating_sub(mounted.checkpointed.load(Ordering::Relaxed));
         if is_forced || new > LITTLE_BYTES + stats.checkpoint_bytes / LITTLE_PART {
-            match mounted.volume.checkpoint(&HostHorizon(&self.host)) {
+            match mounted.volume.checkpoint_as_of(&HostHorizon(&self.host)) {
                 Ok(()) => mounted.checkpointed.store(logged, Ordering::Relaxed),
                 // All is durable without one.
                 Err(error) if error.kind() == ErrorKind::VolumeFull => self.host.message(

@@ -37,7 +37,12 @@ use crate::{
     transactions::{Outcome, SessionState, SessionView, Transactions},
 };
 use helium_activity::{Publisher, Reading, Views};
-use heliumdb::{Durability, ErrorKind, Transaction, TxnId, Volume, process::Owner};
+use heliumdb::host::VolumeExt;
+use heliumdb::{
+    Durability, ErrorKind, Volume,
+    host::{TxnId, WriteSet},
+    process::Owner,
+};
 use numbers::Numbers;
 use parking_lot::Mutex;
 use std::{
@@ -112,7 +117,7 @@ impl<H: Host> Source<H> {
             .iter()
             .map(|volume| (volume.url.clone(), volume.options.clone()))
             .collect();
-        let volumes = heliumdb::open_all(&wanted).map_err(|error| {
+        let volumes = heliumdb::host::open_all(&wanted).map_err(|error| {
             let culprit = culprit(&options.volumes, &error.to_string());
             not_opened(error, &options.volumes).context(culprit)
         })?;
@@ -150,7 +155,7 @@ impl<H: Host> Source<H> {
         source.migrate()?;
         for (config, mounted) in configs.zip(&source.volumes) {
             if config.clean && !mounted.is_read_only {
-                let cleaned = mounted.volume.clean_now();
+                let cleaned = mounted.volume.clean();
                 cleaned.map_err(|error| Error::from(error).context(&mounted.name))?;
             }
         }
@@ -255,7 +260,7 @@ impl<H: Host> Source<H> {
         session: H::Session,
         state: &SessionState,
         object: &Arc<Object>,
-        write: impl FnOnce(&mut Transaction, &SessionView<'_, H>) -> Result<T>,
+        write: impl FnOnce(&mut WriteSet, &SessionView<'_, H>) -> Result<T>,
     ) -> Result<T> {
         self.transactions
             .write(&self.host, session, state, object, write)
@@ -378,7 +383,7 @@ fn culprit(volumes: &[VolumeConfig], message: &str) -> String {
 /// What the connection's transactions may still need.
 struct HostHorizon<'a, H>(&'a H);
 
-impl<H: Host> heliumdb::Horizon for HostHorizon<'_, H> {
+impl<H: Host> heliumdb::host::Horizon for HostHorizon<'_, H> {
     fn oldest(&self) -> TxnId {
         self.0.oldest()
     }

@@ -33,7 +33,7 @@ impl Numbers {
         let Some(store) = self.store(false)? else {
             return Ok(0);
         };
-        let Some(note) = store.get(&key(object))? else {
+        let Some(note) = store.get(key(object))? else {
             return Ok(0);
         };
         let number = <[u8; 8]>::try_from(note.as_slice()).map(u64::from_be_bytes);
@@ -49,7 +49,7 @@ impl Numbers {
     /// Notes `number` for the object.
     pub fn note(&self, object: DatastoreId, number: u64) -> Result<()> {
         match self.store(true)? {
-            Some(store) => Ok(store.put(&key(object), &number.to_be_bytes())?),
+            Some(store) => Ok(store.put(key(object), number.to_be_bytes())?),
             None => Ok(()),
         }
     }

@@ -86,7 +86,7 @@ impl<H: Host> Source<H> {
         }
         let renamed = mounted
             .volume
-            .rename_datastore(info.id, &new_name.datastore());
+            .rename_datastore(info.id, new_name.datastore());
         if renamed.is_err() {
             mounted.volume.set_attributes(info.id, &info.attributes)?;
         }

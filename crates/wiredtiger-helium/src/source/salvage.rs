@@ -11,6 +11,7 @@ use crate::{
     error::{Code, Error, Result},
     host::Host,
 };
+use heliumdb::host::VolumeExt;
 
 /// Longest part of a key that is shown, in bytes.
 const KEY_SHOWN_BYTES: usize = 64;
@@ -51,7 +52,7 @@ impl<H: Host> Source<H> {
             .map_err(|error| Error::from(error).context(uri))?;
         if removed > 0 {
             // Before the log is read again, which the damage is still in.
-            mounted.volume.checkpoint(&HostHorizon(&self.host))?;
+            mounted.volume.checkpoint_as_of(&HostHorizon(&self.host))?;
         }
         let items = report.items;
         match removed {

@@ -115,7 +115,7 @@ impl<H: Host> Source<H> {
     }
 
     fn remove(&self, mounted: &Mounted, info: &DatastoreInfo) -> Result<bool> {
-        match mounted.volume.remove_datastore(info.id) {
+        match mounted.volume.drop_datastore(info.id) {
             Err(error) if error.kind() == ErrorKind::Busy => Ok(false),
             removed => removed.map(|()| true).map_err(Into::into),
         }

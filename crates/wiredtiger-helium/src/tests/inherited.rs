@@ -3,7 +3,7 @@
 
 use super::sim::{Connection, code};
 use crate::error::Code;
-use heliumdb::{Volume, VolumeOptions};
+use heliumdb::{DatastoreOptions, Volume, VolumeOptions};
 use tempfile::TempDir;
 
 const URI: &str = "helium:dev1/rows";
@@ -24,7 +24,12 @@ fn open() -> Inheritance {
     let volume = Volume::open(&url, &VolumeOptions::default()).expect("made");
     let make = |name: &str| {
         volume
-            .create_datastore(name.as_bytes(), b"he.h 1 00")
+            .open_datastore(
+                name,
+                &DatastoreOptions::new()
+                    .create(true)
+                    .attributes(b"he.h 1 00"),
+            )
             .expect("made")
     };
     make("WiredTiger.WiredTigerInit");
@@ -35,7 +40,7 @@ fn open() -> Inheritance {
     let record = b"\x01\0\0\0\x05\0\0\0\0\0\0\0 \x01\0\0\x002";
     cache.put(b"b", record).expect("put");
     let outcomes = make("WiredTiger.WiredTigerTxn");
-    outcomes.put(&5u64.to_le_bytes(), b"C").expect("put");
+    outcomes.put(5u64.to_le_bytes(), b"C").expect("put");
     volume.close().expect("closed");
     let connection = Connection::open_with(&format!("dev1=[helium_devices=\"{url}\"]"));
     connection.sim().set_entry(URI, Some(ENTRY.to_owned()));

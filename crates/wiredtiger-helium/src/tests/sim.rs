@@ -9,7 +9,10 @@ use crate::{
     host::Host,
     source::Source,
 };
-use heliumdb::{Isolation, TxnId, Wanted};
+use heliumdb::{
+    Isolation,
+    host::{TxnId, Wanted},
+};
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -33,7 +36,7 @@ struct Snapshot {
 }
 
 #[derive(Debug)]
-struct Txn {
+struct Transaction {
     isolation: Isolation,
     explicit: bool,
     id: Option<TxnId>,
@@ -47,7 +50,7 @@ struct State {
     last_id: TxnId,
     running: BTreeSet<TxnId>,
     oldest: TxnId,
-    sessions: HashMap<u32, Txn>,
+    sessions: HashMap<u32, Transaction>,
     metadata: BTreeMap<String, String>,
     messages: Vec<String>,
     errors: Vec<String>,
@@ -271,7 +274,7 @@ impl Connection {
 
     fn start(&self, session: u32, isolation: Isolation, explicit: bool) {
         let snapshot = (isolation == Isolation::Snapshot).then(|| self.sim().snapshot());
-        let txn = Txn {
+        let txn = Transaction {
             isolation,
             explicit,
             id: None,

@@ -15,7 +15,10 @@ use crate::{
     host::Host,
     source::Object,
 };
-use heliumdb::{Durability, Transaction, TxnId};
+use heliumdb::{
+    Durability,
+    host::{TxnId, WriteSet},
+};
 use parking_lot::Mutex;
 use session::{Finished, Running};
 use std::{
@@ -105,7 +108,7 @@ impl<H: Host> Transactions<H> {
         session: H::Session,
         state: &SessionState,
         object: &Arc<Object>,
-        write: impl FnOnce(&mut Transaction, &SessionView<'_, H>) -> Result<T>,
+        write: impl FnOnce(&mut WriteSet, &SessionView<'_, H>) -> Result<T>,
     ) -> Result<T> {
         host.check_writable(session)?;
         let mut inner = state.lock();

@@ -4,7 +4,7 @@
 //! never waited for on a hot path; readers look at one atomic word only.
 
 use crate::{error::Result, source::Object};
-use heliumdb::{Transaction, TxnId};
+use heliumdb::host::{TxnId, WriteSet};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::{
     Arc,
@@ -29,7 +29,7 @@ pub(super) struct Inner {
 /// A transaction that has written.
 pub(super) struct Running {
     pub id: TxnId,
-    pub transaction: Transaction,
+    pub transaction: WriteSet,
     pub writes: u64,
     /// Whether a write has succeeded.
     pub has_changes: bool,
@@ -40,7 +40,7 @@ pub(super) struct Running {
 /// A transaction that has committed.
 pub(super) struct Finished {
     pub id: TxnId,
-    transaction: Transaction,
+    transaction: WriteSet,
     touched: Vec<Arc<Object>>,
 }
 
@@ -67,7 +67,7 @@ impl SessionState {
                 finished.touched.clear();
                 (finished.transaction, finished.touched)
             }
-            None => (Transaction::new(id), Vec::new()),
+            None => (WriteSet::new(id), Vec::new()),
         };
         inner.running = Some(Running {
             id,

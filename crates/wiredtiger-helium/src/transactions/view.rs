@@ -2,7 +2,10 @@
 
 use super::Transactions;
 use crate::host::Host;
-use heliumdb::{Isolation, TxnId, View};
+use heliumdb::{
+    Isolation,
+    host::{TxnId, View},
+};
 
 /// The view of a session for the length of one operation.
 pub struct SessionView<'a, H: Host> {

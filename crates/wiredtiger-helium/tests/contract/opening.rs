@@ -1,6 +1,9 @@
 //! What cannot be opened is refused when it is opened.
 
-use heliumdb::{BackupFrom, ErrorKind, Phase, Progress};
+use heliumdb::{
+    ErrorKind,
+    upkeep::{BackupFrom, Phase, Progress},
+};
 use wiredtiger_testkit::helium;
 
 use crate::common::*;
@@ -51,9 +54,9 @@ on_helium! {
 fn a_copy_that_was_not_finished_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let source = heliumdb::Volume::open("he://./_268435456", &Default::default()).unwrap();
-    let store = source.create_datastore(b"WiredTiger.t", b"").unwrap();
+    let store = source.create_datastore(b"WiredTiger.t").unwrap();
     for number in 0..9_000_u32 {
-        store.put(&number.to_be_bytes(), &[7; 100]).unwrap();
+        store.put(number.to_be_bytes(), [7; 100]).unwrap();
     }
     let url = format!("he://{}", folder.path().join("dev1.helium").display());
     let mut options = heliumdb::VolumeOptions::default();

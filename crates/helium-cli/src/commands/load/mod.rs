@@ -224,7 +224,7 @@ impl<'a> Loading<'a> {
                     };
                 }
                 let put = match self.args.insert {
-                    true => datastore.insert(&key, &value),
+                    true => datastore.try_insert(&key, &value),
                     false => datastore.put(&key, &value),
                 };
                 put.map_err(|why| Failure::from(why).context(format_args!("line {line}")))?;

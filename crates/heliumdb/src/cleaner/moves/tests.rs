@@ -34,8 +34,8 @@ impl Stage {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let volume = open(&folder, "volume");
-        let store = volume.create_datastore(b"store", b"").unwrap();
-        let others = volume.create_datastore(b"others", b"").unwrap();
+        let store = volume.create_datastore(b"store").unwrap();
+        let others = volume.create_datastore(b"others").unwrap();
         others.put(KEY, b"").unwrap();
         Self {
             folder,
@@ -55,7 +55,7 @@ impl Stage {
     fn write(&mut self) {
         loop {
             self.writes += 1;
-            self.store.put(KEY, &value(self.writes)).unwrap();
+            self.store.put(KEY, value(self.writes)).unwrap();
             let shift = (self.place().address() - FIRST) as usize % FRAME_BYTES;
             if shift == 0 {
                 return;
@@ -71,7 +71,7 @@ impl Stage {
             Some(bytes) => bytes,
             None => frame_bytes + FRAME_BYTES - least,
         };
-        self.others.put(KEY, &vec![0; value]).unwrap();
+        self.others.put(KEY, vec![0; value]).unwrap();
     }
 
     fn place(&self) -> Location {
@@ -147,7 +147,7 @@ impl Stage {
             let log = &self.shared().log;
             let is_free = log.use_of(victim.segment, &epoch::pin()).is_none();
             if is_free && log.free_segments_before(victim.segment) > 0 {
-                self.others.put(&turn.to_be_bytes(), &FILLS).unwrap();
+                self.others.put(turn.to_be_bytes(), FILLS).unwrap();
             }
             self.write();
         }

@@ -121,10 +121,10 @@ fn replay() {
     let url = format!("he://./{}/v", dir.path().display());
     let options = VolumeOptions::default();
     let volume = crate::Volume::open(&url, &options).unwrap();
-    let store = volume.create_datastore(b"items", &[]).unwrap();
+    let store = volume.create_datastore("items").unwrap();
     for i in 0..2_000_000u64 {
         let key = i.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
-        store.put(&[key, key].concat(), &[5; 200]).unwrap();
+        store.put([key, key].concat(), [5; 200]).unwrap();
     }
     volume.close().unwrap();
     drop((store, volume));

@@ -8,9 +8,9 @@ use crate::{
         Look,
         opener::{OPENER_AT, Opener},
     },
-    host::Process,
     limits::BLOCK_BYTES,
     log::opener::Held,
+    peers::Process,
 };
 use std::{io, time::Duration};
 

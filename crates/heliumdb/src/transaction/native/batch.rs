@@ -5,7 +5,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{read::check_volume, txn::Txn};
+use super::{read::check_volume, transaction::Transaction};
 use crate::{
     error::Result,
     transaction::{Durability, room::Ahead},
@@ -23,10 +23,10 @@ use crate::{
 /// # let url = format!("he://{}", dir.path().join("volume").display());
 /// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
 /// use heliumdb::Durability;
-/// let names = volume.create_datastore(b"names", b"")?;
-/// let ages = volume.create_datastore(b"ages", b"")?;
+/// let names = volume.create_datastore(b"names")?;
+/// let ages = volume.create_datastore(b"ages")?;
 /// let mut batch = volume.batch();
-/// batch.put(&names, b"1", b"Ada")?.put(&ages, b"1", b"36")?.remove(&ages, b"2")?;
+/// batch.put(&names, b"1", b"Ada")?.put(&ages, b"1", b"36")?.delete(&ages, b"2")?;
 /// batch.commit(Durability::Buffered)?;
 /// assert_eq!((names.len(), ages.len()), (1, 1));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -67,13 +67,18 @@ impl WriteBatch {
     }
 
     /// Will set the value of `key`.
-    pub fn put(&mut self, datastore: &Datastore, key: &[u8], value: &[u8]) -> Result<&mut Self> {
-        self.push(datastore, key, Some(value))
+    pub fn put(
+        &mut self,
+        datastore: &Datastore,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+    ) -> Result<&mut Self> {
+        self.push(datastore, key.as_ref(), Some(value.as_ref()))
     }
 
-    /// Will remove `key`, if it is there.
-    pub fn remove(&mut self, datastore: &Datastore, key: &[u8]) -> Result<&mut Self> {
-        self.push(datastore, key, None)
+    /// Will delete `key`, if it is there.
+    pub fn delete(&mut self, datastore: &Datastore, key: impl AsRef<[u8]>) -> Result<&mut Self> {
+        self.push(datastore, key.as_ref(), None)
     }
 
     fn push(
@@ -128,7 +133,7 @@ impl WriteBatch {
         // Before any of it can be seen, and before other batches have to wait: what makes room may be one.
         let puts = self.writes.iter().filter_map(Write::put_bytes);
         let room = Ahead::reserve(&self.volume, puts)?;
-        let mut txn = Txn::blind(&self.volume)?;
+        let mut txn = Transaction::blind(&self.volume)?;
         if let (Some(room), Some(datastore)) = (room, self.datastores.first()) {
             txn.take_ahead(datastore, room)?;
         }

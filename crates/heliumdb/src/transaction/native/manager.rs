@@ -310,7 +310,7 @@ pub(crate) struct Hold {
 struct Leaving(Arc<Manager>);
 
 impl Hold {
-    /// See [`crate::View::moment`].
+    /// See [`crate::host::View::moment`].
     pub(crate) fn moment(&self) -> u64 {
         self.moment
     }

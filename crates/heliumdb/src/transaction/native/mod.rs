@@ -1,6 +1,6 @@
 //! Transactions that a volume keeps itself: the interface for Rust programs.
 //!
-//! The [`manager`] gives ids and snapshots; a [`txn`] writes through the same versions as any
+//! The [`manager`] gives ids and snapshots; a [`transaction`] writes through the same versions as any
 //! other transaction, and [`read`] is what it has in common with a [`snapshot`]. A [`batch`]
 //! writes without looking.
 //!
@@ -18,13 +18,13 @@ mod range;
 mod read;
 mod retry;
 mod snapshot;
-mod txn;
+mod transaction;
 
 pub use batch::WriteBatch;
 pub(crate) use manager::Manager;
-pub use options::TxnOptions;
+pub use options::TransactionOptions;
 pub use range::{SeekDirection, SnapshotRange};
 pub use read::Readable;
 pub(crate) use retry::transact;
 pub use snapshot::Snapshot;
-pub use txn::Txn;
+pub use transaction::Transaction;

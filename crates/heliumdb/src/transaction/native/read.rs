@@ -6,10 +6,13 @@ use super::{eyes::Eyes, range::SnapshotRange};
 use crate::{
     error::{Error, ErrorKind, Result},
     read::{Item, Position},
-    volume::{Datastore, Shared, ends::owned},
+    volume::{
+        Datastore, Shared,
+        ends::{of_prefix, owned},
+    },
 };
 
-/// Reading through a [`crate::Txn`] or a [`crate::Snapshot`]: every operation sees the volume as
+/// Reading through a [`crate::Transaction`] or a [`crate::Snapshot`]: every operation sees the volume as
 /// it was when that was begun, and a transaction sees its own writes too. At the weaker isolation
 /// levels each operation sees what was committed when it began ([`crate::Isolation::ReadCommitted`]), or
 /// what there is when it looks ([`crate::Isolation::ReadUncommitted`]). A datastore that was emptied or
@@ -20,9 +23,9 @@ use crate::{
 /// # let dir = tempfile::tempdir()?;
 /// # let url = format!("he://{}", dir.path().join("volume").display());
 /// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
-/// # let fruit = volume.create_datastore(b"fruit", b"")?;
+/// # let fruit = volume.create_datastore(b"fruit")?;
 /// for name in ["apple", "banana", "cherry"] {
-///     fruit.put(name.as_bytes(), b"1")?;
+///     fruit.put(name, "1")?;
 /// }
 /// let snapshot = volume.snapshot()?;
 /// fruit.delete(b"banana")?;
@@ -33,22 +36,38 @@ use crate::{
 /// ```
 pub trait Readable: sealed::Look {
     /// The value of `key`.
-    fn get(&self, datastore: &Datastore, key: &[u8]) -> Result<Option<Vec<u8>>> {
+    fn get(&self, datastore: &Datastore, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
         let mut value = Vec::new();
         let found = self.get_into(datastore, key, &mut value)?;
         Ok(found.then_some(value))
     }
 
     /// Reads the value of `key` into `value`, which is cleared first; false if there is no item.
-    fn get_into(&self, datastore: &Datastore, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
+    fn get_into(
+        &self,
+        datastore: &Datastore,
+        key: impl AsRef<[u8]>,
+        value: &mut Vec<u8>,
+    ) -> Result<bool> {
         self.check(datastore)?;
-        datastore.read_with(Some(&self.look()?), key, value)
+        datastore.read_with(Some(&self.look()?), key.as_ref(), value)
+    }
+
+    /// Shows `look` the value of `key` and returns what that makes of it, as [`Datastore::get_with`] does.
+    fn get_with<R>(
+        &self,
+        datastore: &Datastore,
+        key: impl AsRef<[u8]>,
+        look: impl FnMut(&[u8]) -> R,
+    ) -> Result<Option<R>> {
+        self.check(datastore)?;
+        datastore.show_with(Some(&self.look()?), key.as_ref(), look)
     }
 
     /// Whether there is an item under `key`. Its value is not read.
-    fn contains(&self, datastore: &Datastore, key: &[u8]) -> Result<bool> {
+    fn contains_key(&self, datastore: &Datastore, key: impl AsRef<[u8]>) -> Result<bool> {
         self.check(datastore)?;
-        datastore.contains_with(Some(&self.look()?), key)
+        datastore.contains_with(Some(&self.look()?), key.as_ref())
     }
 
     /// The values of several keys, in the order of the keys. They are looked up side by side, and
@@ -73,13 +92,23 @@ pub trait Readable: sealed::Look {
     }
 
     /// The item after `key`, which need not be there itself.
-    fn next(&self, datastore: &Datastore, key: &[u8]) -> Result<Option<Item>> {
-        self.nearest(datastore, Position::After(key))
+    fn next(&self, datastore: &Datastore, key: impl AsRef<[u8]>) -> Result<Option<Item>> {
+        self.nearest(datastore, Position::After(key.as_ref()))
     }
 
     /// The item before `key`, which need not be there itself.
-    fn previous(&self, datastore: &Datastore, key: &[u8]) -> Result<Option<Item>> {
-        self.nearest(datastore, Position::Before(key))
+    fn previous(&self, datastore: &Datastore, key: impl AsRef<[u8]>) -> Result<Option<Item>> {
+        self.nearest(datastore, Position::Before(key.as_ref()))
+    }
+
+    /// The item with the smallest key.
+    fn first(&self, datastore: &Datastore) -> Result<Option<Item>> {
+        self.nearest(datastore, Position::First)
+    }
+
+    /// The item with the largest key.
+    fn last(&self, datastore: &Datastore) -> Result<Option<Item>> {
+        self.nearest(datastore, Position::Last)
     }
 
     /// The items whose keys are in `bounds`, in order, from both ends if you like: one moment's
@@ -93,6 +122,12 @@ pub trait Readable: sealed::Look {
     ) -> SnapshotRange<'_> {
         let eyes = self.check(datastore).and_then(|()| self.look());
         SnapshotRange::new(datastore, eyes, owned(bounds))
+    }
+
+    /// The items whose keys begin with `prefix`, in order: see [`Readable::range`].
+    fn prefix(&self, datastore: &Datastore, prefix: impl AsRef<[u8]>) -> SnapshotRange<'_> {
+        let eyes = self.check(datastore).and_then(|()| self.look());
+        SnapshotRange::new(datastore, eyes, of_prefix(prefix.as_ref()))
     }
 
     /// All items, in order: see [`Readable::range`].

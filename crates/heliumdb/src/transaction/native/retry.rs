@@ -2,7 +2,7 @@
 
 use std::{hash::BuildHasher, sync::Arc, thread, time::Duration};
 
-use super::{options::TxnOptions, txn::Txn};
+use super::{options::TransactionOptions, transaction::Transaction};
 use crate::{error::Result, limits::TRANSACT_ATTEMPTS_MAX, volume::Lease};
 
 /// Longest pause between two attempts.
@@ -12,12 +12,12 @@ const PAUSE_MAX: Duration = Duration::from_millis(10);
 /// others did meanwhile.
 pub(crate) fn transact<R>(
     volume: &Arc<Lease>,
-    options: TxnOptions,
-    mut work: impl FnMut(&mut Txn) -> Result<R>,
+    options: TransactionOptions,
+    mut work: impl FnMut(&mut Transaction) -> Result<R>,
 ) -> Result<R> {
     let mut attempt = 0;
     loop {
-        let mut txn = Txn::begin(volume, options)?;
+        let mut txn = Transaction::begin(volume, options)?;
         let done = match work(&mut txn) {
             Ok(result) => txn.commit().map(|()| result),
             // Before the pause: others may be waiting for its end.

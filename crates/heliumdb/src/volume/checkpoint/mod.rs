@@ -104,7 +104,7 @@ impl Newest {
 
 impl Shared {
     /// Takes a checkpoint now. Waits for nothing but syncs of commits that are under way.
-    pub(super) fn checkpoint(&self, horizon: &dyn Horizon) -> Result<()> {
+    pub(crate) fn checkpoint(&self, horizon: &dyn Horizon) -> Result<()> {
         self.check_writable()?;
         self.take_checkpoint(horizon.final_below().min(horizon.oldest()))
     }

@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, thread};
 
 use helium_sim::{Keeper, Replay, seed};
-use heliumdb::{Durability, Isolation, TxnOptions, Volume, VolumeOptions};
+use heliumdb::host::VolumeExt;
+use heliumdb::{Durability, Isolation, TransactionOptions, Volume, VolumeOptions};
 use rand::Rng;
 
 use crate::common::{Session, store};
@@ -56,7 +57,7 @@ fn threads_keep_the_count_exact() {
     let mut options = VolumeOptions::default();
     options.exclusive = true;
     let volume = Volume::open("he://./_134217728", &options).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     thread::scope(|scope| {
         for who in 0..3 {
             let (volume, store) = (&volume, &store);
@@ -65,27 +66,26 @@ fn threads_keep_the_count_exact() {
                 for _ in 0..3_000 {
                     let key = [rng.random_range(0..8u8)];
                     match rng.random_range(0..5) {
-                        0 => store.put(&key, b"").unwrap(),
-                        1 => drop(store.take(&key).unwrap()),
+                        0 => store.put(key, b"").unwrap(),
+                        1 => drop(store.remove(key).unwrap()),
                         2 => {
                             let mut batch = volume.batch();
                             batch
-                                .put(store, &key, b"")
+                                .put(store, key, b"")
                                 .unwrap()
-                                .remove(store, &[9])
+                                .delete(store, [9])
                                 .unwrap();
                             batch.commit(Durability::Buffered).unwrap();
                         }
                         _ => {
                             let mut txn = volume
-                                .begin_with(TxnOptions {
-                                    durability: Durability::Buffered,
-                                    ..TxnOptions::default()
-                                })
+                                .begin_with(
+                                    TransactionOptions::new().durability(Durability::Buffered),
+                                )
                                 .unwrap();
                             let done = txn
-                                .take(store, &key)
-                                .and_then(|_| txn.put(store, &[8], b""));
+                                .remove(store, key)
+                                .and_then(|_| txn.put(store, [8], b""));
                             if done.is_ok() {
                                 let _ = txn.commit();
                             }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use heliumdb::{Datastore, Durability, Readable, TxnOptions, Volume, VolumeOptions};
+use heliumdb::{Datastore, Durability, Readable, TransactionOptions, Volume, VolumeOptions};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 
 const ITEMS: u64 = 500_000;
@@ -52,13 +52,10 @@ fn transaction(
     durability: Durability,
     rng: &mut SmallRng,
 ) {
-    let options = TxnOptions {
-        durability,
-        ..TxnOptions::default()
-    };
+    let options = TransactionOptions::new().durability(durability);
     let mut txn = volume.begin_with(options).unwrap();
     for _ in 0..writes {
-        if txn.put(store, &key(rng), &VALUE).is_err() {
+        if txn.put(store, key(rng), VALUE).is_err() {
             return;
         }
     }
@@ -71,16 +68,14 @@ fn transactions_beside_plain_writes() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("he://{}", folder.path().join("volume").display());
     let volume = Volume::open(&url, &VolumeOptions::default()).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     let mut rng = SmallRng::seed_from_u64(9);
     for _ in 0..ITEMS {
-        store.put(&key(&mut rng), &VALUE).unwrap();
+        store.put(key(&mut rng), VALUE).unwrap();
     }
     for threads in [1, 2] {
-        measure("put", threads, 1, |rng| {
-            store.put(&key(rng), &VALUE).unwrap()
-        });
-        measure("get", threads, 1, |rng| drop(store.get(&key(rng)).unwrap()));
+        measure("put", threads, 1, |rng| store.put(key(rng), VALUE).unwrap());
+        measure("get", threads, 1, |rng| drop(store.get(key(rng)).unwrap()));
         for writes in [1, 10] {
             let title = format!("transaction of {writes} puts, buffered");
             measure(&title, threads, writes, |rng| {
@@ -90,13 +85,13 @@ fn transactions_beside_plain_writes() {
             measure(&title, threads, writes, |rng| {
                 let mut batch = volume.batch();
                 for _ in 0..writes {
-                    batch.put(&store, &key(rng), &VALUE).unwrap();
+                    batch.put(&store, key(rng), VALUE).unwrap();
                 }
                 batch.commit(Durability::Buffered).unwrap();
             });
         }
         measure("put and flush", threads, 1, |rng| {
-            store.put(&key(rng), &VALUE).unwrap();
+            store.put(key(rng), VALUE).unwrap();
             volume.flush().unwrap();
         });
         for writes in [1, 10] {
@@ -118,10 +113,10 @@ fn transactions_beside_plain_writes() {
         );
         let snapshot = volume.snapshot().unwrap();
         measure("get in a snapshot", threads, 1, |rng| {
-            drop(snapshot.get(&store, &key(rng)).unwrap());
+            drop(snapshot.get(&store, key(rng)).unwrap());
         });
         measure("put beside a snapshot", threads, 1, |rng| {
-            store.put(&key(rng), &VALUE).unwrap();
+            store.put(key(rng), VALUE).unwrap();
         });
     }
     measure("len", 1, 1, |_| assert_ne!(store.len(), 0));

@@ -1,20 +1,20 @@
 //! The schedules by which isolation levels are told apart (Berenson and others, Adya; as in the
 //! Hermitage tests), at snapshot isolation and read committed.
 
-use heliumdb::{Datastore, ErrorKind, Isolation, Readable, Transaction, Txn, TxnOptions, Volume};
+use heliumdb::{
+    Datastore, ErrorKind, Isolation, Readable, Transaction, TransactionOptions, Volume,
+    host::WriteSet,
+};
 
 use super::{all, get};
 use crate::common::store;
 
-fn begin(volume: &Volume, isolation: Isolation) -> Txn {
-    let options = TxnOptions {
-        isolation,
-        ..TxnOptions::default()
-    };
+fn begin(volume: &Volume, isolation: Isolation) -> Transaction {
+    let options = TransactionOptions::new().isolation(isolation);
     volume.begin_with(options).unwrap()
 }
 
-fn put(txn: &mut Txn, store: &Datastore, key: &str, value: &str) -> heliumdb::Result<()> {
+fn put(txn: &mut Transaction, store: &Datastore, key: &str, value: &str) -> heliumdb::Result<()> {
     txn.put(store, key.as_bytes(), value.as_bytes())
 }
 
@@ -163,7 +163,7 @@ fn writes_outside_transactions_neither_wait_nor_disturb_a_snapshot() {
     store.put(b"1", b"11").unwrap();
     store.put(b"2", b"21").unwrap();
     store.put(b"3", b"31").unwrap();
-    store.delete(b"1").unwrap();
+    assert!(store.delete(b"1").unwrap());
     assert_eq!(
         all(&snapshot, &store),
         [("1".into(), "10".into()), ("2".into(), "20".into())]
@@ -187,7 +187,7 @@ fn writes_outside_transactions_neither_wait_nor_disturb_a_snapshot() {
 #[test]
 fn batches_are_atomic_and_win_over_what_is_not_committed() {
     let (_machine, volume, store) = two();
-    let other = volume.create_datastore(b"other", b"").unwrap();
+    let other = volume.create_datastore(b"other").unwrap();
     let snapshot = volume.snapshot().unwrap();
     let mut txn = volume.begin().unwrap();
     put(&mut txn, &store, "1", "mine").unwrap();
@@ -195,7 +195,7 @@ fn batches_are_atomic_and_win_over_what_is_not_committed() {
     batch
         .put(&store, b"1", b"batch")
         .unwrap()
-        .remove(&store, b"2")
+        .delete(&store, b"2")
         .unwrap();
     batch.put(&other, b"x", b"batch").unwrap();
     batch.commit(heliumdb::Durability::Synced).unwrap();
@@ -214,10 +214,10 @@ fn a_volume_has_one_keeper_of_transactions() {
     volume.begin().unwrap();
     let keeper = helium_sim::Keeper::new();
     let mut view = keeper.begin(Isolation::Snapshot);
-    let mut foreign = Transaction::new(view.allocate());
-    let change = heliumdb::Change::Put(b"x");
+    let mut foreign = WriteSet::new(view.allocate());
+    let change = heliumdb::host::Change::Put(b"x");
     let why = foreign
-        .write(&store, &view, b"1", change, heliumdb::Mode::Any)
+        .write(&store, &view, b"1", change, heliumdb::host::Mode::Any)
         .unwrap_err();
     assert_eq!(why.kind(), ErrorKind::InvalidArgument);
     assert!(
@@ -226,9 +226,9 @@ fn a_volume_has_one_keeper_of_transactions() {
     );
 
     let (_machine, volume, store) = two();
-    let mut foreign = Transaction::new(view.allocate());
+    let mut foreign = WriteSet::new(view.allocate());
     foreign
-        .write(&store, &view, b"1", change, heliumdb::Mode::Any)
+        .write(&store, &view, b"1", change, heliumdb::host::Mode::Any)
         .unwrap();
     drop(foreign);
     for why in [volume.begin().unwrap_err(), volume.snapshot().unwrap_err()] {
@@ -260,7 +260,7 @@ fn savepoints_go_back_and_forgive() {
     put(&mut txn, &store, "1", "a").unwrap();
     let middle = txn.savepoint().unwrap();
     put(&mut txn, &store, "1", "b").unwrap();
-    txn.delete(&store, b"2").unwrap();
+    assert!(txn.delete(&store, b"2").unwrap());
     let late = txn.savepoint().unwrap();
     txn.rollback_to(middle).unwrap();
     assert_eq!(get(&txn, &store, "1").unwrap(), "a");
@@ -294,7 +294,7 @@ fn iterators_seek_both_ways_and_merge_own_writes() {
     }
     let mut txn = volume.begin().unwrap();
     put(&mut txn, &store, "05", "own").unwrap();
-    txn.delete(&store, b"06").unwrap();
+    assert!(txn.delete(&store, b"06").unwrap());
     let keys = |range: &mut dyn Iterator<Item = heliumdb::Result<heliumdb::Item>>| {
         let keys = range
             .take(3)
@@ -304,11 +304,11 @@ fn iterators_seek_both_ways_and_merge_own_writes() {
     let mut range = txn.range(&store, "02".."90");
     assert_eq!(keys(&mut range), ["02", "04", "05"]);
     assert_eq!(keys(&mut range.by_ref().rev()), ["88", "86", "84"]);
-    range.seek(b"06", heliumdb::SeekDirection::Forward);
+    range.seek(b"06", heliumdb::host::SeekDirection::Forward);
     assert_eq!(keys(&mut range), ["08", "10", "12"]);
-    range.seek(b"07", heliumdb::SeekDirection::Backward);
+    range.seek(b"07", heliumdb::host::SeekDirection::Backward);
     assert_eq!(keys(&mut range.by_ref().rev()), ["05", "04", "02"]);
-    range.seek(b"00", heliumdb::SeekDirection::Forward);
+    range.seek(b"00", heliumdb::host::SeekDirection::Forward);
     assert_eq!(keys(&mut range), ["02", "04", "05"]);
     assert_eq!(txn.previous(&store, b"08").unwrap().unwrap().0, b"05");
     assert_eq!(txn.next(&store, b"05").unwrap().unwrap().0, b"08");
@@ -317,5 +317,5 @@ fn iterators_seek_both_ways_and_merge_own_writes() {
         found.iter().map(Option::is_some).collect::<Vec<_>>(),
         [true, true, false, true]
     );
-    assert!(txn.contains(&store, b"05").unwrap() && !txn.contains(&store, b"06").unwrap());
+    assert!(txn.contains_key(&store, b"05").unwrap() && !txn.contains_key(&store, b"06").unwrap());
 }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use helium_sim::{Replay, seed};
 use heliumdb::{
-    Datastore, Durability, ErrorKind, Readable, Savepoint, Snapshot, Txn, TxnOptions, Volume,
+    Datastore, Durability, ErrorKind, Readable, Savepoint, Snapshot, Transaction,
+    TransactionOptions, Volume,
 };
 use rand::{Rng, rngs::SmallRng};
 
@@ -15,7 +16,7 @@ type Map = BTreeMap<String, String>;
 
 /// A transaction, and what it must see.
 struct Running {
-    txn: Txn,
+    txn: Transaction,
     /// Keys committed by others since it began.
     changed: BTreeSet<String>,
     sees: Map,
@@ -66,12 +67,10 @@ impl World {
     }
 
     fn begin(&mut self, rng: &mut SmallRng) {
-        let options = TxnOptions {
-            // Some spill at once, some now and then, some never.
-            memory_budget_bytes: [0, 200, 1 << 20][rng.random_range(0..3)],
-            durability: Durability::Buffered,
-            ..TxnOptions::default()
-        };
+        // Some spill at once, some now and then, some never.
+        let options = TransactionOptions::new()
+            .memory_budget_bytes([0, 200, 1 << 20][rng.random_range(0..3)])
+            .durability(Durability::Buffered);
         self.running.push(Running {
             txn: self.volume.begin_with(options).unwrap(),
             changed: BTreeSet::new(),
@@ -111,15 +110,15 @@ impl World {
         let (done, wanted) = match rng.random_range(0..10) {
             0..4 => (txn.put(store, k, value.as_bytes()), Ok(Some(Some(value)))),
             4 => match there {
-                true => (txn.insert(store, k, b""), Err(ErrorKind::ItemExists)),
+                true => (txn.try_insert(store, k, b""), Err(ErrorKind::ItemExists)),
                 false => (
-                    txn.insert(store, k, value.as_bytes()),
+                    txn.try_insert(store, k, value.as_bytes()),
                     Ok(Some(Some(value))),
                 ),
             },
             5 => match there {
-                true => (txn.delete(store, k), Ok(Some(None))),
-                false => (txn.delete(store, k), Err(ErrorKind::ItemNotFound)),
+                true => (txn.delete(store, k).map(|was| assert!(was)), Ok(Some(None))),
+                false => (txn.replace(store, k, b""), Err(ErrorKind::ItemNotFound)),
             },
             6 => (txn.reserve(store, k), Ok(None)),
             7 => {
@@ -225,7 +224,7 @@ impl World {
                 return;
             }
             0 => {
-                let taken = self.store.take(key.as_bytes()).unwrap();
+                let taken = self.store.remove(key.as_bytes()).unwrap();
                 let taken = taken.map(|value| String::from_utf8(value).unwrap());
                 let had = self.committed.remove(&key);
                 assert_eq!(taken, had);
@@ -238,7 +237,7 @@ impl World {
                 let new = format!("{}+{value}", old.as_deref().unwrap_or(""));
                 let new: String = new.chars().take(150).collect();
                 self.store
-                    .merge(key.as_bytes(), |found| {
+                    .update_fetch(key.as_bytes(), |found| {
                         assert_eq!(found, old.as_ref().map(String::as_bytes));
                         Some(new.clone().into_bytes())
                     })
@@ -259,7 +258,7 @@ impl World {
         for _ in 0..rng.random_range(1..5) {
             let (key, value) = (Self::key(rng), self.value(rng));
             if rng.random_bool(0.3) {
-                batch.remove(&self.store, key.as_bytes()).unwrap();
+                batch.delete(&self.store, key.as_bytes()).unwrap();
                 self.committed.remove(&key);
             } else {
                 batch

@@ -9,8 +9,8 @@ use std::{
 
 use helium_sim::{DiskId, Latch, Machine, Operation, Verdict, sim_options};
 use heliumdb::{
-    Change, Datastore, Durability, ErrorKind, Isolation, Mode, Readable, TxnOptions, Volume,
-    open_all_devices,
+    Datastore, Durability, ErrorKind, Isolation, Readable, TransactionOptions, Volume,
+    host::{Change, Mode, open_all_devices},
 };
 
 use crate::common::{Session, after_power_loss, held_store, machine, open_one};
@@ -37,7 +37,7 @@ fn add(store: &Datastore, key: &[u8]) -> heliumdb::Result<u64> {
         let old = number(old.map(<[u8]>::to_vec));
         Some((old + 1).to_le_bytes().to_vec())
     };
-    store.merge(key, more).map(number)
+    store.update_fetch(key, more).map(number)
 }
 
 /// A commit or a batch that is held up at its sync, and what is done meanwhile.
@@ -73,13 +73,13 @@ impl Scene {
     }
 
     fn write(&self, how: How, key: &[u8], value: Option<&[u8]>) -> heliumdb::Result<()> {
-        let mut options = TxnOptions::default();
+        let mut options = TransactionOptions::default();
         match how {
             How::Batch => {
                 let mut batch = self.volume.batch();
                 match value {
                     Some(value) => batch.put(&self.store, key, value)?,
-                    None => batch.remove(&self.store, key)?,
+                    None => batch.delete(&self.store, key)?,
                 };
                 return batch.commit(Durability::Synced);
             }
@@ -89,7 +89,7 @@ impl Scene {
         let mut txn = self.volume.begin_with(options)?;
         match value {
             Some(value) => txn.put(&self.store, key, value)?,
-            None => txn.delete(&self.store, key)?,
+            None => assert!(txn.delete(&self.store, key)?),
         }
         txn.commit()
     }
@@ -165,7 +165,7 @@ fn of_two_inserts_one_finds_the_item() {
         let scene = Scene::new(&[]);
         let inside = (b"k".as_slice(), Some(b"inside".as_slice()));
         let (written, inserted) = scene.waits(how, inside, Verdict::Go, |store| {
-            store.insert(b"k", b"outside")
+            store.try_insert(b"k", b"outside")
         });
         written.unwrap();
         assert_eq!(kind(inserted), ErrorKind::ItemExists, "{how:?}");
@@ -191,14 +191,14 @@ fn nobody_gets_what_is_being_taken() {
     for how in ALL {
         let scene = Scene::new(&[(b"k", b"only one")]);
         let inside = (b"k".as_slice(), None);
-        let (written, taken) = scene.waits(how, inside, Verdict::Go, |store| store.take(b"k"));
+        let (written, taken) = scene.waits(how, inside, Verdict::Go, |store| store.remove(b"k"));
         written.unwrap();
         assert_eq!(taken.unwrap(), None, "{how:?}");
         assert_eq!(scene.left(b"k"), None);
         let scene = Scene::new(&[(b"k", b"only one")]);
         let (written, deleted) = scene.waits(how, inside, Verdict::Go, |store| store.delete(b"k"));
         written.unwrap();
-        assert_eq!(kind(deleted), ErrorKind::ItemNotFound);
+        assert!(!deleted.unwrap());
         let scene = Scene::new(&[(b"k", b"only one")]);
         let replace = |store: &Datastore| store.replace(b"k", b"other");
         let (written, replaced) = scene.waits(how, inside, Verdict::Go, replace);
@@ -214,18 +214,18 @@ fn what_tells_nothing_and_what_finds_nothing_to_do_do_not_wait() {
         let scene = Scene::new(&[(b"k", b"before")]);
         let inside = (b"k".as_slice(), Some(b"inside".as_slice()));
         scene.goes_on(how, inside, |store| {
-            assert_eq!(kind(store.insert(b"k", b"")), ErrorKind::ItemExists);
+            assert_eq!(kind(store.try_insert(b"k", b"")), ErrorKind::ItemExists);
             store.put(b"k", b"after").unwrap();
             // That is the newest now, whatever is below.
-            assert_eq!(store.take(b"k").unwrap().unwrap(), b"after");
+            assert_eq!(store.remove(b"k").unwrap().unwrap(), b"after");
         });
         assert_eq!(scene.left(b"k"), None, "{how:?}");
         let scene = Scene::new(&[]);
         scene.goes_on(how, inside, |store| {
-            assert_eq!(kind(store.delete(b"k")), ErrorKind::ItemNotFound);
+            assert!(!store.delete(b"k").unwrap());
             assert_eq!(kind(store.replace(b"k", b"")), ErrorKind::ItemNotFound);
-            assert_eq!(store.take(b"k").unwrap(), None);
-            assert_eq!(store.merge(b"k", |_| None).unwrap(), None);
+            assert_eq!(store.remove(b"k").unwrap(), None);
+            assert_eq!(store.update_fetch(b"k", |_| None).unwrap(), None);
         });
         assert_eq!(scene.left(b"k").unwrap(), b"inside", "{how:?}");
     }
@@ -236,7 +236,7 @@ fn who_waits_for_a_commit_that_fails_is_told() {
     for how in ALL {
         let scene = Scene::new(&[]);
         let inside = (b"k".as_slice(), Some(b"inside".as_slice()));
-        let insert = |store: &Datastore| store.insert(b"k", b"outside");
+        let insert = |store: &Datastore| store.try_insert(b"k", b"outside");
         let (written, inserted) = scene.waits(how, inside, Verdict::Fail, insert);
         assert_eq!(kind(written), ErrorKind::OutcomeUnknown, "{how:?}");
         assert_eq!(kind(inserted), ErrorKind::Poisoned);
@@ -251,7 +251,7 @@ fn who_waits_is_told_when_the_volume_is_closed() {
         let _let_go = LetGo(&scene.latch);
         let write = scope.spawn(|| scene.write(How::Transaction, b"k", Some(b"inside")));
         scene.latch.await_held(1);
-        let insert = scope.spawn(|| scene.store.insert(b"k", b"outside"));
+        let insert = scope.spawn(|| scene.store.try_insert(b"k", b"outside"));
         await_waiting(&scene.volume, 0, &insert);
         // It stays open until the commit is over, but nobody waits for that.
         let close = scope.spawn(|| scene.volume.close());
@@ -273,7 +273,7 @@ fn who_waits_for_a_commit_that_is_refused_goes_on() {
     // Overruled on one item: what was sealed before that showed is not sealed any more.
     store.put(b"other", b"outside").unwrap();
     assert_eq!(kind(writer.commit_unpublished()), ErrorKind::Conflict);
-    store.insert(b"k", b"outside").unwrap();
+    store.try_insert(b"k", b"outside").unwrap();
     writer.abort();
     assert_eq!(store.get(b"k").unwrap().unwrap(), b"outside");
 }
@@ -283,7 +283,7 @@ fn who_waits_for_a_commit_that_is_refused_goes_on() {
 fn all_transactions_above_the_newest_committed_state_are_overruled_or_waited_for() {
     let keeper = helium_sim::Keeper::new();
     let (_machine, latch, volume, store) = held_store(&sim_options());
-    store.put(b"k", &1u64.to_le_bytes()).unwrap();
+    store.put(b"k", 1u64.to_le_bytes()).unwrap();
     let mut sessions: Vec<Session> = Vec::new();
     for value in [10u64, 20, 30] {
         let mut session = Session::begin(&keeper, Isolation::ReadCommitted);
@@ -330,7 +330,7 @@ fn a_commit_over_two_volumes_is_waited_for_until_it_is_over_on_each() {
         .unwrap();
         let stores: Vec<Datastore> = volumes
             .iter()
-            .map(|volume| volume.create_datastore(b"store", b"").unwrap())
+            .map(|volume| volume.create_datastore(b"store").unwrap())
             .collect();
         let keeper = helium_sim::Keeper::new();
         let mut writer = Session::begin(&keeper, Isolation::Snapshot);
@@ -345,7 +345,7 @@ fn a_commit_over_two_volumes_is_waited_for_until_it_is_over_on_each() {
             for sync in 0..2 {
                 latch.await_held(1);
                 let waits = volumes[on].commit_waits();
-                inserts.push(scope.spawn(|| stores[on].insert(b"k", b"outside")));
+                inserts.push(scope.spawn(|| stores[on].try_insert(b"k", b"outside")));
                 await_waiting(&volumes[on], waits, &inserts[sync]);
                 latch.release_one(Verdict::Go);
             }
@@ -406,7 +406,7 @@ fn a_commit_that_ends_while_a_write_is_under_way_is_counted_once() {
         // written before it is linked.
         let is_long = |operation: &Operation| matches!(operation, Operation::Write { len, .. } if *len >= 1 << 19);
         scene.latch.hold(is_long);
-        let put = scope.spawn(|| scene.store.put(b"k", &vec![7; 5 << 20]));
+        let put = scope.spawn(|| scene.store.put(b"k", vec![7; 5 << 20]));
         scene.latch.release_one(Verdict::Go);
         scene.latch.await_held(1);
         // Were the commit to end without a look at who is above, it would do so now.
@@ -430,19 +430,19 @@ fn plain_writes_keep_to_the_budget_of_versions() {
     let writes: [Write; 6] = [
         |store, key| store.put(key, b"new"),
         |store, key| store.replace(key, b"new"),
-        |store, key| store.delete(key),
-        |store, key| store.take(key).map(drop),
+        |store, key| store.delete(key).map(drop),
+        |store, key| store.remove(key).map(drop),
         |store, key| add(store, key).map(drop),
-        |store, key| store.insert(&[key, b"more"].concat(), b"new"),
+        |store, key| store.try_insert([key, b"more"].concat(), b"new"),
     ];
     for (number, write) in writes.into_iter().enumerate() {
         let mut options = sim_options();
         options.version_budget_bytes = BUDGET;
         let volume = Volume::open_devices(machine(0, 1).devices(&[DiskId(0)]), &options).unwrap();
-        let store = volume.create_datastore(b"store", b"").unwrap();
+        let store = volume.create_datastore(b"store").unwrap();
         let keys = || (0..5_000u32).map(u32::to_be_bytes);
         for key in keys() {
-            store.put(&key, &7u64.to_le_bytes()).unwrap();
+            store.put(key, 7u64.to_le_bytes()).unwrap();
         }
         let snapshot = volume.snapshot().unwrap();
         let refused: Vec<_> = keys()
@@ -452,7 +452,7 @@ fn plain_writes_keep_to_the_budget_of_versions() {
         for (key, why) in &refused {
             assert_eq!(why.kind(), ErrorKind::VersionBudget, "{number}: {why}");
             assert_eq!(store.get(key).unwrap(), Some(7u64.to_le_bytes().into()));
-            assert_eq!(store.get(&[key, &b"more"[..]].concat()).unwrap(), None);
+            assert_eq!(store.get([key, &b"more"[..]].concat()).unwrap(), None);
         }
         // One that was let in may have more than fits: its key, which waits to be settled.
         assert!(volume.version_bytes() < BUDGET + 100, "{number}");

@@ -4,7 +4,9 @@
 use std::thread;
 
 use helium_sim::sim_options;
-use heliumdb::{Datastore, Durability, ErrorKind, Isolation, TxnOptions, Volume, VolumeOptions};
+use heliumdb::{
+    Datastore, Durability, ErrorKind, Isolation, TransactionOptions, Volume, VolumeOptions,
+};
 
 use crate::common::{after_power_loss, open_one, store};
 
@@ -16,22 +18,21 @@ fn one_more(old: Option<&[u8]>) -> Option<Vec<u8>> {
     Some((number(old) + 1).to_le_bytes().to_vec())
 }
 
-const BUFFERED: TxnOptions = TxnOptions {
-    isolation: Isolation::Snapshot,
-    durability: Durability::Buffered,
-    memory_budget_bytes: 1 << 20,
-};
+const BUFFERED: TransactionOptions = TransactionOptions::new()
+    .isolation(Isolation::Snapshot)
+    .durability(Durability::Buffered)
+    .memory_budget_bytes(1 << 20);
 
 #[test]
 fn the_overruled_stay_so_when_what_overruled_them_was_trimmed() {
     for later in 0..20 {
         let (machine, volume, store) = store();
         let mut overruled = volume.begin_with(BUFFERED).unwrap();
-        overruled.merge(&store, b"k", one_more).unwrap();
-        store.merge(b"k", one_more).unwrap();
+        overruled.update_fetch(&store, b"k", one_more).unwrap();
+        store.update_fetch(b"k", one_more).unwrap();
         for _ in 0..later {
             let mut txn = volume.begin_with(BUFFERED).unwrap();
-            txn.merge(&store, b"k", one_more).unwrap();
+            txn.update_fetch(&store, b"k", one_more).unwrap();
             txn.commit().unwrap();
         }
         let refused = overruled.commit().unwrap_err();
@@ -58,7 +59,7 @@ fn what_a_transaction_has_written_twice_is_overruled_twice() {
         if blind {
             store.put(b"k", b"outside").unwrap();
         } else {
-            assert_eq!(store.take(b"k").unwrap().unwrap(), b"item");
+            assert_eq!(store.remove(b"k").unwrap().unwrap(), b"item");
         }
         txn.rollback_to(savepoint).unwrap();
         assert_eq!(txn.commit().unwrap_err().kind(), ErrorKind::Conflict);
@@ -72,13 +73,13 @@ fn what_finds_nothing_to_do_overrules_nobody() {
     let (_machine, volume, store) = store();
     store.put(b"there", b"1").unwrap();
     let mut txn = volume.begin_with(BUFFERED).unwrap();
-    txn.delete(&store, b"there").unwrap();
-    txn.insert(&store, b"new", b"1").unwrap();
-    assert!(store.insert(b"there", b"").is_err());
-    assert!(store.delete(b"new").is_err());
+    assert!(txn.delete(&store, b"there").unwrap());
+    txn.try_insert(&store, b"new", b"1").unwrap();
+    assert!(store.try_insert(b"there", b"").is_err());
+    assert!(!store.delete(b"new").unwrap());
     assert!(store.replace(b"new", b"").is_err());
-    assert_eq!(store.take(b"new").unwrap(), None);
-    let kept = store.try_merge(b"there", |_| {
+    assert_eq!(store.remove(b"new").unwrap(), None);
+    let kept = store.try_update_fetch(b"there", |_| {
         Err(heliumdb::Error::new(ErrorKind::Cancelled, "refused"))
     });
     assert_eq!(kept.unwrap_err().kind(), ErrorKind::Cancelled);
@@ -92,7 +93,7 @@ fn what_finds_nothing_to_do_overrules_nobody() {
 fn a_function_that_writes_the_item_itself_comes_to_an_end() {
     let (_machine, volume, store) = store();
     let mut calls = 0;
-    let merged = store.merge(b"once", |old| {
+    let merged = store.update_fetch(b"once", |old| {
         calls += 1;
         if calls == 1 {
             store.put(b"once", b"inner").unwrap();
@@ -102,22 +103,24 @@ fn a_function_that_writes_the_item_itself_comes_to_an_end() {
     assert_eq!(merged.unwrap().unwrap(), b"inner+");
     let mut writers: Vec<Box<dyn Fn(u64)>> = Vec::new();
     writers.push(Box::new(|call| {
-        store.put(b"ever", &call.to_le_bytes()).unwrap();
+        store.put(b"ever", call.to_le_bytes()).unwrap();
     }));
-    writers.push(Box::new(|_| drop(store.merge(b"ever", one_more).unwrap())));
+    writers.push(Box::new(|_| {
+        drop(store.update_fetch(b"ever", one_more).unwrap())
+    }));
     writers.push(Box::new(|call| {
         let mut txn = volume.begin_with(BUFFERED).unwrap();
-        txn.put(&store, b"ever", &call.to_le_bytes()).unwrap();
+        txn.put(&store, b"ever", call.to_le_bytes()).unwrap();
         txn.commit().unwrap();
     }));
     writers.push(Box::new(|call| {
         let mut batch = volume.batch();
-        batch.put(&store, b"ever", &call.to_le_bytes()).unwrap();
+        batch.put(&store, b"ever", call.to_le_bytes()).unwrap();
         batch.commit(Durability::Buffered).unwrap();
     }));
     for write in writers {
         let mut calls = 0;
-        let merged = store.merge(b"ever", |_| {
+        let merged = store.update_fetch(b"ever", |_| {
             calls += 1;
             write(calls);
             Some(b"never".to_vec())
@@ -128,8 +131,8 @@ fn a_function_that_writes_the_item_itself_comes_to_an_end() {
     }
     // Inside a transaction: the two conflict.
     let mut txn = volume.begin_with(BUFFERED).unwrap();
-    let merged = txn.merge(&store, b"inside", |_| {
-        store.merge(b"inside", one_more).unwrap()
+    let merged = txn.update_fetch(&store, b"inside", |_| {
+        store.update_fetch(b"inside", one_more).unwrap()
     });
     let refused = merged.and_then(|_| txn.commit()).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Conflict);
@@ -147,7 +150,7 @@ fn in_memory(busy: bool) -> (Volume, Datastore) {
         options.checkpoint_log_bytes = Some(100 << 10);
     }
     let volume = Volume::open("he://./_67108864", &options).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     (volume, store)
 }
 
@@ -169,22 +172,19 @@ fn every_increment_counts(busy: bool) {
     ];
     let counted: u64 = thread::scope(|scope| {
         let inside = levels.map(|isolation| {
-            let options = TxnOptions {
-                isolation,
-                ..TxnOptions::default()
-            };
+            let options = TransactionOptions::new().isolation(isolation);
             let (volume, store) = (&volume, &store);
             scope.spawn(move || {
                 let attempt = |_: &u64| {
                     let mut txn = volume.begin_with(options).unwrap();
-                    let merged = txn.merge(store, b"k", one_more);
+                    let merged = txn.update_fetch(store, b"k", one_more);
                     merged.and_then(|_| txn.commit()).is_ok()
                 };
                 (0..2000).filter(attempt).count() as u64
             })
         });
         for _ in 0..2000 {
-            store.merge(b"k", one_more).unwrap();
+            store.update_fetch(b"k", one_more).unwrap();
         }
         2000 + inside
             .map(|thread| thread.join().unwrap())
@@ -205,6 +205,6 @@ fn a_refused_transaction_lets_those_outside_go_on() {
     txn.put(&store, b"b", b"1").unwrap();
     store.put(b"b", b"2").unwrap();
     assert_eq!(txn.commit().unwrap_err().kind(), ErrorKind::Conflict);
-    store.insert(b"a", b"2").unwrap();
+    store.try_insert(b"a", b"2").unwrap();
     assert_eq!(volume.commit_waits(), 0);
 }

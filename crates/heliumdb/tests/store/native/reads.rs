@@ -7,7 +7,8 @@ use std::{
 };
 
 use heliumdb::{
-    Datastore, Durability, ErrorKind, Isolation, Result, Txn, TxnOptions, Volume, VolumeOptions,
+    Datastore, Durability, ErrorKind, Isolation, Result, Transaction, TransactionOptions, Volume,
+    VolumeOptions,
 };
 
 const KEYS: u32 = 4000;
@@ -16,20 +17,18 @@ fn in_memory() -> (Volume, Datastore) {
     let mut options = VolumeOptions::default();
     options.exclusive = true;
     let volume = Volume::open("he://./_134217728", &options).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     (volume, store)
 }
 
-fn at(isolation: Isolation) -> TxnOptions {
-    TxnOptions {
-        isolation,
-        durability: Durability::Buffered,
-        ..TxnOptions::default()
-    }
+fn at(isolation: Isolation) -> TransactionOptions {
+    TransactionOptions::new()
+        .isolation(isolation)
+        .durability(Durability::Buffered)
 }
 
 /// What one thread does to one item; true if it says that it did it.
-type Work = fn(&mut Txn, &Datastore, &[u8]) -> Result<bool>;
+type Work = fn(&mut Transaction, &Datastore, &[u8]) -> Result<bool>;
 
 /// How often a thing was done to each key by two threads that race for each.
 fn race(isolation: Isolation, there: bool, work: Work) -> Vec<u64> {
@@ -38,7 +37,7 @@ fn race(isolation: Isolation, there: bool, work: Work) -> Vec<u64> {
     let turn = [AtomicU64::new(0), AtomicU64::new(0)];
     if there {
         for key in 0..KEYS {
-            store.put(&key.to_be_bytes(), b"x").unwrap();
+            store.put(key.to_be_bytes(), b"x").unwrap();
         }
     }
     thread::scope(|scope| {
@@ -57,10 +56,7 @@ fn race(isolation: Isolation, there: bool, work: Work) -> Vec<u64> {
                         Ok(is_done) => {
                             done[key as usize].fetch_add(u64::from(is_done), Ordering::SeqCst);
                         }
-                        Err(why) => assert!(matches!(
-                            why.kind(),
-                            ErrorKind::ItemExists | ErrorKind::ItemNotFound
-                        )),
+                        Err(why) => assert!(matches!(why.kind(), ErrorKind::ItemExists)),
                     }
                 }
                 turn[me].store(u64::MAX, Ordering::SeqCst);
@@ -74,16 +70,14 @@ fn race(isolation: Isolation, there: bool, work: Work) -> Vec<u64> {
 fn each_item_is_taken_inserted_and_removed_once_at_every_isolation_level() {
     let works: [(&str, bool, Work); 4] = [
         ("take", true, |txn, store, key| {
-            Ok(txn.take(store, key)?.is_some())
+            Ok(txn.remove(store, key)?.is_some())
         }),
         ("insert", false, |txn, store, key| {
-            txn.insert(store, key, b"y").map(|()| true)
+            txn.try_insert(store, key, b"y").map(|()| true)
         }),
-        ("delete", true, |txn, store, key| {
-            txn.delete(store, key).map(|()| true)
-        }),
+        ("delete", true, |txn, store, key| txn.delete(store, key)),
         ("merge", false, |txn, store, key| {
-            let new = txn.merge(store, key, |old| {
+            let new = txn.update_fetch(store, key, |old| {
                 Some(vec![old.map_or(1, |old| old[0] + 1)])
             })?;
             Ok(new == Some(vec![1]))
@@ -125,7 +119,7 @@ fn walks_and_merges_see_items_while_they_are_committed() {
             assert_eq!(seen.unwrap().len(), keys.len());
         }
         for round in 0..4000 {
-            let merged = store.merge(&keys[round % keys.len()], |old| {
+            let merged = store.update_fetch(keys[round % keys.len()], |old| {
                 assert!(old.is_some(), "it is there");
                 Some(b"2".to_vec())
             });

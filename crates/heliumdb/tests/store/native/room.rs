@@ -4,18 +4,17 @@ use std::{sync::mpsc, thread, time::Duration};
 
 use helium_sim::{Operation, Verdict, sim_options};
 use heliumdb::{
-    Datastore, Durability, ErrorKind, Isolation, Readable, Savepoint, Txn, TxnOptions, Volume,
-    limits::SPILL_SKIPS_MAX,
+    Datastore, Durability, ErrorKind, Isolation, Readable, Savepoint, Transaction,
+    TransactionOptions, Volume, limits::SPILL_SKIPS_MAX,
 };
 
 use super::all;
 use crate::common::{MIB, Released, after_power_loss, held_store, open_one, store};
 
-const TINY: TxnOptions = TxnOptions {
-    isolation: Isolation::Snapshot,
-    durability: Durability::Synced,
-    memory_budget_bytes: 100,
-};
+const TINY: TransactionOptions = TransactionOptions::new()
+    .isolation(Isolation::Snapshot)
+    .durability(Durability::Synced)
+    .memory_budget_bytes(100);
 
 fn item(number: usize) -> Vec<u8> {
     format!("{number:06}").into_bytes()
@@ -23,15 +22,15 @@ fn item(number: usize) -> Vec<u8> {
 
 /// A transaction that has gone back over spilled items as often as it may, each time to another
 /// savepoint, and has gone on since; with its savepoints.
-fn at_the_limit(volume: &Volume, store: &Datastore) -> (Txn, Vec<Savepoint>) {
+fn at_the_limit(volume: &Volume, store: &Datastore) -> (Transaction, Vec<Savepoint>) {
     let mut txn = volume.begin_with(TINY).unwrap();
     let mut savepoints = Vec::new();
     for number in 0..=SPILL_SKIPS_MAX {
-        txn.put(store, &item(number), &[1; 200]).unwrap();
+        txn.put(store, item(number), [1; 200]).unwrap();
         let savepoint = txn.savepoint().unwrap();
         savepoints.push(savepoint);
-        txn.put(store, &item(number), &[2; 200]).unwrap();
-        txn.put(store, b"taken back", &[3; 200]).unwrap();
+        txn.put(store, item(number), [2; 200]).unwrap();
+        txn.put(store, b"taken back", [3; 200]).unwrap();
         if number < SPILL_SKIPS_MAX {
             txn.rollback_to(savepoint).unwrap();
         }
@@ -66,7 +65,7 @@ fn going_back_further_takes_what_could_not_be_taken_back() {
     txn.put(&store, b"and on", b"").unwrap();
     let seen = all(&txn, &store);
     assert_eq!(seen.len(), SPILL_SKIPS_MAX + 1);
-    assert!(!txn.contains(&store, b"taken back").unwrap());
+    assert!(!txn.contains_key(&store, b"taken back").unwrap());
     txn.commit().unwrap();
     assert_eq!(all(&volume.snapshot().unwrap(), &store), seen);
     for seed in 0..3 {
@@ -78,7 +77,7 @@ fn going_back_further_takes_what_could_not_be_taken_back() {
 
 /// Puts values of a mebibyte until the volume is full; how many it took.
 fn fill(store: &Datastore) -> usize {
-    let full = |number: &usize| match store.put(&item(1000 + number), &vec![9; MIB as usize]) {
+    let full = |number: &usize| match store.put(item(1000 + number), vec![9; MIB as usize]) {
         Ok(()) => false,
         Err(why) => {
             assert_eq!(why.kind(), ErrorKind::VolumeFull);
@@ -92,18 +91,16 @@ fn fill(store: &Datastore) -> usize {
 fn what_remains_after_going_back_from_a_full_volume_has_its_room() {
     for spills in [false, true] {
         let (machine, volume, store) = store();
-        let options = TxnOptions {
-            memory_budget_bytes: if spills { 3 << 20 } else { 1 << 30 },
-            ..TxnOptions::default()
-        };
+        let options =
+            TransactionOptions::new().memory_budget_bytes(if spills { 3 << 20 } else { 1 << 30 });
         let mut txn = volume.begin_with(options).unwrap();
         for number in 0..10 {
-            txn.put(&store, &item(number), &vec![1; MIB as usize])
+            txn.put(&store, item(number), vec![1; MIB as usize])
                 .unwrap();
         }
         let savepoint = txn.savepoint().unwrap();
         let refused = (10..).find_map(|number| {
-            let put = txn.put(&store, &item(number), &vec![2; MIB as usize]);
+            let put = txn.put(&store, item(number), vec![2; MIB as usize]);
             put.err()
         });
         assert_eq!(refused.unwrap().kind(), ErrorKind::VolumeFull);
@@ -114,7 +111,7 @@ fn what_remains_after_going_back_from_a_full_volume_has_its_room() {
             .unwrap_or_else(|why| panic!("spills: {spills}: {why}"));
         let volume = open_one(&after_power_loss(&machine, 1)).unwrap();
         let store = volume.datastore(b"store").unwrap();
-        let there = (0..12).filter(|number| store.contains(&item(*number)).unwrap());
+        let there = (0..12).filter(|number| store.contains_key(item(*number)).unwrap());
         assert_eq!(there.count(), 10);
     }
 }
@@ -130,7 +127,7 @@ fn what_is_refused_keeps_no_room() {
     for _ in 0..4 {
         let mut txn = volume.begin().unwrap();
         for _ in 0..30 {
-            let refused = txn.insert(&store, b"there", &value).unwrap_err();
+            let refused = txn.try_insert(&store, b"there", &value).unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::ItemExists);
             let refused = txn.replace(&store, b"missing", &value).unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::ItemNotFound);
@@ -147,21 +144,21 @@ fn a_transaction_that_puts_and_removes_commits_on_a_volume_that_is_full_by_then(
     assert!(!sim_options().background_thread);
     let long = |number: usize| [item(number), vec![7; 100]].concat();
     for number in 0..3000 {
-        store.put(&long(number), b"x").unwrap();
+        store.put(long(number), b"x").unwrap();
     }
     let mut txn = volume.begin().unwrap();
-    txn.put(&store, b"new", &[1; 70_000]).unwrap();
+    txn.put(&store, b"new", [1; 70_000]).unwrap();
     for number in 0..3000 {
-        txn.delete(&store, &long(number)).unwrap();
+        assert!(txn.delete(&store, long(number)).unwrap());
     }
     let full = fill(&store);
     assert!(full > 10);
     // The last small rest, too.
-    let small = (0..).take_while(|number| store.put(&item(5000 + number), &[1; 5000]).is_ok());
+    let small = (0..).take_while(|number| store.put(item(5000 + number), [1; 5000]).is_ok());
     assert!(small.count() < 1000);
     txn.commit().unwrap();
     assert_eq!(store.get(b"new").unwrap().unwrap(), [1; 70_000]);
-    assert_eq!(store.get(&long(1)).unwrap(), None);
+    assert_eq!(store.get(long(1)).unwrap(), None);
 }
 
 /// Nothing of a batch can be seen, or waited for, until all of it has its room.
@@ -172,7 +169,7 @@ fn a_batch_that_waits_for_room_keeps_nobody_waiting() {
     let full = fill(&store);
     // What is dead now is freed by whoever looks for room first, who has to sync for that.
     for number in 0..full / 2 {
-        store.delete(&item(1000 + number)).unwrap();
+        assert!(store.delete(item(1000 + number)).unwrap());
     }
     let is_batch = || thread::current().name() == Some("batch");
     latch.hold(move |operation| *operation == Operation::Sync && is_batch());
@@ -182,7 +179,7 @@ fn a_batch_that_waits_for_room_keeps_nobody_waiting() {
         batch.put(&store, b"shared", b"batch").unwrap();
         for number in 0..full / 4 {
             let value = vec![5; MIB as usize];
-            batch.put(&store, &item(number), &value).unwrap();
+            batch.put(&store, item(number), &value).unwrap();
         }
         let named = thread::Builder::new().name("batch".to_owned());
         let commit = move || batch.commit(Durability::Buffered);

@@ -5,7 +5,9 @@ use std::{
     thread,
 };
 
-use heliumdb::{Datastore, Durability, Isolation, Readable, TxnOptions, Volume, VolumeOptions};
+use heliumdb::{
+    Datastore, Durability, Isolation, Readable, TransactionOptions, Volume, VolumeOptions,
+};
 use rand::Rng;
 
 const ACCOUNTS: u64 = 16;
@@ -16,7 +18,7 @@ fn in_memory() -> (Volume, Datastore) {
     let mut options = VolumeOptions::default();
     options.exclusive = true;
     let volume = Volume::open("he://./_268435456", &options).unwrap();
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     (volume, store)
 }
 
@@ -35,7 +37,7 @@ fn sum(through: &impl Readable, store: &Datastore) -> u64 {
 fn money_moves_and_is_neither_made_nor_lost() {
     let (volume, bank) = in_memory();
     for account in 0..ACCOUNTS {
-        bank.put(&account.to_be_bytes(), &100u64.to_le_bytes())
+        bank.put(account.to_be_bytes(), 100u64.to_le_bytes())
             .unwrap();
     }
     let seen = AtomicBool::new(false);
@@ -70,15 +72,12 @@ fn move_some(volume: &Volume, bank: &Datastore) {
     let mut rng = rand::rng();
     let mut account = || rng.random_range(0..ACCOUNTS).to_be_bytes();
     let (from, to) = (account(), account());
-    let options = TxnOptions {
-        durability: Durability::Buffered,
-        ..TxnOptions::default()
-    };
+    let options = TransactionOptions::new().durability(Durability::Buffered);
     let moved = volume.transact_with(options, |txn| {
-        let has = number(txn.get(bank, &from)?);
-        txn.put(bank, &from, &has.saturating_sub(7).to_le_bytes())?;
-        let had = number(txn.get(bank, &to)?);
-        txn.put(bank, &to, &(had + has.min(7)).to_le_bytes())
+        let has = number(txn.get(bank, from)?);
+        txn.put(bank, from, has.saturating_sub(7).to_le_bytes())?;
+        let had = number(txn.get(bank, to)?);
+        txn.put(bank, to, (had + has.min(7)).to_le_bytes())
     });
     moved.unwrap();
 }
@@ -95,7 +94,7 @@ fn snapshots_stay_under_writes_outside_transactions() {
                 scope.spawn(move || {
                     for round in 0..30_000u64 {
                         let key = [who as u8, (round % 50) as u8];
-                        store.put(&key, &round.to_le_bytes()).unwrap();
+                        store.put(key, round.to_le_bytes()).unwrap();
                     }
                 })
             })
@@ -133,16 +132,16 @@ fn merging_and_taking_lose_nothing() {
                         let old = number(old.map(<[u8]>::to_vec));
                         Some((old + 1).to_le_bytes().to_vec())
                     };
-                    store.merge(b"counter", add).unwrap();
+                    store.update_fetch(b"counter", add).unwrap();
                     if round % 100 == 0 {
-                        let some = number(store.take(b"counter").unwrap());
+                        let some = number(store.remove(b"counter").unwrap());
                         taken.fetch_add(some, Ordering::Relaxed);
                     }
                 }
             });
         }
     });
-    let left = number(store.take(b"counter").unwrap());
+    let left = number(store.remove(b"counter").unwrap());
     assert_eq!(taken.into_inner() + left, 9_000);
 }
 
@@ -151,15 +150,13 @@ fn an_old_snapshot_and_a_hot_key_take_little_memory() {
     let (volume, store) = in_memory();
     store.put(b"hot", b"0").unwrap();
     let old = volume.snapshot().unwrap();
-    let options = TxnOptions {
-        durability: Durability::Buffered,
-        isolation: Isolation::Snapshot,
-        ..TxnOptions::default()
-    };
+    let options = TransactionOptions::new()
+        .durability(Durability::Buffered)
+        .isolation(Isolation::Snapshot);
     let mut later = None;
     for round in 1..=20_000u64 {
         let mut txn = volume.begin_with(options).unwrap();
-        txn.put(&store, b"hot", &round.to_le_bytes()).unwrap();
+        txn.put(&store, b"hot", round.to_le_bytes()).unwrap();
         txn.commit().unwrap();
         if round == 10_000 {
             later = Some(volume.snapshot().unwrap());
@@ -171,7 +168,7 @@ fn an_old_snapshot_and_a_hot_key_take_little_memory() {
         );
     }
     for round in 0..20_000u64 {
-        store.put(b"hot", &round.to_le_bytes()).unwrap();
+        store.put(b"hot", round.to_le_bytes()).unwrap();
         assert!(
             volume.version_bytes() < 2_000,
             "{} bytes after {round} puts",

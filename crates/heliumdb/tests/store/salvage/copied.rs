@@ -3,7 +3,10 @@
 use std::{fs, path::Path};
 
 use helium_sim::Image;
-use heliumdb::{Salvage, SalvageReport, Volume, VolumeOptions};
+use heliumdb::{
+    Volume, VolumeOptions,
+    upkeep::{Salvage, SalvageReport},
+};
 
 use super::salvage;
 use crate::common::{MIB, store};
@@ -27,7 +30,7 @@ fn a_copy_that_was_made_while_somebody_wrote_is_not_called_lossless() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let volume = open(&at("volume"));
-    let store = volume.create_datastore(b"store", b"").unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
     store.put(b"first", b"value").unwrap();
     volume.flush().unwrap();
     fs::copy(at("volume"), at("beside")).unwrap();

@@ -3,7 +3,7 @@
 use std::iter;
 
 use helium_sim::{DiskId, Driver, Image, Machine, Replay, seed, sim_options};
-use heliumdb::open_all_devices;
+use heliumdb::host::open_all_devices;
 use rand::{Rng, rngs::SmallRng};
 
 use super::{
@@ -130,7 +130,7 @@ fn what_damage_leaves_is_salvaged_and_nothing_else() {
 }
 
 /// What has no record any more has a name that says so.
-fn check_made_up(report: &heliumdb::SalvageReport, found: &Datastores) {
+fn check_made_up(report: &heliumdb::upkeep::SalvageReport, found: &Datastores) {
     for store in &report.datastores {
         let (name, _) = &found[&store.id.0];
         assert_eq!(*name, store.name);

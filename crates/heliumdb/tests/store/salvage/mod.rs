@@ -11,7 +11,10 @@ mod superblocks;
 use std::collections::BTreeMap;
 
 use helium_sim::{DiskId, Image, Machine, sim_options};
-use heliumdb::{Salvage, SalvageReport, Volume};
+use heliumdb::{
+    Volume,
+    upkeep::{Salvage, SalvageReport},
+};
 pub(crate) use oracle::Datastores;
 use oracle::{BLOCK, Damage};
 

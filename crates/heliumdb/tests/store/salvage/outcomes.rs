@@ -1,10 +1,11 @@
 //! What became of transactions, deletes and whole datastores is obeyed.
 
 use helium_sim::{DiskId, Image, Keeper, Machine};
-use heliumdb::{Isolation, Unresolved, Volume};
+use heliumdb::host::VolumeExt;
+use heliumdb::{Isolation, Volume, upkeep::Unresolved};
 
 use super::{contents, salvage};
-use crate::common::{MIB, Session, machine, open, open_one, store};
+use crate::common::{MIB, Session, machine, make_with, open, open_one, store};
 
 fn text<'a>(found: &'a super::Datastores, name: &str) -> Vec<(&'a [u8], &'a [u8])> {
     let store = found.values().find(|(n, _)| n == name.as_bytes());
@@ -18,16 +19,16 @@ fn deleted_truncated_dropped_and_cancelled_do_not_come_back() {
     let keeper = Keeper::new();
     store.put(b"deleted", b"1").unwrap();
     store.put(b"kept", b"1").unwrap();
-    store.delete(b"deleted").unwrap();
-    let truncated = volume.create_datastore(b"truncated", b"").unwrap();
+    assert!(store.delete(b"deleted").unwrap());
+    let truncated = volume.create_datastore(b"truncated").unwrap();
     truncated.put(b"old", b"1").unwrap();
     volume.truncate_datastore(truncated.id()).unwrap();
     truncated.put(b"new", b"2").unwrap();
-    let dropped = volume.create_datastore(b"dropped", b"").unwrap();
+    let dropped = volume.create_datastore(b"dropped").unwrap();
     dropped.put(b"gone", b"1").unwrap();
     volume.truncate_datastore(dropped.id()).unwrap();
     dropped.put(b"gone", b"2").unwrap();
-    volume.remove_datastore(dropped.id()).unwrap();
+    volume.drop_datastore(dropped.id()).unwrap();
     let mut cancelled = Session::begin(&keeper, Isolation::Snapshot);
     cancelled.put(&store, "kept", "never").unwrap();
     cancelled.put(&store, "cancelled", "never").unwrap();
@@ -50,7 +51,7 @@ fn in_doubt() -> (Vec<Image>, Vec<u8>) {
     volumes.sort_by_key(Volume::id);
     let stores: Vec<_> = volumes
         .iter()
-        .map(|volume| volume.create_datastore(b"store", b"").unwrap())
+        .map(|volume| volume.create_datastore(b"store").unwrap())
         .collect();
     let keeper = Keeper::new();
     let mut session = Session::begin(&keeper, Isolation::Snapshot);
@@ -130,9 +131,9 @@ fn a_datastore_without_a_record_gets_a_name() {
     let machine = Machine::new(0, &[64 * MIB]);
     let volume = open_one(&machine).unwrap();
     let name = b"a name that is easy to find".repeat(200);
-    let first = volume.create_datastore(b"first", b"attributes").unwrap();
+    let first = make_with(&volume, "first", "attributes").unwrap();
     volume.flush().unwrap();
-    let lost = volume.create_datastore(&name, b"").unwrap();
+    let lost = volume.create_datastore(&name).unwrap();
     volume.flush().unwrap();
     lost.put(b"k", b"v").unwrap();
     first.put(b"k", b"v").unwrap();
@@ -163,10 +164,10 @@ fn freed_segments_are_obeyed() {
     for round in 0..12u32 {
         for number in 0..30u32 {
             let key = (round * 30 + number).to_be_bytes();
-            store.put(&key, &value).unwrap();
+            store.put(key, &value).unwrap();
         }
         for number in 0..30u32 {
-            store.delete(&(round * 30 + number).to_be_bytes()).unwrap();
+            assert!(store.delete((round * 30 + number).to_be_bytes()).unwrap());
         }
         volume.settle(&*Keeper::new());
         volume.flush().unwrap();

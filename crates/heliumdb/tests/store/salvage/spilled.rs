@@ -2,17 +2,17 @@
 
 use helium_sim::{Image, Machine, sim_options};
 use heliumdb::{
-    BackupFrom, Datastore, DatastoreOptions, Durability, Isolation, TxnOptions, Volume, limits,
+    Datastore, DatastoreOptions, Durability, Isolation, TransactionOptions, Volume, limits,
+    upkeep::BackupFrom,
 };
 
 use super::{Datastores, contents, salvage, same};
 use crate::common::{MIB, machine, open_one};
 
-const SMALL: TxnOptions = TxnOptions {
-    isolation: Isolation::Snapshot,
-    durability: Durability::Synced,
-    memory_budget_bytes: 10_000,
-};
+const SMALL: TransactionOptions = TransactionOptions::new()
+    .isolation(Isolation::Snapshot)
+    .durability(Durability::Synced)
+    .memory_budget_bytes(10_000);
 const SPILL: u8 = 7;
 const COMMIT_SPILLED: u8 = 8;
 
@@ -21,16 +21,16 @@ fn stores(volume: &Volume) -> [Datastore; 2] {
     packed.create = true;
     packed.compress = true;
     [
-        volume.create_datastore(b"plain", b"").unwrap(),
+        volume.create_datastore(b"plain").unwrap(),
         volume.open_datastore(b"packed", &packed).unwrap(),
     ]
 }
 
 /// Puts forty items of a kilobyte into each.
-fn fill(txn: &mut heliumdb::Txn, stores: &[Datastore], what: &str) {
+fn fill(txn: &mut heliumdb::Transaction, stores: &[Datastore], what: &str) {
     for i in 0..40 {
         for store in stores {
-            txn.put(store, format!("{what}{i}").as_bytes(), &[i; 1000])
+            txn.put(store, format!("{what}{i}").as_bytes(), [i; 1000])
                 .unwrap();
         }
     }
@@ -56,7 +56,7 @@ fn work(machine: &Machine, during: impl FnOnce(&Volume)) -> (Vec<Image>, Datasto
     fill(&mut txn, &stores, "skipped");
     txn.rollback_to(savepoint).unwrap();
     fill(&mut txn, &stores, "b");
-    volume.checkpoint_now().unwrap();
+    volume.checkpoint().unwrap();
     txn.commit().unwrap();
     volume.flush().unwrap();
     let contents = contents(&volume);

@@ -1,20 +1,18 @@
 //! Without superblocks: what the devices were shows from where segment headers lie.
 
 use helium_sim::{DiskId, Image, Machine, seed, sim_options};
-use heliumdb::{ErrorKind, Salvage, Volume, VolumeId};
+use heliumdb::{ErrorKind, Volume, VolumeId, upkeep::Salvage};
 use rand::{Rng, seq::SliceRandom};
 
 use super::{contents, damaged, oracle::Damage, salvage, same};
-use crate::common::MIB;
+use crate::common::{MIB, make_with};
 
 /// A volume over disks of these sizes, its id, and its disks.
 fn volume(disk_bytes: &[u64], segments: usize) -> (VolumeId, super::Datastores, Vec<Image>) {
     let machine = Machine::new(0, disk_bytes);
     let disks: Vec<DiskId> = (0..disk_bytes.len()).map(DiskId).collect();
     let volume = Volume::open_devices(machine.devices(&disks), &sim_options()).unwrap();
-    let store = volume
-        .create_datastore(b"store", b"its attributes")
-        .unwrap();
+    let store = make_with(&volume, "store", "its attributes").unwrap();
     let value = vec![7; 200_000];
     let segment_bytes = if disk_bytes.iter().sum::<u64>() < 512 * MIB {
         1
@@ -22,7 +20,7 @@ fn volume(disk_bytes: &[u64], segments: usize) -> (VolumeId, super::Datastores, 
         8
     };
     for number in 0..(segments * segment_bytes * 5) as u32 {
-        store.put(&number.to_be_bytes(), &value).unwrap();
+        store.put(number.to_be_bytes(), &value).unwrap();
     }
     volume.flush().unwrap();
     let found = (volume.id(), contents(&volume));
@@ -103,7 +101,7 @@ fn what_holds_no_volume_is_refused_and_so_is_a_target_in_use() {
     assert_eq!(refused.kind(), ErrorKind::DeviceMismatch, "{refused}");
     let stopped = Salvage::on_devices(machine.devices(&[DiskId(0)])).run(&target, &mut |_| false);
     assert_eq!(stopped.unwrap_err().kind(), ErrorKind::Cancelled);
-    target.create_datastore(b"mine", b"").unwrap();
+    target.create_datastore(b"mine").unwrap();
     let refused = run(machine.devices(&[DiskId(0)])).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::DatastoreExists, "{refused}");
 }

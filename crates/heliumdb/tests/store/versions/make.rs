@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use helium_sim::{DiskId, Keeper, Machine, sim_options};
+use heliumdb::host::VolumeExt;
 use heliumdb::{
-    Datastore, DatastoreOptions, Isolation, TxnOptions, Volume, VolumeOptions, open_all_devices,
+    Datastore, DatastoreOptions, Isolation, TransactionOptions, Volume, VolumeOptions,
+    host::open_all_devices,
 };
 
 use super::kept::{Contents, Kept};
@@ -76,14 +78,14 @@ fn fill(volume: &Volume) {
     }
     retired(volume);
     own_transactions(volume, &ordered);
-    volume.checkpoint_now().unwrap();
+    volume.checkpoint().unwrap();
     cleaned(volume, &ordered);
-    volume.checkpoint_now().unwrap();
-    volume.free_now().unwrap();
+    volume.checkpoint().unwrap();
+    volume.free().unwrap();
     // Behind the checkpoint.
     for number in 0..30 {
-        ordered.put(&key(number), b"behind the checkpoint").unwrap();
-        unordered.delete(&key(7 * number % 200 + 1)).unwrap();
+        ordered.put(key(number), b"behind the checkpoint").unwrap();
+        assert!(unordered.delete(key(7 * number % 200 + 1)).unwrap());
     }
     compressed
         .put(b"behind", "the checkpoint ".repeat(300).as_bytes())
@@ -108,29 +110,29 @@ fn key(number: u32) -> Vec<u8> {
 
 fn small_and_long(store: &Datastore) {
     for number in 0..200 {
-        store.put(&key(number), b"first").unwrap();
+        store.put(key(number), b"first").unwrap();
     }
     for number in (0..200).step_by(3) {
         let value = format!("second {number} ").repeat(20);
-        store.put(&key(number), value.as_bytes()).unwrap();
+        store.put(key(number), value.as_bytes()).unwrap();
     }
     for number in (0..200).step_by(7) {
-        store.delete(&key(number)).unwrap();
+        assert!(store.delete(key(number)).unwrap());
     }
     store.put(b"", b"the empty key").unwrap();
     store.put(b"empty", b"").unwrap();
     let long: Vec<u8> = (0..600_000u32).map(|i| (i / 1000) as u8).collect();
     store.put(b"long", &long).unwrap();
-    store.put(&[b'k'; 5000], b"a long key").unwrap();
+    store.put([b'k'; 5000], b"a long key").unwrap();
 }
 
 fn retired(volume: &Volume) {
     for name in [&b"dropped"[..], b"emptied", b"renamed before"] {
-        let store = volume.create_datastore(name, b"").unwrap();
+        let store = volume.create_datastore(name).unwrap();
         store.put(b"key", name).unwrap();
     }
     let id = |name: &[u8]| volume.datastore(name).unwrap().id();
-    volume.remove_datastore(id(b"dropped")).unwrap();
+    volume.drop_datastore(id(b"dropped")).unwrap();
     volume.truncate_datastore(id(b"emptied")).unwrap();
     volume
         .rename_datastore(id(b"renamed before"), b"renamed")
@@ -145,18 +147,15 @@ fn own_transactions(volume: &Volume, store: &Datastore) {
     let mut txn = volume.begin().unwrap();
     txn.put(store, b"never", b"rolled back").unwrap();
     txn.rollback();
-    let small = TxnOptions {
-        memory_budget_bytes: 10_000,
-        ..TxnOptions::default()
-    };
+    let small = TransactionOptions::new().memory_budget_bytes(10_000);
     let mut lost = volume.begin_with(small).unwrap();
     let mut txn = volume.begin_with(small).unwrap();
     for number in 0..60 {
         let name = format!("spilled {number:05}");
-        lost.put(store, format!("lost {number}").as_bytes(), &[b'l'; 500])
+        lost.put(store, format!("lost {number}").as_bytes(), [b'l'; 500])
             .unwrap();
         let mark = txn.savepoint().unwrap();
-        txn.put(store, name.as_bytes(), &[b's'; 500]).unwrap();
+        txn.put(store, name.as_bytes(), [b's'; 500]).unwrap();
         if number % 20 == 10 {
             txn.rollback_to(mark).unwrap();
         }
@@ -170,14 +169,14 @@ fn cleaned(volume: &Volume, store: &Datastore) {
     for round in 0..30u8 {
         for number in 0..2 {
             let key = format!("filler {number}");
-            store.put(key.as_bytes(), &[round; 90_000]).unwrap();
+            store.put(key.as_bytes(), [round; 90_000]).unwrap();
         }
         let key = format!("between {round}");
         store.put(key.as_bytes(), b"kept while others go").unwrap();
     }
     volume.flush().unwrap();
     for _ in 0..4 {
-        volume.clean_now().unwrap();
+        volume.clean().unwrap();
     }
 }
 
@@ -204,7 +203,7 @@ fn over_both(keeper: &Arc<Keeper>, volumes: &[Volume]) {
     unsettled.put(&stores[1], "alone", "unsettled").unwrap();
     unsettled.commit_unpublished().unwrap();
     for volume in volumes {
-        volume.checkpoint(&**keeper).unwrap();
+        volume.checkpoint_as_of(&**keeper).unwrap();
     }
     cancelled.cancel().unwrap();
     unsettled.view.end();

@@ -7,7 +7,10 @@ mod kept;
 mod make;
 
 use helium_sim::{DiskId, Image, Machine, sim_options};
-use heliumdb::{BackupFrom, Salvage, SalvageReport, Volume};
+use heliumdb::{
+    Volume,
+    upkeep::{BackupFrom, Salvage, SalvageReport},
+};
 
 use crate::common::MIB;
 use kept::{Contents, Kept};
@@ -109,7 +112,7 @@ fn they_are_read_written_and_opened_again() {
                 store.put(b"new", name).unwrap();
                 items.insert(b"new".to_vec(), name.clone());
                 if items.remove(&b"key 00003"[..]).is_some() {
-                    store.delete(b"key 00003").unwrap();
+                    assert!(store.delete(b"key 00003").unwrap());
                 }
             }
             volume.flush().unwrap();
@@ -117,9 +120,9 @@ fn they_are_read_written_and_opened_again() {
         let killed = Machine::with_images(0, machine.images());
         assert_all_there(&open(&killed).unwrap(), &wanted);
         for volume in &volumes {
-            volume.clean_now().unwrap();
-            volume.checkpoint_now().unwrap();
-            volume.free_now().unwrap();
+            volume.clean().unwrap();
+            volume.checkpoint().unwrap();
+            volume.free().unwrap();
             volume.close().unwrap();
         }
         for image in machine.images() {
@@ -136,7 +139,7 @@ fn they_are_read_written_and_opened_again() {
 fn begin_a_segment(machine: &Machine) {
     for volume in open(machine).unwrap() {
         let store = volume.datastore(b"ordered").unwrap();
-        (0..9).for_each(|_| store.put(b"large", &[1; 300_000]).unwrap());
+        (0..9).for_each(|_| store.put(b"large", [1; 300_000]).unwrap());
         drop(store);
         volume.close().unwrap();
     }
@@ -199,7 +202,7 @@ fn power_lost_on_the_way_to_this_version_loses_nothing() {
             let store = volume.datastore(b"ordered").unwrap();
             // A few segments are begun: their headers come before the superblocks that count on them.
             for _ in 0..9 {
-                store.put(b"new", &[1; 300_000]).unwrap();
+                store.put(b"new", [1; 300_000]).unwrap();
                 volume.flush().unwrap();
             }
         }

@@ -15,7 +15,7 @@ use crate::{
     boundary::{guard::answer, host::SessionHandle, inside::Inside},
     cursor::Cursor,
 };
-use heliumdb::Wanted;
+use heliumdb::host::Wanted;
 use parking_lot::Mutex;
 use std::{
     ffi::c_int,

@@ -24,7 +24,7 @@ use crate::{
     error::{Code, Error, Result},
     source::Source,
 };
-use heliumdb::Wanted;
+use heliumdb::host::Wanted;
 use hold::Hold;
 use late::Late;
 use outer::Theirs;

@@ -19,7 +19,7 @@ use crate::{
     error::{Code, Result},
     recno,
 };
-use heliumdb::Wanted;
+use heliumdb::host::Wanted;
 use parking_lot::Mutex;
 use std::{ffi::c_int, ptr, slice, sync::OnceLock};
 use wiredtiger_abi::v3_2::{Cursor as WtCursor, Session, WT_CURSTD_KEY_SET};

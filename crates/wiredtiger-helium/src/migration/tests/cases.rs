@@ -164,9 +164,7 @@ fn a_drop_cut_short_takes_its_updates_with_it() {
     volumes.cached(0, "x", "k", &[(1, A)]);
     volumes.cached(0, "y", "k", &[(1, A)]);
     let dropped = volumes.store(0, "WiredTiger.y").id();
-    volumes.volumes[0]
-        .remove_datastore(dropped)
-        .expect("dropped");
+    volumes.volumes[0].drop_datastore(dropped).expect("dropped");
     volumes.migrate().expect("taken over");
     assert_eq!(volumes.only(0, "x"), "k=a");
     assert!(

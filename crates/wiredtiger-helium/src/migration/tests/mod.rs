@@ -7,7 +7,7 @@ mod refusals;
 use super::{Place, migrate};
 use crate::error::{Code, Error};
 use helium_sim::{DiskId, Image, Machine, sim_options};
-use heliumdb::{Datastore, Volume};
+use heliumdb::{Datastore, DatastoreOptions, Volume};
 use std::collections::BTreeMap;
 
 /// Sets a value or removes the item, by a transaction.
@@ -59,7 +59,7 @@ impl Volumes {
 
     fn on(machine: Machine, count: usize) -> Self {
         let devices = (0..count).map(|disk| (vec![machine.device(DiskId(disk))], sim_options()));
-        let volumes = heliumdb::open_all_devices(devices.collect()).expect("opens");
+        let volumes = heliumdb::host::open_all_devices(devices.collect()).expect("opens");
         Self {
             machine,
             volumes,
@@ -73,7 +73,12 @@ impl Volumes {
         let found = volume.datastore(name.as_bytes());
         found.unwrap_or_else(|_| {
             volume
-                .create_datastore(name.as_bytes(), b"he.h 1 00")
+                .open_datastore(
+                    name,
+                    &DatastoreOptions::new()
+                        .create(true)
+                        .attributes(b"he.h 1 00"),
+                )
                 .expect("made")
         })
     }
@@ -114,7 +119,7 @@ impl Volumes {
 
     fn outcome(&self, volume: usize, transaction: u64, outcome: &[u8]) {
         let store = self.store(volume, TXN);
-        store.put(&transaction.to_le_bytes(), outcome).expect("put");
+        store.put(transaction.to_le_bytes(), outcome).expect("put");
     }
 
     fn migrate(&mut self) -> Result<(), Error> {

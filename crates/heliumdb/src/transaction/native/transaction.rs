@@ -15,14 +15,14 @@ use std::{
 use super::{
     eyes::Eyes,
     manager::Hold,
-    options::TxnOptions,
+    options::TransactionOptions,
     read::{Readable, check_volume, sealed::Look},
 };
 use crate::{
     error::{Error, Result},
-    transaction::{Durability, Savepoint, Transaction, part::Manners, room::Ahead},
+    transaction::{Durability, Savepoint, WriteSet, part::Manners, room::Ahead},
     version::{Change, Isolation, Mode},
-    volume::{Datastore, Keeper, Lease, Shared},
+    volume::{Datastore, Keeper, Lease, Shared, is_done},
 };
 
 /// A transaction over any datastores of one volume: see [`crate::Volume::begin`].
@@ -36,14 +36,14 @@ use crate::{
 /// Dropping a transaction rolls it back.
 ///
 /// Two transactions that each read what the other one writes may both commit (*write skew*), as
-/// everywhere with snapshot isolation; [`Txn::reserve`] makes a conflict of a mere read.
+/// everywhere with snapshot isolation; [`Transaction::reserve`] makes a conflict of a mere read.
 ///
 /// ```
 /// use heliumdb::Readable;
 /// # let dir = tempfile::tempdir()?;
 /// # let url = format!("he://{}", dir.path().join("volume").display());
 /// # let volume = heliumdb::Volume::open(&url, &Default::default())?;
-/// let accounts = volume.create_datastore(b"accounts", b"")?;
+/// let accounts = volume.create_datastore(b"accounts")?;
 /// let mut txn = volume.begin()?;
 /// txn.put(&accounts, b"alice", b"10")?;
 /// let savepoint = txn.savepoint()?;
@@ -55,18 +55,18 @@ use crate::{
 /// assert_eq!(accounts.len(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Txn {
+pub struct Transaction {
     volume: Arc<Lease>,
-    options: TxnOptions,
+    options: TransactionOptions,
     /// What it sees, at snapshot isolation.
     hold: Option<Hold>,
-    writes: Transaction,
+    writes: WriteSet,
     /// Tells its savepoints from those of others; zero while it has none.
     serial: u64,
 }
 
-impl Txn {
-    pub(crate) fn begin(volume: &Arc<Lease>, options: TxnOptions) -> Result<Self> {
+impl Transaction {
+    pub(crate) fn begin(volume: &Arc<Lease>, options: TransactionOptions) -> Result<Self> {
         volume.check_open()?;
         volume.claim(Keeper::Native)?;
         let hold = (options.isolation == Isolation::Snapshot).then(|| volume.native.take());
@@ -74,19 +74,19 @@ impl Txn {
             volume: volume.clone(),
             options,
             hold,
-            writes: Transaction::native(Manners::Native, memory_bytes(volume, &options)),
+            writes: WriteSet::native(Manners::Native, memory_bytes(volume, &options)),
             serial: 0,
         })
     }
 
     /// A transaction that writes without looking, for a batch.
     pub(super) fn blind(volume: &Arc<Lease>) -> Result<Self> {
-        let options = TxnOptions {
+        let options = TransactionOptions {
             isolation: Isolation::ReadCommitted,
-            ..TxnOptions::default()
+            ..TransactionOptions::default()
         };
         let mut txn = Self::begin(volume, options)?;
-        txn.writes = Transaction::native(Manners::Blind, memory_bytes(volume, &options));
+        txn.writes = WriteSet::native(Manners::Blind, memory_bytes(volume, &options));
         Ok(txn)
     }
 
@@ -113,7 +113,7 @@ impl Txn {
         &mut self,
         datastore: &Datastore,
         isolation: Isolation,
-        work: impl FnOnce(&mut Transaction, &Eyes<'_>) -> Result<R>,
+        work: impl FnOnce(&mut WriteSet, &Eyes<'_>) -> Result<R>,
     ) -> Result<R> {
         check_volume(&self.volume, datastore)?;
         if self.writes.id() == 0 {
@@ -129,14 +129,14 @@ impl Txn {
         work(writes, &eyes)
     }
 
-    /// As [`Txn::write_through`], for what depends on the value of `key`, which `work` is given: on
+    /// As [`Transaction::write_through`], for what depends on the value of `key`, which `work` is given: on
     /// a committed one at any isolation level, and on the newest, or there is a conflict.
     fn look_and_write<R>(
         &mut self,
         datastore: &Datastore,
         key: &[u8],
         reserve: bool,
-        work: impl FnOnce(&mut Transaction, &Eyes<'_>, Option<Vec<u8>>) -> Result<R>,
+        work: impl FnOnce(&mut WriteSet, &Eyes<'_>, Option<Vec<u8>>) -> Result<R>,
     ) -> Result<R> {
         let isolation = match self.options.isolation {
             Isolation::ReadUncommitted => Isolation::ReadCommitted,
@@ -153,24 +153,42 @@ impl Txn {
         })
     }
 
-    /// Sets the value of `key`.
-    pub fn put(&mut self, datastore: &Datastore, key: &[u8], value: &[u8]) -> Result<()> {
-        self.write(datastore, key, Change::Put(value), Mode::Any)
+    /// Sets the value of `key`, whether it is there or not.
+    pub fn put(
+        &mut self,
+        datastore: &Datastore,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+    ) -> Result<()> {
+        let change = Change::Put(value.as_ref());
+        self.write(datastore, key.as_ref(), change, Mode::Any)
     }
 
     /// Sets the value of `key`, which must not be there ([`crate::ErrorKind::ItemExists`]).
-    pub fn insert(&mut self, datastore: &Datastore, key: &[u8], value: &[u8]) -> Result<()> {
-        self.write(datastore, key, Change::Put(value), Mode::Absent)
+    pub fn try_insert(
+        &mut self,
+        datastore: &Datastore,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+    ) -> Result<()> {
+        let change = Change::Put(value.as_ref());
+        self.write(datastore, key.as_ref(), change, Mode::Absent)
     }
 
     /// Sets the value of `key`, which must be there ([`crate::ErrorKind::ItemNotFound`]).
-    pub fn replace(&mut self, datastore: &Datastore, key: &[u8], value: &[u8]) -> Result<()> {
-        self.write(datastore, key, Change::Put(value), Mode::Present)
+    pub fn replace(
+        &mut self,
+        datastore: &Datastore,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+    ) -> Result<()> {
+        let change = Change::Put(value.as_ref());
+        self.write(datastore, key.as_ref(), change, Mode::Present)
     }
 
-    /// Removes `key`, which must be there ([`crate::ErrorKind::ItemNotFound`]).
-    pub fn delete(&mut self, datastore: &Datastore, key: &[u8]) -> Result<()> {
-        self.write(datastore, key, Change::Remove, Mode::Present)
+    /// Deletes `key`; whether it was there. No value is read: [`Transaction::remove`] returns it.
+    pub fn delete(&mut self, datastore: &Datastore, key: impl AsRef<[u8]>) -> Result<bool> {
+        is_done(self.write(datastore, key.as_ref(), Change::Remove, Mode::Present))
     }
 
     /// Removes the items in `bounds` that the transaction sees; how many that were. All of them go when it commits, or
@@ -190,8 +208,13 @@ impl Txn {
         })
     }
 
-    /// Removes `key` and returns its value, if it was there.
-    pub fn take(&mut self, datastore: &Datastore, key: &[u8]) -> Result<Option<Vec<u8>>> {
+    /// Deletes `key` and returns its value, if it was there.
+    pub fn remove(
+        &mut self,
+        datastore: &Datastore,
+        key: impl AsRef<[u8]>,
+    ) -> Result<Option<Vec<u8>>> {
+        let key = key.as_ref();
         datastore.check_handle()?;
         self.look_and_write(datastore, key, false, |writes, eyes, old| {
             if old.is_some() {
@@ -202,12 +225,13 @@ impl Txn {
     }
 
     /// Sets `key` to what `change` makes of its value (`None`: no item), and returns that.
-    pub fn merge(
+    pub fn update_fetch(
         &mut self,
         datastore: &Datastore,
-        key: &[u8],
+        key: impl AsRef<[u8]>,
         change: impl FnOnce(Option<&[u8]>) -> Option<Vec<u8>>,
     ) -> Result<Option<Vec<u8>>> {
+        let key = key.as_ref();
         // Reserved first, so that at any isolation level nobody writes in between.
         let old = self.look_and_write(datastore, key, true, |_, _, old| Ok(old))?;
         let new = change(old.as_deref());
@@ -221,11 +245,11 @@ impl Txn {
 
     /// Changes nothing, but conflicts like a write of `key` until the transaction ends: reading
     /// for update. The item need not be there.
-    pub fn reserve(&mut self, datastore: &Datastore, key: &[u8]) -> Result<()> {
-        self.write(datastore, key, Change::Reserve, Mode::Any)
+    pub fn reserve(&mut self, datastore: &Datastore, key: impl AsRef<[u8]>) -> Result<()> {
+        self.write(datastore, key.as_ref(), Change::Reserve, Mode::Any)
     }
 
-    /// Marks this moment, for [`Txn::rollback_to`].
+    /// Marks this moment, for [`Transaction::rollback_to`].
     pub fn savepoint(&mut self) -> Result<Savepoint> {
         static SERIAL: AtomicU64 = AtomicU64::new(1);
         if self.serial == 0 {
@@ -253,7 +277,7 @@ impl Txn {
         self.commit_with(durability)
     }
 
-    /// As [`Txn::commit`], with a durability of its own.
+    /// As [`Transaction::commit`], with a durability of its own.
     pub fn commit_with(mut self, durability: Durability) -> Result<()> {
         let committed = self.writes.commit(durability);
         if !self.writes.is_committed() {
@@ -275,7 +299,7 @@ impl Txn {
     pub fn rollback(self) {}
 }
 
-impl Drop for Txn {
+impl Drop for Transaction {
     fn drop(&mut self) {
         self.writes.abort();
         if self.volume.owner.is_elsewhere() {
@@ -289,7 +313,7 @@ impl Drop for Txn {
 }
 
 /// Values that are not in the log yet must not use up what all transactions share.
-fn memory_bytes(volume: &Shared, options: &TxnOptions) -> usize {
+fn memory_bytes(volume: &Shared, options: &TransactionOptions) -> usize {
     let share = volume.unsettled.budget_bytes() / 4;
     options
         .memory_budget_bytes
@@ -303,7 +327,7 @@ fn eyes<'a>(volume: &Shared, isolation: Isolation, hold: Option<&'a Hold>, own: 
     }
 }
 
-impl Look for Txn {
+impl Look for Transaction {
     fn look(&self) -> Result<Eyes<'_>> {
         if let Some(why) = self.failure() {
             return Err(why
@@ -319,13 +343,13 @@ impl Look for Txn {
     }
 }
 
-impl Readable for Txn {}
+impl Readable for Transaction {}
 
-impl fmt::Debug for Txn {
+impl fmt::Debug for Transaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "Txn({:?} on {})",
+            "Transaction({:?} on {})",
             self.options.isolation,
             self.volume.id()
         )
@@ -334,6 +358,6 @@ impl fmt::Debug for Txn {
 
 const _: () = {
     const fn is_send_and_sync<T: Send + Sync>() {}
-    is_send_and_sync::<Txn>();
+    is_send_and_sync::<Transaction>();
     is_send_and_sync::<super::Snapshot>();
 };
