@@ -73,7 +73,7 @@ pub const SPILL_SKIPS_MAX: usize = 256;
 pub const BACKUP_WAIT_MS: u64 = 1_000;
 /// Most times that [`crate::Volume::transact`] runs a transaction.
 pub const TRANSACT_ATTEMPTS_MAX: u32 = 128;
-/// Most times that [`crate::Datastore::merge`] asks for a new value before it gives up.
+/// Most times that [`crate::Datastore::update_fetch`] asks for a new value before it gives up.
 pub const MERGE_ATTEMPTS_MAX: u32 = 1000;
 /// Memory for log segments not yet (or just) written, in bytes: least and most.
 pub const WRITE_CACHE_BYTES: [u64; 2] = [2 << 20, 64 << 30];

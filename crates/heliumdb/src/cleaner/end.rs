@@ -50,7 +50,7 @@ impl Shared {
         Ok(true)
     }
 
-    /// See [`crate::Volume::free_now`].
+    /// See [`crate::Volume::free`].
     pub(crate) fn free_now(&self) -> Result<()> {
         self.checkpoint_now()?;
         self.log.free_now()?;

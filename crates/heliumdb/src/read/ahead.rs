@@ -27,7 +27,7 @@ use crate::{
 };
 use std::ops::Bound;
 
-/// What a cursor has read ahead: see [`crate::Datastore::seek_ahead`].
+/// What a cursor has read ahead: see [`crate::host::DatastoreExt::seek_ahead`].
 pub struct ReadAhead {
     cursor: Cursor,
     when: Option<When>,
