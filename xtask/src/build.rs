@@ -17,7 +17,7 @@ pub const SCALE: [(&str, &str); 15] = [
     // Inside WiredTiger.
     ("HELIUM_BANK_SECONDS", "10"),
     ("HELIUM_CRASH_ROUNDS", "200"),
-    ("HELIUM_TIGHT", "100"),
+    ("HELIUM_TIGHT", "40"),
     ("HELIUM_C_CRASH_ROUNDS", "40"),
     ("HELIUM_CREATE_DROP_ROUNDS", "1000"),
     ("HELIUM_LOCKSTEP_STEPS", "50000"),
