@@ -86,12 +86,24 @@ pub(crate) struct Cleaner {
 /// Checkpoints that were asked for because nothing else made room.
 #[derive(Default)]
 struct Asked {
-    /// How many since users have written little more, and replay would have been spared little more.
+    /// How many since users have written little more, or replay would have been spared little more; and little has died.
     times: u32,
     /// Up to where it would have been then.
     spared: Lsn,
-    /// What users had written by then.
+    /// What users had written by then, and what they had made die.
     written: u64,
+    died: u64,
+}
+
+impl Asked {
+    fn now(log: &Core, times: u32) -> Self {
+        Self {
+            times,
+            spared: log.replay_spared(),
+            written: log.user_log_bytes(),
+            died: log.died_bytes(),
+        }
+    }
 }
 
 /// What a cleaner is about.
@@ -186,15 +198,13 @@ impl Cleaner {
         let mut asked = self.asked.lock();
         // Something was written, if only small deletes synced one by one; or what was spilled is over. What the
         // cleaner and checkpoints write is no progress: it would be the reason for more of it.
-        let (spared, written) = (log.replay_spared(), log.user_log_bytes());
+        let now = Asked::now(log, 0);
         let enough = log.room().segment_bytes / 2;
-        if spared.saturating_sub(asked.spared) >= enough && written - asked.written >= enough {
-            let times = 0;
-            *asked = Asked {
-                times,
-                spared,
-                written,
-            };
+        let has_grown = now.spared.saturating_sub(asked.spared) >= enough
+            && now.written - asked.written >= enough;
+        // Few deletes, which write next to nothing, may make much die.
+        if has_grown || now.died - asked.died >= enough {
+            *asked = now;
         }
         asked.times < LAST_RESORTS
     }

@@ -245,7 +245,7 @@ impl Shared {
                 })
             });
             // Who removed or replaced it meanwhile has marked the old place as dead.
-            self.log.mark_dead(if is_there { from } else { to });
+            self.log.mark_left(if is_there { from } else { to });
         }
     }
 }

@@ -107,12 +107,7 @@ impl Stage {
 
     /// As if checkpoints had been asked for in vain.
     pub(super) fn without_resort(self) -> Self {
-        let log = &self.shared().log;
-        *self.shared().cleaner.asked.lock() = Asked {
-            times: LAST_RESORTS,
-            spared: log.replay_spared(),
-            written: log.user_log_bytes(),
-        };
+        *self.shared().cleaner.asked.lock() = Asked::now(&self.shared().log, LAST_RESORTS);
         self
     }
 

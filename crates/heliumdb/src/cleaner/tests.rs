@@ -57,6 +57,21 @@ fn deletes_give_checkpoints_another_chance() {
     assert!(deletes > 100, "{deletes}");
 }
 
+/// A delete of something large writes next to nothing, and makes much die.
+#[test]
+fn what_dies_gives_checkpoints_another_chance() {
+    let stage = Stage::new();
+    let half = stage.shared().log.room().segment_bytes / 2;
+    assert!(stage.put(0, half as usize));
+    assert!(stage.put(1, 100_000));
+    let stage = stage.without_resort();
+    let has_resort = || stage.shared().cleaner.has_resort(&stage.shared().log);
+    stage.delete(1..2);
+    assert!(!has_resort());
+    stage.delete(0..1);
+    assert!(has_resort());
+}
+
 /// It moves all of its pages, and leaves those of the one before for the cleaner.
 #[test]
 fn a_checkpoint_that_somebody_takes_gives_others_another_chance() {

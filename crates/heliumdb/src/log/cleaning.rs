@@ -24,6 +24,7 @@ use crate::{
     limits::BLOCK_BYTES,
     location::{Location, Lsn},
 };
+use crossbeam_utils::CachePadded;
 use std::{
     collections::HashMap,
     sync::atomic::{AtomicU64, Ordering::*},
@@ -108,6 +109,8 @@ pub(super) struct Written {
     pub(super) checkpoint: AtomicU64,
     pub(super) total: AtomicU64,
     pub(super) trimmed: AtomicU64,
+    /// Not what was written: what users have made die since. By itself, since all of them count here.
+    pub(super) died: CachePadded<AtomicU64>,
 }
 
 impl Written {
@@ -311,6 +314,11 @@ impl Core {
     /// Bytes of items appended so far for users.
     pub(crate) fn user_bytes(&self) -> u64 {
         self.written.user.load(Acquire)
+    }
+
+    /// Bytes that users have made die since the volume was opened, whatever their deletes take.
+    pub(crate) fn died_bytes(&self) -> u64 {
+        self.written.died.load(Relaxed)
     }
 
     /// What users have taken of the log so far, at most: each item may have been synced alone.

@@ -41,7 +41,7 @@ impl Core {
                 None => {
                     self.next_segment(appender).inspect_err(|_| {
                         // Without its last frame the batch does not count.
-                        appended.locations.iter().for_each(|at| self.mark_dead(*at));
+                        appended.locations.iter().for_each(|at| self.mark_left(*at));
                     })?;
                     continue;
                 }

@@ -406,18 +406,31 @@ impl Core {
         )
     }
 
-    /// The item at `at` (never a tombstone's place) is dead.
+    /// The item at `at` (never a tombstone's place) is dead: users have replaced or deleted it.
     pub(crate) fn mark_dead(&self, at: Location) {
+        self.written.died.fetch_add(self.leave(at), Relaxed);
+    }
+
+    /// As [`Core::mark_dead`], of what is elsewhere now, or was written for the store's own sake.
+    pub(crate) fn mark_left(&self, at: Location) {
+        self.leave(at);
+    }
+
+    /// The bytes of what was there, with its pieces.
+    fn leave(&self, at: Location) -> u64 {
         let Some(segment) = self.table.get(at.address() / self.segment_bytes) else {
-            return;
+            return 0;
         };
+        let mut bytes = at.class_bytes();
         if segment.indirect.load(Acquire) {
             let chunks = self.ledger.lock().chunks.remove(&at.address());
             for chunk in chunks.iter().flatten() {
                 self.subtract(*chunk);
+                bytes += chunk.class_bytes();
             }
         }
         self.subtract(at);
+        bytes as u64
     }
 
     fn subtract(&self, at: Location) {

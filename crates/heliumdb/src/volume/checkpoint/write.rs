@@ -95,12 +95,12 @@ pub(super) fn checkpoint(shared: &Shared, newest: &mut Newest, below: TxnId) -> 
             let old = std::mem::replace(newest, new);
             let kept: std::collections::HashSet<_> = newest.locations().collect();
             let dead = old.locations().filter(|at| !kept.contains(at));
-            dead.for_each(|at| log.mark_dead(at));
+            dead.for_each(|at| log.mark_left(at));
             Ok(())
         }
         Err(why) => {
             newest.next_id = writer.next_id;
-            writer.fresh.iter().for_each(|at| log.mark_dead(*at));
+            writer.fresh.iter().for_each(|at| log.mark_left(*at));
             Err(why)
         }
     }
