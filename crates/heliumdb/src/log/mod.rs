@@ -154,7 +154,12 @@ pub(crate) trait Replay {
     fn number_used(&mut self, seq: u64);
     /// There is a checkpoint: takes it in and returns what it says of the log, or `None` if it is
     /// not used; then all of the log is delivered.
-    fn load(&mut self, _core: &Core, _checkpoint: &Checkpoint) -> Result<Option<LogState>> {
+    fn load(
+        &mut self,
+        _core: &Core,
+        _checkpoint: &Checkpoint,
+        _in_use: &HashSet<u64>,
+    ) -> Result<Option<LogState>> {
         Ok(None)
     }
     /// Before anything is delivered: how many threads may work on it, and the batches that were

@@ -99,12 +99,17 @@ impl Replay for Recovery {
         self.trees_max = trees_max;
     }
 
-    fn load(&mut self, core: &Core, checkpoint: &Checkpoint) -> Result<Option<LogState>> {
+    fn load(
+        &mut self,
+        core: &Core,
+        checkpoint: &Checkpoint,
+        in_use: &HashSet<u64>,
+    ) -> Result<Option<LogState>> {
         if self.scan {
             tracing::info!(volume = %core.volume_id(), "all of the log is read, as was asked for");
             return Ok(None);
         }
-        match checkpoint::load(core, checkpoint, core.helpers()) {
+        match checkpoint::load(core, checkpoint, in_use, core.helpers()) {
             Ok(loaded) => Ok(Some(self.take_in(loaded))),
             Err(Fault::NoMemory(why)) => Err(why),
             Err(Fault::Unusable(why)) => {

@@ -1,6 +1,6 @@
 //! Checkpoints: what recovery starts from, what of it may still change, and what if it is damaged.
 
-use helium_sim::{Image, Keeper, Machine};
+use helium_sim::{DiskId, Image, Keeper, Machine, sim_options};
 use heliumdb::host::VolumeExt;
 use heliumdb::{Datastore, ErrorKind, Isolation, Volume};
 
@@ -362,4 +362,41 @@ fn a_removal_behind_a_checkpoint_outlives_its_segment() {
     assert_eq!(found.get(b"gone").unwrap(), None);
     assert_eq!(found.get(b"key000003").unwrap(), Some(b"two".to_vec()));
     assert!(again.stats().recovered_items > 0);
+}
+
+/// To who opens the volume without its checkpoint, the checkpoint's pages are dead; the superblock names them still.
+#[test]
+fn a_checkpoint_that_was_not_used_may_go_and_stays_named() {
+    let (machine, volume, store) = store();
+    store.put("kept", "item").unwrap();
+    volume.checkpoint().unwrap();
+    // Its segment is complete, and others follow.
+    for number in 0..30 {
+        store.put("filler", vec![number; 150_000]).unwrap();
+    }
+    volume.flush().unwrap();
+    let mut options = sim_options();
+    options.scan = true;
+    options.checkpoint_log_bytes = Some(u64::MAX);
+    (options.clean_dirty_pct, options.clean_util_pct) = (1, 100);
+    let machine = after_power_loss(&machine, 0);
+    let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
+    let used = volume.stats().used_bytes;
+    let check = || {
+        volume.flush().unwrap();
+        let volume = open_one(&after_power_loss(&machine, 0)).unwrap();
+        let store = volume.datastore("store").unwrap();
+        assert_eq!(store.get("kept").unwrap().unwrap(), b"item");
+        assert_eq!(store.get("filler").unwrap().unwrap(), vec![29; 150_000]);
+    };
+    check();
+    while volume.clean_step().unwrap() {
+        check();
+    }
+    for _ in 0..10 {
+        volume.background_step().unwrap();
+        check();
+    }
+    assert!(volume.stats().used_bytes < used);
+    assert_eq!(volume.stats().checkpoint_written_bytes, 0);
 }

@@ -27,6 +27,8 @@ fn await_that(done: impl Fn() -> bool) {
 fn of_two_syncs_of_a_device_none_succeeds_once_one_has_failed() {
     for kind in [FaultKind::SyncKeepsCache, FaultKind::SyncRevertsCache] {
         let (machine, latch, volume, store) = held_store(&sim_options());
+        // With next to nothing in it no segment is written ahead.
+        store.put("filler", vec![1; 300_000]).unwrap();
         put_durably(&volume, &store, b"before").unwrap();
         latch.hold(|operation| *operation == Operation::Sync);
         let committed = thread::scope(|scope| {

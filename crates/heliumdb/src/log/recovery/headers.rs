@@ -14,7 +14,7 @@ use crate::{
     limits::BLOCK_BYTES,
     location::{Location, Lsn},
 };
-use std::sync::atomic::Ordering::*;
+use std::{collections::HashSet, sync::atomic::Ordering::*};
 
 /// What segment headers say.
 pub(super) struct Headers {
@@ -25,6 +25,13 @@ pub(super) struct Headers {
     pub(super) max_sequence: u64,
     /// The highest generation of a slot.
     pub(super) highest: u64,
+}
+
+impl Headers {
+    /// The segments that hold log.
+    pub(super) fn segments(&self) -> HashSet<u64> {
+        self.in_use.iter().map(|header| header.segment).collect()
+    }
 }
 
 pub(super) fn read_headers(core: &Core) -> Result<Headers> {

@@ -52,7 +52,7 @@ fn find(core: &Core, sink: &mut dyn Replay) -> Result<()> {
     }
     let loaded = match &checkpoint {
         Some(checkpoint) => sink
-            .load(core, checkpoint)?
+            .load(core, checkpoint, &headers.segments())?
             .map(|state| (checkpoint, state)),
         None => None,
     };

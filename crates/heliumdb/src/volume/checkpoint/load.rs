@@ -71,6 +71,7 @@ pub(in crate::volume) struct Loaded {
 pub(in crate::volume) fn load(
     core: &Core,
     checkpoint: &Checkpoint,
+    in_use: &HashSet<u64>,
     threads: usize,
 ) -> Result<Loaded, Fault> {
     let bounds = core.bounds();
@@ -101,6 +102,12 @@ pub(in crate::volume) fn load(
     newest.manifest.push(root_at);
     for at in newest.locations() {
         live.add(at, false);
+    }
+    // Who has opened the volume without it has freed them: to them its pages were dead, however whole they still are.
+    let is_gone = |at: Location| !in_use.contains(&core.segment_of(at));
+    let mut directories = manifest.trees.iter().map(|(_, directory)| directory);
+    if newest.locations().any(is_gone) || directories.any(|d| d.locations().any(is_gone)) {
+        return Err("some of it is in a segment that was freed".into());
     }
     for (tree, directory) in manifest.trees {
         let index = pages.load_tree(tree, &directory.pages, &long, &mut live, threads)?;
