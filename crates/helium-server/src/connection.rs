@@ -3,7 +3,13 @@
 //! Invariants: no reply to a write is sent before the write is as durable as the server promises; while replies wait
 //! for a client that does not read, nothing more is read from it and nothing more is done for it.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -18,6 +24,7 @@ use crate::{
     resp::{Limits, ProtocolError, Requests},
     session::Session,
     shared::Shared,
+    volumes::Served,
     work::Work,
 };
 
@@ -30,12 +37,14 @@ const LINGER: Duration = Duration::from_secs(1);
 const KEPT_BYTES: usize = 64 << 10;
 
 /// Serves `stream` until it ends, or `stop` says so.
-pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+pub async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     mut stream: S,
     shared: Arc<Shared>,
     entry: Entry,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
+    let stops = told(&mut stop);
+    tokio::pin!(stops);
     let session = Session::new(entry.client.clone(), shared.start());
     let mut work = Work {
         shared,
@@ -47,19 +56,24 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     loop {
         let taken = take(&mut requests, &mut work);
         if work.requests.is_empty() && taken.is_ok() {
-            if !read(&mut stream, &mut requests, &mut work, &mut stop).await? {
+            let stops = stops.as_mut();
+            if !read(&mut stream, &mut requests, &mut work, stops).await? {
                 return Ok(());
             }
             continue;
         }
         while !work.requests.is_empty() && !work.session.is_leaving {
-            work = task::spawn_blocking(move || {
-                work.perform();
-                work
-            })
-            .await
-            .map_err(io::Error::other)?;
-            settle(&mut work).await;
+            if work.perform_short() {
+                (work, stream) = task::spawn_blocking(move || {
+                    work.perform();
+                    settle_here(&mut work);
+                    send_here(&mut stream, &mut work);
+                    (work, stream)
+                })
+                .await
+                .map_err(io::Error::other)?;
+                settle(&mut work).await;
+            }
             send(&mut stream, &mut work).await?;
         }
         if let Err(ProtocolError(why)) = taken {
@@ -119,16 +133,31 @@ async fn read<S: AsyncRead + Unpin>(
     stream: &mut S,
     requests: &mut Requests,
     work: &mut Work,
-    stop: &mut watch::Receiver<bool>,
+    stops: Pin<&mut impl Future<Output = ()>>,
 ) -> io::Result<bool> {
     requests.buffer.reserve(READ_BYTES);
     tokio::select! {
+        biased;
+        () = stops => Ok(false),
         read = stream.read_buf(&mut requests.buffer) => Ok(read? > 0),
-        () = told(stop) => Ok(false),
         () = expiry(&work.session) => {
             expire(&mut work.session);
             Ok(true)
         }
+    }
+}
+
+/// Sends from this thread what the client takes at once of replies that wait for nothing any more: so it need not wait
+/// until another thread has been woken.
+fn send_here<S: AsyncWrite + Unpin>(stream: &mut S, work: &mut Work) {
+    if !work.session.unsynced.is_empty() || work.replies.bytes.is_empty() {
+        return;
+    }
+    // Whoever sends the rest is woken by itself, and meets the error if there is one.
+    let mut nobody = Context::from_waker(Waker::noop());
+    let sent = Pin::new(stream).poll_write(&mut nobody, &work.replies.bytes);
+    if let Poll::Ready(Ok(count)) = sent {
+        work.replies.sent(count);
     }
 }
 
@@ -140,6 +169,7 @@ async fn send<S: AsyncWrite + Unpin>(stream: &mut S, work: &mut Work) -> io::Res
         tokio::pin!(sending);
         loop {
             tokio::select! {
+                biased;
                 sent = &mut sending => {
                     sent?;
                     break;
@@ -170,21 +200,48 @@ fn expire(session: &mut Session) {
     }
 }
 
+/// Makes what was written as durable as was promised, as far as no other sync is under way: in this thread, which may
+/// wait. A client that writes alone has no other thread to wait for.
+fn settle_here(work: &mut Work) {
+    let mut unsynced = take_unsynced(work);
+    unsynced.retain(|served| match served.syncer.sync_here() {
+        Some(synced) => {
+            judge(work, served, synced);
+            false
+        }
+        None => true,
+    });
+    // Theirs is a sync that others share.
+    work.session.must_sync = !unsynced.is_empty();
+    work.session.unsynced = unsynced;
+}
+
 /// Waits until what was written is as durable as was promised; takes back what is not.
 async fn settle(work: &mut Work) {
     let limit: Duration = work.shared.options.transaction_time;
     let running = work.session.running.as_ref();
     work.session.deadline = running.map(|running| running.since + limit);
-    let must = std::mem::take(&mut work.session.must_sync);
-    let unsynced = std::mem::take(&mut work.session.unsynced);
-    if must || work.shared.options.durability == Durability::Synced {
-        for served in unsynced {
-            if let Err(why) = served.syncer.sync().await {
-                tracing::error!(volume = served.name, %why, "a sync failed");
-                let why = format!("IOERR it is not known whether this was done: {why}");
-                work.replies.take_back_writes(&why);
-            }
-        }
+    for served in take_unsynced(work) {
+        let synced = served.syncer.sync().await;
+        judge(work, &served, synced);
     }
     work.replies.writes.clear();
+}
+
+/// The volumes that are to be synced before the client is told what it wrote.
+fn take_unsynced(work: &mut Work) -> Vec<Arc<Served>> {
+    let must = std::mem::take(&mut work.session.must_sync);
+    let unsynced = std::mem::take(&mut work.session.unsynced);
+    match must || work.shared.options.durability == Durability::Synced {
+        true => unsynced,
+        false => Vec::new(),
+    }
+}
+
+fn judge(work: &mut Work, served: &Served, synced: heliumdb::Result<()>) {
+    if let Err(why) = synced {
+        tracing::error!(volume = served.name, %why, "a sync failed");
+        let why = format!("IOERR it is not known whether this was done: {why}");
+        work.replies.take_back_writes(&why);
+    }
 }

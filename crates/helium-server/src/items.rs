@@ -10,8 +10,9 @@ use heliumdb::{
 };
 
 use crate::{
-    refusal::{Outcome, saying},
+    refusal::{Outcome, Refusal, saying},
     session::{Running, Session},
+    volumes::Place,
 };
 
 /// What must hold of a key for it to be written.
@@ -52,9 +53,21 @@ fn check(key: &[u8], value: &[u8]) -> Outcome {
     Ok(())
 }
 
+/// The datastore, for who must not wait: whether an item is there shows at once, and its value may be at hand.
+fn at_hand<'a>(place: &'a Place, running: &Option<Running>) -> Outcome<&'a Datastore> {
+    let is_outside = running.is_none();
+    let datastore = is_outside.then(|| place.at_hand()).flatten();
+    datastore.ok_or(Refusal::Waits)
+}
+
 impl Session {
     /// Reads the value of `key` into the session's; false if there is none.
     pub fn read(&mut self, key: &[u8]) -> Outcome<bool> {
+        if !self.may_wait {
+            let datastore = at_hand(&self.place, &self.running)?;
+            let read = datastore.get_at_hand(key, &mut self.value)?;
+            return read.ok_or(Refusal::Waits);
+        }
         let Some(datastore) = self.place.datastore()? else {
             return Ok(false);
         };
@@ -71,6 +84,9 @@ impl Session {
 
     /// Whether there is an item under `key`.
     pub fn contains(&mut self, key: &[u8]) -> Outcome<bool> {
+        if !self.may_wait {
+            return Ok(at_hand(&self.place, &self.running)?.contains_key(key)?);
+        }
         let Some(datastore) = self.place.datastore()? else {
             return Ok(false);
         };
@@ -99,6 +115,9 @@ impl Session {
     pub fn count(&mut self, keys: &[Bytes]) -> Outcome<usize> {
         if let [key] = keys {
             return Ok(usize::from(self.contains(key)?));
+        }
+        if !self.may_wait {
+            return Err(Refusal::Waits);
         }
         let Some(datastore) = self.place.datastore()?.cloned() else {
             return Ok(0);

@@ -11,6 +11,8 @@ pub enum Refusal {
     Said(Cow<'static, str>),
     /// The store's.
     Store(heliumdb::Error),
+    /// The answer is not in memory, and who asks must not wait: it is done again by who may. No client sees this.
+    Waits,
 }
 
 /// What a command comes to.
@@ -43,6 +45,7 @@ impl Refusal {
         match self {
             Self::Said(why) => Cow::Borrowed(why),
             Self::Store(why) => Cow::Owned(format!("{} {why}", code(why.kind()))),
+            Self::Waits => Cow::Borrowed("TRYAGAIN this has to wait for a device"),
         }
     }
 }

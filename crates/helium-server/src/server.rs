@@ -64,8 +64,10 @@ impl Server {
         if let Some(why) = options.refused() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
+        // They never wait: more would only take turns.
+        let threads = std::thread::available_parallelism().map_or(2, |count| count.get().max(2));
         let runtime = Builder::new_multi_thread()
-            .worker_threads(2)
+            .worker_threads(threads)
             .max_blocking_threads(options.workers.max(1))
             .thread_name("helium-server")
             .enable_all()

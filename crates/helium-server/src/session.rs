@@ -44,6 +44,10 @@ pub struct Session {
     pub must_sync: bool,
     /// It is to be closed after what it is told.
     pub is_leaving: bool,
+    /// The thread that does its commands now may wait, for a device or for others.
+    pub may_wait: bool,
+    /// The command that it gave last.
+    pub command: &'static str,
     /// The value that was read last.
     pub value: Vec<u8>,
 }
@@ -132,6 +136,8 @@ impl Session {
             wrote: false,
             must_sync: false,
             is_leaving: false,
+            may_wait: false,
+            command: "NULL",
             value: Vec::new(),
         }
     }

@@ -1,32 +1,40 @@
 //! Syncs that connections share: while one is under way, those who have written wait for the next one together.
 //!
-//! Invariant: who is told that its writes are durable had written them before the sync began.
+//! Invariants: who is told that its writes are durable had written them before the sync began; and there is one sync at
+//! a time, in the thread for that or, where nobody else waits, in the one that has written.
 
-use std::{sync::Arc, thread};
+use std::{fmt, sync::Arc, thread};
 
 use heliumdb::{Result, Volume};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 /// Those who wait for the next sync of a volume.
-#[derive(Debug, Default)]
 struct Queue {
     waiting: Mutex<Waiting>,
     bell: Condvar,
+    sync: Box<dyn Fn() -> Result<()> + Send + Sync>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Waiting {
     callers: Vec<oneshot::Sender<Result<()>>>,
+    /// A sync is under way.
+    is_busy: bool,
     is_over: bool,
     syncs: u64,
 }
 
 /// Syncs a volume for whoever asks. Dropping it serves those who have asked, and ends the thread.
-#[derive(Debug)]
 pub struct Syncer {
     queue: Arc<Queue>,
     thread: Option<thread::JoinHandle<()>>,
+}
+
+impl fmt::Debug for Syncer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Syncer({} syncs)", self.syncs())
+    }
 }
 
 impl Syncer {
@@ -35,11 +43,15 @@ impl Syncer {
         Self::start_with(move || volume.flush())
     }
 
-    fn start_with(sync: impl Fn() -> Result<()> + Send + 'static) -> std::io::Result<Self> {
-        let queue = Arc::<Queue>::default();
+    fn start_with(sync: impl Fn() -> Result<()> + Send + Sync + 'static) -> std::io::Result<Self> {
+        let queue = Arc::new(Queue {
+            waiting: Mutex::default(),
+            bell: Condvar::new(),
+            sync: Box::new(sync),
+        });
         let its = queue.clone();
         let thread = thread::Builder::new().name("helium-sync".to_owned());
-        let thread = thread.spawn(move || its.serve(&sync))?;
+        let thread = thread.spawn(move || its.serve())?;
         Ok(Self {
             queue,
             thread: Some(thread),
@@ -57,26 +69,55 @@ impl Syncer {
             .unwrap_or_else(|_| Err(heliumdb::Error::new(heliumdb::ErrorKind::Closed, lost)))
     }
 
+    /// The same in this thread, which may wait for the device; `None` if a sync is under way or others wait for one.
+    pub fn sync_here(&self) -> Option<Result<()>> {
+        let mut waiting = self.queue.waiting.lock();
+        if waiting.is_busy || !waiting.callers.is_empty() {
+            return None;
+        }
+        waiting.is_busy = true;
+        waiting.syncs += 1;
+        drop(waiting);
+        let _busy = Busy(&self.queue);
+        Some((self.queue.sync)())
+    }
+
     /// How many syncs there were.
     pub fn syncs(&self) -> u64 {
         self.queue.waiting.lock().syncs
     }
 }
 
+/// A sync is under way; at its end it is the turn of those who have come meanwhile.
+struct Busy<'a>(&'a Queue);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.0.waiting.lock();
+        waiting.is_busy = false;
+        if !waiting.callers.is_empty() || waiting.is_over {
+            self.0.bell.notify_one();
+        }
+    }
+}
+
 impl Queue {
-    fn serve(&self, sync: &dyn Fn() -> Result<()>) {
+    fn serve(&self) {
         loop {
             let mut waiting = self.waiting.lock();
-            while waiting.callers.is_empty() {
-                if waiting.is_over {
+            while waiting.callers.is_empty() || waiting.is_busy {
+                if waiting.is_over && waiting.callers.is_empty() {
                     return;
                 }
                 self.bell.wait(&mut waiting);
             }
             let callers = std::mem::take(&mut waiting.callers);
+            waiting.is_busy = true;
             waiting.syncs += 1;
             drop(waiting);
-            let synced = sync();
+            let busy = Busy(self);
+            let synced = (self.sync)();
+            drop(busy);
             for caller in callers {
                 // Its connection may be gone.
                 let _ = caller.send(synced.clone());
@@ -98,13 +139,17 @@ impl Drop for Syncer {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-        mpsc,
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicU64, Ordering},
+            mpsc,
+        },
+        thread,
     };
 
     use heliumdb::{Error, ErrorKind};
+    use parking_lot::Mutex;
 
     use super::Syncer;
 
@@ -113,11 +158,12 @@ mod tests {
     async fn who_asks_during_a_sync_shares_the_next_one() {
         let (begun, begins) = mpsc::channel();
         let (let_go, may_end) = mpsc::channel();
+        let may_end = Mutex::new(may_end);
         let count = Arc::new(AtomicU64::new(0));
         let its = count.clone();
         let syncer = Syncer::start_with(move || {
             begun.send(()).unwrap();
-            may_end.recv().unwrap();
+            may_end.lock().recv().unwrap();
             its.fetch_add(1, Ordering::SeqCst);
             Ok(())
         })
@@ -143,6 +189,37 @@ mod tests {
             assert_eq!(asked.await.unwrap(), 2);
         }
         assert_eq!(syncer.syncs(), 2);
+    }
+
+    /// Who writes alone syncs in its own thread; who comes meanwhile waits for the next sync, in the thread for that.
+    #[tokio::test(flavor = "current_thread")]
+    async fn who_comes_while_somebody_syncs_alone_has_the_next_one() {
+        let (begun, begins) = mpsc::channel();
+        let (let_go, may_end) = mpsc::channel();
+        let may_end = Mutex::new(may_end);
+        let count = Arc::new(AtomicU64::new(0));
+        let its = count.clone();
+        let syncer = Syncer::start_with(move || {
+            begun.send(()).unwrap();
+            may_end.lock().recv().unwrap();
+            its.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        });
+        let syncer = Arc::new(syncer.unwrap());
+        let its = syncer.clone();
+        let alone = thread::spawn(move || its.sync_here().unwrap().unwrap());
+        begins.recv().unwrap();
+        assert!(syncer.sync_here().is_none());
+        let its = syncer.clone();
+        let later = tokio::spawn(async move { its.sync().await.unwrap() });
+        tokio::task::yield_now().await;
+        let_go.send(()).unwrap();
+        alone.join().unwrap();
+        begins.recv().unwrap();
+        assert!(!later.is_finished() && count.load(Ordering::SeqCst) == 1);
+        let_go.send(()).unwrap();
+        later.await.unwrap();
+        assert_eq!((syncer.syncs(), count.load(Ordering::SeqCst)), (2, 2));
     }
 
     #[tokio::test(flavor = "current_thread")]

@@ -99,6 +99,12 @@ impl Place {
         Ok(self.handle.as_ref().map(|handle| &handle.1))
     }
 
+    /// The datastore, if it is known without asking the volume.
+    pub fn at_hand(&self) -> Option<&Datastore> {
+        let (known, datastore) = self.handle.as_ref()?;
+        (*known == self.served.catalog.load(Ordering::SeqCst)).then_some(datastore)
+    }
+
     /// The datastore, which is made if it is not there.
     pub fn make(&mut self) -> Outcome<&Datastore> {
         if self.datastore()?.is_none() {

@@ -1,4 +1,8 @@
-//! Commands of one connection on their way through a thread that may wait for devices.
+//! Commands of one connection: those that are answered from memory in the thread that reads from all connections, the
+//! others on their way through a thread that may wait for devices.
+//!
+//! Invariant: commands are done in the order in which they came, and none is begun twice: one that would have to wait
+//! says so before it has done anything.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -24,26 +28,46 @@ pub struct Work {
 }
 
 impl Work {
-    /// Does commands until there are no more, or enough replies wait.
+    /// Does commands until one has to wait, there are no more, or enough replies wait; whether one has to wait.
+    pub fn perform_short(&mut self) -> bool {
+        self.session.may_wait = false;
+        let must_wait = self.perform_some();
+        self.session.may_wait = true;
+        must_wait
+    }
+
+    /// Does commands until there are no more, or enough replies wait, in a thread that may wait.
     pub fn perform(&mut self) {
+        self.session.may_wait = true;
+        self.perform_some();
+    }
+
+    fn perform_some(&mut self) -> bool {
         let mut count = 0;
-        let mut last = None;
+        let mut must_wait = false;
         while self.replies.bytes.len() < REPLIES_BYTES
             && count < COMMANDS_TOGETHER
             && !self.session.is_leaving
+            && !must_wait
         {
             let Some(request) = self.requests.pop_front() else {
                 break;
             };
-            count += 1;
-            last = request.first().cloned();
-            commands::run(&self.shared, &mut self.session, request, &mut self.replies);
+            let (session, replies) = (&mut self.session, &mut self.replies);
+            match commands::run(&self.shared, session, request, replies) {
+                Ok(()) => count += 1,
+                Err(request) => {
+                    self.requests.push_front(request);
+                    must_wait = true;
+                }
+            }
         }
-        let last = last.and_then(|name| commands::find(&name));
-        let queued = self.session.queued.as_ref();
-        let queued = queued.map_or(-1, |queued| queued.requests.len() as i64);
-        self.session
-            .client
-            .note(last.map_or("NULL", |spec| spec.name), queued);
+        if count > 0 {
+            let queued = self.session.queued.as_ref();
+            let queued = queued.map_or(-1, |queued| queued.requests.len() as i64);
+            let client = &self.session.client;
+            client.note(self.session.command, queued);
+        }
+        must_wait
     }
 }

@@ -83,8 +83,14 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Does `request`, or puts it behind the others of its MULTI.
-pub fn run(shared: &Shared, session: &mut Session, request: Request, replies: &mut Replies) {
+/// Does `request`, or puts it behind the others of its MULTI; or gives it back, if it has to wait and the session may
+/// not.
+pub fn run(
+    shared: &Shared,
+    session: &mut Session,
+    request: Request,
+    replies: &mut Replies,
+) -> Result<(), Request> {
     let start = replies.bytes.len();
     let spec = match admit(shared, session, &request) {
         Ok(spec) => spec,
@@ -92,21 +98,30 @@ pub fn run(shared: &Shared, session: &mut Session, request: Request, replies: &m
             if let Some(queued) = &mut session.queued {
                 queued.is_refused = true;
             }
-            return replies.error(&why.text());
+            session.command = "NULL";
+            replies.error(&why.text());
+            return Ok(());
         }
     };
+    session.command = spec.name;
     if session.queued.is_some() && !spec.ends_multi {
-        let queued = multi::queue(session, spec, request);
-        return match queued {
+        match multi::queue(session, spec, request) {
             Ok(()) => replies.simple("QUEUED"),
             Err(why) => replies.error(&why.text()),
-        };
+        }
+        return Ok(());
+    }
+    if !session.may_wait && !spec.is_short {
+        return Err(request);
     }
     session.wrote = false;
-    perform(shared, session, spec, &request, replies);
+    if !perform(shared, session, spec, &request, replies) {
+        return Err(request);
+    }
     if session.wrote {
         replies.writes.push(start..replies.bytes.len());
     }
+    Ok(())
 }
 
 /// Finds the command, and says why it may not be given.
@@ -128,14 +143,14 @@ fn admit(shared: &Shared, session: &Session, request: &[Bytes]) -> Outcome<&'sta
     Ok(spec)
 }
 
-/// Does a command that was admitted.
+/// Does a command that was admitted; false if it has to wait, and nothing was done.
 fn perform(
     shared: &Shared,
     session: &mut Session,
     spec: &'static Spec,
     args: &[Bytes],
     replies: &mut Replies,
-) {
+) -> bool {
     let start = replies.bytes.len();
     let mut call = Call {
         shared,
@@ -149,11 +164,16 @@ fn perform(
         true => (spec.run)(&mut call),
         false => Err(not_allowed(spec.name)),
     };
+    if matches!(done, Err(Refusal::Waits)) {
+        replies.cut(start);
+        return false;
+    }
     shared.counts.add(spec, begun.elapsed(), done.is_err());
     if let Err(why) = done {
         replies.cut(start);
         replies.error(&why.text());
     }
+    true
 }
 
 fn unknown(request: &[Bytes]) -> Refusal {

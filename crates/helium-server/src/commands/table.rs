@@ -42,6 +42,9 @@ pub struct Spec {
     pub ends_transaction: bool,
     /// It is done for who has not said who it is.
     pub is_open: bool,
+    /// It may be done by who must not wait, and says so ([`crate::refusal::Refusal::Waits`]) before it has done anything
+    /// where it would have to.
+    pub is_short: bool,
     /// It asks by itself whether the user may do what it does, since that is not about where the connection is.
     pub asks_itself: bool,
     /// Does it.
@@ -82,6 +85,7 @@ const fn spec(
         not_in_multi: false,
         ends_transaction: false,
         is_open: false,
+        is_short: false,
         asks_itself: false,
         run,
     }
@@ -106,6 +110,13 @@ impl Spec {
     const fn open(self) -> Self {
         Self {
             is_open: true,
+            ..self
+        }
+    }
+
+    const fn short(self) -> Self {
+        Self {
+            is_short: true,
             ..self
         }
     }
@@ -144,15 +155,15 @@ static SPECS: &[Spec] = &[
     spec("decr", 2, Write, ONE, numbers::decr, "Takes 1 from the number of a key"),
     spec("decrby", 3, Write, ONE, numbers::decrby, "Takes a number from the number of a key"),
     spec("del", -2, Write, ALL, keys::del, "Removes keys"),
-    spec("discard", 1, Connection, NONE, multi::discard, "Forgets the commands since MULTI").ends_multi(),
-    spec("echo", 2, Connection, NONE, connection::echo, "Returns its argument"),
+    spec("discard", 1, Connection, NONE, multi::discard, "Forgets the commands since MULTI").ends_multi().short(),
+    spec("echo", 2, Connection, NONE, connection::echo, "Returns its argument").short(),
     spec("exec", 1, Connection, NONE, multi::exec, "Does the commands since MULTI, as one").ends_multi(),
-    spec("exists", -2, Read, ALL, keys::exists, "Returns how many of the keys are there"),
+    spec("exists", -2, Read, ALL, keys::exists, "Returns how many of the keys are there").short(),
     spec("flushall", -1, Admin, NONE, keys::flushall, "Empties all numbered databases of the volume").alone(),
     spec("flushdb", -1, Write, NONE, keys::flushdb, "Empties the datastore").alone(),
-    spec("get", 2, Read, ONE, strings::get, "Returns the value of a key"),
+    spec("get", 2, Read, ONE, strings::get, "Returns the value of a key").short(),
     spec("getdel", 2, Write, ONE, strings::getdel, "Returns the value of a key, and removes it"),
-    spec("getrange", 4, Read, ONE, strings::getrange, "Returns a part of the value of a key"),
+    spec("getrange", 4, Read, ONE, strings::getrange, "Returns a part of the value of a key").short(),
     spec("getset", 3, Write, ONE, strings::getset, "Sets a key, and returns what it was before"),
     spec("hello", -1, Connection, NONE, connection::hello, "Chooses the protocol, and says what the server is").alone().open(),
     spec("incr", 2, Write, ONE, numbers::incr, "Adds 1 to the number of a key"),
@@ -163,27 +174,27 @@ static SPECS: &[Spec] = &[
     spec("mget", -2, Read, ALL, strings::mget, "Returns the values of keys, at one moment"),
     spec("mset", -3, Write, PAIRS, strings::mset, "Sets keys, as one"),
     spec("msetnx", -3, Write, PAIRS, strings::msetnx, "Sets keys, as one, if none of them is there"),
-    spec("multi", 1, Connection, NONE, multi::multi, "Begins a list of commands that are done as one").ends_multi(),
+    spec("multi", 1, Connection, NONE, multi::multi, "Begins a list of commands that are done as one").ends_multi().short(),
     spec("persist", 2, Write, ONE, keys::persist, "Removes the time to live of a key, which none has"),
-    spec("ping", -1, Connection, NONE, connection::ping, "Returns PONG, or its argument"),
-    spec("pttl", 2, Read, ONE, keys::ttl, "Returns -1 for a key that is there, else -2"),
-    spec("quit", -1, Connection, NONE, connection::quit, "Closes the connection").ends_multi().open(),
+    spec("ping", -1, Connection, NONE, connection::ping, "Returns PONG, or its argument").short(),
+    spec("pttl", 2, Read, ONE, keys::ttl, "Returns -1 for a key that is there, else -2").short(),
+    spec("quit", -1, Connection, NONE, connection::quit, "Closes the connection").ends_multi().open().short(),
     spec("rename", 3, Write, TWO, keys::rename, "Gives an item another key"),
     spec("renamenx", 3, Write, TWO, keys::renamenx, "Gives an item another key, if that is not there"),
     spec("reset", 1, Connection, NONE, connection::reset, "Makes the connection as it was at its beginning").ends_multi().open(),
     spec("scan", -2, Read, NONE, scan::scan, "Returns keys, some at a time"),
-    spec("select", 2, Connection, NONE, connection::select, "Chooses the datastore by a number"),
+    spec("select", 2, Connection, NONE, connection::select, "Chooses the datastore by a number").short(),
     spec("set", -3, Write, ONE, strings::set, "Sets a key"),
     spec("setnx", 3, Write, ONE, strings::setnx, "Sets a key that is not there"),
     spec("setrange", 4, Write, ONE, strings::setrange, "Writes into the value of a key"),
-    spec("strlen", 2, Read, ONE, strings::strlen, "Returns how long the value of a key is"),
-    spec("substr", 4, Read, ONE, strings::getrange, "Returns a part of the value of a key"),
-    spec("time", 1, Connection, NONE, introspect::time, "Returns the server's time"),
-    spec("touch", -2, Read, ALL, keys::exists, "Returns how many of the keys are there"),
-    spec("ttl", 2, Read, ONE, keys::ttl, "Returns -1 for a key that is there, else -2"),
-    spec("type", 2, Read, ONE, keys::kind, "Returns string for a key that is there, else none"),
+    spec("strlen", 2, Read, ONE, strings::strlen, "Returns how long the value of a key is").short(),
+    spec("substr", 4, Read, ONE, strings::getrange, "Returns a part of the value of a key").short(),
+    spec("time", 1, Connection, NONE, introspect::time, "Returns the server's time").short(),
+    spec("touch", -2, Read, ALL, keys::exists, "Returns how many of the keys are there").short(),
+    spec("ttl", 2, Read, ONE, keys::ttl, "Returns -1 for a key that is there, else -2").short(),
+    spec("type", 2, Read, ONE, keys::kind, "Returns string for a key that is there, else none").short(),
     spec("unlink", -2, Write, ALL, keys::del, "Removes keys"),
-    spec("unwatch", 1, Connection, NONE, multi::unwatch, "Watches no keys any more"),
+    spec("unwatch", 1, Connection, NONE, multi::unwatch, "Watches no keys any more").short(),
     spec("watch", -2, Read, ALL, multi::watch, "Has EXEC fail if a key is written before").ends_multi(),
     spec("he.backup", 2, Admin, NONE, he_datastores::backup, "Copies the volume to a new one in the folder for backups").alone().asks(),
     spec("he.begin", 1, Connection, NONE, he_transactions::begin, "Begins a transaction that reads a snapshot").alone(),

@@ -124,6 +124,12 @@ impl Replies {
         self.writes.retain(|write| write.start < length);
     }
 
+    /// The first `count` bytes are on their way: nothing of them can be taken back.
+    pub fn sent(&mut self, count: usize) {
+        self.bytes.drain(..count.min(self.bytes.len()));
+        self.writes.clear();
+    }
+
     /// The writes that were replied to are not certain: in the place of these replies goes `why`.
     pub fn take_back_writes(&mut self, why: &str) {
         let bytes = std::mem::take(&mut self.bytes);

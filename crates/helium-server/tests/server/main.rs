@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod at_hand;
 mod clients;
 mod differential;
 mod durable;

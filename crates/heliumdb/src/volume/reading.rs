@@ -16,7 +16,7 @@ use crate::{
         Batch, Item, Look, Position, ReadAhead, Seeing, Shown, Wanted, When, Which, purpose, start,
     },
     tree::Tree,
-    version::{Eyes, View},
+    version::{Eyes, View, chain::Seen},
 };
 
 /// Items that a visit looks up together: so many first, and twice as many each time.
@@ -166,6 +166,45 @@ impl Datastore {
     /// if there is no item.
     pub fn get_into(&self, key: impl AsRef<[u8]>, value: &mut Vec<u8>) -> Result<bool> {
         self.read_with(None, key.as_ref(), value)
+    }
+
+    /// As [`Datastore::get_into`], as far as that asks no device: `None` if the value is not in memory in one piece, and
+    /// so for [`Datastore::get_into`] to read. For programs of which one thread has many things to do.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let volume = heliumdb::Volume::open_or_create(dir.path().join("volume"))?;
+    /// let pages = volume.create_datastore("pages")?;
+    /// pages.put("home", "hello")?;
+    /// let mut value = Vec::new();
+    /// let found = match pages.get_at_hand("home", &mut value)? {
+    ///     Some(found) => found,
+    ///     None => pages.get_into("home", &mut value)?, // in a thread that may wait
+    /// };
+    /// assert!(found && value == b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn get_at_hand(&self, key: impl AsRef<[u8]>, value: &mut Vec<u8>) -> Result<Option<bool>> {
+        value.clear();
+        let which = Which::Key(key.as_ref());
+        self.looking(None, Purpose::Point, |look| {
+            let at = match look.see(look.word(which))? {
+                Seen::Absent => return Ok(Some(false)),
+                Seen::Bytes(bytes) => {
+                    value.extend_from_slice(bytes);
+                    return Ok(Some(true));
+                }
+                Seen::At(at) => at,
+            };
+            let ready = look.tree.log().here(Purpose::Point, at, look.guard);
+            if !ready.is_at_hand() {
+                return Ok(None);
+            }
+            let append = |shown: Shown<'_>, built: &mut Vec<u8>| append_value(shown.value, built);
+            // Where another item is there now, it is looked up again by who may wait.
+            let read = look.read_at(which, (at, ready), value, append)?;
+            Ok(read.map(|()| true))
+        })
     }
 
     /// Shows `look` the newest committed value of `key` and returns what that makes of it: no copy, where the value

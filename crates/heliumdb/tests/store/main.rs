@@ -11,6 +11,7 @@
 
 mod again;
 mod ahead;
+mod at_hand;
 mod backup;
 mod bad_input;
 mod bank;
