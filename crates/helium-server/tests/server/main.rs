@@ -9,6 +9,7 @@ mod durable;
 mod harness;
 mod helium;
 mod hostile;
+mod mangled;
 mod metrics;
 mod proxy;
 mod tls;
