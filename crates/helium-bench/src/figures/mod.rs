@@ -13,6 +13,7 @@ mod index;
 mod machine;
 mod reopening;
 mod scans;
+mod server;
 mod services;
 mod setup;
 mod space;
@@ -66,6 +67,8 @@ enum Mode {
     Services(services::Arguments),
     /// What a volume takes on the disk, filled, half emptied and compacted.
     Space(space::Arguments),
+    /// `helium server` beside Redis.
+    Server(server::Arguments),
 }
 
 /// Runs a mode.
@@ -84,6 +87,7 @@ pub fn run(options: &Options) -> Result<()> {
         Mode::Checkpoints(arguments) => checkpoints::run(options, arguments),
         Mode::Services(arguments) => services::run(options, arguments),
         Mode::Space(arguments) => space::run(options, arguments),
+        Mode::Server(arguments) => server::run(options, arguments),
     }
 }
 
