@@ -1,6 +1,12 @@
 //! The connections there are, as CLIENT LIST and INFO show them.
 
-use std::{collections::BTreeMap, fmt::Write, net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use parking_lot::Mutex;
 
@@ -64,6 +70,11 @@ impl Client {
             state.protocol,
         );
         line
+    }
+
+    /// How long it has been there, and since when it gave no command.
+    pub fn times(&self) -> (Duration, Duration) {
+        (self.since.elapsed(), self.state.lock().last.elapsed())
     }
 
     /// Notes that it gave commands, the last of which was `command`.

@@ -1,84 +1,18 @@
-//! Metrics for Prometheus, over HTTP on a port of their own: figures of the server, and those of each volume.
+//! Metrics for Prometheus: figures of the server, and those of each volume.
 //!
-//! Invariants: a family of metrics is announced once, whatever volumes there are; and who does not ask properly, or
-//! does not read, is let go of.
+//! Invariant: a family of metrics is announced once, whatever volumes there are.
 
-use std::{fmt::Write, io, sync::Arc, time::Duration};
+use std::fmt::Write;
 
 use heliumdb::upkeep::MetricKind;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    sync::watch,
-    task::JoinSet,
-    time,
+
+use crate::{
+    counts::{BOUNDS, Counted},
+    shared::Shared,
 };
 
-use crate::{connection, shared::Shared};
-
-/// Longest request.
-const REQUEST_BYTES_MAX: usize = 8 << 10;
-/// How long one may take.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Most that are answered at once.
-const ASKERS_MAX: usize = 16;
-
-/// Answers who asks for metrics, until it is told to stop.
-pub async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
-    let mut asking = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept(), if asking.len() < ASKERS_MAX => {
-                let Ok((stream, from)) = accepted else {
-                    // As a rule the process has no more files: some may be closed soon.
-                    time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                };
-                let shared = shared.clone();
-                asking.spawn(async move {
-                    match time::timeout(PATIENCE, answer(stream, &shared)).await {
-                        Ok(Ok(())) => {}
-                        Ok(Err(why)) => tracing::debug!(%from, %why, "metrics were not sent"),
-                        Err(_) => tracing::debug!(%from, "metrics took too long"),
-                    }
-                });
-            }
-            Some(_) = asking.join_next() => {}
-            () = connection::told(&mut stop) => return,
-        }
-    }
-}
-
-async fn answer(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
-    let mut request = Vec::new();
-    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
-        let read = stream.read_buf(&mut request).await?;
-        if read == 0 || request.len() > REQUEST_BYTES_MAX {
-            return Ok(());
-        }
-    }
-    let line = request.split(|&byte| byte == b'\r').next();
-    let mut words = line.unwrap_or_default().split(|&byte| byte == b' ');
-    let (status, body) = match (words.next(), words.next()) {
-        (Some(b"GET"), Some(b"/metrics")) => ("200 OK", text(shared)),
-        (Some(b"GET"), _) => ("404 Not Found", "Metrics are at /metrics.\n".to_owned()),
-        _ => (
-            "405 Method Not Allowed",
-            "Only GET is answered.\n".to_owned(),
-        ),
-    };
-    let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n\
-         Content-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).await?;
-    stream.write_all(body.as_bytes()).await?;
-    stream.shutdown().await
-}
-
 /// All of them, as OpenMetrics text.
-fn text(shared: &Shared) -> String {
+pub fn text(shared: &Shared) -> String {
     let mut text = String::new();
     // Writing to a string does not fail.
     let _ = write_server(shared, &mut text);
@@ -153,19 +87,31 @@ fn write_commands(shared: &Shared, text: &mut String) -> std::fmt::Result {
     }
     head(
         text,
-        "command_seconds",
-        "counter",
+        "command_duration_seconds",
+        "histogram",
         "Time that commands took, without waiting for syncs",
     )?;
     for one in &counted {
-        let seconds = one.time.as_secs_f64();
+        write_times(one, text)?;
+    }
+    Ok(())
+}
+
+fn write_times(one: &Counted, text: &mut String) -> std::fmt::Result {
+    const NAME: &str = "helium_server_command_duration_seconds";
+    let bounds = BOUNDS.iter().map(|bound| bound.as_secs_f64().to_string());
+    let mut count = 0;
+    for (bucket, bound) in one.buckets.iter().zip(bounds.chain(["+Inf".to_owned()])) {
+        count += bucket;
         writeln!(
             text,
-            "helium_server_command_seconds_total{{command=\"{}\"}} {seconds}",
+            "{NAME}_bucket{{command=\"{}\",le=\"{bound}\"}} {count}",
             one.name
         )?;
     }
-    Ok(())
+    writeln!(text, "{NAME}_count{{command=\"{}\"}} {count}", one.name)?;
+    let seconds = one.time.as_secs_f64();
+    writeln!(text, "{NAME}_sum{{command=\"{}\"}} {seconds}", one.name)
 }
 
 fn head(text: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use crate::{
-    clients::Entry, connection, metrics, options::Options, shared::Shared, volumes::Served,
+    clients::Entry, connection, http, options::Options, shared::Shared, volumes::Served,
 };
 
 /// Connections more than there may be that are told so at the same time.
@@ -109,7 +109,7 @@ impl Server {
         let shared = Arc::new(Shared::new(options, first, served.collect()));
         let (stop, stopped) = watch::channel(false);
         if let Some(metrics) = metrics {
-            runtime.spawn(metrics::serve(metrics, shared.clone(), stopped.clone()));
+            runtime.spawn(http::serve(metrics, shared.clone(), stopped.clone()));
         }
         let accepting = runtime.spawn(accept_all(listeners, shared.clone(), stopped));
         Ok(Self {

@@ -1,13 +1,15 @@
-//! `helium top`: what goes on in a volume that some process has open.
+//! `helium top`: what goes on in a volume that some process has open, or in a server.
 //!
 //! In a terminal a screen of figures, gauges and a curve; elsewhere, or with `--json`, a line or an
 //! object per round.
 
 mod rates;
 mod screen;
+mod server;
 
 use std::{
     io::Write,
+    net::{SocketAddr, ToSocketAddrs},
     path::PathBuf,
     thread,
     time::{Duration, Instant},
@@ -33,6 +35,9 @@ pub struct Top {
     /// The volume; may be left out while only one is open
     #[arg(value_parser = volume::name(), value_hint = clap::ValueHint::FilePath)]
     volume: Option<String>,
+    /// Look at a server instead: the address that it was given with --metrics
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "volume", value_parser = parse_server)]
+    server: Option<SocketAddr>,
     /// Seconds between two looks
     #[arg(short, long, default_value_t = 1.0, value_parser = parse_interval)]
     interval: f64,
@@ -48,9 +53,19 @@ fn parse_interval(text: &str) -> Result<f64, String> {
     }
 }
 
+fn parse_server(text: &str) -> Result<SocketAddr, String> {
+    // As somebody has it who has just looked at its page.
+    let text = text.trim_start_matches("http://").trim_end_matches('/');
+    let mut found = text.to_socket_addrs().map_err(|why| why.to_string())?;
+    found.next().ok_or_else(|| "it is no address".to_owned())
+}
+
 impl Top {
     /// Looks until Ctrl-C, or until the volume is closed.
     pub fn run(self, output: Output) -> Result<()> {
+        if let Some(address) = self.server {
+            return self.look_at(address, output);
+        }
         let (socket, first) = self.choose()?;
         let looks = Looks {
             socket,
@@ -62,6 +77,34 @@ impl Top {
             true => screen::run(looks),
             false => lines(looks, output),
         }
+    }
+
+    /// Looks at a server until Ctrl-C, or until it is gone.
+    fn look_at(&self, address: SocketAddr, output: Output) -> Result<()> {
+        let interval = Duration::from_secs_f64(self.interval);
+        let mut last = server::ask(address)?;
+        let mut left = self.rounds.unwrap_or(u64::MAX);
+        let mut next = || -> Result<Option<server::Round>> {
+            if left == 0 {
+                return Ok(None);
+            }
+            left -= 1;
+            let now = server::ask(address)?;
+            let round = server::Round::between(&last, &now);
+            last = now;
+            Ok(Some(round))
+        };
+        if output.is_terminal() && !output.json {
+            return screen::run_lines(&format!("server {address}"), interval, || {
+                Ok(next()?.map(|round| round.lines()))
+            });
+        }
+        each(interval, output, || {
+            Ok(next()?.map(|round| match output.json {
+                true => json::line(&round.to_json()),
+                false => text::plain(round.line()),
+            }))
+        })
     }
 
     fn choose(&self) -> Result<(PathBuf, Report)> {
@@ -114,20 +157,30 @@ impl Looks {
 }
 
 fn lines(mut looks: Looks, output: Output) -> Result<()> {
+    each(looks.interval, output, || {
+        Ok(looks.next()?.map(|round| match output.json {
+            true => json::line(&Value::Object(round.to_json())),
+            false => text::plain(round.line()),
+        }))
+    })
+}
+
+/// Writes a line after each interval, until there is none.
+fn each(
+    interval: Duration,
+    output: Output,
+    mut next: impl FnMut() -> Result<Option<String>>,
+) -> Result<()> {
     loop {
-        let due = Instant::now() + looks.interval;
+        let due = Instant::now() + interval;
         while Instant::now() < due {
             interrupt::check()?;
             thread::sleep(NOTICE.min(due.saturating_duration_since(Instant::now())));
         }
-        let Some(round) = looks.next()? else {
+        let Some(line) = next()? else {
             return Ok(());
         };
         let mut out = output.writer();
-        let line = match output.json {
-            true => json::line(&Value::Object(round.to_json())),
-            false => text::plain(round.line()),
-        };
         writeln!(out, "{line}").map_err(failure::output)?;
         output::finish(out)?;
     }

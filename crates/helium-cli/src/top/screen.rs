@@ -70,6 +70,43 @@ fn show(looks: &mut Looks, terminal: &mut DefaultTerminal) -> Result<Option<Stri
     }
 }
 
+/// Shows what `next` gives, line by line, until someone types q or Ctrl-C, or there is nothing more.
+pub fn run_lines(
+    title: &str,
+    interval: Duration,
+    mut next: impl FnMut() -> Result<Option<Vec<String>>>,
+) -> Result<()> {
+    let complain = |why: io::Error| failure::system("cannot draw on the terminal", why);
+    let mut terminal = ratatui::try_init().map_err(complain)?;
+    let mut show = || -> Result<()> {
+        let mut lines = Vec::new();
+        loop {
+            let draw = |frame: &mut Frame<'_>| {
+                let head = [Line::from(title.bold())];
+                let body = lines.iter().map(|line: &String| Line::from(line.as_str()));
+                let foot = [Line::from("q quits").dim()];
+                let all: Vec<_> = head.into_iter().chain(body).chain(foot).collect();
+                frame.render_widget(Paragraph::new(all), frame.area());
+            };
+            terminal.draw(draw).map_err(complain)?;
+            let due = Instant::now() + interval;
+            while let Some(left) = due.checked_duration_since(Instant::now()) {
+                if quits(left.min(NOTICE)).map_err(complain)? || interrupt::asked() {
+                    return Ok(());
+                }
+            }
+            match next()? {
+                Some(new) => lines = new,
+                None => return Ok(()),
+            }
+        }
+    };
+    let shown = show();
+    let restored = ratatui::try_restore();
+    shown?;
+    restored.map_err(complain)
+}
+
 fn quits(wait: Duration) -> io::Result<bool> {
     if !event::poll(wait)? {
         return Ok(false);

@@ -27,6 +27,7 @@ use crate::{
     resp::{Protocol, Replies, Request},
     session::Session,
     shared::Shared,
+    slowest::{Slow, Slowest},
 };
 
 /// A command that is being done.
@@ -168,7 +169,18 @@ fn perform(
         replies.cut(start);
         return false;
     }
-    shared.counts.add(spec, begun.elapsed(), done.is_err());
+    let took = begun.elapsed();
+    shared.counts.add(spec, took, done.is_err());
+    if Slowest::is_slow(took) {
+        shared.counts.slowest.note(Slow {
+            command: spec.name,
+            took,
+            at: Instant::now(),
+            arguments: args.len(),
+            bytes: args.iter().map(Bytes::len).sum(),
+            client: session.client.clone(),
+        });
+    }
     if let Err(why) = done {
         replies.cut(start);
         replies.error(&why.text());

@@ -32,6 +32,8 @@ fn metrics_count_what_was_done() {
         "helium_server_commands_total{command=\"set\"} 2",
         "helium_server_failed_commands_total{command=\"incrby\"} 1",
         "# TYPE helium_server_syncs counter",
+        "helium_server_command_duration_seconds_bucket{command=\"set\",le=\"+Inf\"} 2",
+        "helium_server_command_duration_seconds_count{command=\"set\"} 2",
         "# EOF",
     ] {
         assert!(body.lines().any(|known| known == line), "{line} in {body}");
@@ -49,6 +51,64 @@ fn metrics_count_what_was_done() {
         let mark = format!("helium_written_bytes_total{{volume=\"{volume}\"}} ");
         assert!(body.contains(&mark), "{body}");
     }
+}
+
+/// What the dashboard asks for is there: a name that is not would be an empty picture.
+#[test]
+fn the_dashboard_shows_what_there_is() {
+    let fixture = Fixture::with(|options| options.metrics = Some("127.0.0.1:0".parse().unwrap()));
+    fixture.connect().ask("SET a 1");
+    fixture.connect().ask("INCRBY a x");
+    let metrics = ask(&fixture, "GET /metrics HTTP/1.1\r\n\r\n");
+    let there: Vec<_> = metrics
+        .lines()
+        .filter_map(|line| line.split(['{', ' ']).next())
+        .collect();
+    let dashboard = include_str!("../../grafana/helium-server.json");
+    let words = dashboard.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    let asked: Vec<_> = words.filter(|word| word.starts_with("helium_")).collect();
+    assert!(asked.len() > 20, "{asked:?}");
+    for name in asked {
+        assert!(there.contains(&name), "{name} is no metric");
+    }
+}
+
+#[test]
+fn a_page_for_a_person_shows_what_goes_on() {
+    let fixture = Fixture::with(|options| options.metrics = Some("127.0.0.1:0".parse().unwrap()));
+    let mut client = fixture.connect();
+    client.ask("CLIENT SETNAME <b>\"me\"");
+    client.ask("SET secretkey secretvalue");
+    let page = ask(&fixture, "GET / HTTP/1.1\r\n\r\n");
+    let (head, page) = page.split_once("\r\n\r\n").unwrap();
+    assert!(
+        head.contains("Content-Type: text/html; charset=utf-8\r\n"),
+        "{head}"
+    );
+    assert!(
+        head.contains("Content-Security-Policy: default-src 'none';"),
+        "{head}"
+    );
+    assert!(page.contains("name=\"viewport\""));
+    for elsewhere in ["http:", "https:", "src=", "href=", "@import", "innerHTML"] {
+        assert!(!page.contains(elsewhere), "{elsewhere}");
+    }
+    let status = ask(&fixture, "GET /status.json HTTP/1.1\r\n\r\n");
+    let (head, status) = status.split_once("\r\n\r\n").unwrap();
+    assert!(
+        head.contains("Content-Type: application/json; charset=utf-8\r\n"),
+        "{head}"
+    );
+    for part in [
+        "\"durability\":\"synced\"",
+        "\"name\":\"<b>\\\"me\\\"\"",
+        "{\"name\":\"set\",\"calls\":1,\"failed\":0,",
+        "{\"name\":\"one\",\"shared_syncs\":",
+        "\"slowest\":[",
+    ] {
+        assert!(status.contains(part), "{part} in {status}");
+    }
+    assert!(!status.contains("secret"), "{status}");
 }
 
 #[test]
