@@ -18,7 +18,8 @@ use tokio::{
 };
 
 use crate::{
-    clients::Entry, connection, http, options::Options, shared::Shared, volumes::Served,
+    clients::Entry, connection, http, options::Options, shared::Shared, users::Users,
+    volumes::Served,
 };
 
 /// Connections more than there may be that are told so at the same time.
@@ -128,6 +129,16 @@ impl Server {
     /// Where metrics are asked for.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.shared.options.metrics
+    }
+
+    /// From now on these are the users, for those who are connected as well. The server must have been started with some.
+    pub fn set_users(&self, users: Users) -> io::Result<()> {
+        if self.shared.options.users.is_none() {
+            let why = "the server was started without users";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        self.shared.users.set(users);
+        Ok(())
     }
 
     /// Takes no more connections and no more commands, waits for what clients have begun, and returns.

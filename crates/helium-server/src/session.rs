@@ -22,6 +22,8 @@ pub struct Session {
     pub client: Arc<Client>,
     /// Who it is, where that matters.
     pub user: Option<Arc<User>>,
+    /// The changes of the users that it has taken notice of.
+    pub user_changes: u64,
     /// The datastore that its commands are about.
     pub place: Place,
     /// Commands that wait for EXEC.
@@ -125,6 +127,7 @@ impl Session {
         Self {
             client,
             user: None,
+            user_changes: 0,
             place,
             queued: None,
             watched: Vec::new(),

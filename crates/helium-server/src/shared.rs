@@ -13,6 +13,7 @@ use crate::{
     cursors::Cursors,
     options::Options,
     session::Session,
+    users::Current,
     volumes::{Place, Served},
 };
 
@@ -24,6 +25,8 @@ pub struct Shared {
     /// What it serves: at least one; the first is where connections begin.
     pub volumes: Vec<Arc<Served>>,
     first: Arc<Served>,
+    /// Who may connect.
+    pub users: Current,
     /// The connections.
     pub clients: Arc<Clients>,
     /// Where scans are.
@@ -42,6 +45,7 @@ impl Shared {
         let mut volumes = vec![first.clone()];
         volumes.extend(others);
         Self {
+            users: Current::new(options.users.clone()),
             options,
             volumes,
             first,
@@ -56,6 +60,27 @@ impl Shared {
     /// Where a connection begins.
     pub fn start(&self) -> Place {
         Place::new(self.first.clone(), Bytes::from_static(b"0"))
+    }
+
+    /// Lets a change of the users have its effect on a connection.
+    pub fn look_at_user(&self, session: &mut Session) {
+        let changes = self.users.changes();
+        if session.user_changes == changes {
+            return;
+        }
+        session.user_changes = changes;
+        let Some(user) = session.user.take() else {
+            return;
+        };
+        session.user = self.users.still(&user);
+        if session.user.is_none() {
+            tracing::info!(
+                id = session.client.id,
+                name = user.name,
+                "a user is none any more"
+            );
+            session.drop_work();
+        }
     }
 
     /// Whether it matters who the connection is, and it has not said so.

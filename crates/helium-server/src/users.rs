@@ -2,11 +2,20 @@
 //!
 //! Invariants: an unknown name, a wrong password and a user that may nothing take the same time and get the same
 //! answer; passwords are kept nowhere; and no more than one is checked at a time, since that takes memory and time.
+//! Where the users are others now, a connection has the new rights of its user from its next command on; or none, if
+//! that is gone or has another password.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use argon2::{Argon2, PasswordHash, PasswordHasher, PasswordVerifier};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use crate::{commands::Kind, glob};
 
@@ -17,6 +26,48 @@ pub struct Users {
     /// What passwords of unknown users are compared with.
     nobody: String,
     checking: Mutex<()>,
+}
+
+/// The users of now.
+#[derive(Debug)]
+pub struct Current {
+    users: RwLock<Option<Arc<Users>>>,
+    /// Goes up when they change.
+    changes: AtomicU64,
+}
+
+impl Current {
+    /// They, to begin with.
+    pub fn new(users: Option<Arc<Users>>) -> Self {
+        Self {
+            users: RwLock::new(users),
+            changes: AtomicU64::new(0),
+        }
+    }
+
+    /// Those there are, if it matters who somebody is.
+    pub fn get(&self) -> Option<Arc<Users>> {
+        self.users.read().clone()
+    }
+
+    /// From now on there are these.
+    pub fn set(&self, users: Users) {
+        *self.users.write() = Some(Arc::new(users));
+        self.changes.fetch_add(1, Ordering::Release);
+    }
+
+    /// The number of changes until now.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// What has become of `user`, who has shown the password that it had.
+    pub fn still(&self, user: &User) -> Option<Arc<User>> {
+        let users = self.get()?;
+        let mut users = users.users.iter();
+        let is_it = |known: &&Arc<User>| known.name == user.name && known.hash == user.hash;
+        users.find(is_it).cloned()
+    }
 }
 
 /// Somebody who may connect.

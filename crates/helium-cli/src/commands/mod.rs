@@ -20,6 +20,7 @@ pub mod scan;
 pub mod server;
 pub mod shell;
 mod sizes;
+mod users_file;
 pub mod verify;
 
 use std::io::{IsTerminal, Write, stderr, stdin};

@@ -9,12 +9,13 @@ use std::{
     time::Duration,
 };
 
-use helium_server::{Durability, Named, Options, Users};
+use helium_server::{Durability, Named, Options};
 use heliumdb::Volume;
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
 use serde_json::json;
 
+use super::users_file::UsersFile;
 use crate::{
     failure::{self, Code, Failure, Result},
     interrupt,
@@ -52,7 +53,7 @@ pub struct Server {
     /// Seconds for which a transaction that HE.BEGIN began may be open
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     transaction_time: u32,
-    /// A file of users: a name, the hash of a password, and rights, on each line
+    /// A file of users: a name, the hash of a password, and rights, on each line; it is read again when it changes
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     users: Option<PathBuf>,
     /// Print the hash of a password, the first line of standard input, for a file of users
@@ -84,18 +85,21 @@ enum When {
 }
 
 impl Server {
-    /// Reads the files that say who may connect.
-    fn secure(&self, options: &mut Options) -> Result<()> {
+    /// Reads the files that say who may connect; that of the users is to be looked at again.
+    fn secure(&self, options: &mut Options) -> Result<Option<UsersFile>> {
         let refuse = |why| Failure::new(Code::BadInput, why);
+        let mut file = None;
         if let Some(path) = &self.users {
-            options.users = Some(Arc::new(Users::read(path).map_err(refuse)?));
+            let (opened, users) = UsersFile::open(path.clone()).map_err(refuse)?;
+            options.users = Some(Arc::new(users));
+            file = Some(opened);
         }
         if let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) {
             let authority = self.tls_client_ca.as_deref();
             let tls = helium_server::tls_acceptor(certificate, key, authority);
             options.tls = Some(tls.map_err(refuse)?);
         }
-        Ok(())
+        Ok(file)
     }
 
     /// Serves until it is told to stop.
@@ -104,7 +108,7 @@ impl Server {
             return print_hash(output);
         }
         let mut options = Options::default();
-        self.secure(&mut options)?;
+        let mut users = self.secure(&mut options)?;
         options.metrics = self.metrics;
         options.listen = self.listen.concat();
         options.durability = match self.durability {
@@ -132,7 +136,7 @@ impl Server {
                 name: name.clone(),
                 volume: open.clone(),
             });
-            serve(named.collect(), options.clone(), output)
+            serve(named.collect(), options.clone(), &mut users, output)
         })
     }
 }
@@ -172,7 +176,12 @@ fn with_all(
     })
 }
 
-fn serve(volumes: Vec<Named>, options: Options, output: Output) -> Result<()> {
+fn serve(
+    volumes: Vec<Named>,
+    options: Options,
+    users: &mut Option<UsersFile>,
+    output: Output,
+) -> Result<()> {
     let server = helium_server::Server::start_on(volumes, options, inherited()?)
         .map_err(|why| failure::system("cannot serve", why))?;
     let addresses: Vec<_> = server.addresses().iter().map(ToString::to_string).collect();
@@ -185,6 +194,9 @@ fn serve(volumes: Vec<Named>, options: Options, output: Output) -> Result<()> {
     tell_systemd(NotifyState::Ready);
     while !interrupt::asked() {
         thread::sleep(NOTICE);
+        if let Some(users) = users {
+            users.look(&server);
+        }
     }
     // To be told to stop is how it ends.
     interrupt::forget();

@@ -131,6 +131,39 @@ fn users_come_from_a_file_with_hashes() {
     );
 }
 
+/// The server is told nothing: it looks by itself.
+#[test]
+fn a_file_of_users_that_changes_is_read_again() {
+    let place = Place::with_volume();
+    let hash = helium_server::hash_password("secret").expect("a hash");
+    let put = |text: &str| {
+        place.write("next", text.replace("HASH", &hash));
+        std::fs::rename(place.path("next"), place.path("users")).expect("a file");
+    };
+    put("default HASH r@*/*\n");
+    let server = Server::start(place.command(), &["--users", "users"]);
+    let mut stream = BufReader::new(server.connect());
+    let mut ask = |line: &str| {
+        stream
+            .get_mut()
+            .write_all(line.as_bytes())
+            .expect("it reads");
+        let mut said = String::new();
+        stream.read_line(&mut said).expect("it answers");
+        said
+    };
+    assert_eq!(ask("AUTH secret\r\n"), "+OK\r\n");
+    assert!(ask("SET a 1\r\n").starts_with("-NOPERM"));
+    // What makes no sense changes nothing; what comes behind it does.
+    put("default nonsense rw@*/*\n");
+    assert!(ask("SET a 1\r\n").starts_with("-NOPERM"));
+    put("default HASH rw@*/*\n");
+    while ask("SET a 1\r\n").starts_with("-NOPERM") {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(ask("SET a 1\r\n"), "+OK\r\n");
+}
+
 /// Starts the server as systemd does: a socket is number 3, and somebody waits to hear that it is ready.
 const ACTIVATE: &str = "
 import os, socket, sys

@@ -142,7 +142,7 @@ pub fn auth(call: &mut Call<'_>) -> Outcome {
 
 /// Who that is; the same answer whatever is wrong.
 fn authenticate(call: &Call<'_>, name: &[u8], password: &[u8]) -> Outcome<Arc<User>> {
-    let users = call.shared.options.users.as_ref().ok_or(NO_USERS)?;
+    let users = call.shared.users.get().ok_or(NO_USERS)?;
     users.check(name, password).ok_or_else(|| {
         tracing::warn!(from = %call.session.client.address, "a password was wrong");
         said("WRONGPASS invalid username-password pair or user is disabled.")

@@ -93,6 +93,7 @@ pub fn run(
     replies: &mut Replies,
 ) -> Result<(), Request> {
     let start = replies.bytes.len();
+    shared.look_at_user(session);
     let spec = match admit(shared, session, &request) {
         Ok(spec) => spec,
         Err(why) => {

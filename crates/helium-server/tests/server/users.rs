@@ -152,6 +152,44 @@ fn each_does_what_it_may_and_where() {
 }
 
 #[test]
+fn users_that_change_are_others_from_the_next_command_on() {
+    let fixture = Fixture::with(with_users);
+    let server = fixture.server.as_ref().unwrap();
+    let mut all = as_user(&fixture, "default");
+    let [mut reader, mut writer, mut other] =
+        ["reader", "writer", "reader"].map(|name| as_user(&fixture, name));
+    assert_eq!(all.ask("SET a 1"), "+OK");
+    assert_eq!(writer.ask("MULTI"), "+OK");
+    assert_eq!(reader.ask("GET a"), "$1 1");
+    // The writer has another password, the reader may write and not read, and there is one more.
+    let [hash, other_hash] = ["secret", "other"].map(|password| hash_password(password).unwrap());
+    let keep = |users: &str| users.replace("HASH", &hash).replace("OTHER", &other_hash);
+    let text = keep("default HASH rwa@*/*\nwriter OTHER w@one/log*\nnew HASH r@*/*\n");
+    server.set_users(Users::parse(&text).unwrap()).unwrap();
+    let no = "-NOAUTH Authentication required.";
+    // A hash of its own is a change, even if the password is the same.
+    for client in [&mut all, &mut reader, &mut writer, &mut other] {
+        assert_eq!(client.ask("GET a"), no);
+    }
+    assert_eq!(writer.ask("EXEC"), no);
+    assert_eq!(writer.ask("AUTH writer other"), "+OK");
+    assert_eq!(writer.ask("EXEC"), "-ERR EXEC without MULTI");
+    assert!(reader.ask("AUTH reader secret").starts_with("-WRONGPASS"));
+    assert_eq!(reader.ask("AUTH new secret"), "+OK");
+    assert_eq!(reader.ask("GET a"), "$1 1");
+    // Whose line has other rights keeps the connection, with these.
+    let text = keep("default HASH rwa@*/*\nnew HASH w@*/*\n");
+    server.set_users(Users::parse(&text).unwrap()).unwrap();
+    let refused = reader.ask("GET a");
+    assert!(refused.starts_with("-NOPERM"), "{refused}");
+    assert_eq!(reader.ask("SET a 2"), "+OK");
+    // Without users to begin with nobody was asked who it is.
+    let open = Fixture::new();
+    let users = Users::parse(&text).unwrap();
+    assert!(open.server.as_ref().unwrap().set_users(users).is_err());
+}
+
+#[test]
 fn a_file_of_users_that_makes_no_sense_is_refused() {
     let hash = hash_password("x").unwrap();
     assert_ne!(
