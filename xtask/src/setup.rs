@@ -18,7 +18,7 @@ struct Need {
     is_there: fn() -> bool,
 }
 
-const NEEDS: [Need; 4] = [
+const NEEDS: [Need; 6] = [
     Need {
         package: "libwiredtiger-dev",
         why: "WiredTiger's library and C header",
@@ -38,6 +38,16 @@ const NEEDS: [Need; 4] = [
         package: "valgrind",
         why: "it watches the memory of C programs on our library",
         is_there: || on_path("valgrind"),
+    },
+    Need {
+        package: "redis-server",
+        why: "our server's replies are compared with its",
+        is_there: || on_path("redis-server"),
+    },
+    Need {
+        package: "redis-tools",
+        why: "redis-cli talks to our server, and redis-benchmark measures it",
+        is_there: || on_path("redis-cli") && on_path("redis-benchmark"),
     },
 ];
 
