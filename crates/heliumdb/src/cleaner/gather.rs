@@ -184,7 +184,10 @@ impl Shared {
         let segments: Vec<u64> = victims.iter().map(|v| v.segment).collect();
         for owner in self.log.owners_of_chunks(&segments) {
             let guard = epoch::pin();
-            let segment = self.log.segment_of(Location::new(owner, ITEM_BYTES_MAX));
+            let segment = self
+                .log
+                .medium()
+                .segment_of(Location::new(owner, ITEM_BYTES_MAX));
             if self.log.use_of(segment, &guard).is_none() {
                 continue;
             }

@@ -98,7 +98,7 @@ impl Shared {
                     bytes += item.header.padded_len();
                     items.push(item);
                 }
-                Movable::Unsure => unsure.push(self.log.segment_of(item.from.at())),
+                Movable::Unsure => unsure.push(self.log.medium().segment_of(item.from.at())),
                 Movable::Dead => {}
             }
         }

@@ -13,6 +13,7 @@ use crate::{
         frame::{self, FIRST, FrameHeader, Kind, LAST},
         item,
         name::GlobalTxn,
+        superblock::{MAY_HOLD_CANCELS, MAY_HOLD_MOVES},
     },
     limits::{BLOCK_BYTES, ITEM_ALIGN},
     location::Lsn,
@@ -116,8 +117,8 @@ impl Core {
         from: &[Spot],
         room: MoveRoom,
     ) -> Result<Option<Appended>> {
-        self.check_writable()?;
-        self.announce_moves()?;
+        self.health.check_writable()?;
+        self.superblocks.announce(&self.medium, MAY_HOLD_MOVES)?;
         let room = match room {
             MoveRoom::Open => Room::Open,
             MoveRoom::Beside => Room::Reserve,
@@ -135,12 +136,12 @@ impl Core {
 
     /// Takes back a batch: recovery will not see it.
     pub(crate) fn append_cancel(&self, batch_id: u64) -> Result<Lsn> {
-        self.check_writable()?;
-        self.announce_cancels()?;
+        self.health.check_writable()?;
+        self.superblocks.announce(&self.medium, MAY_HOLD_CANCELS)?;
         let mut payload = [0; ITEM_ALIGN];
         payload[..8].copy_from_slice(&batch_id.to_le_bytes());
         self.append_record(Kind::Cancel, batch_id, &payload, |ledger, home| {
-            ledger.outcome(batch_id, home, self.segment_bytes);
+            ledger.outcome(batch_id, home, self.medium.segment_bytes());
         })
     }
 
@@ -151,13 +152,13 @@ impl Core {
 
     /// Says what became of a prepared batch of this volume.
     pub(crate) fn append_resolve(&self, global: GlobalTxn, committed: bool) -> Result<Lsn> {
-        self.check_writable()?;
+        self.health.check_writable()?;
         self.append_record(
             Kind::Resolve,
             0,
             &frame::encode_resolve(global, committed),
             |ledger, home| {
-                ledger.resolved(global, home, self.segment_bytes);
+                ledger.resolved(global, home, self.medium.segment_bytes());
             },
         )
     }
@@ -179,7 +180,7 @@ impl Core {
 
     /// Makes a promise one for a batch of `bytes`, if it was for less. One that fails is what it was.
     pub(crate) fn extend(&self, promise: &mut Reservation, bytes: u64) -> Result<()> {
-        self.check_writable()?;
+        self.health.check_writable()?;
         let cost = self.promise_cost(bytes);
         loop {
             {
@@ -193,7 +194,7 @@ impl Core {
                 }
             }
             if !self.make_room()? {
-                return Err(self.full());
+                return Err(self.medium.full());
             }
         }
     }
@@ -211,8 +212,8 @@ impl Core {
     /// Room that a batch takes at worst: what is lost at the ends of segments, and to the
     /// end of a block when it is synced.
     fn cost(&self, bytes: u64, largest: u64) -> u64 {
-        let lost = largest.max(self.segment_bytes / 128) + 2 * frame::HEADER_BYTES as u64;
-        let segments = bytes / (self.usable() - lost) + 1;
+        let lost = largest.max(self.medium.segment_bytes() / 128) + 2 * frame::HEADER_BYTES as u64;
+        let segments = bytes / (self.medium.usable() - lost) + 1;
         bytes + segments * lost + BLOCK_BYTES as u64
     }
 
@@ -230,7 +231,7 @@ impl Core {
         room: Room,
     ) -> Result<Appended> {
         // Under the lock: what a failed flush left open must not be added to.
-        self.check_writable()?;
+        self.health.check_writable()?;
         self.take_room(self.cost(batch.bytes() as u64, batch.largest as u64), room)?;
         let appended = self.place_batch(&mut appender, batch);
         self.end.store(self.position(&appender), Release);
@@ -265,7 +266,7 @@ impl Core {
     /// What is said of a failure after the batch's last frame is in the buffer.
     fn in_doubt(&self, kind: &BatchKind, why: Error) -> Error {
         // Who meets the failure of others' write finds the log poisoned; a closed one is not yet.
-        self.poison(why.clone());
+        self.health.poison(why.clone());
         match kind {
             BatchKind::Commit | BatchKind::CommitSpilled(_) => why.outcome_unknown(),
             // These do not count by themselves: without what is to follow they never will.
@@ -297,19 +298,9 @@ impl Core {
                 }
             }
             if !self.make_room()? {
-                return Err(self.full());
+                return Err(self.medium.full());
             }
         }
-    }
-
-    pub(super) fn full(&self) -> Error {
-        Error::new(
-            ErrorKind::VolumeFull,
-            format!(
-                "the volume on {} is full: delete something or give it more room",
-                self.devices[0].name()
-            ),
-        )
     }
 
     /// Appends a frame that is not a batch, and enters what it pins in the ledger.
@@ -321,7 +312,7 @@ impl Core {
         enter: impl FnOnce(&mut Ledger, u64),
     ) -> Result<Lsn> {
         let mut appender = self.appender.lock();
-        self.check_writable()?;
+        self.health.check_writable()?;
         self.take_room(
             self.cost((frame::HEADER_BYTES + payload.len()) as u64, 0),
             Room::Reserve,
@@ -340,7 +331,7 @@ impl Core {
         }
         let appender = &mut *appender;
         let Some(current) = appender.current.as_mut() else {
-            return Err(self.full());
+            return Err(self.medium.full());
         };
         let header = FrameHeader {
             version: Version::CURRENT,
@@ -349,7 +340,7 @@ impl Core {
             payload_len: payload.len() as u32,
             item_count: 0,
             epoch: self.epoch.load(Relaxed),
-            lsn: current.sequence * self.segment_bytes + current.offset as u64,
+            lsn: current.sequence * self.medium.segment_bytes() + current.offset as u64,
             horizon: self.durable(),
             batch_id,
             payload_hash: frame::prefix_hash(payload),
@@ -368,7 +359,7 @@ impl Core {
 
     pub(super) fn position(&self, appender: &Appender) -> Lsn {
         match &appender.current {
-            Some(current) => current.sequence * self.segment_bytes + current.offset as u64,
+            Some(current) => current.sequence * self.medium.segment_bytes() + current.offset as u64,
             None => self.end(),
         }
     }

@@ -32,8 +32,8 @@ const PAUSE_WHILE_LEAVING: Duration = Duration::from_millis(1);
 impl Core {
     /// One step of background work; true if something was done.
     pub(crate) fn background_step(self: &Arc<Self>) -> Result<bool> {
-        self.check_writable()?;
-        self.check_opener(false)?;
+        self.health.check_writable()?;
+        self.medium.check_opener(false)?;
         let mut worked = false;
         if !self.appender.lock().opened.is_empty() {
             self.flush(false)?;
@@ -90,7 +90,7 @@ impl Core {
                     Err(e)
                 };
             }
-            self.sync_device(self.segment_place(id).0)?;
+            self.medium.sync_device(self.medium.segment_place(id).0)?;
         }
         self.space.lock().ready.insert(id);
         Ok(())
@@ -103,19 +103,16 @@ impl Core {
 
     /// Writes zeros from byte `at` of a segment to its end.
     pub(super) fn write_zeros_from(&self, id: u64, at: usize) -> Result<()> {
-        let (device, start) = self.segment_place(id);
+        let (device, start) = self.medium.segment_place(id);
         let zeros = vec![0; ZEROS];
         let mut at = at as u64;
-        while at < self.segment_bytes {
-            let n = (self.segment_bytes - at).min(ZEROS as u64);
+        while at < self.medium.segment_bytes() {
+            let n = (self.medium.segment_bytes() - at).min(ZEROS as u64);
             // CRASH: a segment with some zeros where no log is: its header says what it is.
-            match self.devices[device].write_at(&zeros[..n as usize], start + at) {
-                Ok(()) => {
-                    self.written.total.fetch_add(n, Relaxed);
-                    at += n;
-                }
-                Err(e) => return self.or_full("write ahead on", device, start + at, Err(e)),
-            }
+            let zeros = &zeros[..n as usize];
+            self.medium
+                .write("write ahead on", device, start + at, zeros)?;
+            at += n;
         }
         if let Some(segment) = self.table.get(id) {
             segment.punched.store(false, Relaxed);
@@ -190,7 +187,7 @@ impl Core {
                 && segment.live.load(Acquire) == 0
                 && !self.needs_tombstones(segment, others)
                 && !self.awaits_checkpoint(segment, sequence)
-                && !ledger.is_pinned(id, sequence, self.segment_bytes)
+                && !ledger.is_pinned(id, sequence, self.medium.segment_bytes())
             {
                 dead.push((sequence, id));
             }
@@ -256,7 +253,7 @@ impl Core {
         SegmentHeader {
             state: State::Free,
             generation,
-            volume: self.volume,
+            volume: self.medium.volume_id(),
             segment: id,
             sequence,
             epoch,
@@ -271,12 +268,12 @@ impl Core {
     pub(super) fn write_free(&self, headers: &[SegmentHeader]) -> Result<()> {
         let devices: BTreeSet<usize> = headers
             .iter()
-            .map(|header| self.segment_place(header.segment).0)
+            .map(|header| self.medium.segment_place(header.segment).0)
             .collect();
         let sync = || {
             devices
                 .iter()
-                .try_for_each(|&device| self.sync_device(device))
+                .try_for_each(|&device| self.medium.sync_device(device))
         };
         // CRASH: in use in both slots, or free in the newer: either is right for each of them, as nothing
         // in these segments is live. None is written to before the sync.
@@ -305,7 +302,7 @@ pub(super) fn spawn(core: &Arc<Core>) -> Result<Option<JoinHandle<()>>> {
     let work = move || {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(&core)));
         if result.is_err() {
-            core.poison(Error::new(
+            core.health.poison(Error::new(
                 ErrorKind::Poisoned,
                 "the log's background thread panicked",
             ));

@@ -22,7 +22,9 @@ impl Core {
     }
 
     pub(super) fn may_be_hollow(&self, id: u64) -> bool {
-        self.devices[self.segment_place(id).0].may_be_hollow()
+        self.medium
+            .device(self.medium.segment_place(id).0)
+            .may_be_hollow()
     }
 
     /// Makes more room: gives blocks to a free segment that has none, or makes files longer, whose new segments may be
@@ -59,7 +61,8 @@ impl Core {
         loop {
             let next = {
                 let mut space = self.space.lock();
-                let is_hope = |id: &&u64| full_devices >> self.segment_place(**id).0 & 1 == 0;
+                let is_hope =
+                    |id: &&u64| full_devices >> self.medium.segment_place(**id).0 & 1 == 0;
                 let known = space.hollow.range(..end).find(is_hope).copied();
                 let unknown = space.unknown.range(..end).next().copied();
                 let unknown = unknown.filter(|id| space.unknown.remove(id));
@@ -77,7 +80,7 @@ impl Core {
                     if why.kind() != ErrorKind::VolumeFull {
                         return Err(why);
                     }
-                    full_devices |= 1 << self.segment_place(id).0;
+                    full_devices |= 1 << self.medium.segment_place(id).0;
                 }
             }
         }
@@ -90,8 +93,12 @@ impl Core {
     /// Gives a free segment its header, and blocks for all of it.
     fn make_solid(&self, id: u64) -> Result<()> {
         self.head(id)?;
-        let (device, offset) = self.segment_place(id);
-        match self.devices[device].allocate(offset, self.segment_bytes) {
+        let (device, offset) = self.medium.segment_place(id);
+        match self
+            .medium
+            .device(device)
+            .allocate(offset, self.medium.segment_bytes())
+        {
             Ok(()) => {
                 if let Some(segment) = self.table.get(id) {
                     segment.punched.store(false, Relaxed);
@@ -102,7 +109,9 @@ impl Core {
             Err(why) if is_full(&why) || why.kind() == io::ErrorKind::Unsupported => {
                 self.write_zeros(id)
             }
-            Err(why) => Err(self.io_error("allocate blocks on", device, offset, why)),
+            Err(why) => Err(self
+                .medium
+                .io_error("allocate blocks on", device, offset, why)),
         }
     }
 }

@@ -31,23 +31,28 @@ impl Core {
             while let Some(next) = places.get(until)
                 && next.address() >= end
                 && next.address() - end <= GAP_BYTES
-                && next.address() / self.segment_bytes == start / self.segment_bytes
+                && next.address() / self.medium.segment_bytes()
+                    == start / self.medium.segment_bytes()
                 && self.end_of(*next) - start <= READ_BYTES
             {
                 end = self.end_of(*next);
                 until += 1;
             }
-            if start / self.segment_bytes >= self.table.len() {
+            if start / self.medium.segment_bytes() >= self.table.len() {
                 return Ok(false);
             }
-            let (device, offset) = self.place(start);
+            let (device, offset) = self.medium.place(start);
             buffer.resize((end - start) as usize, 0);
-            self.devices[device]
+            self.medium
+                .device(device)
                 .read_at(buffer, offset)
-                .map_err(|e| self.io_error("read a checkpoint from", device, offset, e))?;
+                .map_err(|e| {
+                    self.medium
+                        .io_error("read a checkpoint from", device, offset, e)
+                })?;
             for (i, place) in places.iter().enumerate().take(until).skip(from) {
                 let bytes = &buffer[(place.address() - start) as usize..];
-                let whole = item::decode(bytes, self.salt, place.address());
+                let whole = item::decode(bytes, self.medium.salt(), place.address());
                 if !whole.is_some_and(|(header, _)| item(i, &header, bytes)) {
                     return Ok(false);
                 }
@@ -59,7 +64,8 @@ impl Core {
 
     /// Where the item at `at` ends at the latest.
     fn end_of(&self, at: Location) -> u64 {
-        let segment_end = (at.address() / self.segment_bytes + 1) * self.segment_bytes;
+        let segment_end =
+            (at.address() / self.medium.segment_bytes() + 1) * self.medium.segment_bytes();
         (at.address() + at.class_bytes() as u64).min(segment_end)
     }
 }

@@ -107,7 +107,6 @@ pub(super) struct Written {
     pub(super) user_items: AtomicU64,
     pub(super) moved: AtomicU64,
     pub(super) checkpoint: AtomicU64,
-    pub(super) total: AtomicU64,
     pub(super) trimmed: AtomicU64,
     /// Not what was written: what users have made die since. By itself, since all of them count here.
     pub(super) died: CachePadded<AtomicU64>,
@@ -147,15 +146,11 @@ pub(crate) struct Room {
 impl Core {
     /// Room for those who may not use the reserve.
     pub(crate) fn room(&self) -> Room {
-        let members = self.superblock.lock().members.clone();
+        let members = self.superblocks.members();
         let total: u64 = members.iter().map(|m| m.bytes).sum();
-        let growing = members.iter().filter(|m| m.grows);
-        let is_out = self.grown_out.load(Relaxed) || self.out_of_blocks.load(Relaxed);
-        let growth_bytes = match is_out {
+        let growth_bytes = match self.out_of_blocks.load(Relaxed) {
             true => 0,
-            false => growing
-                .map(|m| self.limit_bytes.saturating_sub(m.bytes))
-                .fold(0, u64::saturating_add),
+            false => self.growth.left(&members),
         };
         let space = self.space.lock();
         Room {
@@ -163,8 +158,8 @@ impl Core {
                 .expected(&space)
                 .saturating_sub(self.reserve_bytes() + space.promised),
             growth_bytes,
-            segment_bytes: self.usable(),
-            segments: total / self.segment_bytes,
+            segment_bytes: self.medium.usable(),
+            segments: total / self.medium.segment_bytes(),
         }
     }
 
@@ -226,7 +221,7 @@ impl Core {
     pub(crate) fn note_pages(&self, places: impl Iterator<Item = Location>) {
         let mut pages = HashMap::new();
         for at in places {
-            *pages.entry(self.segment_of(at)).or_insert(0) += at.class_bytes() as u64;
+            *pages.entry(self.medium.segment_of(at)).or_insert(0) += at.class_bytes() as u64;
         }
         self.ledger.lock().pages = pages;
     }
@@ -259,7 +254,7 @@ impl Core {
     /// Completes the segment that is being filled, if [`Core::filling`] still says that it is that one; false if not.
     pub(crate) fn end_segment(&self, sequence: u64) -> Result<bool> {
         let mut appender = self.appender.lock();
-        self.check_writable()?;
+        self.health.check_writable()?;
         let current = appender.current.as_ref();
         let Some(current) = current.filter(|current| current.sequence == sequence) else {
             return Ok(false);
@@ -342,11 +337,6 @@ impl Core {
         self.roomier.wait_for(&mut self.space.lock(), most);
     }
 
-    /// The segment that a place is in.
-    pub(crate) fn segment_of(&self, at: Location) -> u64 {
-        at.address() / self.segment_bytes
-    }
-
     /// Room for what the cleaner moves if that gives room at once, and for the rest: that is what
     /// is left beside what a checkpoint may need.
     pub(crate) fn cleaner_room(&self) -> (u64, u64) {
@@ -374,12 +364,12 @@ impl Core {
     pub(crate) fn move_bytes(&self) -> usize {
         // Whoever appends meanwhile waits for all of it to be copied; and as much is lost at the end of a
         // segment.
-        (self.segment_bytes as usize / 64).min(64 << 10)
+        (self.medium.segment_bytes() as usize / 64).min(64 << 10)
     }
 
     /// The sequence that the next segment gets.
     pub(crate) fn next_segment_sequence(&self) -> u64 {
-        self.end() / self.segment_bytes + 1
+        self.end() / self.medium.segment_bytes() + 1
     }
 
     /// Shows `visit` every item in a segment, pieces of long values too; false if the segment is
@@ -396,43 +386,49 @@ impl Core {
                 self.flush(true)?;
             }
         }
-        let (device, offset) = self.segment_place(id);
-        let mut image = AlignedBuffer::new(self.segment_bytes as usize);
+        let (device, offset) = self.medium.segment_place(id);
+        let mut image = AlignedBuffer::new(self.medium.segment_bytes() as usize);
         {
             let guard = crossbeam_epoch::pin();
             if self.use_of(id, &guard) != Some(sequence) {
                 return Ok(false);
             }
-            self.devices[device]
+            self.medium
+                .device(device)
                 .read_at(&mut image, offset)
-                .map_err(|e| self.io_error("read log from", device, offset, e))?;
+                .map_err(|e| self.medium.io_error("read log from", device, offset, e))?;
         }
         let newest = [0, 1]
             .into_iter()
             .filter_map(|slot| {
-                match SegmentHeader::decode(&image[slot * BLOCK_BYTES..], self.salt, id, slot) {
+                match SegmentHeader::decode(
+                    &image[slot * BLOCK_BYTES..],
+                    self.medium.salt(),
+                    id,
+                    slot,
+                ) {
                     Look::Good(header) => Some(header),
                     _ => None,
                 }
             })
             .max_by_key(|header| header.generation);
         let Some(header) = newest.filter(|h| h.sequence == sequence) else {
-            let at = Location::new(id * self.segment_bytes, 0);
-            return Err(self.damaged(at, "a segment header", "another one"));
+            let at = Location::new(id * self.medium.segment_bytes(), 0);
+            return Err(self.medium.damaged(at, "a segment header", "another one"));
         };
         let end = match header.state {
             State::Ended => header.end,
             State::InUse => u64::MAX,
             State::Free => return Ok(false),
         };
-        let mut walk = Walk::new(&image, &header, self.salt, self.durable());
+        let mut walk = Walk::new(&image, &header, self.medium.salt(), self.durable());
         while walk.lsn() < end {
             match walk.next()? {
                 Step::Sealed => break,
                 Step::Broken { .. } if walk.lsn() >= end => break,
                 Step::Broken { found } | Step::Impossible { found } => {
-                    let at = Location::new(id * self.segment_bytes + walk.at as u64, 0);
-                    return Err(self.damaged(at, "a frame of the log", found));
+                    let at = Location::new(id * self.medium.segment_bytes() + walk.at as u64, 0);
+                    return Err(self.medium.damaged(at, "a frame of the log", found));
                 }
                 Step::Frame {
                     payload,
@@ -440,9 +436,13 @@ impl Core {
                     ..
                 } => {
                     let start = payload.start + prefix_len;
-                    let base = id * self.segment_bytes + start as u64;
+                    let base = id * self.medium.segment_bytes() + start as u64;
                     visit_items(&image[start..payload.end], base, &mut |header, item, at| {
-                        visit(header, item, Spot::new(at, sequence, self.segment_bytes));
+                        visit(
+                            header,
+                            item,
+                            Spot::new(at, sequence, self.medium.segment_bytes()),
+                        );
                     });
                 }
             }
@@ -452,12 +452,14 @@ impl Core {
 
     /// The long values, by where their indirect items are and in that order, that have a piece in one of `segments`.
     pub(crate) fn owners_of_chunks(&self, segments: &[u64]) -> Vec<u64> {
-        let is_in = |at: &Location| segments.contains(&(at.address() / self.segment_bytes));
+        let is_in =
+            |at: &Location| segments.contains(&(at.address() / self.medium.segment_bytes()));
         let ledger = self.ledger.lock();
         let chunks = ledger.chunks.iter();
         let owners = chunks
             .filter(|(owner, places)| {
-                places.iter().any(is_in) || segments.contains(&(*owner / self.segment_bytes))
+                places.iter().any(is_in)
+                    || segments.contains(&(*owner / self.medium.segment_bytes()))
             })
             .map(|(owner, _)| *owner);
         let mut owners: Vec<u64> = owners.collect();
@@ -481,14 +483,14 @@ impl Core {
     pub(crate) fn note_moved(&self, from: Location, end: Lsn) {
         let note = |at: u64| {
             // Of what was cut off since nothing is known.
-            if let Some(segment) = self.table.known(at / self.segment_bytes) {
+            if let Some(segment) = self.table.known(at / self.medium.segment_bytes()) {
                 segment.cleaned_at.fetch_max(end, AcqRel);
             }
         };
         note(from.address());
         let is_long = self
             .table
-            .known(from.address() / self.segment_bytes)
+            .known(from.address() / self.medium.segment_bytes())
             .is_some_and(|segment| segment.indirect.load(Acquire));
         if is_long && let Some(chunks) = self.ledger.lock().chunks.get(&from.address()) {
             chunks.iter().for_each(|at| note(at.address()));
@@ -510,7 +512,7 @@ impl Core {
     /// Whether some of the segment lies behind where replay starts. Without any checkpoint all of
     /// the log is read, and goes by numbers: nothing is needed for where it stood.
     fn is_replayed(&self, sequence: u64) -> bool {
-        (sequence + 1).saturating_mul(self.segment_bytes) > self.checkpointed()
+        (sequence + 1).saturating_mul(self.medium.segment_bytes()) > self.checkpointed()
     }
 }
 

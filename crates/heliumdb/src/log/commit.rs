@@ -85,17 +85,17 @@ impl Core {
             if self.durable() >= lsn {
                 return Ok(true);
             }
-            self.check_writable().map(|()| false)
+            self.health.check_writable().map(|()| false)
         };
         let joined = || self.group.join(done, || self.flush(true));
-        self.timing.commits.of(joined)
+        self.medium.commits().of(joined)
     }
 
     /// Keeps the memory of unwritten segments bounded: wakes the background thread early,
     /// and writes here when that does not keep up.
     pub(super) fn relieve(&self, waiting: usize) -> Result<()> {
         let most = if self.background {
-            (self.write_cache_bytes / self.segment_bytes as usize / 2).max(2)
+            (self.write_cache_bytes / self.medium.segment_bytes() as usize / 2).max(2)
         } else {
             2
         };
@@ -108,13 +108,13 @@ impl Core {
     /// Writes what was appended; with `sync`, all of it, and makes it durable.
     pub(super) fn flush(&self, sync: bool) -> Result<()> {
         let mut flush = self.flush.lock();
-        self.check_writable()?;
-        self.check_opener(false)?;
+        self.health.check_writable()?;
+        self.medium.check_opener(false)?;
         let (target, opened) = self.cut(sync);
         flush.active.extend(opened);
         let mut dirty = flush.dirty;
         let result = flush.active.iter_mut().try_for_each(|active| {
-            dirty |= 1 << self.segment_place(active.header.segment).0;
+            dirty |= 1 << self.medium.segment_place(active.header.segment).0;
             self.write_active(active)
         });
         flush.dirty |= dirty;
@@ -150,23 +150,20 @@ impl Core {
         // Whole blocks only: what is cut off is still being filled.
         let end = bytes.len() / BLOCK_BYTES * BLOCK_BYTES;
         if end > active.flushed {
-            let (device, start) = self.segment_place(active.header.segment);
+            let (device, start) = self.medium.segment_place(active.header.segment);
             let offset = start + active.flushed as u64;
             // CRASH: any of these sectors may be old, new or torn. Nothing in these blocks was
             // acknowledged; recovery ends the log at the first frame that is not whole.
-            let result = self.devices[device].write_at(&bytes[active.flushed..end], offset);
-            self.or_full("write log to", device, offset, result)?;
-            self.traffic.written();
-            let bytes = (end - active.flushed) as u64;
-            self.written.total.fetch_add(bytes, Relaxed);
+            let bytes = &bytes[active.flushed..end];
+            self.medium.write_log(device, offset, bytes)?;
             active.flushed = end;
         }
         Ok(())
     }
 
     fn sync_dirty(&self, flush: &mut Flush) -> Result<()> {
-        for device in (0..self.devices.len()).filter(|d| flush.dirty >> d & 1 == 1) {
-            self.sync_device(device)?;
+        for device in (0..self.medium.devices().len()).filter(|d| flush.dirty >> d & 1 == 1) {
+            self.medium.sync_device(device)?;
         }
         flush.dirty = 0;
         for active in flush
@@ -197,7 +194,8 @@ impl Core {
             horizon: end,
             ..active.header
         })?;
-        self.sync_device(self.segment_place(active.header.segment).0)
+        self.medium
+            .sync_device(self.medium.segment_place(active.header.segment).0)
     }
 
     /// Whether nothing of the segment's present use remains to be written.

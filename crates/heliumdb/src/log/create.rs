@@ -47,23 +47,23 @@ impl Log {
         // for a volume. They have no blocks yet.
         lengthen(&core)?;
         core.keep_for_items(0, 0);
-        let mut first = core.all_segments();
+        let mut first = core.superblocks.all_segments(&core.medium);
         first.retain(|id| *id < FIRST_STEP);
         core.write_first_headers(&first)?;
-        core.sync_all()?;
+        core.medium.sync_all()?;
         core.are_headed(&first);
-        core.all_segments()
+        core.superblocks
+            .all_segments(&core.medium)
             .into_iter()
             .for_each(|id| core.admit(id));
         // CRASH: with one superblock or none, whole or torn, the mark says that this is to be done
         // again. With both, the volume is there, and the mark says nothing.
-        core.update_superblock(|_| {})?;
-        core.update_superblock(|_| {})?;
-        unmark(&core.devices)?;
-        core.mark_opener()?;
+        core.superblocks.update_twice(&core.medium, |_| {})?;
+        unmark(core.medium.devices())?;
+        core.medium.mark_opener()?;
         core.live_known.store(true, Release);
         core.keep_for_live();
-        let start = core.segment_bytes;
+        let start = core.medium.segment_bytes();
         core.end.store(start, Release);
         core.durable.store(start, Release);
         // A file gets its blocks when there is something to put there.
@@ -281,7 +281,7 @@ fn too_small(name: &str, bytes: u64, least: u64) -> Error {
 
 /// Gives a new volume in files that grow what it cannot do without. No superblock counts it yet.
 fn lengthen(core: &Core) -> Result<()> {
-    let members = core.superblock.lock().members.clone();
+    let members = core.superblocks.members();
     let growing = members.iter().filter(|m| m.grows).count() as u64;
     if growing == 0 {
         return Ok(());
@@ -289,15 +289,21 @@ fn lengthen(core: &Core) -> Result<()> {
     let fixed: u64 = members
         .iter()
         .filter(|m| !m.grows)
-        .map(|m| core.segments_in(m.bytes))
+        .map(|m| core.medium.segments_in(m.bytes))
         .sum();
     let each = core
         .least_segments()
         .saturating_sub(fixed)
         .div_ceil(growing)
         .max(1);
-    let bytes = SEGMENTS_AT + each * core.segment_bytes;
-    for (device, _) in core.devices.iter().zip(&members).filter(|(_, m)| m.grows) {
+    let bytes = SEGMENTS_AT + each * core.medium.segment_bytes();
+    for (device, _) in core
+        .medium
+        .devices()
+        .iter()
+        .zip(&members)
+        .filter(|(_, m)| m.grows)
+    {
         device.grow(bytes).map_err(|why| match is_full(&why) {
             true => Error::new(
                 ErrorKind::VolumeFull,
@@ -306,9 +312,7 @@ fn lengthen(core: &Core) -> Result<()> {
             false => Error::io(format_args!("lengthen {}", device.name()), why),
         })?;
     }
-    let mut superblock = core.superblock.lock();
-    let members = superblock.members.iter_mut().filter(|m| m.grows);
-    members.for_each(|member| member.bytes = bytes);
+    core.superblocks.begin_with(bytes);
     Ok(())
 }
 

@@ -45,7 +45,7 @@ impl Core {
     /// From which number on segments are to come free if so many are in use; `None` if there are no more of them. Where
     /// only some devices grow, those of others with such a number may stay.
     fn end_for(&self, in_use: u64) -> Option<u64> {
-        Some(self.index_for(in_use)? * self.devices.len() as u64)
+        Some(self.index_for(in_use)? * self.medium.devices().len() as u64)
     }
 
     /// Makes room for so many bytes in front of the end that files could have with so many segments in use, as far as
@@ -55,32 +55,32 @@ impl Core {
         let Some(end) = self.end_for(in_use) else {
             return Ok(None);
         };
-        let room = |core: &Self| core.space.lock().free_before(end) * core.usable();
+        let room = |core: &Self| core.space.lock().free_before(end) * core.medium.usable();
         // One is begun, and what is moved comes to its end.
-        let wanted = bytes + 2 * self.usable();
+        let wanted = bytes + 2 * self.medium.usable();
         while room(self) < wanted && self.give_blocks_before(end)? {}
         self.space.lock().end = end;
-        if room(self) >= 2 * self.usable() {
+        if room(self) >= 2 * self.medium.usable() {
             self.leave_end(end)?;
         }
-        Ok(Some((end, room(self).saturating_sub(self.usable()))))
+        Ok(Some((end, room(self).saturating_sub(self.medium.usable()))))
     }
 
     /// Whether the segment is one of a file that grows.
     pub(crate) fn is_of_growing(&self, id: u64) -> bool {
-        let device = self.segment_place(id).0;
-        self.superblock.lock().members[device].grows
+        let device = self.medium.segment_place(id).0;
+        self.superblocks.grows(device)
     }
 
     /// How many segments each file that grows needs if so many of the volume's are in use; `None` if it has no more.
     fn index_for(&self, in_use: u64) -> Option<u64> {
         let promised = self.space.lock().promised;
-        let kept = (self.reserve_bytes() + promised).div_ceil(self.usable());
+        let kept = (self.reserve_bytes() + promised).div_ceil(self.medium.usable());
         let wanted = (in_use + kept + SPARE_SEGMENTS).max(self.least_segments());
-        let members = self.superblock.lock().members.clone();
+        let members = self.superblocks.members();
         let segments = |grows: bool| {
             let some = members.iter().filter(move |m| m.grows == grows);
-            some.map(|m| self.segments_in(m.bytes))
+            some.map(|m| self.medium.segments_in(m.bytes))
         };
         let growing = segments(true).count() as u64;
         let fixed: u64 = segments(false).sum();
@@ -91,7 +91,7 @@ impl Core {
     /// Takes what is free at the ends of files away from everybody, as far as it is not needed; `None` if there is
     /// nothing, or no room for what is kept without it.
     pub(super) fn begin_cut(self: &Arc<Self>) -> Result<Option<Cut>> {
-        self.check_writable()?;
+        self.health.check_writable()?;
         let in_use = self.ledger.lock().in_use.len() as u64 + self.leaving();
         let Some(least) = self.index_for(in_use) else {
             return Ok(None);
@@ -109,7 +109,7 @@ impl Core {
     }
 
     fn withhold(self: &Arc<Self>, least: u64) -> Option<Cut> {
-        let members = self.superblock.lock().members.clone();
+        let members = self.superblocks.members();
         let n = members.len() as u64;
         let grows = |id: u64| members[(id % n) as usize].grows;
         let mut space = self.space.lock();
@@ -148,7 +148,7 @@ impl Core {
     fn longest(&self, members: &[crate::format::superblock::Member]) -> u64 {
         let growing = members.iter().filter(|m| m.grows);
         growing
-            .map(|m| self.segments_in(m.bytes))
+            .map(|m| self.medium.segments_in(m.bytes))
             .max()
             .unwrap_or(0)
     }
@@ -158,17 +158,17 @@ impl Core {
     pub(crate) fn end_cut(&self, mut cut: Cut) -> Result<bool> {
         // In this order: who frees segments asks for blocks, and for headers.
         let holds = self.holds.lock();
-        let _one = self.growing.lock();
-        let members = self.superblock.lock().members.clone();
+        let _one = self.growth.alone();
+        let members = self.superblocks.members();
         let behind: u64 = (members.iter().filter(|m| m.grows))
-            .map(|m| self.segments_in(m.bytes).saturating_sub(cut.index))
+            .map(|m| self.medium.segments_in(m.bytes).saturating_sub(cut.index))
             .sum();
         let taken = (cut.solid.len() + cut.hollow.len()) as u64;
         if *holds > 0 || behind != taken {
             return Ok(false);
         }
-        let bytes = SEGMENTS_AT + cut.index * self.segment_bytes;
-        self.update_superblock(|next| {
+        let bytes = SEGMENTS_AT + cut.index * self.medium.segment_bytes();
+        self.superblocks.update(&self.medium, |next| {
             let growing = next.members.iter_mut().filter(|m| m.grows);
             growing.for_each(|m| m.bytes = m.bytes.min(bytes));
         })?;
@@ -183,15 +183,15 @@ impl Core {
         cut.hollow.clear();
         // CRASH: the file is longer than the newest superblock says. The other copy, which would lead behind its end
         // if this one were destroyed later, is written before it becomes shorter.
-        self.update_superblock(|_| {})?;
+        self.superblocks.update(&self.medium, |_| {})?;
         for (i, member) in members.iter().enumerate().filter(|(_, m)| m.grows) {
             // CRASH: as before, or as it is to be.
-            if let Err(why) = self.devices[i].shrink(member.bytes.min(bytes)) {
-                let name = self.devices[i].name();
+            if let Err(why) = self.medium.device(i).shrink(member.bytes.min(bytes)) {
+                let name = self.medium.device(i).name();
                 tracing::warn!(device = name, %why, "the file stays as long as it is");
             }
         }
-        self.grown_out.store(false, Relaxed);
+        self.growth.begin_again();
         Ok(true)
     }
 }

@@ -198,7 +198,7 @@ impl Core {
                     here[item] = Some(bytes);
                 }
                 Some(Resident::Device(_)) => {
-                    let (device, offset) = self.place(at.address());
+                    let (device, offset) = self.medium.place(at.address());
                     let len = self.read_bytes(at);
                     memory.wanted.push(Wanted {
                         device,
@@ -223,9 +223,9 @@ impl Core {
         } = fetch;
         let is_alone = runs.len() == 1;
         for run in &mut *runs {
-            let device = &self.devices[run.device];
+            let device = &self.medium.device(run.device);
             let to = &mut bytes[run.at..run.at + run.len];
-            self.traffic.read(run.len);
+            self.medium.count_read(run.len);
             run.is_here = device.read_now(to, run.offset).unwrap_or(false);
             if !run.is_here && !is_alone {
                 device.will_need(run.offset, run.len);
@@ -235,7 +235,11 @@ impl Core {
             if !run.is_here {
                 let to = &mut bytes[run.at..run.at + run.len];
                 // Read again, item by item, when their turns come: that says what failed.
-                run.is_here = self.devices[run.device].read_at(to, run.offset).is_ok();
+                run.is_here = self
+                    .medium
+                    .device(run.device)
+                    .read_at(to, run.offset)
+                    .is_ok();
             }
             for wanted in wanted[run.wanted.clone()].iter().filter(|_| run.is_here) {
                 let at = run.at + (wanted.offset - run.offset) as usize;
@@ -259,11 +263,11 @@ impl Core {
         let Some(next) = fetch.streak.goes_on(device, now, GAP_BYTES) else {
             return;
         };
-        let end = next.end.min(self.devices[device].len());
+        let end = next.end.min(self.medium.device(device).len());
         let mut at = next.start;
         while at < end {
             let len = HINT_BYTES.min(end - at);
-            self.devices[device].will_need(at, len as usize);
+            self.medium.device(device).will_need(at, len as usize);
             at += len;
         }
     }

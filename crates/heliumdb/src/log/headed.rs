@@ -33,31 +33,32 @@ impl Core {
         if id < self.headed() {
             return Ok(());
         }
-        let _one = self.growing.lock();
+        let _one = self.growth.alone();
         let headed = self.headed();
-        if id < headed || self.stays_unheaded.load(Relaxed) {
+        if id < headed || self.growth.is_unheaded() {
             return Ok(());
         }
         let until = id + 1 + (headed / STEP_PART).clamp(FIRST_STEP, LAST_STEP);
-        let mut ids = self.segments_from(headed);
+        let mut ids = self.superblocks.segments_from(&self.medium, headed);
         ids.retain(|id| self.generation(*id) == 0);
         if headed == 0 && self.any_begins_with_a_frame(&ids)? {
             // A header would say that nothing of it counts, which nobody knows.
-            self.stays_unheaded.store(true, Relaxed);
+            self.growth.stay_unheaded();
             return Ok(());
         }
         ids.retain(|id| *id < until);
         self.write_first_headers(&ids)?;
-        self.sync_all()?;
+        self.medium.sync_all()?;
         self.are_headed(&ids);
         // CRASH: fewer are counted on than have a header. Twice, for both copies: one that is destroyed later
         // must not lead to one that knows of less.
-        self.update_superblock(|next| next.headed = next.headed.max(until))?;
-        self.update_superblock(|_| {})
+        self.superblocks.update_twice(&self.medium, |next| {
+            next.headed = next.headed.max(until);
+        })
     }
 
     fn headed(&self) -> u64 {
-        self.superblock.lock().headed
+        self.superblocks.headed()
     }
 
     fn generation(&self, id: u64) -> u64 {
@@ -70,7 +71,12 @@ impl Core {
     pub(crate) fn lost_headers(&self) -> Result<Vec<(u64, Error)>> {
         let mut found = Vec::new();
         let headed = self.headed();
-        for id in self.all_segments().into_iter().filter(|id| *id < headed) {
+        for id in self
+            .superblocks
+            .all_segments(&self.medium)
+            .into_iter()
+            .filter(|id| *id < headed)
+        {
             let has = self.has_header(id);
             // It may have been cut off meanwhile.
             if !self.bounds().has_segment(id) {
@@ -85,14 +91,18 @@ impl Core {
 
     fn has_header(&self, id: u64) -> Result<bool> {
         let mut slots = AlignedBuffer::new(SEGMENT_HEADER_BYTES);
-        let (device, offset) = self.segment_place(id);
+        let (device, offset) = self.medium.segment_place(id);
         for _ in 0..READ_ATTEMPTS {
-            self.devices[device]
+            self.medium
+                .device(device)
                 .read_at_uncached(&mut slots, offset)
-                .map_err(|e| self.io_error("read segment header of", device, offset, e))?;
+                .map_err(|e| {
+                    self.medium
+                        .io_error("read segment header of", device, offset, e)
+                })?;
             let is_whole = |(slot, bytes)| {
                 matches!(
-                    SegmentHeader::decode(bytes, self.salt, id, slot),
+                    SegmentHeader::decode(bytes, self.medium.salt(), id, slot),
                     Look::Good(_)
                 )
             };
@@ -105,22 +115,29 @@ impl Core {
 
     /// Writes headers of segments that were never used. Not synced.
     pub(super) fn write_first_headers(&self, ids: &[u64]) -> Result<()> {
-        let version = self.superblock.lock().version;
+        let version = self.superblocks.version();
         let mut slot = [0; BLOCK_BYTES];
         for &id in ids {
-            let header = SegmentHeader::never_used(self.volume, id);
-            header.encode(&mut slot, self.salt, version);
-            let (device, offset) = self.segment_place(id);
+            let header = SegmentHeader::never_used(self.medium.volume_id(), id);
+            header.encode(&mut slot, self.medium.salt(), version);
+            let (device, offset) = self.medium.segment_place(id);
             let offset = offset + (header.slot() * BLOCK_BYTES) as u64;
             // CRASH: a torn slot of a segment that nothing counts on yet.
-            match self.devices[device].write_at(&slot, offset) {
-                Ok(()) => self.written.total.fetch_add(BLOCK_BYTES as u64, Relaxed),
+            match self.medium.device(device).write_at(&slot, offset) {
+                Ok(()) => self.medium.count_written(BLOCK_BYTES as u64),
                 Err(why) if is_full(&why) => {
-                    let error = self.io_error("write segment header of", device, offset, why);
+                    let error =
+                        self.medium
+                            .io_error("write segment header of", device, offset, why);
                     return Err(error.with_kind(ErrorKind::VolumeFull));
                 }
                 Err(why) => {
-                    return self.or_poison("write segment header of", device, offset, Err(why));
+                    return self.medium.or_poison(
+                        "write segment header of",
+                        device,
+                        offset,
+                        Err(why),
+                    );
                 }
             };
         }
@@ -142,7 +159,7 @@ impl Core {
         if headed == 0 {
             return 0;
         }
-        let old = self.segments_from(headed);
+        let old = self.superblocks.segments_from(&self.medium, headed);
         let mut without = old.into_iter().filter(|id| self.generation(*id) == 0);
         let end = new.iter().map(|id| id + 1).max().unwrap_or(0);
         without.next().unwrap_or(end).max(headed)
@@ -152,14 +169,19 @@ impl Core {
     fn any_begins_with_a_frame(&self, ids: &[u64]) -> Result<bool> {
         let mut block = AlignedBuffer::new(BLOCK_BYTES);
         for &id in ids {
-            let (device, offset) = self.segment_place(id);
+            let (device, offset) = self.medium.segment_place(id);
             let offset = offset + SEGMENT_HEADER_BYTES as u64;
-            self.devices[device]
+            self.medium
+                .device(device)
                 .read_at_uncached(&mut block, offset)
-                .map_err(|e| self.io_error("read log from", device, offset, e))?;
+                .map_err(|e| self.medium.io_error("read log from", device, offset, e))?;
             let mut places = (0..=BLOCK_BYTES - frame::HEADER_BYTES).step_by(ITEM_ALIGN);
-            let is_frame =
-                |at: usize| matches!(FrameHeader::decode(&block[at..], self.salt), Look::Good(_));
+            let is_frame = |at: usize| {
+                matches!(
+                    FrameHeader::decode(&block[at..], self.medium.salt()),
+                    Look::Good(_)
+                )
+            };
             if places.any(is_frame) {
                 return Ok(true);
             }
@@ -170,7 +192,7 @@ impl Core {
 
 /// A segment that has lost its header, of a volume all of whose segments have one.
 pub(super) fn lost(core: &Core, id: u64) -> Error {
-    let at = Location::new(id * core.segment_bytes, 0);
+    let at = Location::new(id * core.medium.segment_bytes(), 0);
     let expected = "a segment header, which every segment of this volume was given";
-    core.damaged(at, expected, "neither copy of it")
+    core.medium.damaged(at, expected, "neither copy of it")
 }

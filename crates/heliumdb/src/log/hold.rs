@@ -22,7 +22,7 @@ impl Hold {
 
     /// A position that is the log's end now or later, and durable.
     pub(crate) fn end(&self) -> Result<Lsn> {
-        if self.core.read_only {
+        if self.core.health.is_read_only() {
             return Ok(self.core.end());
         }
         // The end of a batch, and padded, so that nothing else can be below it.
@@ -31,16 +31,16 @@ impl Hold {
     }
 
     pub(crate) fn volume(&self) -> VolumeId {
-        self.core.volume
+        self.core.medium.volume_id()
     }
 
     pub(crate) fn segment_bytes(&self) -> u64 {
-        self.core.segment_bytes
+        self.core.medium.segment_bytes()
     }
 
     /// The volume's devices, to be read.
     pub(crate) fn devices(&self) -> Vec<Box<dyn Device>> {
-        let devices = 0..self.core.devices.len();
+        let devices = 0..self.core.medium.devices().len();
         devices
             .map(|device| {
                 let core = Arc::clone(&self.core);
@@ -52,7 +52,7 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        if self.core.owner.is_elsewhere() {
+        if self.core.health.is_elsewhere() {
             return;
         }
         *self.core.holds.lock() -= 1;
@@ -68,7 +68,7 @@ struct Lent {
 
 impl Lent {
     fn device(&self) -> &dyn Device {
-        self.core.devices[self.device].as_ref()
+        self.core.medium.device(self.device)
     }
 }
 

@@ -88,7 +88,7 @@ impl Core {
     pub(crate) fn set_live(&self, live: &Live) -> Result<()> {
         self.check_live(live)?;
         for (granule, &bytes) in live.granules.iter().enumerate() {
-            let segment = ((granule as u64) << GRANULE_BITS) / self.segment_bytes;
+            let segment = ((granule as u64) << GRANULE_BITS) / self.medium.segment_bytes();
             if let Some(segment) = self.table.get(segment).filter(|_| bytes != 0) {
                 segment.live.fetch_add(bytes, AcqRel);
             }
@@ -99,7 +99,10 @@ impl Core {
         drop(long);
         self.check_pieces(&ledger)?;
         for place in ledger.chunks.values().flatten() {
-            if let Some(segment) = self.table.get(place.address() / self.segment_bytes) {
+            if let Some(segment) = self
+                .table
+                .get(place.address() / self.medium.segment_bytes())
+            {
                 segment.live.fetch_add(place.class_bytes() as i64, AcqRel);
             }
         }
@@ -114,7 +117,7 @@ impl Core {
         let used: HashSet<u64> = self.ledger.lock().in_use.values().copied().collect();
         for (granule, &bytes) in live.granules.iter().enumerate() {
             let address = (granule as u64) << GRANULE_BITS;
-            if bytes != 0 && !used.contains(&(address / self.segment_bytes)) {
+            if bytes != 0 && !used.contains(&(address / self.medium.segment_bytes())) {
                 return Err(self.lost(Location::new(address, 0), "items that a checkpoint names"));
             }
         }
@@ -126,19 +129,20 @@ impl Core {
         let used: HashSet<u64> = ledger.in_use.values().copied().collect();
         let mut pieces = HashSet::new();
         for place in ledger.chunks.values().flatten() {
-            if !used.contains(&(place.address() / self.segment_bytes)) {
+            if !used.contains(&(place.address() / self.medium.segment_bytes())) {
                 return Err(self.lost(*place, "a piece of a long value"));
             }
             if !pieces.insert(place.address()) {
                 let expected = "a piece of one long value";
-                return Err(self.damaged(*place, expected, "one that two name"));
+                return Err(self.medium.damaged(*place, expected, "one that two name"));
             }
         }
         Ok(())
     }
 
     fn lost(&self, at: Location, what: &str) -> Error {
-        self.damaged(at, what, "a segment that holds nothing")
+        self.medium
+            .damaged(at, what, "a segment that holds nothing")
             .advice("salvage copies what is left to another volume")
     }
 }

@@ -11,6 +11,7 @@ mod blocks;
 mod buffer;
 mod bulk;
 mod cleaning;
+
 mod commit;
 mod core;
 mod create;
@@ -18,12 +19,14 @@ mod cut;
 mod disk;
 mod fetch;
 mod group;
+mod growth;
 mod headed;
+mod health;
 mod hold;
 mod latency;
 mod ledger;
 mod live;
-
+mod medium;
 mod open;
 mod opener;
 mod place;
@@ -39,6 +42,7 @@ mod space;
 mod spot;
 mod state;
 mod streak;
+mod superblocks;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -243,9 +247,9 @@ impl Log {
 
     /// Flushes, and joins the background thread. What comes later fails with `Closed`.
     pub(crate) fn close(&self) -> Result<()> {
-        self.core.owner.check()?;
+        self.core.health.check_owner()?;
         self.stop_worker();
-        let result = if self.core.read_only || self.core.closed.load(Acquire) {
+        let result = if self.core.health.is_read_only() || self.core.health.is_closed() {
             Ok(())
         } else {
             let synced = self.core.sync_to(self.core.end());
@@ -254,9 +258,8 @@ impl Log {
                 .and_then(|()| self.core.flush(true))
                 .and_then(|()| self.core.mark_end())
         };
-        if !self.core.closed.swap(true, AcqRel) {
-            self.core.unmark_opener();
-            self.core.devices.iter().for_each(|device| device.release());
+        if self.core.health.close() {
+            self.core.medium.release();
         }
         result
     }
@@ -306,7 +309,7 @@ impl Deref for Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        if self.core.owner.is_elsewhere() {
+        if self.core.health.is_elsewhere() {
             // The thread is not here to be joined, nor to be let go of.
             std::mem::forget(self.worker.get_mut().take());
             return;
@@ -323,38 +326,32 @@ impl Core {
         self.oldest_pending.fetch_max(seq, AcqRel);
     }
 
-    /// How long the devices were waited for.
-    pub(crate) fn latencies(&self) -> Latencies {
-        self.timing.report()
-    }
-
     /// Figures.
     pub(crate) fn stats(&self) -> LogStats {
-        let traffic = self.traffic.sums();
-        let taken_bytes = self.devices.iter().map(|device| device.taken()).sum();
+        let moved = self.medium.moved();
         let ledger = self.ledger.lock();
         let (mut live_bytes, mut dead_bytes) = (0, 0);
         for segment in ledger.in_use.values().filter_map(|id| self.table.get(*id)) {
             // Size classes overstate what an item takes: no segment holds more than it has.
-            let live = (segment.live.load(Acquire).max(0) as u64).min(self.usable());
+            let live = (segment.live.load(Acquire).max(0) as u64).min(self.medium.usable());
             live_bytes += live;
-            let filled = segment.filled.load(Acquire).min(self.usable());
+            let filled = segment.filled.load(Acquire).min(self.medium.usable());
             dead_bytes += filled.saturating_sub(live);
         }
         LogStats {
             capacity_bytes: self.capacity_bytes(),
             device_bytes: self.bounds().bytes(),
-            taken_bytes,
-            used_bytes: ledger.in_use.len() as u64 * self.segment_bytes,
+            taken_bytes: moved.taken_bytes,
+            used_bytes: ledger.in_use.len() as u64 * self.medium.segment_bytes(),
             live_bytes,
             dead_bytes,
             buffered_bytes: self.end().saturating_sub(self.durable()),
             frames: self.frames.load(Relaxed),
-            syncs: self.syncs.load(Relaxed),
+            syncs: moved.syncs,
             discarded_bytes: self.discarded_bytes.load(Relaxed),
-            device_reads: traffic.reads,
-            device_read_bytes: traffic.read_bytes,
-            device_writes: traffic.writes,
+            device_reads: moved.traffic.reads,
+            device_read_bytes: moved.traffic.read_bytes,
+            device_writes: moved.traffic.writes,
             given_bytes: self.given_bytes.load(Relaxed),
             kept_bytes: self.kept_bytes.load(Relaxed),
             cache: self.cache.as_ref().map(Cache::stats).unwrap_or_default(),
@@ -362,7 +359,7 @@ impl Core {
             user_bytes: self.written.user.load(Relaxed),
             moved_bytes: self.written.moved.load(Relaxed),
             checkpointed_bytes: self.written.checkpoint.load(Relaxed),
-            written_bytes: self.written.total.load(Relaxed),
+            written_bytes: moved.written_bytes,
             trimmed_bytes: self.written.trimmed.load(Relaxed),
         }
     }

@@ -5,7 +5,6 @@
 use super::{
     Core, Found, Log, Replay, background, blank,
     create::{self, mark_on, unmark},
-    opener::Held,
     recovery,
     unfinished::UNFINISHED_COPY,
     walk::{early, newer},
@@ -16,12 +15,12 @@ use crate::{
     format::{
         Look,
         mark::Mark,
-        superblock::{MAY_HOLD_CANCELS, MAY_HOLD_MOVES, Superblock, has_magic},
+        superblock::{Superblock, has_magic},
     },
     limits::BLOCK_BYTES,
     options::VolumeOptions,
 };
-use std::{cmp::Ordering, sync::Arc, thread};
+use std::{cmp::Ordering, sync::Arc};
 
 const UNFINISHED: &str = "a volume whose making was cut short, which holds nothing: open it with leave to create, to make it again";
 
@@ -70,17 +69,17 @@ impl Log {
             return Err(not_ours(&devices, UNFINISHED_COPY));
         }
         let core = Core::new(devices, superblock.clone(), options)?;
-        core.mark_opener()?;
+        core.medium.mark_opener()?;
         let recovered = recovery::recover(&core, sink).and_then(|()| {
             // Only now: what is refused is left as it was.
             if !options.read_only {
-                catch_up(&core.devices, &superblock)?;
-                unmark(&core.devices)?;
+                catch_up(core.medium.devices(), &superblock)?;
+                unmark(core.medium.devices())?;
             }
             Ok(())
         });
         if let Err(why) = recovered {
-            core.unmark_opener();
+            core.medium.unmark_opener();
             return Err(why);
         }
         Self::start(core)
@@ -97,55 +96,6 @@ impl Log {
         let core = Arc::new(core);
         let worker = background::spawn(&core)?;
         Ok(Arc::new(Log::new(core, worker)))
-    }
-}
-
-impl Core {
-    /// Makes it durable that cancel records may follow.
-    pub(super) fn announce_cancels(&self) -> Result<()> {
-        self.announce(MAY_HOLD_CANCELS)
-    }
-
-    /// Makes it durable that items may have been moved.
-    pub(super) fn announce_moves(&self) -> Result<()> {
-        self.announce(MAY_HOLD_MOVES)
-    }
-
-    /// Says on the first device that the volume is open for writing, unless somebody else says so.
-    pub(super) fn mark_opener(&self) -> Result<()> {
-        if !self.read_only
-            && let Some(held) = Held::take(self.devices[0].as_ref(), &thread::sleep)?
-        {
-            let _ = self.held.set(held);
-        }
-        Ok(())
-    }
-
-    /// Lets nothing more be written once somebody else has opened the volume. That is looked for now, or if it
-    /// was some time ago.
-    pub(super) fn check_opener(&self, now: bool) -> Result<()> {
-        let Some(held) = self.held.get() else {
-            return Ok(());
-        };
-        let checked = held.check(self.devices[0].as_ref(), now);
-        checked.inspect_err(|why| self.poison(why.clone()))
-    }
-
-    /// Takes away what says that the volume is open.
-    pub(super) fn unmark_opener(&self) {
-        if let Some(held) = self.held.get()
-            && let Err(why) = held.let_go(self.devices[0].as_ref())
-        {
-            // Whoever opens the volume next finds out that this process is gone.
-            tracing::warn!(%why, "the volume is not marked as closed");
-        }
-    }
-
-    fn announce(&self, flag: u32) -> Result<()> {
-        if self.superblock.lock().flags & flag == 0 {
-            self.update_superblock(|next| next.flags |= flag)?;
-        }
-        Ok(())
     }
 }
 

@@ -47,7 +47,7 @@ impl Core {
                 }
             };
             let Some(current) = current else { continue };
-            let lsn = current.sequence * self.segment_bytes + current.offset as u64;
+            let lsn = current.sequence * self.medium.segment_bytes() + current.offset as u64;
             if first {
                 appended.batch_id = lsn;
             }
@@ -98,14 +98,14 @@ impl Core {
     fn fit(&self, appender: &Appender, batch: &Batch, next: usize) -> Option<usize> {
         let current = appender.current.as_ref()?;
         let overhead = frame::HEADER_BYTES + batch.prefix.len();
-        let room = (self.segment_bytes as usize - frame::HEADER_BYTES)
+        let room = (self.medium.segment_bytes() as usize - frame::HEADER_BYTES)
             .checked_sub(current.offset + overhead)?;
         let from = batch.start(next);
         if batch.bytes.len() - from <= room {
             return Some(batch.items.len());
         }
         // A small batch goes whole into the next segment, so that neither is pinned to the other.
-        let small = batch.bytes.len() <= self.segment_bytes as usize / 128;
+        let small = batch.bytes.len() <= self.medium.segment_bytes() as usize / 128;
         if next == 0 && (small || batch.is_one_frame()) {
             return None;
         }
@@ -127,7 +127,7 @@ impl Core {
         locations: &mut Vec<Location>,
     ) -> u64 {
         let payload_at = current.offset + frame::HEADER_BYTES + batch.prefix.len();
-        let base = current.segment * self.segment_bytes + payload_at as u64;
+        let base = current.segment * self.medium.segment_bytes() + payload_at as u64;
         let from = batch.start(items.start);
         let whole = items.len() == batch.items.len() && !batch.has_indirect;
         let mut sum = frame::prefix_hash(&batch.prefix);
@@ -162,7 +162,7 @@ impl Core {
                 kept.add(location, entry.len);
             }
             let hash = batch.items[i].hash;
-            let checksum = item::checksum(hash, self.salt, address);
+            let checksum = item::checksum(hash, self.medium.salt(), address);
             batch.bytes[entry.start..entry.start + 4].copy_from_slice(&checksum.to_le_bytes());
             if !whole {
                 sum = fold(sum, hash);
@@ -202,7 +202,7 @@ impl Core {
         let len = frame::HEADER_BYTES + header.payload_len as usize;
         let bytes = current.writer.at(current.offset, len);
         let mut encoded = [0; frame::HEADER_BYTES];
-        let hash = header.encode(&mut encoded, self.salt);
+        let hash = header.encode(&mut encoded, self.medium.salt());
         bytes[..frame::HEADER_BYTES].copy_from_slice(&encoded);
         let mut at = frame::HEADER_BYTES;
         for part in parts {
@@ -218,7 +218,7 @@ impl Core {
 
     /// Room for frames from `offset` of a segment on.
     pub(super) fn rest(&self, offset: usize) -> u64 {
-        (self.segment_bytes as usize - frame::HEADER_BYTES).saturating_sub(offset) as u64
+        (self.medium.segment_bytes() as usize - frame::HEADER_BYTES).saturating_sub(offset) as u64
     }
 
     fn enter_batch(
@@ -235,7 +235,7 @@ impl Core {
         {
             return;
         }
-        let first = [appended.batch_id / self.segment_bytes];
+        let first = [appended.batch_id / self.medium.segment_bytes()];
         let sequences = if sequences.is_empty() {
             &first
         } else {
@@ -247,7 +247,7 @@ impl Core {
             appended.batch_id,
             sequences,
             current.segment,
-            self.segment_bytes,
+            self.medium.segment_bytes(),
         );
     }
 }

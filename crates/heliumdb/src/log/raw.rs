@@ -31,11 +31,12 @@ impl Core {
             Some(Resident::Device(_)) => {
                 let len = self.read_bytes(at);
                 bytes.resize(len, 0);
-                let (device, offset) = self.place(at.address());
-                self.devices[device]
+                let (device, offset) = self.medium.place(at.address());
+                self.medium
+                    .device(device)
                     .read_at(bytes, offset)
-                    .map_err(|e| self.io_error("read", device, offset, e))?;
-                self.traffic.read(len);
+                    .map_err(|e| self.medium.io_error("read", device, offset, e))?;
+                self.medium.count_read(len);
             }
         }
         Ok(true)

@@ -6,7 +6,7 @@
 
 use super::{buffer::SegmentBuffer, core::Core, table::Segment};
 use crate::{
-    Error, ErrorKind, Result,
+    Error, Result,
     cache::By,
     codec,
     format::item::{self, CHUNK, INDIRECT, ItemHeader, TOMBSTONE},
@@ -26,9 +26,6 @@ const KEPT_BYTES: usize = item::ITEM_BYTES_MAX;
 
 /// Bytes of an item that are asked of the processor: the rest follows by itself.
 pub(super) const PREFETCH_BYTES: usize = 1024;
-
-/// Longest part of a key that is shown, in bytes.
-const KEY_SHOWN_BYTES: usize = 64;
 
 const BROKEN_BLOCK: &str = "a block that cannot be decompressed";
 
@@ -201,14 +198,18 @@ impl Core {
                 }
                 if built.len() - start != list.total {
                     let found = format!("{} bytes in its pieces", built.len() - start);
-                    return Err(self.damaged(at, "a long value", &found));
+                    return Err(self.medium.damaged(at, "a long value", &found));
                 }
                 Ok(Some(f(Value::Built, built)))
             }
-            (Some(Look::List(_, None)), _) => {
-                Err(self.damaged(at, "a list of a long value's pieces", "impossible lengths"))
+            (Some(Look::List(_, None)), _) => Err(self.medium.damaged(
+                at,
+                "a list of a long value's pieces",
+                "impossible lengths",
+            )),
+            (Some(Look::Broken), _) => {
+                Err(self.medium.damaged(at, "a compressed value", BROKEN_BLOCK))
             }
-            (Some(Look::Broken), _) => Err(self.damaged(at, "a compressed value", BROKEN_BLOCK)),
             _ => Ok(None),
         }
     }
@@ -233,7 +234,7 @@ impl Core {
         })?;
         looked
             .unwrap_or(Ok(None))
-            .map_err(|found| self.damaged(at, "a value with a length", found))
+            .map_err(|found| self.medium.damaged(at, "a value with a length", found))
     }
 
     fn read_chunk(
@@ -256,8 +257,10 @@ impl Core {
         })?;
         match ours {
             Some(Ok(())) => Ok(()),
-            Some(Err(found)) => Err(self.damaged(at, "a piece of a long value", found)),
-            None => Err(self.damaged(at, "a piece of a long value", "no item")),
+            Some(Err(found)) => Err(self.medium.damaged(at, "a piece of a long value", found)),
+            None => Err(self
+                .medium
+                .damaged(at, "a piece of a long value", "no item")),
         }
     }
 
@@ -304,15 +307,9 @@ impl Core {
         if taken.len() < len {
             taken.resize(len, 0);
         }
-        let (device, offset) = self.place(at.address());
-        let clock = self.timing.of_read(self.traffic.read(len));
-        let read = self.devices[device].read_at(&mut taken[..len], offset);
-        if let Some(clock) = clock {
-            self.timing.device_reads.ended(clock);
-        }
-        let result = read
-            .map_err(|e| self.io_error("read", device, offset, e))
-            .and_then(|()| self.check(at, &taken[..len], keep));
+        let (device, offset) = self.medium.place(at.address());
+        let read = self.medium.read(device, offset, &mut taken[..len]);
+        let result = read.and_then(|()| self.check(at, &taken[..len], keep));
         if taken.len() <= KEPT_BYTES {
             scratch::keep(&SCRATCH, taken);
         }
@@ -321,8 +318,9 @@ impl Core {
 
     /// Bytes that are read to have all of the item at `at`.
     pub(super) fn read_bytes(&self, at: Location) -> usize {
-        let within = at.address() % self.segment_bytes;
-        at.class_bytes().min((self.segment_bytes - within) as usize)
+        let within = at.address() % self.medium.segment_bytes();
+        at.class_bytes()
+            .min((self.medium.segment_bytes() - within) as usize)
     }
 
     /// Where the item at `at` is; `None` if the volume has no such place.
@@ -341,7 +339,7 @@ impl Core {
             return buffer.published().get(within..).map(Resident::Memory);
         }
         // No place is used again for as long as the guard lives: so neither is the position.
-        let position = segment.sequence.load(Acquire) * self.segment_bytes + within as u64;
+        let position = segment.sequence.load(Acquire) * self.medium.segment_bytes() + within as u64;
         if let Some(by) = purpose.by()
             && let Some(cache) = &self.cache
             && let Some(item) = cache.find(position, by, guard)
@@ -354,8 +352,8 @@ impl Core {
     #[inline]
     pub(super) fn entry_of(&self, at: Location) -> Option<(&Segment, usize)> {
         let (id, within) = (
-            at.address() / self.segment_bytes,
-            at.address() % self.segment_bytes,
+            at.address() / self.medium.segment_bytes(),
+            at.address() % self.medium.segment_bytes(),
         );
         Some((self.table.get(id)?, within as usize))
     }
@@ -367,7 +365,7 @@ impl Core {
         bytes: &[u8],
         f: impl FnOnce(&ItemHeader, &[u8]) -> R,
     ) -> Result<R> {
-        match item::decode(bytes, self.salt, at.address()) {
+        match item::decode(bytes, self.medium.salt(), at.address()) {
             Some((header, _)) => Ok(f(&header, bytes)),
             None => Err(self.damaged_item(at, bytes)),
         }
@@ -375,34 +373,19 @@ impl Core {
 
     fn damaged_item(&self, at: Location, bytes: &[u8]) -> Error {
         let Some(header) = ItemHeader::decode(bytes) else {
-            return self.damaged(at, "an item", "a header with impossible lengths");
+            return self
+                .medium
+                .damaged(at, "an item", "a header with impossible lengths");
         };
-        let sum = item::checksum(item::hash(&bytes[..header.len()]), self.salt, at.address());
-        self.damaged(
+        let sum = item::checksum(
+            item::hash(&bytes[..header.len()]),
+            self.medium.salt(),
+            at.address(),
+        );
+        self.medium.damaged(
             at,
             &format!("an item with checksum {:08x}", header.checksum),
             &format!("bytes with checksum {sum:08x}"),
-        )
-    }
-
-    /// What is said of a place that the index leads to for a key again and again, and that has another item each time.
-    pub(crate) fn misplaced(&self, at: Location, tree: u32, key: &[u8]) -> Error {
-        let shown = &key[..key.len().min(KEY_SHOWN_BYTES)];
-        let expected = format!(
-            "an item of tree {tree} (its key starts with \"{}\")",
-            shown.escape_ascii()
-        );
-        self.damaged(at, &expected, "another item")
-    }
-
-    pub(super) fn damaged(&self, at: Location, expected: &str, found: &str) -> Error {
-        let (device, offset) = self.place(at.address());
-        Error::new(
-            ErrorKind::Damaged,
-            format!(
-                "{} is damaged at offset {offset}: expected {expected}, found {found}",
-                self.devices[device].name()
-            ),
         )
     }
 
@@ -418,7 +401,7 @@ impl Core {
 
     /// The bytes of what was there, with its pieces.
     fn leave(&self, at: Location) -> u64 {
-        let Some(segment) = self.table.get(at.address() / self.segment_bytes) else {
+        let Some(segment) = self.table.get(at.address() / self.medium.segment_bytes()) else {
             return 0;
         };
         let mut bytes = at.class_bytes();
@@ -434,7 +417,7 @@ impl Core {
     }
 
     fn subtract(&self, at: Location) {
-        let Some(segment) = self.table.get(at.address() / self.segment_bytes) else {
+        let Some(segment) = self.table.get(at.address() / self.medium.segment_bytes()) else {
             return;
         };
         let bytes = at.class_bytes() as i64;

@@ -72,7 +72,7 @@ impl Core {
         // A segment more for what is lost at the ends of segments, and for what cleaning takes before it gives.
         let lost = match self.is_young(more) {
             true => 0,
-            false => self.usable(),
+            false => self.medium.usable(),
         };
         self.deletes_bytes() + lost + self.kept_beside(more) + self.checkpoint_left()
     }
@@ -81,14 +81,14 @@ impl Core {
     /// any cleaning, and the rest of the first segment is the reserve.
     pub(super) fn is_young(&self, more: u64) -> bool {
         self.end.load(Relaxed).saturating_add(more)
-            <= self.segment_bytes + self.usable() / YOUNG_PART
+            <= self.medium.segment_bytes() + self.medium.usable() / YOUNG_PART
     }
 
     /// So many segments has a new volume in files that grow, and none has fewer: as many as a full one may keep, and
     /// two.
     pub(super) fn least_segments(&self) -> u64 {
         let deletes = limits::DELETES_WHEN_FULL * BLOCK_BYTES as u64;
-        deletes.div_ceil(self.usable()) + limits::CLEANER_SEGMENTS + 3
+        deletes.div_ceil(self.medium.usable()) + limits::CLEANER_SEGMENTS + 3
     }
 
     /// Room for the deletes that a full volume accepts, but for no more of them than there are items: each may have
@@ -132,7 +132,7 @@ impl Core {
     fn kept_beside(&self, more: u64) -> u64 {
         let live = self.items.bytes_at_most(self.user_bytes());
         let moved = live.saturating_add(more).saturating_mul(2);
-        let most = limits::CLEANER_SEGMENTS * self.usable();
+        let most = limits::CLEANER_SEGMENTS * self.medium.usable();
         moved.saturating_add(LOST_BY_MOVES_BYTES).min(most)
     }
 
@@ -159,7 +159,7 @@ impl Core {
     /// Sets room aside for a checkpoint of so many bytes, of items of `largest` bytes at most.
     pub(crate) fn keep_for_checkpoint(&self, bytes: u64, largest: u64) {
         // An item is lost at the end of each segment, at worst, and part of a block with each sync.
-        let lost = bytes / self.usable() * largest + bytes / 64 + LOST_AT_END_BYTES;
+        let lost = bytes / self.medium.usable() * largest + bytes / 64 + LOST_AT_END_BYTES;
         self.checkpoint_bytes.store(bytes + lost, Relaxed);
     }
 

@@ -82,7 +82,7 @@ impl Core {
         let unused = self.cache.as_ref().map_or(0, Cache::unused_bytes);
         let lent = self.lent_bytes.load(Relaxed);
         let most = (self.write_cache_bytes + unused).saturating_sub(lent);
-        most / self.segment_bytes as usize
+        most / self.medium.segment_bytes() as usize
     }
 
     /// Lets go of the oldest written segments that there is no room for.

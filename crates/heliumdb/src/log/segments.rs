@@ -73,7 +73,7 @@ impl Core {
         let Some(mut current) = appender.current.take() else {
             return;
         };
-        let size = self.segment_bytes as usize;
+        let size = self.medium.segment_bytes() as usize;
         // A segment padded to its very end needs no seal: nothing could follow.
         if size - current.offset >= frame::HEADER_BYTES {
             let header = FrameHeader {
@@ -83,7 +83,7 @@ impl Core {
                 payload_len: 0,
                 item_count: 0,
                 epoch: self.epoch.load(Relaxed),
-                lsn: current.sequence * self.segment_bytes + current.offset as u64,
+                lsn: current.sequence * self.medium.segment_bytes() + current.offset as u64,
                 horizon: self.durable(),
                 batch_id: 0,
                 payload_hash: frame::prefix_hash(&[]),
@@ -96,8 +96,10 @@ impl Core {
             .publish(current.offset.next_multiple_of(BLOCK_BYTES).min(size));
         current.writer.seal();
         self.rest.store(0, Relaxed);
-        self.end
-            .store((current.sequence + 1) * self.segment_bytes, Release);
+        self.end.store(
+            (current.sequence + 1) * self.medium.segment_bytes(),
+            Release,
+        );
         if let Some(segment) = self.table.get(current.segment) {
             segment.written.store(true, Relaxed);
             segment.state.store(SEALED, Release);
@@ -115,7 +117,7 @@ impl Core {
         let id = self.take_segment()?;
         self.seal(appender);
         let Some(segment) = self.table.get(id) else {
-            return Err(self.full());
+            return Err(self.medium.full());
         };
         let sequence = appender.next_sequence;
         let epoch = self.epoch.load(Relaxed);
@@ -127,7 +129,7 @@ impl Core {
         let generation = segment.generation.fetch_add(2, Relaxed) + 1;
         let writer = BufferWriter::new(
             &self.pool,
-            self.segment_bytes as usize,
+            self.medium.segment_bytes() as usize,
             SEGMENT_HEADER_BYTES,
         );
         segment.set_buffer(Some(writer.share()));
@@ -135,7 +137,7 @@ impl Core {
         let header = SegmentHeader {
             state: State::InUse,
             generation,
-            volume: self.volume,
+            volume: self.medium.volume_id(),
             segment: id,
             sequence,
             epoch,
@@ -161,7 +163,7 @@ impl Core {
     /// The epoch of this session, once it is durable.
     pub(crate) fn begin_epoch(&self) -> Result<u64> {
         let mut appender = self.appender.lock();
-        self.check_writable()?;
+        self.health.check_writable()?;
         if let Some(resting) = appender.resting {
             self.wake(&mut appender, resting)?;
         }
@@ -178,7 +180,7 @@ impl Core {
                 self.write_zeros_from(id, last.offset)?;
             }
             let Some(segment) = self.table.get(id) else {
-                return Err(self.full());
+                return Err(self.medium.full());
             };
             segment.written.store(true, Relaxed);
             // CRASH: old, new or torn slot: all of them say that the segment is in use, and
@@ -197,8 +199,10 @@ impl Core {
         // frame before it.
         // Whatever the superblocks say: an older copy of them may be all that is left.
         let highest = self.epoch.load(Relaxed);
-        self.update_superblock(|next| next.epoch = next.epoch.max(highest) + 1)?;
-        let epoch = self.superblock.lock().epoch;
+        self.superblocks.update(&self.medium, |next| {
+            next.epoch = next.epoch.max(highest) + 1
+        })?;
+        let epoch = self.superblocks.epoch();
         self.epoch.store(epoch, Relaxed);
         appender.resting = None;
         if let Some(last) = resting.last {
@@ -209,7 +213,11 @@ impl Core {
 
     fn take_up(&self, appender: &mut Appender, last: &Last) {
         let id = last.header.segment;
-        let writer = BufferWriter::new(&self.pool, self.segment_bytes as usize, last.offset);
+        let writer = BufferWriter::new(
+            &self.pool,
+            self.medium.segment_bytes() as usize,
+            last.offset,
+        );
         if let Some(segment) = self.table.get(id) {
             segment.set_buffer(Some(writer.share()));
         }
@@ -233,7 +241,7 @@ impl Core {
     /// Begins another segment if the one that is being filled, or would be next, lies at or behind the number `end`.
     pub(super) fn leave_end(&self, end: u64) -> Result<()> {
         let mut appender = self.appender.lock();
-        self.check_writable()?;
+        self.health.check_writable()?;
         let resting = appender.resting.and_then(|resting| resting.last);
         let resting = resting.map(|last| last.header.segment);
         let current = appender.current.as_ref().map(|current| current.segment);
@@ -261,17 +269,17 @@ impl Core {
                     return Ok(id);
                 }
                 None if self.make_room()? => {}
-                None => return Err(self.full()),
+                None => return Err(self.medium.full()),
             }
         }
     }
 
     /// A block device may be thin: that it is full is to show now, and not in a write that a commit waits for.
     fn fill_holes(&self, id: u64) -> Result<()> {
-        let (device, _) = self.segment_place(id);
+        let (device, _) = self.medium.segment_place(id);
         let punched = self.table.get(id).is_some_and(|s| s.punched.load(Relaxed));
-        let grows = self.superblock.lock().members[device].grows;
-        if self.devices[device].may_be_hollow() || (!punched && grows) {
+        let grows = self.superblocks.grows(device);
+        if self.medium.device(device).may_be_hollow() || (!punched && grows) {
             return Ok(());
         }
         self.write_zeros(id).inspect_err(|_| {

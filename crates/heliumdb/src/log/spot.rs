@@ -44,7 +44,7 @@ impl Core {
     pub(crate) fn spot(&self, at: Location, _guard: &Guard) -> Option<Spot> {
         let (segment, _) = self.entry_of(at)?;
         let sequence = segment.sequence.load(Acquire);
-        Some(Spot::new(at, sequence, self.segment_bytes))
+        Some(Spot::new(at, sequence, self.medium.segment_bytes()))
     }
 
     /// The sequence of a segment's use of now, which does not end while the guard lives; `None` if
@@ -58,8 +58,8 @@ impl Core {
     /// Whether the segment of the item is in the use that the item is in, and stays so while the guard
     /// lives.
     pub(crate) fn stays(&self, spot: Spot, guard: &Guard) -> bool {
-        let sequence = self.use_of(self.segment_of(spot.at), guard);
-        sequence == Some(spot.position / self.segment_bytes)
+        let sequence = self.use_of(self.medium.segment_of(spot.at), guard);
+        sequence == Some(spot.position / self.medium.segment_bytes())
     }
 
     /// Whether the item's segment has not begun another use. It may do so at any time, but not
@@ -68,6 +68,6 @@ impl Core {
         let sequence = self
             .entry_of(spot.at)
             .map(|(s, _)| s.sequence.load(Acquire));
-        sequence == Some(spot.position / self.segment_bytes)
+        sequence == Some(spot.position / self.medium.segment_bytes())
     }
 }

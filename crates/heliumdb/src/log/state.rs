@@ -55,7 +55,7 @@ impl Core {
         let at = self.position(appender);
         let chain = match (&appender.current, resting) {
             // The segment is full: the next one's header says what its first frame follows.
-            _ if at.is_multiple_of(self.segment_bytes) => 0,
+            _ if at.is_multiple_of(self.medium.segment_bytes()) => 0,
             (Some(_), _) => appender.chain,
             (None, Some(last)) => last.chain,
             (None, None) => 0,
@@ -75,7 +75,7 @@ impl Core {
             let appender = self.appender.lock();
             let spilled = self.ledger.lock().oldest_spill();
             let end = self.start_at(&appender);
-            match spilled.map(|sequence| sequence * self.segment_bytes) {
+            match spilled.map(|sequence| sequence * self.medium.segment_bytes()) {
                 Some(at) if at < end.at => Start {
                     at,
                     ..Start::default()
@@ -93,7 +93,7 @@ impl Core {
     /// Up to where replay would be spared by a checkpoint that began now.
     pub(crate) fn replay_spared(&self) -> Lsn {
         let spilled = self.ledger.lock().oldest_spill();
-        let spilled = spilled.map_or(u64::MAX, |sequence| sequence * self.segment_bytes);
+        let spilled = spilled.map_or(u64::MAX, |sequence| sequence * self.medium.segment_bytes());
         self.written_end().min(spilled)
     }
 
@@ -117,7 +117,7 @@ impl Core {
 
     /// The checkpoint that the superblock names.
     pub(crate) fn checkpoint(&self) -> Option<Checkpoint> {
-        self.superblock.lock().checkpoint
+        self.superblocks.checkpoint()
     }
 
     /// Makes a checkpoint, all of which is durable, the one that recovery starts from.
@@ -125,8 +125,9 @@ impl Core {
         // Twice, for both copies: a copy that is destroyed later must not lead to a checkpoint
         // some of whose pages are gone, or of whose log some segments are.
         // CRASH: the one before or this one; nothing of either has been freed yet.
-        self.update_superblock(|next| next.checkpoint = Some(checkpoint))?;
-        self.update_superblock(|_| {})?;
+        self.superblocks.update_twice(&self.medium, |next| {
+            next.checkpoint = Some(checkpoint);
+        })?;
         self.checkpointed.store(checkpoint.start.at, Release);
         self.nudge();
         Ok(())

@@ -18,9 +18,9 @@ const KEPT_PART: u64 = 16;
 impl Core {
     /// Gives one free segment back, if there are more than enough.
     pub(super) fn trim(&self) -> Result<bool> {
-        let members = self.superblock.lock().members.clone();
+        let members = self.superblocks.members();
         let total: u64 = members.iter().map(|m| m.bytes).sum();
-        self.trim_beyond(total / self.segment_bytes / KEPT_PART + 1, 0)
+        self.trim_beyond(total / self.medium.segment_bytes() / KEPT_PART + 1, 0)
     }
 
     /// Gives back all that is more than enough for what is in use now, however large the volume has been; of files
@@ -28,7 +28,7 @@ impl Core {
     pub(super) fn trim_all(&self) -> Result<()> {
         let in_use = self.ledger.lock().in_use.len() as u64;
         let bit = |(i, m): (usize, &Member)| u64::from(m.grows) << i;
-        let members = self.superblock.lock().members.clone();
+        let members = self.superblocks.members();
         let growing = members.iter().enumerate().map(bit).sum();
         loop {
             match self.trim_beyond(in_use / KEPT_PART, growing) {
@@ -47,8 +47,10 @@ impl Core {
         let trims = self.trims.load(Relaxed);
         let spare = {
             let mut space = self.space.lock();
-            let kept = (self.reserve_bytes() + space.promised).div_ceil(self.usable()) + spare;
-            let is_on = |devices: u64, id: &u64| devices >> self.segment_place(*id).0 & 1 == 1;
+            let kept =
+                (self.reserve_bytes() + space.promised).div_ceil(self.medium.usable()) + spare;
+            let is_on =
+                |devices: u64, id: &u64| devices >> self.medium.segment_place(*id).0 & 1 == 1;
             let is_unused = |id: &&u64| {
                 let segment = self.table.get(**id);
                 let is_given = segment.is_some_and(|s| s.punched.load(Relaxed));
@@ -88,7 +90,7 @@ impl Core {
         };
         segment.punched.store(true, Relaxed);
         segment.written.store(false, Relaxed);
-        let (device, offset) = self.segment_place(id);
+        let (device, offset) = self.medium.segment_place(id);
         // Of others no header says that their blocks are there.
         if is_written {
             let generation = segment.generation.fetch_add(1, Relaxed) + 1;
@@ -97,10 +99,14 @@ impl Core {
             // CRASH: the slot before, which says that the segment is free too; it has all its blocks
             // until the sync.
             self.write_header(&self.free_header(id, sequence, epoch, generation))?;
-            self.sync_device(device)?;
+            self.medium.sync_device(device)?;
         }
-        let (start, len) = (SEGMENT_HEADER_BYTES as u64, self.segment_bytes);
-        match self.devices[device].discard(offset + start, len - start) {
+        let (start, len) = (SEGMENT_HEADER_BYTES as u64, self.medium.segment_bytes());
+        match self
+            .medium
+            .device(device)
+            .discard(offset + start, len - start)
+        {
             Ok(()) => {
                 self.written.trimmed.fetch_add(len - start, Relaxed);
             }
@@ -108,7 +114,7 @@ impl Core {
                 // It is a hint, and nothing depends on it.
                 self.trims.fetch_and(!(1 << device), Relaxed);
                 if why.kind() != io::ErrorKind::Unsupported {
-                    let name = self.devices[device].name();
+                    let name = self.medium.device(device).name();
                     tracing::warn!(device = name, %why, "freed space is not given back any more");
                 }
             }

@@ -5,10 +5,7 @@
 //! make a copy, or a new volume, there writes over it.
 
 use super::core::Core;
-use crate::{
-    Error, ErrorKind, Result,
-    format::superblock::{IS_UNFINISHED_COPY, Superblock},
-};
+use crate::{Error, ErrorKind, Result, format::superblock::IS_UNFINISHED_COPY};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// What such a volume is, said of its name.
@@ -18,7 +15,7 @@ pub(super) const UNFINISHED_COPY: &str = "a copy that was not finished, and hold
 impl Core {
     /// Whether a copy was begun here and is not finished.
     pub(crate) fn is_unfinished_copy(&self) -> bool {
-        self.superblock.lock().is_unfinished_copy()
+        self.superblocks.has(IS_UNFINISHED_COPY)
     }
 
     /// Says, durably, that what is here from now on is a part of a copy.
@@ -26,20 +23,16 @@ impl Core {
         if self.is_unfinished_copy() {
             return Ok(());
         }
-        self.change_twice(|next| next.flags |= IS_UNFINISHED_COPY)
+        self.superblocks
+            .update_twice(&self.medium, |next| next.flags |= IS_UNFINISHED_COPY)
     }
 
     /// All of the copy is durable: says so.
     pub(crate) fn finish_copy(&self) -> Result<()> {
         // CRASH: not finished, or finished; either is true of what is here.
-        self.change_twice(|next| next.flags &= !IS_UNFINISHED_COPY)
+        self.superblocks
+            .update_twice(&self.medium, |next| next.flags &= !IS_UNFINISHED_COPY)
             .map_err(Error::outcome_unknown)
-    }
-
-    /// In both copies: one that is destroyed later must not leave the other to say what is not so any more.
-    fn change_twice(&self, change: impl FnOnce(&mut Superblock)) -> Result<()> {
-        self.update_superblock(change)?;
-        self.update_superblock(|_| {})
     }
 
     /// Has the epochs of a log that nobody has written to yet begin above `epoch`.
@@ -54,18 +47,20 @@ impl Core {
                 ErrorKind::InvalidArgument,
                 format!(
                     "{}: a copy that keeps its volume's id needs a new volume, and this one has been written to",
-                    self.devices[0].name()
+                    self.medium.device(0).name()
                 ),
             ));
         }
         // CRASH: an epoch without frames changes nothing.
-        self.update_superblock(|next| next.epoch = next.epoch.max(epoch.saturating_add(1)))?;
-        self.epoch.store(self.superblock.lock().epoch, Relaxed);
+        self.superblocks.update(&self.medium, |next| {
+            next.epoch = next.epoch.max(epoch.saturating_add(1))
+        })?;
+        self.epoch.store(self.superblocks.epoch(), Relaxed);
         Ok(())
     }
 
     /// The highest epoch that is known of.
     pub(crate) fn epoch(&self) -> u64 {
-        self.epoch.load(Relaxed).max(self.superblock.lock().epoch)
+        self.epoch.load(Relaxed).max(self.superblocks.epoch())
     }
 }

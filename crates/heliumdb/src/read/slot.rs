@@ -280,6 +280,6 @@ impl<'a> Look<'a> {
     #[cold]
     pub(crate) fn misplaced(&self, which: Which<'_>, at: Location) -> Error {
         let (Which::Key(key) | Which::Slot(key)) = which;
-        self.tree.log().misplaced(at, self.tree.id, key)
+        self.tree.log().medium().misplaced(at, self.tree.id, key)
     }
 }

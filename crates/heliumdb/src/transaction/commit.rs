@@ -172,7 +172,7 @@ pub(super) fn append(
 pub(super) fn poison(parts: &[Part], why: Error) -> Error {
     let why = why.outcome_unknown();
     for part in parts {
-        part.volume.log.poison(why.clone());
+        part.volume.log.health().poison(why.clone());
     }
     why
 }

@@ -62,7 +62,7 @@ impl Participant {
                 self.resolved = log.append_resolve(name, true).ok();
             }
             let durable = self.resolved.is_some_and(|end| log.durable() >= end);
-            self.settled |= durable && log.poisoned().is_none();
+            self.settled |= durable && log.health().poisoned().is_none();
         }
         self.settled = self.settled || opened_since(self.id, self.log.as_ref());
         self.settled
@@ -112,7 +112,7 @@ impl Owed {
     /// Whether `volume` prepared for it and is open still.
     pub(crate) fn has_open(&self, volume: VolumeId) -> bool {
         let mut open = self.participants.iter().filter(|p| p.id == volume);
-        open.any(|p| p.log.as_ref().is_some_and(|log| !log.is_closed()))
+        open.any(|p| p.log.as_ref().is_some_and(|log| !log.health().is_closed()))
     }
 
     /// Owes it no more to those of `lost`, buffered. It has to be final. True when it is owed to nobody

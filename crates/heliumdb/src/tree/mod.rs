@@ -72,7 +72,7 @@ impl Tree {
             id,
             live: LiveCount::of(index.len()),
             index,
-            secret: log.secret(),
+            secret: log.medium().secret(),
             stretches: Stretches::default(),
             log,
             writers: CachePadded::default(),
@@ -262,7 +262,7 @@ impl Drop for Closing<'_> {
 
 impl Drop for Tree {
     fn drop(&mut self) {
-        if self.log.owner.is_elsewhere() {
+        if self.log.health().is_elsewhere() {
             return;
         }
         let retired = *self.stage.get_mut() == RETIRED;

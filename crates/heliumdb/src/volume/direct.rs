@@ -284,7 +284,7 @@ impl Shared {
     }
 
     fn check_poison(&self) -> Result<()> {
-        self.log.poisoned().map_or(Ok(()), Err)
+        self.log.health().poisoned().map_or(Ok(()), Err)
     }
 }
 

@@ -59,14 +59,16 @@ fn found(asking: &Shared, id: VolumeId) -> Option<Arc<Shared>> {
 }
 
 fn ask(opened: &[Opened], others: &[Arc<Lease>], asking: &Opened, name: GlobalTxn) -> Result<bool> {
-    let asker = asking.replayed.log.volume_id();
+    let asker = asking.replayed.log.medium().volume_id();
     let fresh = opened.iter().find(|volume| volume.id() == name.decider);
     if let Some(decider) = fresh {
         let log = &decider.replayed.log;
         if log.is_unfinished_copy() {
             return Err(new_copy(&decider.url));
         }
-        log.assure().map_err(|why| not_durable(&decider.url, why))?;
+        log.medium()
+            .assure()
+            .map_err(|why| not_durable(&decider.url, why))?;
         return decider.replayed.recovery.has_decided(log, name, asker);
     }
     let named = others.iter().find(|volume| volume.id() == name.decider);

@@ -86,13 +86,13 @@ fn run(shared: &Arc<Shared>, bell: &Arc<Bell>) {
             // There may be more to do.
             Ok(Ok(true)) => bell.ring(),
             Ok(Err(why)) => {
-                if shared.log.poisoned().is_some() {
+                if shared.log.health().poisoned().is_some() {
                     return;
                 }
                 tracing::warn!(url = shared.url, %why, "the volume's maintenance failed; it is tried again");
             }
             Err(_) => {
-                shared.log.poison(Error::new(
+                shared.log.health().poison(Error::new(
                     ErrorKind::Poisoned,
                     "the volume's maintenance thread panicked",
                 ));

@@ -108,7 +108,7 @@ pub(super) struct Opened {
 
 impl Opened {
     pub(super) fn id(&self) -> VolumeId {
-        self.replayed.log.volume_id()
+        self.replayed.log.medium().volume_id()
     }
 
     fn new(url: &str, options: &VolumeOptions, registration: Option<Registration>) -> Result<Self> {

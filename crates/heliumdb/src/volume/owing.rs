@@ -51,7 +51,7 @@ impl Drop for Deciding {
 /// Whether the volume `id` was opened anew, for writing, since it had the log `before`, if any: what was
 /// in doubt there has been settled, durably.
 pub(crate) fn opened_since(id: VolumeId, before: Option<&Arc<Log>>) -> bool {
-    if before.is_some_and(|before| !before.is_closed()) {
+    if before.is_some_and(|before| !before.health().is_closed()) {
         return false;
     }
     // A copy that is being made, or was just made, says nothing of the volume that it is a copy of.
@@ -163,6 +163,7 @@ impl Shared {
             return Err(new_copy(&self.url));
         }
         self.log
+            .medium()
             .assure()
             .map_err(|why| not_durable(&self.url, why))?;
         if self.options.read_only {
@@ -170,7 +171,7 @@ impl Shared {
         }
         let answer = self.answer_now(name, asker);
         // Looked at last: a decision whose sync has failed is not being made any more, and unknown.
-        match self.log.poisoned() {
+        match self.log.health().poisoned() {
             Some(why) => Err(not_durable(&self.url, why)),
             None => match answer.ok_or_else(|| self.not_final())? {
                 // It may have been decided, and lost.
@@ -313,7 +314,10 @@ mod tests {
         };
         assert!(!decider.answer(other, asker).unwrap());
         assert!(!decider.answer(name, decider.id()).unwrap());
-        decider.log.poison(Error::new(ErrorKind::Io, "a test"));
+        decider
+            .log
+            .health()
+            .poison(Error::new(ErrorKind::Io, "a test"));
         let refused = decider.answer(name, asker).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::InDoubt, "{refused}");
     }
@@ -326,7 +330,10 @@ mod tests {
         // Its record is written, but who knows what the medium has of it?
         decider.step_owed(TxnId::MAX);
         participant.flush().unwrap();
-        participant.log.poison(Error::new(ErrorKind::Io, "a test"));
+        participant
+            .log
+            .health()
+            .poison(Error::new(ErrorKind::Io, "a test"));
         for _ in 0..2 {
             decider.step_owed(TxnId::MAX);
             open_all(&urls).unwrap();

@@ -106,7 +106,7 @@ impl Replay for Recovery {
         in_use: &HashSet<u64>,
     ) -> Result<Option<LogState>> {
         if self.scan {
-            tracing::info!(volume = %core.volume_id(), "all of the log is read, as was asked for");
+            tracing::info!(volume = %core.medium().volume_id(), "all of the log is read, as was asked for");
             return Ok(None);
         }
         match checkpoint::load(core, checkpoint, in_use, core.helpers()) {
@@ -114,7 +114,7 @@ impl Replay for Recovery {
             Err(Fault::NoMemory(why)) => Err(why),
             Err(Fault::Unusable(why)) => {
                 tracing::warn!(
-                    volume = %core.volume_id(),
+                    volume = %core.medium().volume_id(),
                     "the volume's checkpoint {} cannot be used, so that all of its log is read, which takes longer, and \
                      loses nothing: {why}; verify says whether more is damaged, and the next checkpoint takes its place",
                     checkpoint.number
@@ -413,7 +413,7 @@ impl Recovery {
         if let Some(newest) = &self.checkpoint {
             log.note_pages(newest.locations());
         }
-        log.check_numbers([self.highest_sequence, next_id]);
+        log.medium().check_numbers([self.highest_sequence, next_id]);
         Ok(Recovered {
             catalog,
             decisions,

@@ -122,8 +122,8 @@ impl Shared {
         let now = options.clock.now();
         Self {
             url,
-            owner: log.owner,
-            native: Manager::new(log.owner),
+            owner: log.health().owner(),
+            native: Manager::new(log.health().owner()),
             is_new_copy: AtomicBool::new(log.is_unfinished_copy()),
             log,
             unsettled: Unsettled::new(options.version_budget_bytes),
@@ -161,7 +161,7 @@ impl Shared {
     }
 
     pub(crate) fn id(&self) -> VolumeId {
-        self.log.volume_id()
+        self.log.medium().volume_id()
     }
 
     /// A sequence number above all given before.
@@ -211,7 +211,7 @@ impl Shared {
     #[inline]
     pub(crate) fn check_writable(&self) -> Result<()> {
         self.check_open()?;
-        if self.options.read_only || self.log.is_poisoned() {
+        if self.options.read_only || self.log.health().is_poisoned() {
             return Err(self.takes_no_writes());
         }
         Ok(())
@@ -219,7 +219,12 @@ impl Shared {
 
     #[cold]
     fn takes_no_writes(&self) -> Error {
-        match self.log.poisoned().filter(|_| !self.options.read_only) {
+        match self
+            .log
+            .health()
+            .poisoned()
+            .filter(|_| !self.options.read_only)
+        {
             Some(why) => why
                 .context(format!(
                     "the volume {} is read-only since a write failed; close it and open it again",
@@ -367,7 +372,7 @@ impl Shared {
     pub(super) fn flush(&self) -> Result<()> {
         self.check_open()?;
         // Even if nothing is left to be synced: nothing is acknowledged after a failure.
-        if let Some(why) = self.log.poisoned() {
+        if let Some(why) = self.log.health().poisoned() {
             return Err(why);
         }
         self.log.sync_to(self.log.end())
@@ -382,11 +387,11 @@ impl Shared {
         }
         self.maintenance.stop();
         let deciders = std::mem::take(&mut *self.deciders.lock());
-        if !self.options.read_only && self.log.poisoned().is_none() {
+        if !self.options.read_only && self.log.health().poisoned().is_none() {
             self.close_owed();
             settle_with(&deciders);
         }
-        let checkpointed = if self.options.read_only || self.log.poisoned().is_some() {
+        let checkpointed = if self.options.read_only || self.log.health().poisoned().is_some() {
             Ok(())
         } else {
             self.checkpoint_at_close()

@@ -94,15 +94,15 @@ impl Stage {
     fn fill_one_with_it(&mut self) -> (Candidate, HashMap<u32, Arc<Tree>>, Gathered) {
         self.fill_one();
         loop {
-            let before = self.shared().log.segment_of(place(&self.others));
+            let before = self.shared().log.medium().segment_of(place(&self.others));
             self.write();
-            let its = self.shared().log.segment_of(self.place());
+            let its = self.shared().log.medium().segment_of(self.place());
             if its != before {
                 // One more of the others, so that it is not the first one of every segment.
                 self.put_other(FRAME_BYTES);
             }
             self.put_other(FRAME_BYTES);
-            if its == before && self.shared().log.segment_of(place(&self.others)) != its {
+            if its == before && self.shared().log.medium().segment_of(place(&self.others)) != its {
                 let full = self.shared().log.candidates();
                 let victim = full.into_iter().find(|c| c.segment == its).unwrap();
                 let (trees, gathered) = self.gather(&victim);
@@ -265,7 +265,7 @@ fn compaction_moves_only_what_lies_where_it_was_seen() {
     let victim = loop {
         stage.write();
         let full = stage.shared().log.candidates();
-        let segment = stage.shared().log.segment_of(seen[0].at());
+        let segment = stage.shared().log.medium().segment_of(seen[0].at());
         if let Some(victim) = full.into_iter().find(|c| c.segment == segment) {
             break victim;
         }

@@ -47,7 +47,7 @@ impl<'a> Images<'a> {
             core,
             segments,
             from,
-            held: AlignedBuffer::new(core.segment_bytes as usize),
+            held: AlignedBuffer::new(core.medium.segment_bytes() as usize),
             ahead: ahead.and_then(|scope| Ahead::start(core, segments, from, scope)),
         }
     }
@@ -83,7 +83,7 @@ impl Ahead {
         }
         let (give, full) = sync_channel(0);
         let (empty, take) = channel();
-        let bytes = core.segment_bytes as usize;
+        let bytes = core.medium.segment_bytes() as usize;
         let work = move || {
             let mut spare = Some(AlignedBuffer::new(bytes));
             for segment in segments {
@@ -110,8 +110,8 @@ pub(super) fn read_image(
     from: Lsn,
     image: &mut AlignedBuffer,
 ) -> Result<()> {
-    let (device, offset) = core.segment_place(segment.segment);
-    let start = segment.sequence * core.segment_bytes;
+    let (device, offset) = core.medium.segment_place(segment.segment);
+    let start = segment.sequence * core.medium.segment_bytes();
     let len = match segment.state {
         State::Ended => (segment.end.saturating_sub(start) as usize)
             .next_multiple_of(BLOCK_BYTES)
@@ -121,7 +121,8 @@ pub(super) fn read_image(
     // The whole block: what stands in it before is not looked at.
     let skip = (from.saturating_sub(start) as usize).min(len) / BLOCK_BYTES * BLOCK_BYTES;
     let offset = offset + skip as u64;
-    core.devices[device]
+    core.medium
+        .device(device)
         .read_at_uncached(&mut image[skip..len], offset)
-        .map_err(|e| core.io_error("read log from", device, offset, e))
+        .map_err(|e| core.medium.io_error("read log from", device, offset, e))
 }

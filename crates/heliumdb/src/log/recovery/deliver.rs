@@ -72,7 +72,7 @@ impl<'a> Delivery<'a> {
         let is_whole = header.flags & (FIRST | LAST) == FIRST | LAST;
         let impossible = |found| {
             let at = Location::new(address - frame::HEADER_BYTES as u64, 0);
-            Err(self.core.damaged(at, "a frame of the log", found))
+            Err(self.core.medium.damaged(at, "a frame of the log", found))
         };
         let kind = match header.kind {
             Kind::Commit if is_whole && !self.cancelled.contains(&header.batch_id) => {
@@ -200,7 +200,7 @@ impl<'a> Delivery<'a> {
         sequences.dedup();
         let mut ledger = self.core.ledger.lock();
         let ReplayBatch { id, kind } = &pending.batch;
-        let bytes = self.core.segment_bytes;
+        let bytes = self.core.medium.segment_bytes();
         ledger.enter(kind, *id, &sequences, segment.segment, bytes);
     }
 
@@ -225,13 +225,13 @@ impl<'a> Delivery<'a> {
                 let batch = get_u64(payload, 0);
                 core.ledger
                     .lock()
-                    .outcome(batch, segment.segment, core.segment_bytes);
+                    .outcome(batch, segment.segment, core.medium.segment_bytes());
                 sink.cancel(batch)
             }
             (Kind::Resolve, Some((global, committed))) => {
                 core.ledger
                     .lock()
-                    .resolved(global, segment.segment, core.segment_bytes);
+                    .resolved(global, segment.segment, core.medium.segment_bytes());
                 sink.resolve(global, committed)
             }
             _ => Ok(()),
@@ -249,7 +249,7 @@ impl<'a> Delivery<'a> {
         {
             let at = Location::new(last.0, 0);
             let expected = format!("{} items that were moved", from.len());
-            return Err(self.core.damaged(at, &expected, &number.to_string()));
+            return Err(self.core.medium.damaged(at, &expected, &number.to_string()));
         }
         if let BatchKind::Move { from, .. } = &pending.batch.kind {
             let core = self.core;
@@ -300,7 +300,11 @@ impl<'a> Delivery<'a> {
                 sink.item(batch, &item)?;
             }
         }
-        if let Some(segment) = self.core.table.get(address / self.core.segment_bytes) {
+        if let Some(segment) = self
+            .core
+            .table
+            .get(address / self.core.medium.segment_bytes())
+        {
             segment.add_frame(kept, matches!(batch.kind, BatchKind::Move { .. }));
         }
         Ok(number)
@@ -314,7 +318,11 @@ impl<'a> Delivery<'a> {
         bytes: &[u8],
         at: Location,
     ) -> Result<()> {
-        let Some(segment) = self.core.table.get(at.address() / self.core.segment_bytes) else {
+        let Some(segment) = self
+            .core
+            .table
+            .get(at.address() / self.core.medium.segment_bytes())
+        else {
             return Ok(());
         };
         let placed = match &batch.kind {
@@ -338,7 +346,7 @@ impl<'a> Delivery<'a> {
             };
             let list = list.filter(is_sound).ok_or_else(|| {
                 let found = "impossible lengths or places";
-                self.core.damaged(at, "a list of pieces", found)
+                self.core.medium.damaged(at, "a list of pieces", found)
             })?;
             segment.indirect.store(true, Relaxed);
             let places: Box<[Location]> = list.chunks.iter().map(|(place, _)| *place).collect();

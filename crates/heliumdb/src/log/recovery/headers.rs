@@ -41,23 +41,28 @@ pub(super) fn read_headers(core: &Core) -> Result<Headers> {
         max_sequence: 0,
         highest: 0,
     };
-    let headed = core.superblock.lock().headed;
+    let headed = core.superblocks.headed();
     let mut slots = AlignedBuffer::new(SEGMENT_HEADER_BYTES);
-    for id in core.all_segments() {
-        let (device, offset) = core.segment_place(id);
-        core.devices[device]
+    for id in core.superblocks.all_segments(&core.medium) {
+        let (device, offset) = core.medium.segment_place(id);
+        core.medium
+            .device(device)
             .read_at_uncached(&mut slots, offset)
-            .map_err(|e| core.io_error("read segment header of", device, offset, e))?;
-        let looks = [0, 1]
-            .map(|slot| SegmentHeader::decode(&slots[slot * BLOCK_BYTES..], core.salt, id, slot));
+            .map_err(|e| {
+                core.medium
+                    .io_error("read segment header of", device, offset, e)
+            })?;
+        let looks = [0, 1].map(|slot| {
+            SegmentHeader::decode(&slots[slot * BLOCK_BYTES..], core.medium.salt(), id, slot)
+        });
         let mut newest: Option<SegmentHeader> = None;
         for look in &looks {
             match look {
                 Look::Newer(version) => return Err(newer("a segment header", *version)),
-                Look::Good(header) if !check::is_segment(header, core.segment_bytes) => {
-                    let at = Location::new(id * core.segment_bytes, 0);
+                Look::Good(header) if !check::is_segment(header, core.medium.segment_bytes()) => {
+                    let at = Location::new(id * core.medium.segment_bytes(), 0);
                     let found = "one with numbers that cannot be";
-                    return Err(core.damaged(at, "a segment header", found));
+                    return Err(core.medium.damaged(at, "a segment header", found));
                 }
                 Look::Good(header) => {
                     core.epoch.fetch_max(header.epoch, Relaxed);
@@ -76,8 +81,10 @@ pub(super) fn read_headers(core: &Core) -> Result<Headers> {
             return Err(headed::lost(core, id));
         }
         if looks.iter().all(|look| *look == Look::Bad) {
-            let at = Location::new(id * core.segment_bytes, 0);
-            return Err(core.damaged(at, "a segment header", "neither copy whole"));
+            let at = Location::new(id * core.medium.segment_bytes(), 0);
+            return Err(core
+                .medium
+                .damaged(at, "a segment header", "neither copy whole"));
         }
         enter_segment(core, id, newest, &mut headers);
     }
@@ -93,17 +100,17 @@ pub(super) fn read_headers(core: &Core) -> Result<Headers> {
 fn refuse_strangers(core: &Core, id: u64, slots: &[u8]) -> Result<()> {
     for (slot, bytes) in slots.chunks(BLOCK_BYTES).enumerate() {
         if let Look::Good(header) = SegmentHeader::of_any_volume(bytes, slot)
-            && header.volume != core.volume
+            && header.volume != core.medium.volume_id()
         {
-            let (device, offset) = core.segment_place(id);
+            let (device, offset) = core.medium.segment_place(id);
             return Err(Error::new(
                 ErrorKind::DeviceMismatch,
                 format!(
                     "{} has the superblocks of volume {}, but a segment of volume {} at offset {offset}: superblocks of \
                      another volume were copied to it; bring back its own, or salvage copies what is left to another \
                      volume",
-                    core.devices[device].name(),
-                    core.volume,
+                    core.medium.device(device).name(),
+                    core.medium.volume_id(),
                     header.volume
                 ),
             ));
@@ -118,14 +125,14 @@ fn check_sequences(core: &Core, in_use: &[SegmentHeader]) -> Result<()> {
         if let [one, other] = pair
             && one.sequence == other.sequence
         {
-            let at = Location::new(other.segment * core.segment_bytes, 0);
-            let (device, offset) = core.segment_place(one.segment);
+            let at = Location::new(other.segment * core.medium.segment_bytes(), 0);
+            let (device, offset) = core.medium.segment_place(one.segment);
             let found = format!(
                 "the sequence {} of the segment at offset {offset} of {}",
                 one.sequence,
-                core.devices[device].name()
+                core.medium.device(device).name()
             );
-            return Err(core.damaged(at, "a segment of its own", &found));
+            return Err(core.medium.damaged(at, "a segment of its own", &found));
         }
     }
     Ok(())

@@ -43,7 +43,10 @@ pub(super) fn recover(core: &Core, sink: &mut dyn Replay) -> Result<()> {
 }
 
 fn find(core: &Core, sink: &mut dyn Replay) -> Result<()> {
-    sink.open(core.secret(), check::trees_max(core.bounds().bytes()));
+    sink.open(
+        core.medium.secret(),
+        check::trees_max(core.bounds().bytes()),
+    );
     let mut headers = read_headers(core)?;
     let checkpoint = core.checkpoint();
     if let Some(checkpoint) = &checkpoint {
@@ -65,7 +68,7 @@ fn find(core: &Core, sink: &mut dyn Replay) -> Result<()> {
         None => Start::default(),
     };
     let mut cancelled = HashSet::new();
-    if core.superblock.lock().flags & MAY_HOLD_CANCELS != 0 {
+    if core.superblocks.has(MAY_HOLD_CANCELS) {
         // Rare: the log is read twice, as a cancel may come long after its batch.
         Scan::new(
             core,
@@ -76,7 +79,7 @@ fn find(core: &Core, sink: &mut dyn Replay) -> Result<()> {
         .run()?;
     }
     if loaded.is_none() {
-        sink.whole_log(core.superblock.lock().flags & MAY_HOLD_MOVES != 0);
+        sink.whole_log(core.superblocks.has(MAY_HOLD_MOVES));
     }
     sink.begin(core.helpers(), &cancelled);
     let delivery = Delivery::new(core, &mut cancelled, Some(&mut *sink));
@@ -88,7 +91,10 @@ fn find(core: &Core, sink: &mut dyn Replay) -> Result<()> {
             ErrorKind::Damaged,
             format!(
                 "the log of {} ends at position {}, below {}, up to where its superblock says that it was durable",
-                core.devices.first().map_or("the volume", |d| d.name()),
+                core.medium
+                    .devices()
+                    .first()
+                    .map_or("the volume", |d| d.name()),
                 tail.end,
                 checkpoint.durable
             ),
@@ -99,11 +105,11 @@ fn find(core: &Core, sink: &mut dyn Replay) -> Result<()> {
     core.end.store(tail.end, Release);
     core.durable.store(tail.end, Release);
     core.discarded_bytes.store(tail.discarded_bytes, Relaxed);
-    if !core.read_only {
+    if !core.health.is_read_only() {
         settle(core, &headers, &tail)?;
     }
-    let superblock = core.superblock.lock().clone();
-    core.check_numbers([
+    let superblock = core.superblocks.newest();
+    core.medium.check_numbers([
         superblock.generation,
         core.epoch.load(Relaxed),
         headers.highest,
@@ -115,7 +121,7 @@ fn find(core: &Core, sink: &mut dyn Replay) -> Result<()> {
 
 /// Enters the segments that lie wholly below `start` without reading them.
 fn skip(core: &Core, headers: &mut Headers, start: Lsn) {
-    let first = start / core.segment_bytes;
+    let first = start / core.medium.segment_bytes();
     let below = headers.in_use.partition_point(|h| h.sequence < first);
     for header in headers.in_use.drain(..below) {
         scan::enter(core, &header);
@@ -123,7 +129,7 @@ fn skip(core: &Core, headers: &mut Headers, start: Lsn) {
     }
     // Of the one that holds `start` only what is behind it is read.
     if let Some(header) = headers.in_use.first()
-        && header.sequence * core.segment_bytes < start
+        && header.sequence * core.medium.segment_bytes() < start
     {
         scan::enter(core, header);
     }
@@ -153,8 +159,8 @@ enum Ending {
 /// nothing has to be discarded, nothing is written.
 fn settle(core: &Core, headers: &Headers, tail: &Tail) -> Result<()> {
     // What was read may not have been synced by whoever wrote it.
-    core.sync_all()?;
-    core.check_opener(true)?;
+    core.medium.sync_all()?;
+    core.medium.check_opener(true)?;
     for header in &headers.in_use[tail.discard_from..] {
         discard(core, header)?;
     }
@@ -173,7 +179,7 @@ fn settle(core: &Core, headers: &Headers, tail: &Tail) -> Result<()> {
             Some(last)
         }
         Ending::Known | Ending::Torn(_) => {
-            let start = appender.next_sequence * core.segment_bytes;
+            let start = appender.next_sequence * core.medium.segment_bytes();
             core.end.store(start, Release);
             core.durable.store(start, Release);
             None
@@ -210,13 +216,15 @@ fn mark_ended(core: &Core, header: &SegmentHeader, end: Lsn) -> Result<()> {
     // CRASH: the end is found again as it was found now: nothing is appended before this is
     // durable, and then only under a new epoch.
     core.write_header(&ended)?;
-    core.sync_device(core.segment_place(header.segment).0)?;
+    core.medium
+        .sync_device(core.medium.segment_place(header.segment).0)?;
     core.write_header(&SegmentHeader {
         generation: header.generation + 2,
         ..ended
     })?;
     // Whoever writes a slot next writes the first one again.
-    core.sync_device(core.segment_place(header.segment).0)?;
+    core.medium
+        .sync_device(core.medium.segment_place(header.segment).0)?;
     if let Some(segment) = core.table.get(header.segment) {
         segment.generation.store(header.generation + 2, Relaxed);
     }

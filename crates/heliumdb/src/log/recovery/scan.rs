@@ -99,7 +99,7 @@ impl<'a> Scan<'a> {
     }
 
     fn segments(&mut self, mut images: Images<'_>) -> Result<Tail> {
-        let core_bytes = self.core.segment_bytes;
+        let core_bytes = self.core.medium.segment_bytes();
         let mut before: Option<Before> = None;
         for (i, header) in self.headers.in_use.iter().enumerate() {
             if !self.joins(before, i, header)? {
@@ -112,7 +112,7 @@ impl<'a> Scan<'a> {
             if self.delivery.delivers() && header.sequence * core_bytes >= self.from.at {
                 enter(self.core, header);
             }
-            let mut walk = Walk::new(image, header, self.core.salt, self.horizon);
+            let mut walk = Walk::new(image, header, self.core.medium.salt(), self.horizon);
             let at = self.from.unneeded_below();
             if at / core_bytes == header.sequence {
                 let Start { chain, epoch, .. } = self.from;
@@ -173,7 +173,8 @@ impl<'a> Scan<'a> {
                     if header.lsn < self.from.at {
                         continue;
                     }
-                    let address = segment.segment * self.core.segment_bytes + payload.start as u64;
+                    let address =
+                        segment.segment * self.core.medium.segment_bytes() + payload.start as u64;
                     let payload = &walk.image[payload];
                     self.delivery
                         .frame(segment, &header, payload, prefix_len, address)?;
@@ -194,7 +195,7 @@ impl<'a> Scan<'a> {
             }
             _ => {}
         }
-        let start = header.sequence * self.core.segment_bytes;
+        let start = header.sequence * self.core.medium.segment_bytes();
         if self.horizon < start {
             self.look_ahead(i)?;
         }
@@ -207,13 +208,18 @@ impl<'a> Scan<'a> {
         if later.is_empty() {
             return Ok(0);
         }
-        let mut image = AlignedBuffer::new(self.core.segment_bytes as usize);
+        let mut image = AlignedBuffer::new(self.core.medium.segment_bytes() as usize);
         let mut bytes = 0;
         for header in later {
             // Behind an ended segment's end there is nothing that counts.
             image.fill(0);
             read_image(self.core, header, 0, &mut image)?;
-            let (horizon, found) = survivors(&image, header, self.core.salt, SEGMENT_HEADER_BYTES);
+            let (horizon, found) = survivors(
+                &image,
+                header,
+                self.core.medium.salt(),
+                SEGMENT_HEADER_BYTES,
+            );
             self.horizon = self.horizon.max(horizon);
             bytes += found;
         }
@@ -229,7 +235,7 @@ impl<'a> Scan<'a> {
         found: &'static str,
     ) -> Result<Tail> {
         let (end, at) = (walk.lsn(), walk.at);
-        let (horizon, own_bytes) = survivors(walk.image, segment, self.core.salt, at);
+        let (horizon, own_bytes) = survivors(walk.image, segment, self.core.medium.salt(), at);
         self.horizon = self.horizon.max(horizon);
         let later_bytes = self.look_ahead(i + 1)?;
         if self.horizon > end || self.starts_epoch_above(walk.epoch, i + 1) {
@@ -270,9 +276,9 @@ impl<'a> Scan<'a> {
         let discarded_bytes = self.look_ahead(i)?;
         let more = self.horizon > end && !self.is_epochs_start(before, next);
         if more || self.starts_epoch_above(next.epoch, i) {
-            let place = Location::new(next.segment * self.core.segment_bytes, 0);
+            let place = Location::new(next.segment * self.core.medium.segment_bytes(), 0);
             let expected = "the segment that follows in the log";
-            return Err(self.core.damaged(place, expected, "another one"));
+            return Err(self.core.medium.damaged(place, expected, "another one"));
         }
         Ok(Tail {
             end,
@@ -287,7 +293,8 @@ impl<'a> Scan<'a> {
     /// not go on in the last segment begins at a segment's start, wherever the log ended before; within
     /// one, no sync ends there.
     fn is_epochs_start(&self, before: Option<Before>, next: &SegmentHeader) -> bool {
-        self.horizon.is_multiple_of(self.core.segment_bytes)
+        self.horizon
+            .is_multiple_of(self.core.medium.segment_bytes())
             && before.is_none_or(|b| b.epoch < next.epoch)
     }
 
@@ -298,9 +305,11 @@ impl<'a> Scan<'a> {
     }
 
     fn damage(&self, broken: &Break<'_>) -> Error {
-        let address = broken.segment.segment * self.core.segment_bytes + broken.at as u64;
+        let address = broken.segment.segment * self.core.medium.segment_bytes() + broken.at as u64;
         let place = Location::new(address, 0);
-        self.core.damaged(place, "a frame of the log", broken.found)
+        self.core
+            .medium
+            .damaged(place, "a frame of the log", broken.found)
     }
 }
 

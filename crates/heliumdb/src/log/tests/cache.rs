@@ -62,7 +62,7 @@ fn damaged_bytes_are_not_kept() {
     let log = create(&disk);
     let at = put(&log, 1, b"key", b"value").locations[0];
     push_out(&log, 2);
-    let (_, offset) = log.place(at.address());
+    let (_, offset) = log.medium.place(at.address());
     disk.edit(offset + 28, |b| *b ^= 1);
     for _ in 0..2 {
         let read = read(&log, Purpose::Point, (at, 1, b"key"));

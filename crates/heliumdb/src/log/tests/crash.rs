@@ -79,10 +79,11 @@ fn ten_commits() -> (Disk, Vec<(u64, u64)>) {
     for i in 0..10u64 {
         let appended = put(&log, i + 1, &i.to_le_bytes(), &[i as u8; 100]);
         log.sync_to(appended.end).unwrap();
-        let start = log.place(appended.locations[0].address()).1 - 80;
+        let start = log.medium.place(appended.locations[0].address()).1 - 80;
         frames.push((
             start,
-            start + appended.end % log.segment_bytes - appended.batch_id % log.segment_bytes,
+            start + appended.end % log.medium.segment_bytes()
+                - appended.batch_id % log.medium.segment_bytes(),
         ));
     }
     abandon(log);
@@ -162,7 +163,7 @@ fn frames_of_an_older_epoch_never_chain() {
         put(&log, i + 3, b"late", &[1; 200_000]);
     }
     log.flush(false).unwrap();
-    let at = log.place(lost.locations[0].address()).1;
+    let at = log.medium.place(lost.locations[0].address()).1;
     let epoch = log.epoch.load(std::sync::atomic::Ordering::Relaxed);
     abandon(log);
     let disk = disk.copy();

@@ -36,7 +36,7 @@ fn prepare(log: &Log, number: u64, value: Option<&[u8]>) -> (GlobalTxn, Appended
     };
     let mut batch = Batch::new(BatchKind::Prepare {
         global,
-        participants: vec![log.volume_id()],
+        participants: vec![log.medium.volume_id()],
     });
     batch.push(1, number, false, b"prepared", value);
     (global, log.append(&mut batch, true).unwrap())
@@ -189,7 +189,7 @@ fn a_failure_in_the_background_poisons() {
     batch.push(1, 2, false, b"b", Some(&[0; 200_000]));
     wait_until("poison", || {
         let _ = log.append(&mut batch, false);
-        log.poisoned().is_some()
+        log.health.poisoned().is_some()
     });
     assert_eq!(
         log.append(&mut batch, false).unwrap_err().kind(),
@@ -330,7 +330,7 @@ fn a_full_file_system_is_a_full_volume_and_loses_nothing() {
     };
     assert_eq!(error.kind(), ErrorKind::VolumeFull, "{error}");
     assert!(count > 100, "{count}");
-    assert!(log.poisoned().is_none());
+    assert!(log.health.poisoned().is_none());
     batch.clear(BatchKind::Commit);
     batch.push(1, count + 1, false, &0u64.to_le_bytes(), None);
     let deleted = log.append(&mut batch, true).unwrap();

@@ -37,7 +37,7 @@ fn segments_are_spread_and_found_on_every_device() {
     let used: std::collections::HashSet<usize> = model
         .live
         .values()
-        .map(|(_, at)| log.place(at.unwrap().address()).0)
+        .map(|(_, at)| log.medium.place(at.unwrap().address()).0)
         .collect();
     assert_eq!(used.len(), 3);
     for i in 0..30u64 {

@@ -139,5 +139,6 @@ fn put_synced(log: &Log, seq: u64, key: &[u8], value: &[u8]) -> Lsn {
 
 /// Leaves the disk as a power cut without any surviving write would.
 fn abandon(log: Arc<Log>) {
-    log.poison(crate::Error::new(crate::ErrorKind::Io, "power cut"));
+    log.health
+        .poison(crate::Error::new(crate::ErrorKind::Io, "power cut"));
 }

@@ -240,7 +240,11 @@ fn who_finds_another_opener_writes_nothing_more() {
     };
     // Before a superblock, always.
     let (before, bytes, log) = volume();
-    assert_in_use(log.announce_moves(), &["process 4242 on other"]);
+    assert_in_use(
+        log.superblocks
+            .announce(&log.medium, crate::format::superblock::MAY_HOLD_MOVES),
+        &["process 4242 on other"],
+    );
     let mut batch = Batch::new(BatchKind::Commit);
     batch.push(1, 2, false, b"b", Some(b"2"));
     let refused = log.append(&mut batch, false).unwrap_err();

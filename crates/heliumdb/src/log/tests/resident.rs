@@ -131,7 +131,7 @@ fn a_check_looks_past_a_written_segment_in_memory() {
         put(&log, 2 + i, b"filler", &[0; 200_000]);
     }
     log.flush(true).unwrap();
-    let (_, offset) = log.place(at.address());
+    let (_, offset) = log.medium.place(at.address());
     disk.edit(offset + 28, |b| *b ^= 1);
     let found = get(&log, Purpose::Check, at, b"key");
     assert_eq!(found.unwrap_err().kind(), ErrorKind::Damaged);

@@ -33,7 +33,7 @@ fn two_hundred_sessions_of_one_write_share_a_segment() {
             let (log, model) = open(&disk).unwrap();
             assert_eq!(model.live.len() as u64, i);
             put_synced(&log, i + 1, &i.to_le_bytes(), b"v");
-            assert_eq!(log.stats().used_bytes, log.segment_bytes);
+            assert_eq!(log.stats().used_bytes, log.medium.segment_bytes());
             if crash {
                 abandon(log);
             } else {

@@ -110,13 +110,13 @@ fn prepared_batches_are_delivered_with_what_became_of_them() {
     let disk = Disk::new("disk", 64 * MIB);
     let log = create(&disk);
     let global = |number| GlobalTxn {
-        decider: log.volume_id(),
+        decider: log.medium.volume_id(),
         number,
     };
     for number in 1..=3 {
         let kind = BatchKind::Prepare {
             global: global(number),
-            participants: vec![log.volume_id()],
+            participants: vec![log.medium.volume_id()],
         };
         let mut batch = Batch::new(kind);
         batch.push(1, number, false, &number.to_le_bytes(), Some(b"x"));
@@ -164,7 +164,7 @@ fn reading_notices_damage_and_names_the_place() {
     }
     let mut out = Vec::new();
     assert!(log.read(at, 1, b"key", &mut out).unwrap());
-    let (_, offset) = log.place(at.address());
+    let (_, offset) = log.medium.place(at.address());
     disk.edit(offset + 28, |b| *b ^= 1);
     let error = log.read(at, 1, b"key", &mut out).unwrap_err();
     assert_eq!(error.kind(), crate::ErrorKind::Damaged);
@@ -198,7 +198,7 @@ fn a_failed_write_or_sync_poisons_for_good() {
             log.append(&mut batch, true).unwrap_err().kind(),
             crate::ErrorKind::Poisoned
         );
-        assert!(log.poisoned().is_some());
+        assert!(log.health.poisoned().is_some());
         let mut out = Vec::new();
         assert!(log.read(appended.locations[0], 1, b"b", &mut out).unwrap());
         drop(log);

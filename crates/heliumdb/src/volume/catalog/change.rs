@@ -222,7 +222,7 @@ impl Shared {
     fn close_to_all<'a>(&self, tree: &'a Tree) -> Result<Closing<'a>> {
         let closing = tree.close()?;
         closing.to_all();
-        if !self.gate.drain(|| self.log.poisoned().is_some()) {
+        if !self.gate.drain(|| self.log.health().poisoned().is_some()) {
             self.check_writable()?;
         }
         Ok(closing)

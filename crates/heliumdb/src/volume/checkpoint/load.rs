@@ -104,7 +104,7 @@ pub(in crate::volume) fn load(
         live.add(at, false);
     }
     // Who has opened the volume without it has freed them: to them its pages were dead, however whole they still are.
-    let is_gone = |at: Location| !in_use.contains(&core.segment_of(at));
+    let is_gone = |at: Location| !in_use.contains(&core.medium().segment_of(at));
     let mut directories = manifest.trees.iter().map(|(_, directory)| directory);
     if newest.locations().any(is_gone) || directories.any(|d| d.locations().any(is_gone)) {
         return Err("some of it is in a segment that was freed".into());

@@ -128,7 +128,7 @@ impl Shared {
         let mut newest = self.checkpoints.newest.lock();
         let emptied = std::mem::take(&mut *self.checkpoints.emptied.lock());
         if !emptied.is_empty() {
-            let within = |at| emptied.contains(&self.log.segment_of(at));
+            let within = |at| emptied.contains(&self.log.medium().segment_of(at));
             let trees = newest.trees.values_mut();
             trees.for_each(|directory| directory.mark_within(&within));
         }

@@ -61,7 +61,7 @@ pub(super) fn checkpoint(shared: &Shared, newest: &mut Newest, below: TxnId) -> 
     let log = &shared.log;
     shared.certainty.hold();
     let start = log.begin_checkpoint();
-    if !shared.gate.drain(|| log.poisoned().is_some()) {
+    if !shared.gate.drain(|| log.health().poisoned().is_some()) {
         return shared.check_writable();
     }
     let mut writer = Writer {

@@ -70,7 +70,7 @@ impl Datastore {
 impl Volume {
     /// How long the devices were waited for since the volume was opened; cheap to ask for.
     pub fn latencies(&self) -> Latencies {
-        self.shared().log.latencies()
+        self.shared().log.medium().latencies()
     }
 
     /// Figures: cheap enough to ask for every second.
