@@ -55,7 +55,7 @@ impl Shared {
         self.checkpoint_now()?;
         self.log.free_now()?;
         self.await_readers();
-        self.log.give_back()?;
+        self.log.give_back_all()?;
         self.cut_ends()
     }
 

@@ -41,7 +41,7 @@ use crate::{
     clock::Clock,
     error::{ErrorKind, Result},
     location::Lsn,
-    log::{Candidate, Core},
+    log::{Candidate, Log},
     tree::Tree,
     volume::Shared,
 };
@@ -96,12 +96,12 @@ struct Asked {
 }
 
 impl Asked {
-    fn now(log: &Core, times: u32) -> Self {
+    fn now(log: &Log, times: u32) -> Self {
         Self {
             times,
             spared: log.replay_spared(),
-            written: log.user_log_bytes(),
-            died: log.died_bytes(),
+            written: log.written().user_log_bytes(),
+            died: log.written().died_bytes(),
         }
     }
 }
@@ -182,7 +182,7 @@ impl Cleaner {
 
     /// Whether to ask for a checkpoint once more as a last resort. Each leaves a little that is dead,
     /// its own manifest at least; without an end, a full volume would write nothing else for ever.
-    fn may_ask(&self, log: &Core) -> bool {
+    fn may_ask(&self, log: &Log) -> bool {
         let is_left = self.has_resort(log);
         self.asked.lock().times += 1;
         is_left
@@ -194,7 +194,7 @@ impl Cleaner {
     }
 
     /// Whether a checkpoint may yet be asked for as a last resort.
-    fn has_resort(&self, log: &Core) -> bool {
+    fn has_resort(&self, log: &Log) -> bool {
         let mut asked = self.asked.lock();
         // Something was written, if only small deletes synced one by one; or what was spilled is over. What the
         // cleaner and checkpoints write is no progress: it would be the reason for more of it.
@@ -307,10 +307,10 @@ impl Shared {
             }
             return Ok(true);
         }
-        let before = self.log.appended_bytes();
+        let before = self.log.written().appended_bytes();
         while round.next < round.gathered.len() {
             round.next = self.move_some(&round.trees, &mut round.gathered, round.next)?;
-            if self.log.appended_bytes() - before >= STEP_BYTES {
+            if self.log.written().appended_bytes() - before >= STEP_BYTES {
                 break;
             }
         }

@@ -91,7 +91,7 @@ impl Shared {
     /// Called by whoever is about to write.
     #[inline]
     pub(super) fn keep_pace(&self) {
-        if let Some(pause) = self.cleaner.pace.owed(|| self.log.user_bytes()) {
+        if let Some(pause) = self.cleaner.pace.owed(|| self.log.written().user_bytes()) {
             thread::sleep(pause);
         }
     }
@@ -103,7 +103,9 @@ impl Shared {
             let room = self.log.room();
             let open = room.open_bytes.saturating_add(room.growth_bytes);
             let wanted = super::policy::short_bytes(&room) / 4 * 3;
-            self.cleaner.pace.set(open, wanted, self.log.user_bytes());
+            self.cleaner
+                .pace
+                .set(open, wanted, self.log.written().user_bytes());
         }
     }
 }

@@ -63,7 +63,7 @@ impl Shared {
     /// Waits a little for room; false if none is to be expected.
     fn await_room(self: &Arc<Self>) -> Result<bool> {
         // Nothing that makes room in the log makes any on the device.
-        if self.log.is_blocked() {
+        if self.log.flusher().is_blocked() {
             return Ok(false);
         }
         // Items may have gone, or been replaced, since it was last reckoned what is set aside for them.

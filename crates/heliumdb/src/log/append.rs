@@ -3,7 +3,7 @@
 //! Invariant: the frames of a batch follow each other, and each is published whole.
 
 use super::{
-    Appended, BatchKind, Prepared, batch::Batch, commit::Active, core::Core, ledger::Ledger,
+    Appended, BatchKind, Prepared, batch::Batch, core::Log, flusher::Active, ledger::Ledger,
     segments::Appender, space::Reservation, spot::Spot,
 };
 use crate::{
@@ -61,7 +61,7 @@ impl Room {
     }
 }
 
-impl Core {
+impl Log {
     /// Appends, buffered. Ordinary appends leave the reserve and what is promised to others
     /// alone; `uses_reserve` (deletes) may use the reserve. For commits that hold a
     /// [`Reservation`] use `append_promised`.
@@ -87,8 +87,7 @@ impl Core {
     /// Appends items of a checkpoint. They do not count as something to make a checkpoint of.
     pub(crate) fn append_checkpoint(&self, batch: &mut Batch) -> Result<Appended> {
         let appended = self.append_in(batch, Room::Checkpoint)?;
-        self.checkpoint_taken
-            .fetch_add(batch.bytes() as u64, AcqRel);
+        self.reserve.checkpoint_takes(batch.bytes() as u64);
         Ok(appended)
     }
 
@@ -175,7 +174,7 @@ impl Core {
 
     /// A promise of nothing, for a transaction that has not written yet.
     pub(crate) fn no_promise(&self) -> Reservation {
-        Reservation::new(self.space.clone(), 0)
+        self.space.no_promise()
     }
 
     /// Makes a promise one for a batch of `bytes`, if it was for less. One that fails is what it was.
@@ -234,17 +233,13 @@ impl Core {
         self.health.check_writable()?;
         self.take_room(self.cost(batch.bytes() as u64, batch.largest as u64), room)?;
         let appended = self.place_batch(&mut appender, batch);
-        self.end.store(self.position(&appender), Release);
-        if room != Room::Checkpoint {
-            self.written_end.store(self.position(&appender), Release);
+        match room {
+            Room::Checkpoint => self.reach.end_at(self.position(&appender)),
+            _ => self.reach.written_to(self.position(&appender)),
         }
         let waiting = appender.opened.len();
         drop(appender);
         let appended = appended?;
-        if batch.given_bytes > 0 {
-            self.given_bytes.fetch_add(batch.given_bytes, Relaxed);
-            self.kept_bytes.fetch_add(batch.kept_bytes, Relaxed);
-        }
         self.written.count(batch);
         match self.relieve(waiting) {
             Ok(()) => Ok(appended),
@@ -257,7 +252,7 @@ impl Core {
     /// Where a device had no room there is to be no more in memory before that has changed.
     #[inline]
     fn retry_device(&self, room: Room) -> Result<()> {
-        match room.may_be_refused() && self.is_blocked() {
+        match room.may_be_refused() && self.flusher.is_blocked() {
             true => self.flush(false),
             false => Ok(()),
         }
@@ -325,7 +320,7 @@ impl Core {
         while appender
             .current
             .as_ref()
-            .is_none_or(|c| self.rest(c.offset) < needed as u64)
+            .is_none_or(|c| self.medium.room_from(c.offset) < needed as u64)
         {
             self.next_segment(&mut appender)?;
         }
@@ -339,9 +334,9 @@ impl Core {
             flags: FIRST | LAST,
             payload_len: payload.len() as u32,
             item_count: 0,
-            epoch: self.epoch.load(Relaxed),
+            epoch: self.reach.epoch(),
             lsn: current.sequence * self.medium.segment_bytes() + current.offset as u64,
-            horizon: self.durable(),
+            horizon: self.reach.durable(),
             batch_id,
             payload_hash: frame::prefix_hash(payload),
             chain: appender.chain,
@@ -352,15 +347,14 @@ impl Core {
         }
         enter(&mut self.ledger.lock(), current.segment);
         let end = self.position(appender);
-        self.end.store(end, Release);
-        self.written_end.store(end, Release);
+        self.reach.written_to(end);
         Ok(end)
     }
 
     pub(super) fn position(&self, appender: &Appender) -> Lsn {
         match &appender.current {
             Some(current) => current.sequence * self.medium.segment_bytes() + current.offset as u64,
-            None => self.end(),
+            None => self.reach.end(),
         }
     }
 
@@ -370,10 +364,10 @@ impl Core {
         if let Some(current) = appender.current.as_mut().filter(|_| pad) {
             current.offset = current.offset.next_multiple_of(BLOCK_BYTES);
             current.writer.publish(current.offset);
-            self.rest.store(self.rest(current.offset), Relaxed);
+            self.reach.leave(self.medium.room_from(current.offset));
         }
         let end = self.position(&appender);
-        self.end.store(end, Release);
+        self.reach.end_at(end);
         (end, std::mem::take(&mut appender.opened))
     }
 }

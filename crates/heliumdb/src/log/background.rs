@@ -4,7 +4,7 @@
 //! superseded its items is durable, and after every reader that might hold a place in it is gone.
 
 use super::{
-    core::Core,
+    core::Log,
     table::{FREE, LEAVING, SEALED},
 };
 use crate::{
@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Readers of freed segments are soon gone, and somebody may be waiting for the room.
 const PAUSE_WHILE_LEAVING: Duration = Duration::from_millis(1);
 
-impl Core {
+impl Log {
     /// One step of background work; true if something was done.
     pub(crate) fn background_step(self: &Arc<Self>) -> Result<bool> {
         self.health.check_writable()?;
@@ -49,12 +49,12 @@ impl Core {
     }
 
     pub(super) fn nudge(&self) {
-        self.bell.nudge();
+        self.helpers.nudge();
     }
 
     /// Keeps one segment ready whose use changes no metadata of the file, while commits are synced.
     fn write_ahead(&self) -> Result<bool> {
-        if self.syncs_lately.load(Relaxed) == 0 || self.is_young(0) {
+        if !self.flusher.has_synced_lately() || self.is_young(0) {
             return Ok(false);
         }
         let next = {
@@ -67,7 +67,7 @@ impl Core {
         let Some((id, is_solid)) = next else {
             return Ok(false);
         };
-        self.syncs_lately.store(0, Relaxed);
+        self.flusher.forget_syncs();
         self.make_ready(id, is_solid)?;
         Ok(true)
     }
@@ -122,29 +122,30 @@ impl Core {
     }
 
     /// Frees all that can be freed now.
-    pub(super) fn free_now(self: &Arc<Self>) -> Result<()> {
+    pub(crate) fn free_now(self: &Arc<Self>) -> Result<()> {
         while self.free_dead()? {}
         Ok(())
     }
 
     fn free_dead(self: &Arc<Self>) -> Result<bool> {
-        let holds = self.holds.lock();
-        if *holds > 0 {
+        let Some(_alone) = self.freeing.alone() else {
             return Ok(false);
-        }
+        };
         let dead = self.dead_segments();
         if dead.is_empty() {
             return Ok(false);
         }
         // What superseded the items in them must not be lost when they are gone.
-        self.sync_to(self.end())?;
+        self.sync_to(self.reach.end())?;
         // Once more for the copies of headers, which follow the first sync.
         for _ in 0..2 {
-            if dead.iter().any(|(_, id)| !self.is_written(*id)) {
+            if dead.iter().any(|(_, id)| !self.flusher.is_written(*id)) {
                 self.flush(true)?;
             }
         }
-        let written = dead.into_iter().filter(|(_, id)| self.is_written(*id));
+        let written = dead
+            .into_iter()
+            .filter(|(_, id)| self.flusher.is_written(*id));
         let written: Vec<_> = written.collect();
         self.free(&written)?;
         Ok(!written.is_empty())
@@ -157,7 +158,7 @@ impl Core {
 
     /// Sealed segments that nothing needs: sequence and id.
     fn dead_segments(&self) -> Vec<(u64, u64)> {
-        if !self.live_known.load(Acquire) {
+        if !self.freeing.is_live_known() {
             return Vec::new();
         }
         let ledger = self.ledger.lock();
@@ -215,10 +216,10 @@ impl Core {
         };
         // First: who looks for room to come finds it as one that is in use, or that leaves, or sees
         // `readmitted` change.
-        self.leaving.fetch_add(1, AcqRel);
+        self.freeing.begins_to_leave();
         self.ledger.lock().freed(id, sequence);
         segment.state.store(LEAVING, Release);
-        self.no_more_resident(id);
+        self.residency.no_more(id, &self.table);
         let core = Arc::downgrade(self);
         let guard = crossbeam_epoch::pin();
         guard.defer(move || {
@@ -237,9 +238,8 @@ impl Core {
         segment.state.store(FREE, Release);
         let written = segment.written.load(Relaxed);
         self.space.lock().admit(id, written);
-        self.readmitted.fetch_add(1, AcqRel);
-        self.leaving.fetch_sub(1, AcqRel);
-        self.roomier.notify_all();
+        self.freeing.has_left();
+        self.space.is_roomier();
     }
 
     /// What says that a segment holds nothing.
@@ -259,7 +259,7 @@ impl Core {
             epoch,
             chain: 0,
             end: 0,
-            horizon: self.durable(),
+            horizon: self.reach.durable(),
             written: self.table.get(id).is_some_and(|s| s.written.load(Relaxed)),
         }
     }
@@ -294,8 +294,8 @@ impl Core {
 }
 
 /// The thread that takes background steps.
-pub(super) fn spawn(core: &Arc<Core>) -> Result<Option<JoinHandle<()>>> {
-    if !core.background {
+pub(super) fn spawn(core: &Arc<Log>) -> Result<Option<JoinHandle<()>>> {
+    if !core.helpers.has_thread() {
         return Ok(None);
     }
     let core = Arc::clone(core);
@@ -319,12 +319,12 @@ thread_local! {
 }
 
 /// Whether this is the thread of that log.
-pub(super) fn is_worker_of(core: &Arc<Core>) -> bool {
+pub(super) fn is_worker_of(core: &Arc<Log>) -> bool {
     let working_for = WORKER_OF.try_with(Cell::get).unwrap_or(0);
     working_for == Arc::as_ptr(core).addr()
 }
 
-fn run(core: &Arc<Core>) {
+fn run(core: &Arc<Log>) {
     WORKER_OF.set(Arc::as_ptr(core).addr());
     loop {
         let worked = match core.background_step() {
@@ -333,9 +333,9 @@ fn run(core: &Arc<Core>) {
             Err(e) if e.kind() == ErrorKind::VolumeFull => false,
             Err(_) => return,
         };
-        let leaving = core.leaving.load(Acquire) > 0;
+        let leaving = core.freeing.leaving() > 0;
         let pause = if leaving { PAUSE_WHILE_LEAVING } else { PAUSE };
-        if !core.bell.rest((!worked).then_some(pause)) {
+        if !core.helpers.rest((!worked).then_some(pause)) {
             return;
         }
     }

@@ -3,11 +3,11 @@
 //! Invariant: a free segment counts as room only if it has its header and blocks for all of it. So what is kept,
 //! and what was promised, is there whoever else fills the file system.
 
-use super::{core::Core, create::is_full};
+use super::{core::Log, create::is_full};
 use crate::{ErrorKind, Result};
 use std::{io, sync::atomic::Ordering::*};
 
-impl Core {
+impl Log {
     /// Takes in a free segment as it was found: its blocks are there if its header says so.
     pub(super) fn admit(&self, id: u64) {
         let is_written = self.table.get(id).is_some_and(|s| s.written.load(Relaxed));
@@ -40,7 +40,7 @@ impl Core {
 
     /// Sees to it that what is kept has its blocks, once something was written.
     pub(super) fn keep_blocks(&self) -> Result<bool> {
-        Ok(self.frames.load(Relaxed) > 0 && self.lacks_kept_room() && self.give_blocks()?)
+        Ok(self.written.frames() > 0 && self.lacks_kept_room() && self.give_blocks()?)
     }
 
     /// Whether there is less room than is to be kept.
@@ -72,7 +72,7 @@ impl Core {
             match self.make_solid(id) {
                 Ok(()) => {
                     self.space.lock().raw.insert(id);
-                    self.out_of_blocks.store(false, Relaxed);
+                    self.space.out_of_blocks(false);
                     return Ok(true);
                 }
                 Err(why) => {
@@ -85,7 +85,7 @@ impl Core {
             }
         }
         if end == u64::MAX {
-            self.out_of_blocks.store(true, Relaxed);
+            self.space.out_of_blocks(true);
         }
         Ok(false)
     }

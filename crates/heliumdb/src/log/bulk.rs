@@ -2,7 +2,7 @@
 //!
 //! Invariant: an item is shown only after its checksum was compared.
 
-use super::core::Core;
+use super::core::Log;
 use crate::{
     Result,
     format::item::{self, ItemHeader},
@@ -14,7 +14,7 @@ const READ_BYTES: u64 = 1 << 20;
 /// A gap that is read along.
 const GAP_BYTES: u64 = 16 << 10;
 
-impl Core {
+impl Log {
     /// Shows `item` each of the items at `places` with its number there, until that says no;
     /// false then, and if one of them is not whole. For recovery: nothing is in memory yet.
     pub(crate) fn read_items(

@@ -5,9 +5,8 @@
 //! counts as dead, so that it is never freed too early.
 
 use super::{
-    BatchKind, Purpose, Ready,
-    batch::Batch,
-    core::Core,
+    Purpose, Ready,
+    core::Log,
     ledger::Ledger,
     spot::Spot,
     table::{SEALED, Segment},
@@ -16,20 +15,10 @@ use super::{
 use crate::{
     Result,
     device::aligned::AlignedBuffer,
-    format::{
-        Look,
-        item::ItemHeader,
-        segment::{SegmentHeader, State},
-    },
-    limits::BLOCK_BYTES,
+    format::{item::ItemHeader, segment::State},
     location::{Location, Lsn},
 };
-use crossbeam_utils::CachePadded;
-use std::{
-    collections::HashMap,
-    sync::atomic::{AtomicU64, Ordering::*},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::atomic::Ordering::*, time::Duration};
 
 /// A segment that could be cleaned.
 #[derive(Clone, Copy, Debug)]
@@ -100,36 +89,6 @@ impl Candidate {
     }
 }
 
-/// Bytes of items appended, by what for, and bytes written to the devices.
-#[derive(Default)]
-pub(super) struct Written {
-    pub(super) user: AtomicU64,
-    pub(super) user_items: AtomicU64,
-    pub(super) moved: AtomicU64,
-    pub(super) checkpoint: AtomicU64,
-    pub(super) trimmed: AtomicU64,
-    /// Not what was written: what users have made die since. By itself, since all of them count here.
-    pub(super) died: CachePadded<AtomicU64>,
-}
-
-impl Written {
-    pub(super) fn count(&self, batch: &Batch) {
-        let counter = match &batch.kind {
-            BatchKind::Move { .. } => &self.moved,
-            BatchKind::Checkpoint => &self.checkpoint,
-            BatchKind::Commit
-            | BatchKind::Prepare { .. }
-            | BatchKind::Spill { .. }
-            | BatchKind::CommitSpilled(_) => {
-                // Who sees them counted sees who is between, too.
-                self.user_items.fetch_add(batch.len() as u64, Release);
-                &self.user
-            }
-        };
-        counter.fetch_add(batch.bytes.len() as u64, Release);
-    }
-}
-
 /// How much room there is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Room {
@@ -143,12 +102,12 @@ pub(crate) struct Room {
     pub segments: u64,
 }
 
-impl Core {
+impl Log {
     /// Room for those who may not use the reserve.
     pub(crate) fn room(&self) -> Room {
         let members = self.superblocks.members();
         let total: u64 = members.iter().map(|m| m.bytes).sum();
-        let growth_bytes = match self.out_of_blocks.load(Relaxed) {
+        let growth_bytes = match self.space.is_out_of_blocks() {
             true => 0,
             false => self.growth.left(&members),
         };
@@ -231,7 +190,7 @@ impl Core {
     pub(crate) fn filling(&self) -> Option<(Candidate, u64)> {
         let appender = self.appender.lock();
         let current = appender.current.as_ref()?;
-        let (id, lost) = (current.segment, self.rest(current.offset));
+        let (id, lost) = (current.segment, self.medium.room_from(current.offset));
         if !self.may_lose(lost) {
             return None;
         }
@@ -251,7 +210,7 @@ impl Core {
         space.free_segments() > 0 && self.available(&space) >= kept + bytes
     }
 
-    /// Completes the segment that is being filled, if [`Core::filling`] still says that it is that one; false if not.
+    /// Completes the segment that is being filled, if [`Log::filling`] still says that it is that one; false if not.
     pub(crate) fn end_segment(&self, sequence: u64) -> Result<bool> {
         let mut appender = self.appender.lock();
         self.health.check_writable()?;
@@ -259,13 +218,12 @@ impl Core {
         let Some(current) = current.filter(|current| current.sequence == sequence) else {
             return Ok(false);
         };
-        if !self.may_lose(self.rest(current.offset)) {
+        if !self.may_lose(self.medium.room_from(current.offset)) {
             return Ok(false);
         }
         self.next_segment(&mut appender)?;
         let end = self.position(&appender);
-        self.end.store(end, Release);
-        self.written_end.store(end, Release);
+        self.reach.written_to(end);
         Ok(true)
     }
 
@@ -285,7 +243,7 @@ impl Core {
     pub(super) fn needs_tombstones(&self, segment: &Segment, others: u64) -> bool {
         segment.tombstones.load(Acquire) > 0
             && (others <= segment.max_tombstone.load(Acquire)
-                || self.oldest_pending.load(Acquire) < segment.max_overtaking.load(Acquire))
+                || self.freeing.oldest_pending() < segment.max_overtaking.load(Acquire))
     }
 
     /// The tombstones in a segment were moved, or nothing needs them.
@@ -296,45 +254,25 @@ impl Core {
             && self.use_of(candidate.segment, &guard) == Some(candidate.sequence)
         {
             // Replay from the checkpoint of now may still need them where they are.
-            segment.cleaned_at.fetch_max(self.end(), AcqRel);
+            segment.cleaned_at.fetch_max(self.reach.end(), AcqRel);
             segment.tombstones.store(0, Release);
         }
     }
 
-    /// Bytes of items appended so far, but for those of checkpoints.
-    pub(crate) fn appended_bytes(&self) -> u64 {
-        self.written.user.load(Relaxed) + self.written.moved.load(Relaxed)
-    }
-
-    /// Bytes of items appended so far for users.
-    pub(crate) fn user_bytes(&self) -> u64 {
-        self.written.user.load(Acquire)
-    }
-
-    /// Bytes that users have made die since the volume was opened, whatever their deletes take.
-    pub(crate) fn died_bytes(&self) -> u64 {
-        self.written.died.load(Relaxed)
-    }
-
-    /// What users have taken of the log so far, at most: each item may have been synced alone.
-    pub(crate) fn user_log_bytes(&self) -> u64 {
-        self.user_bytes() + self.user_items() * BLOCK_BYTES as u64
-    }
-
     /// Segments that will be free as soon as readers of them are gone.
     pub(crate) fn leaving(&self) -> u64 {
-        self.leaving.load(Acquire)
+        self.freeing.leaving()
     }
 
     /// Segments that were freed and can be used again, so far.
     pub(crate) fn readmitted(&self) -> u64 {
-        self.readmitted.load(Acquire)
+        self.freeing.readmitted()
     }
 
     /// Waits until a segment gets free, or for so long.
     pub(crate) fn await_segment(&self, most: Duration) {
         self.nudge();
-        self.roomier.wait_for(&mut self.space.lock(), most);
+        self.space.await_room(most);
     }
 
     /// Room for what the cleaner moves if that gives room at once, and for the rest: that is what
@@ -352,7 +290,7 @@ impl Core {
 
     /// Whether that is less than the next one may take.
     pub(crate) fn lacks_checkpoint_room(&self) -> bool {
-        self.checkpoint_room() < self.checkpoint_bytes.load(Relaxed)
+        self.checkpoint_room() < self.reserve.checkpoint_bytes()
     }
 
     fn all_room(&self) -> u64 {
@@ -369,7 +307,7 @@ impl Core {
 
     /// The sequence that the next segment gets.
     pub(crate) fn next_segment_sequence(&self) -> u64 {
-        self.end() / self.medium.segment_bytes() + 1
+        self.reach.end() / self.medium.segment_bytes() + 1
     }
 
     /// Shows `visit` every item in a segment, pieces of long values too; false if the segment is
@@ -382,7 +320,7 @@ impl Core {
         let (id, sequence) = (candidate.segment, candidate.sequence);
         for _ in 0..2 {
             // What is not on the device yet has to get there first.
-            if !self.is_written(id) {
+            if !self.flusher.is_written(id) {
                 self.flush(true)?;
             }
         }
@@ -398,20 +336,7 @@ impl Core {
                 .read_at(&mut image, offset)
                 .map_err(|e| self.medium.io_error("read log from", device, offset, e))?;
         }
-        let newest = [0, 1]
-            .into_iter()
-            .filter_map(|slot| {
-                match SegmentHeader::decode(
-                    &image[slot * BLOCK_BYTES..],
-                    self.medium.salt(),
-                    id,
-                    slot,
-                ) {
-                    Look::Good(header) => Some(header),
-                    _ => None,
-                }
-            })
-            .max_by_key(|header| header.generation);
+        let newest = self.medium.newest_header(id, &image);
         let Some(header) = newest.filter(|h| h.sequence == sequence) else {
             let at = Location::new(id * self.medium.segment_bytes(), 0);
             return Err(self.medium.damaged(at, "a segment header", "another one"));
@@ -421,7 +346,7 @@ impl Core {
             State::InUse => u64::MAX,
             State::Free => return Ok(false),
         };
-        let mut walk = Walk::new(&image, &header, self.medium.salt(), self.durable());
+        let mut walk = Walk::new(&image, &header, self.medium.salt(), self.reach.durable());
         while walk.lsn() < end {
             match walk.next()? {
                 Step::Sealed => break,
@@ -468,7 +393,7 @@ impl Core {
     }
 
     /// Reads all of the item of up to `bytes` bytes at `address`, with its padding; the caller's
-    /// guard keeps it there, as [`Core::use_of`] or the index has said.
+    /// guard keeps it there, as [`Log::use_of`] or the index has said.
     pub(crate) fn read_logged(&self, address: u64, bytes: usize) -> Result<Option<Vec<u8>>> {
         let at = Location::new(address, bytes);
         let mut item = Vec::new();
@@ -505,14 +430,14 @@ impl Core {
     /// meets the move. It looks for the old place in the index, not on the medium.
     pub(super) fn awaits_checkpoint(&self, segment: &Segment, sequence: u64) -> bool {
         self.is_replayed(sequence)
-            && (segment.cleaned_at.load(Acquire) > self.checkpointed()
+            && (segment.cleaned_at.load(Acquire) > self.replay.start()
                 || segment.says_more_than_its_items())
     }
 
     /// Whether some of the segment lies behind where replay starts. Without any checkpoint all of
     /// the log is read, and goes by numbers: nothing is needed for where it stood.
     fn is_replayed(&self, sequence: u64) -> bool {
-        (sequence + 1).saturating_mul(self.medium.segment_bytes()) > self.checkpointed()
+        (sequence + 1).saturating_mul(self.medium.segment_bytes()) > self.replay.start()
     }
 }
 

@@ -1,150 +1,117 @@
-//! The log without its background thread: the parts that it is made of.
+//! The log without the thread that works for it: the parts that it is made of, and the order of their locks.
 //!
-//! Each part keeps its fields to itself and says in its methods who may do what. What is here, and what other files
-//! add to [`Core`], are the steps that need several parts.
+//! Each part keeps its fields to its own file and says in its methods who may do what. What other files add to [`Log`]
+//! are the steps that need several parts.
+//!
+//! Invariant: locks are taken in this order, and those of the last row by themselves. An index leaf's latch may be held
+//! when any of them is taken; nobody who has one of them asks for a latch.
+//!
+//! 1. `freeing`: whoever frees segments, or holds them.
+//! 2. `flusher`: one writes and syncs what was appended.
+//! 3. `appender`: places are given out, segments begun.
+//! 4. `growth`: how many segments there are, and how many have headers, changes.
+//! 5. `superblocks`: one change at a time is made durable; then the opener's mark, which is looked at before.
+//! 6. `space`, `ledger`, the newest superblock, the lists of `residency`, spare memory, the line of those who wait for a
+//!    sync, the line at a device.
 
 use super::{
-    cleaning::Written, commit::Flush, group::Group, growth::Growth, health::Health, ledger::Ledger,
-    medium::Medium, pool::Pool, reserve::Items, resident::Resident, segments::Appender,
-    space::Space, superblocks::Superblocks, table::Table,
+    flusher::Flusher,
+    freeing::Freeing,
+    group::Group,
+    growth::Growth,
+    health::Health,
+    helpers::Helpers,
+    ledger::Ledger,
+    medium::Medium,
+    reach::Reach,
+    reserve::Reserve,
+    resident::Residency,
+    segments::Appender,
+    space::{Free, Space},
+    state::ReplayStart,
+    superblocks::Superblocks,
+    table::Table,
+    trim::Trims,
+    written::Written,
 };
 use crate::{
     Result,
-    bell::Bell,
-    cache::{Budgets, Cache},
+    cache::Budgets,
     device::{Device, machine},
     format::{segment::SegmentHeader, superblock::Superblock},
     limits,
-    location::Lsn,
     options::VolumeOptions,
 };
-use parking_lot::{Condvar, Mutex};
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*},
-};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
-/// The log without its background thread.
-pub(crate) struct Core {
+/// See the module.
+pub(crate) struct Log {
+    /// Whether it goes on.
     pub(super) health: Arc<Health>,
+    /// What it is on.
     pub(super) medium: Medium,
+    /// What the volume says of itself, durably.
     pub(super) superblocks: Superblocks,
+    /// How long files are and may become.
     pub(super) growth: Growth,
-    pub(super) background: bool,
-    /// Bit per device that is told of what is free.
-    pub(super) trims: AtomicU64,
-    pub(super) may_have_threads: bool,
-    /// Memory for segments, beside what the read cache leaves.
-    pub(super) write_cache_bytes: usize,
-    /// Of that, what the cleaner has.
-    pub(super) lent_bytes: AtomicUsize,
-    pub(super) epoch: AtomicU64,
+    /// How far it reaches.
+    pub(super) reach: Reach,
+    /// Who makes it durable.
+    pub(super) flusher: Flusher,
+    /// What of it is in memory.
+    pub(super) residency: Residency,
+    /// What is known of each segment.
     pub(super) table: Table,
-    pub(super) space: Arc<Mutex<Space>>,
-    /// Room left in the segment being filled. Changes under the appender's lock only.
-    pub(super) rest: AtomicU64,
-    pub(super) appender: Mutex<Appender>,
-    pub(super) flush: Mutex<Flush>,
-    /// Taken last.
-    pub(super) resident: Mutex<Resident>,
-    pub(super) pool: Arc<Pool>,
-    pub(super) cache: Option<Cache>,
-    /// Bytes of values that were to be compressed: as given, and as kept.
-    pub(super) given_bytes: AtomicU64,
-    pub(super) kept_bytes: AtomicU64,
-    pub(super) group: Arc<Group>,
+    /// Which segments are in use, and what needs them.
     pub(super) ledger: Mutex<Ledger>,
-    pub(super) end: AtomicU64,
-    pub(super) durable: AtomicU64,
-    pub(super) oldest_pending: AtomicU64,
-    /// Segments that were freed and wait for readers to be gone.
-    pub(super) leaving: AtomicU64,
-    /// How many have waited for that, and can be used again.
-    pub(super) readmitted: AtomicU64,
-    /// Woken when a segment can be used again.
-    pub(super) roomier: Condvar,
+    /// Which are free, and what is promised.
+    pub(super) space: Free,
+    /// What is set aside.
+    pub(super) reserve: Reserve,
+    /// When segments may be freed.
+    pub(super) freeing: Freeing,
+    /// Which devices are told of what is free.
+    pub(super) trims: Trims,
+    /// Its end.
+    pub(super) appender: Mutex<Appender>,
+    /// What was appended.
     pub(super) written: Written,
-    /// Nor could a free segment be given blocks.
-    pub(super) out_of_blocks: AtomicBool,
-    pub(super) items: Items,
-    /// Bytes that the next checkpoint may need, at worst.
-    pub(super) checkpoint_bytes: AtomicU64,
-    /// What the one that is being taken has appended.
-    pub(super) checkpoint_taken: AtomicU64,
-    /// A device had no room for what was to be written last: it is in memory, and there is to be no more of it.
-    pub(super) is_blocked: AtomicBool,
-    /// A segment was begun since that was last said.
-    pub(super) is_reserve_old: AtomicBool,
-    /// What is alive has been counted: segments may be freed.
-    pub(super) live_known: AtomicBool,
-    /// End of what was appended last that is not a checkpoint's.
-    pub(super) written_end: AtomicU64,
-    /// Where replay starts, with the newest durable checkpoint; `u64::MAX` without one.
-    pub(super) checkpointed: AtomicU64,
-    /// How many want no segment to be freed. Held while some are.
-    pub(super) holds: Mutex<u64>,
-    /// Of the background thread.
-    pub(super) bell: Bell,
-    pub(super) frames: AtomicU64,
-    pub(super) discarded_bytes: AtomicU64,
-    /// Syncs asked for since the last segment was taken: whether writing ahead pays.
-    pub(super) syncs_lately: AtomicU64,
+    /// Where replay would start.
+    pub(super) replay: ReplayStart,
+    /// Its threads.
+    pub(super) helpers: Helpers,
 }
 
-impl Core {
+impl Log {
     pub(super) fn new(
         devices: Vec<Box<dyn Device>>,
         superblock: Superblock,
         options: &VolumeOptions,
     ) -> Result<Self> {
-        let checkpointed = superblock.checkpoint.map_or(u64::MAX, |c| c.start.at);
         let budgets = Budgets::of(options, machine::memory_bytes());
         let group = Arc::new(Group::default());
         let health = Arc::new(Health::new(options, Arc::clone(&group))?);
+        let helpers = Helpers::new(options);
+        let in_memory = budgets.write_cache_bytes / superblock.segment_bytes as usize;
         Ok(Self {
             table: Table::new(segments_max(&superblock, devices.len())),
             medium: Medium::new(devices, &superblock, Arc::clone(&health)),
             health,
             growth: Growth::new(options),
-            background: options.background_thread && !options.read_only,
-            trims: AtomicU64::new(if options.no_trim { 0 } else { u64::MAX }),
-            may_have_threads: options.background_thread,
-            write_cache_bytes: budgets.write_cache_bytes,
-            lent_bytes: AtomicUsize::new(0),
-            epoch: AtomicU64::new(superblock.epoch),
-            space: Arc::default(),
-            rest: AtomicU64::new(0),
-            superblocks: Superblocks::new(superblock),
-            appender: Mutex::new(Appender::new(1)),
-            flush: Mutex::default(),
-            resident: Mutex::default(),
-            pool: Arc::default(),
-            cache: Cache::new(budgets.read_cache_bytes),
-            given_bytes: AtomicU64::new(0),
-            kept_bytes: AtomicU64::new(0),
-            group,
+            reach: Reach::new(superblock.epoch),
+            flusher: Flusher::new(group, helpers.has_thread().then_some(in_memory)),
+            residency: Residency::new(&budgets, superblock.segment_bytes),
             ledger: Mutex::default(),
-            end: AtomicU64::new(0),
-            durable: AtomicU64::new(0),
-            oldest_pending: AtomicU64::new(0),
-            leaving: AtomicU64::new(0),
-            readmitted: AtomicU64::new(0),
-            roomier: Condvar::new(),
+            space: Free::default(),
+            reserve: Reserve::new(),
+            freeing: Freeing::default(),
+            trims: Trims::new(options),
+            appender: Mutex::new(Appender::new(1)),
             written: Written::default(),
-            out_of_blocks: AtomicBool::new(false),
-            items: Items::default(),
-            checkpoint_bytes: AtomicU64::new(0),
-            checkpoint_taken: AtomicU64::new(0),
-            is_blocked: AtomicBool::new(false),
-            is_reserve_old: AtomicBool::new(true),
-            live_known: AtomicBool::new(false),
-            written_end: AtomicU64::new(0),
-            checkpointed: AtomicU64::new(checkpointed),
-            holds: Mutex::new(0),
-            bell: Bell::default(),
-            frames: AtomicU64::new(0),
-            discarded_bytes: AtomicU64::new(0),
-            syncs_lately: AtomicU64::new(0),
+            replay: ReplayStart::of(&superblock),
+            helpers,
+            superblocks: Superblocks::new(superblock),
         })
     }
 
@@ -152,6 +119,23 @@ impl Core {
     #[inline]
     pub(crate) fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// How far it reaches.
+    #[inline]
+    pub(crate) fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
+    /// Who makes it durable.
+    pub(crate) fn flusher(&self) -> &Flusher {
+        &self.flusher
+    }
+
+    /// What was appended.
+    #[inline]
+    pub(crate) fn written(&self) -> &Written {
+        &self.written
     }
 
     /// What it is on.
@@ -163,29 +147,16 @@ impl Core {
     /// Room for frames that needs nothing more of a file system: in free segments that have their blocks, and in
     /// the one being filled.
     pub(super) fn available(&self, space: &Space) -> u64 {
-        space.free_segments() * self.medium.usable() + self.rest.load(Relaxed)
+        space.free_segments() * self.medium.usable() + self.reach.rest()
     }
 
     /// That, and what there is once free segments have been given blocks, as far as anybody knows.
     pub(super) fn expected(&self, space: &Space) -> u64 {
-        let hollow = match self.out_of_blocks.load(Relaxed) {
+        let hollow = match self.space.is_out_of_blocks() {
             true => 0,
             false => space.hollow_segments(),
         };
         self.available(space) + hollow * self.medium.usable()
-    }
-
-    /// Whether what is in memory waits for room on a device.
-    pub(crate) fn is_blocked(&self) -> bool {
-        self.is_blocked.load(Relaxed)
-    }
-
-    pub(crate) fn end(&self) -> Lsn {
-        self.end.load(Acquire)
-    }
-
-    pub(crate) fn durable(&self) -> Lsn {
-        self.durable.load(Acquire)
     }
 
     /// Writes one slot of a segment's header. Not synced.

@@ -4,7 +4,7 @@
 //! until the volume is whole; so a creation that was cut short anywhere is made again, and never
 //! taken for a volume, nor for something that is somebody else's.
 
-use super::{Core, Log, headed::FIRST_STEP, open::look_at, opener, walk::newer};
+use super::{Log, OpenLog, headed::FIRST_STEP, open::look_at, opener, walk::newer};
 use crate::{
     Error, ErrorKind, Result,
     device::{Device, aligned::AlignedBuffer},
@@ -18,18 +18,14 @@ use crate::{
     limits::{self, BLOCK_BYTES},
     options::VolumeOptions,
 };
-use std::{
-    io,
-    sync::{Arc, atomic::Ordering::Release},
-    thread,
-};
+use std::{io, thread};
 
-impl Log {
-    /// Formats the devices, whatever they hold: ask [`Log::probe`] first unless truncating.
+impl OpenLog {
+    /// Formats the devices, whatever they hold: ask [`OpenLog::probe`] first unless truncating.
     pub(crate) fn create(
         devices: Vec<Box<dyn Device>>,
         options: &VolumeOptions,
-    ) -> Result<Arc<Log>> {
+    ) -> Result<OpenLog> {
         if options.read_only {
             return Err(Error::new(
                 ErrorKind::ReadOnly,
@@ -42,36 +38,35 @@ impl Log {
         for device in &devices {
             wipe(device.as_ref(), superblock.segment_bytes)?;
         }
-        let core = Core::new(devices, superblock, options)?;
+        let log = Log::new(devices, superblock, options)?;
         // Files are as long as what a full volume keeps wants them: without superblocks, too, they are then long enough
         // for a volume. They have no blocks yet.
-        lengthen(&core)?;
-        core.keep_for_items(0, 0);
-        let mut first = core.superblocks.all_segments(&core.medium);
+        lengthen(&log)?;
+        log.keep_for_items(0, 0);
+        let mut first = log.superblocks.all_segments(&log.medium);
         first.retain(|id| *id < FIRST_STEP);
-        core.write_first_headers(&first)?;
-        core.medium.sync_all()?;
-        core.are_headed(&first);
-        core.superblocks
-            .all_segments(&core.medium)
+        log.write_first_headers(&first)?;
+        log.medium.sync_all()?;
+        log.are_headed(&first);
+        log.superblocks
+            .all_segments(&log.medium)
             .into_iter()
-            .for_each(|id| core.admit(id));
+            .for_each(|id| log.admit(id));
         // CRASH: with one superblock or none, whole or torn, the mark says that this is to be done
         // again. With both, the volume is there, and the mark says nothing.
-        core.superblocks.update_twice(&core.medium, |_| {})?;
-        unmark(core.medium.devices())?;
-        core.medium.mark_opener()?;
-        core.live_known.store(true, Release);
-        core.keep_for_live();
-        let start = core.medium.segment_bytes();
-        core.end.store(start, Release);
-        core.durable.store(start, Release);
+        log.superblocks.update_twice(&log.medium, |_| {})?;
+        unmark(log.medium.devices())?;
+        log.medium.mark_opener()?;
+        log.freeing.live_is_known();
+        log.keep_for_live();
+        let start = log.medium.segment_bytes();
+        log.reach.begin_at(start);
         // A file gets its blocks when there is something to put there.
-        let first = core.space.lock().raw.pop_first();
+        let first = log.space.lock().raw.pop_first();
         if let Some(id) = first {
-            core.make_ready(id, true)?;
+            log.make_ready(id, true)?;
         }
-        Self::start(core)
+        Self::start(log)
     }
 }
 
@@ -280,8 +275,8 @@ fn too_small(name: &str, bytes: u64, least: u64) -> Error {
 }
 
 /// Gives a new volume in files that grow what it cannot do without. No superblock counts it yet.
-fn lengthen(core: &Core) -> Result<()> {
-    let members = core.superblocks.members();
+fn lengthen(log: &Log) -> Result<()> {
+    let members = log.superblocks.members();
     let growing = members.iter().filter(|m| m.grows).count() as u64;
     if growing == 0 {
         return Ok(());
@@ -289,15 +284,15 @@ fn lengthen(core: &Core) -> Result<()> {
     let fixed: u64 = members
         .iter()
         .filter(|m| !m.grows)
-        .map(|m| core.medium.segments_in(m.bytes))
+        .map(|m| log.medium.segments_in(m.bytes))
         .sum();
-    let each = core
+    let each = log
         .least_segments()
         .saturating_sub(fixed)
         .div_ceil(growing)
         .max(1);
-    let bytes = SEGMENTS_AT + each * core.medium.segment_bytes();
-    for (device, _) in core
+    let bytes = SEGMENTS_AT + each * log.medium.segment_bytes();
+    for (device, _) in log
         .medium
         .devices()
         .iter()
@@ -312,7 +307,7 @@ fn lengthen(core: &Core) -> Result<()> {
             false => Error::io(format_args!("lengthen {}", device.name()), why),
         })?;
     }
-    core.superblocks.begin_with(bytes);
+    log.superblocks.begin_with(bytes);
     Ok(())
 }
 

@@ -6,7 +6,7 @@
 //! more, before the checkpoint was begun that the superblock names by then. What older records say of it, only
 //! reading the whole log comes to, and that looks for nothing there.
 
-use super::core::Core;
+use super::core::Log;
 use crate::{Result, format::SEGMENTS_AT};
 use std::{
     collections::BTreeSet,
@@ -19,7 +19,7 @@ const SPARE_SEGMENTS: u64 = 2;
 
 /// Segments at the ends of files that nobody can use any more. They can be again if it is dropped.
 pub(crate) struct Cut {
-    core: Arc<Core>,
+    log: Arc<Log>,
     /// Each file that grows is to have so many segments.
     index: u64,
     solid: BTreeSet<u64>,
@@ -28,14 +28,14 @@ pub(crate) struct Cut {
 
 impl Drop for Cut {
     fn drop(&mut self) {
-        let mut space = self.core.space.lock();
+        let mut space = self.log.space.lock();
         space.end = u64::MAX;
         space.unknown.append(&mut self.hollow);
         space.raw.append(&mut self.solid);
     }
 }
 
-impl Core {
+impl Log {
     /// Free segments before this one: they are used first.
     #[cfg(test)]
     pub(crate) fn free_segments_before(&self, segment: u64) -> u64 {
@@ -55,7 +55,7 @@ impl Core {
         let Some(end) = self.end_for(in_use) else {
             return Ok(None);
         };
-        let room = |core: &Self| core.space.lock().free_before(end) * core.medium.usable();
+        let room = |log: &Self| log.space.lock().free_before(end) * log.medium.usable();
         // One is begun, and what is moved comes to its end.
         let wanted = bytes + 2 * self.medium.usable();
         while room(self) < wanted && self.give_blocks_before(end)? {}
@@ -90,7 +90,7 @@ impl Core {
 
     /// Takes what is free at the ends of files away from everybody, as far as it is not needed; `None` if there is
     /// nothing, or no room for what is kept without it.
-    pub(super) fn begin_cut(self: &Arc<Self>) -> Result<Option<Cut>> {
+    pub(crate) fn begin_cut(self: &Arc<Self>) -> Result<Option<Cut>> {
         self.health.check_writable()?;
         let in_use = self.ledger.lock().in_use.len() as u64 + self.leaving();
         let Some(least) = self.index_for(in_use) else {
@@ -137,7 +137,7 @@ impl Core {
         hollow.append(&mut take(|space| &mut space.hollow));
         drop(space);
         Some(Cut {
-            core: Arc::clone(self),
+            log: Arc::clone(self),
             index,
             solid,
             hollow,
@@ -157,14 +157,16 @@ impl Core {
     /// the files from end to end, or has made them longer.
     pub(crate) fn end_cut(&self, mut cut: Cut) -> Result<bool> {
         // In this order: who frees segments asks for blocks, and for headers.
-        let holds = self.holds.lock();
+        let Some(_held) = self.freeing.alone() else {
+            return Ok(false);
+        };
         let _one = self.growth.alone();
         let members = self.superblocks.members();
         let behind: u64 = (members.iter().filter(|m| m.grows))
             .map(|m| self.medium.segments_in(m.bytes).saturating_sub(cut.index))
             .sum();
         let taken = (cut.solid.len() + cut.hollow.len()) as u64;
-        if *holds > 0 || behind != taken {
+        if behind != taken {
             return Ok(false);
         }
         let bytes = SEGMENTS_AT + cut.index * self.medium.segment_bytes();

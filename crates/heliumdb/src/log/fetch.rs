@@ -2,11 +2,11 @@
 //! what is not is fetched from the devices by requests that run side by side.
 //!
 //! Invariant: nothing that was fetched is handed out unchecked; it only takes the place of a
-//! device read in [`Core::with_value`], which checks it.
+//! device read in [`Log::with_value`], which checks it.
 
 use super::{
     Purpose, Ready,
-    core::Core,
+    core::Log,
     reader::{PREFETCH_BYTES, Resident},
     streak::Streak,
 };
@@ -157,9 +157,9 @@ impl Memory {
     }
 }
 
-impl Core {
+impl Log {
     /// Fetches the items at `places` (`None` for what needs no reading), to be handed out through
-    /// [`Core::with_value`]. What cannot be read shows when its turn comes.
+    /// [`Log::with_value`]. What cannot be read shows when its turn comes.
     pub(crate) fn fetch<'g>(
         &'g self,
         purpose: Purpose,
@@ -173,7 +173,7 @@ impl Core {
         }
     }
 
-    /// As [`Core::fetch`], of what is in memory.
+    /// As [`Log::fetch`], of what is in memory.
     pub(crate) fn find<'g>(
         &'g self,
         purpose: Purpose,

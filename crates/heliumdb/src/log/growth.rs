@@ -3,7 +3,7 @@
 //! Invariant: no segment is used before a superblock that counts it is durable; and who changes how many there are, or
 //! how many have headers, does so alone.
 
-use super::{core::Core, create::is_full};
+use super::{core::Log, create::is_full};
 use crate::{
     ErrorKind, Result,
     format::{SEGMENTS_AT, check::Bounds, superblock::Member},
@@ -77,7 +77,7 @@ impl Growth {
     }
 }
 
-impl Core {
+impl Log {
     /// Makes files longer, by at least one segment each; false if they cannot be.
     pub(super) fn grow(&self) -> Result<bool> {
         let _one = self.growth.alone();

@@ -4,7 +4,7 @@
 //! header slot on the medium, and none from there on is used; both copies of a superblock say so. (In a volume
 //! that is not headed at all, one of an earlier version, segments without a header count as never used.)
 
-use super::{core::Core, create::is_full};
+use super::{core::Log, create::is_full};
 use crate::{
     Error, ErrorKind, Result,
     device::aligned::AlignedBuffer,
@@ -27,7 +27,7 @@ const STEP_PART: u64 = 4;
 /// How often a header is read that is not whole: a slot, if never both, may be written to this moment.
 const READ_ATTEMPTS: usize = 3;
 
-impl Core {
+impl Log {
     /// Sees to it that a segment about to be used has a header, durably, and that the superblocks count on it.
     pub(super) fn head(&self, id: u64) -> Result<()> {
         if id < self.headed() {
@@ -191,8 +191,8 @@ impl Core {
 }
 
 /// A segment that has lost its header, of a volume all of whose segments have one.
-pub(super) fn lost(core: &Core, id: u64) -> Error {
-    let at = Location::new(id * core.medium.segment_bytes(), 0);
+pub(super) fn lost(log: &Log, id: u64) -> Error {
+    let at = Location::new(id * log.medium.segment_bytes(), 0);
     let expected = "a segment header, which every segment of this volume was given";
-    core.medium.damaged(at, expected, "neither copy of it")
+    log.medium.damaged(at, expected, "neither copy of it")
 }

@@ -2,49 +2,56 @@
 //!
 //! Invariant: while a [`Hold`] lives, no segment is freed.
 
-use super::core::Core;
+use super::core::Log;
 use crate::{Result, device::Device, id::VolumeId, location::Lsn};
 use std::{io, sync::Arc};
 
 /// Keeps the log's segments from being freed.
 pub(crate) struct Hold {
-    core: Arc<Core>,
+    log: Arc<Log>,
+}
+
+impl Log {
+    /// Keeps all segments from being freed while the returned value lives.
+    pub(crate) fn hold(self: &Arc<Self>) -> Hold {
+        Hold::new(self)
+    }
 }
 
 impl Hold {
-    pub(super) fn new(core: &Arc<Core>) -> Self {
+    fn new(log: &Arc<Log>) -> Self {
         // Waits for a free that is under way.
-        *core.holds.lock() += 1;
+        log.freeing.hold();
         Self {
-            core: Arc::clone(core),
+            log: Arc::clone(log),
         }
     }
 
     /// A position that is the log's end now or later, and durable.
     pub(crate) fn end(&self) -> Result<Lsn> {
-        if self.core.health.is_read_only() {
-            return Ok(self.core.end());
+        if self.log.health.is_read_only() {
+            return Ok(self.log.reach.end());
         }
         // The end of a batch, and padded, so that nothing else can be below it.
-        self.core.flush(true)?;
-        Ok(self.core.durable())
+        self.log.flush(true)?;
+        Ok(self.log.reach.durable())
     }
 
     pub(crate) fn volume(&self) -> VolumeId {
-        self.core.medium.volume_id()
+        self.log.medium.volume_id()
     }
 
     pub(crate) fn segment_bytes(&self) -> u64 {
-        self.core.medium.segment_bytes()
+        self.log.medium.segment_bytes()
     }
 
     /// The volume's devices, to be read.
     pub(crate) fn devices(&self) -> Vec<Box<dyn Device>> {
-        let devices = 0..self.core.medium.devices().len();
+        let devices = 0..self.log.medium.devices().len();
         devices
             .map(|device| {
-                let core = Arc::clone(&self.core);
-                Box::new(Lent { core, device }) as Box<dyn Device>
+                let log = Arc::clone(&self.log);
+                Box::new(Lent { log, device }) as Box<dyn Device>
             })
             .collect()
     }
@@ -52,23 +59,23 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        if self.core.health.is_elsewhere() {
+        if self.log.health.is_elsewhere() {
             return;
         }
-        *self.core.holds.lock() -= 1;
-        self.core.nudge();
+        self.log.freeing.let_go();
+        self.log.nudge();
     }
 }
 
 /// A device of an open volume, for reading alone.
 struct Lent {
-    core: Arc<Core>,
+    log: Arc<Log>,
     device: usize,
 }
 
 impl Lent {
     fn device(&self) -> &dyn Device {
-        self.core.medium.device(self.device)
+        self.log.medium.device(self.device)
     }
 }
 

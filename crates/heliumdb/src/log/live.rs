@@ -1,10 +1,10 @@
 //! What recovery finds alive, counted while it goes on.
 //!
 //! Invariant: the sum of what was added and not removed is what the index refers to. The log
-//! takes it over once ([`Core::set_live`]); before that it frees nothing. Threads count for
+//! takes it over once ([`Log::set_live`]); before that it frees nothing. Threads count for
 //! themselves; what one adds, another may remove.
 
-use super::{core::Core, ledger::Ledger};
+use super::{core::Log, ledger::Ledger};
 use crate::{Error, Result, location::Location};
 use parking_lot::Mutex;
 use std::{
@@ -82,7 +82,7 @@ impl Live {
     }
 }
 
-impl Core {
+impl Log {
     /// Takes over what is alive; from here on segments may be freed. An error if that is where
     /// nothing is: it would be written over.
     pub(crate) fn set_live(&self, live: &Live) -> Result<()> {
@@ -107,7 +107,7 @@ impl Core {
             }
         }
         drop(ledger);
-        self.live_known.store(true, Release);
+        self.freeing.live_is_known();
         self.nudge();
         Ok(())
     }

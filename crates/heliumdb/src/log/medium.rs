@@ -18,7 +18,7 @@ use crate::{
     Error, ErrorKind, Result,
     device::Device,
     format::{
-        SEGMENT_HEADER_BYTES, SEGMENTS_AT, Salt, Version, frame, segment::SegmentHeader,
+        Look, SEGMENT_HEADER_BYTES, SEGMENTS_AT, Salt, Version, frame, segment::SegmentHeader,
         superblock::Superblock,
     },
     id::VolumeId,
@@ -133,6 +133,12 @@ impl Medium {
     #[inline]
     pub(super) fn usable(&self) -> u64 {
         self.segment_bytes - SEGMENT_HEADER_BYTES as u64 - frame::HEADER_BYTES as u64
+    }
+
+    /// Room for frames from an offset of a segment on.
+    #[inline]
+    pub(super) fn room_from(&self, offset: usize) -> u64 {
+        (self.segment_bytes as usize - frame::HEADER_BYTES).saturating_sub(offset) as u64
     }
 
     /// Segments on a device of so many bytes.
@@ -257,6 +263,18 @@ impl Medium {
         let offset = offset + (header.slot() * BLOCK_BYTES) as u64;
         // CRASH: old, new or torn slot; the other slot is durable, and whole, with the state before.
         self.write("write segment header of", device, offset, &slot)
+    }
+
+    /// The newest of both slots of a segment's header that are whole.
+    pub(super) fn newest_header(&self, segment: u64, slots: &[u8]) -> Option<SegmentHeader> {
+        let headers = [0, 1].into_iter().filter_map(|slot| {
+            let bytes = &slots[slot * BLOCK_BYTES..];
+            match SegmentHeader::decode(bytes, self.salt, segment, slot) {
+                Look::Good(header) => Some(header),
+                _ => None,
+            }
+        });
+        headers.max_by_key(|header| header.generation)
     }
 
     pub(super) fn count_written(&self, bytes: u64) {

@@ -1,6 +1,6 @@
 //! The log: the one place where a volume's bytes are written, read, freed and recovered.
 //!
-//! Invariant: what [`Core::sync_to`] acknowledged is found again by [`Log::open`], as a
+//! Invariant: what [`Log::sync_to`] acknowledged is found again by [`OpenLog::open`], as a
 //! prefix of what was appended; anything behind the end of the log never comes back.
 
 mod append;
@@ -12,27 +12,31 @@ mod buffer;
 mod bulk;
 mod cleaning;
 
-mod commit;
 mod core;
 mod create;
 mod cut;
 mod disk;
 mod fetch;
+mod flusher;
+mod freeing;
 mod group;
 mod growth;
 mod headed;
 mod health;
+mod helpers;
 mod hold;
 mod latency;
 mod ledger;
 mod live;
 mod medium;
 mod open;
+mod open_log;
 mod opener;
 mod place;
 mod pointer;
 mod pool;
 mod raw;
+mod reach;
 mod reader;
 mod recovery;
 mod reserve;
@@ -50,17 +54,18 @@ mod traffic;
 mod trim;
 mod unfinished;
 mod walk;
+mod written;
 
 pub(crate) use append::MoveRoom;
 pub(crate) use batch::Batch;
 pub(crate) use cleaning::{Candidate, Room};
-pub(crate) use core::Core;
-pub(crate) use cut::Cut;
+pub(crate) use core::Log;
 pub(crate) use fetch::Fetch;
 pub(crate) use hold::Hold;
 pub use latency::Latencies;
 pub(crate) use ledger::Prepared;
 pub(crate) use live::Live;
+pub(crate) use open_log::OpenLog;
 
 pub(crate) use reader::{Asked, Purpose, Ready, Value, append_value};
 pub(crate) use segments::epoch_chain;
@@ -71,19 +76,13 @@ pub(crate) use walk::{early, newer};
 
 use crate::{
     Result,
-    cache::{Cache, CacheStats},
+    cache::CacheStats,
     format::{frame, frame::Spilled, name::GlobalTxn, superblock::Checkpoint},
     id::VolumeId,
     index::Secret,
     location::{Location, Lsn},
 };
-use parking_lot::Mutex;
-use std::{
-    collections::HashSet,
-    ops::Deref,
-    sync::{Arc, atomic::Ordering::*},
-    thread::JoinHandle,
-};
+use std::{collections::HashSet, sync::atomic::Ordering::*};
 
 /// What a batch is.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -115,7 +114,7 @@ pub(crate) enum BatchKind {
 #[derive(Debug)]
 pub(crate) struct Appended {
     pub batch_id: u64,
-    /// What to give to [`Core::sync_to`].
+    /// What to give to [`Log::sync_to`].
     pub end: Lsn,
     /// One per pushed item, tombstones too.
     pub locations: Vec<Location>,
@@ -140,13 +139,13 @@ pub(crate) struct ReplayItem<'a> {
     pub key: &'a [u8],
     /// Where it was, if the cleaner has moved it.
     pub from: Option<Location>,
-    /// Where [`Core::read`] finds its value.
+    /// Where [`Log::read`] finds its value.
     pub location: Location,
 }
 
 /// Who hears what recovery finds. Only batches that are complete and not cancelled are
 /// delivered, in log order. What of it is alive in the end the sink tells the log by
-/// [`Core::set_live`], once open returned: until then nothing is freed.
+/// [`Log::set_live`], once open returned: until then nothing is freed.
 pub(crate) trait Replay {
     /// Before anything else: what the keys of unordered trees are hashed with, and how many trees the
     /// log can have items of.
@@ -160,7 +159,7 @@ pub(crate) trait Replay {
     /// not used; then all of the log is delivered.
     fn load(
         &mut self,
-        _core: &Core,
+        _core: &Log,
         _checkpoint: &Checkpoint,
         _in_use: &HashSet<u64>,
     ) -> Result<Option<LogState>> {
@@ -231,104 +230,17 @@ fn frame_overhead(prefix: usize, payload: usize) -> usize {
     frames * (frame::HEADER_BYTES + prefix)
 }
 
-/// The log of one volume, with its background thread.
-pub(crate) struct Log {
-    core: Arc<Core>,
-    worker: Mutex<Option<JoinHandle<()>>>,
-}
-
 impl Log {
-    fn new(core: Arc<Core>, worker: Option<JoinHandle<()>>) -> Self {
-        Self {
-            core,
-            worker: Mutex::new(worker),
-        }
-    }
-
-    /// Flushes, and joins the background thread. What comes later fails with `Closed`.
-    pub(crate) fn close(&self) -> Result<()> {
-        self.core.health.check_owner()?;
-        self.stop_worker();
-        let result = if self.core.health.is_read_only() || self.core.health.is_closed() {
-            Ok(())
-        } else {
-            let synced = self.core.sync_to(self.core.end());
-            // Once more for the copy of a segment header, which follows the first sync.
-            synced
-                .and_then(|()| self.core.flush(true))
-                .and_then(|()| self.core.mark_end())
-        };
-        if self.core.health.close() {
-            self.core.medium.release();
-        }
-        result
-    }
-
-    fn stop_worker(&self) {
-        self.core.bell.stop();
-        let worker = self.worker.lock().take();
-        // A device that the thread calls may have had the last handle, so that it closes the volume itself.
-        if let Some(worker) = worker.filter(|_| !background::is_worker_of(&self.core)) {
-            // Its panic, if any, has poisoned the log.
-            let _ = worker.join();
-        }
-    }
-
-    /// Keeps all segments from being freed while the returned value lives.
-    pub(crate) fn hold(&self) -> Hold {
-        Hold::new(&self.core)
-    }
-
-    /// Frees all that can be freed now.
-    pub(crate) fn free_now(&self) -> Result<()> {
-        self.core.free_now()
-    }
-
-    /// Gives back to the devices what is free and more than enough.
-    pub(crate) fn give_back(&self) -> Result<()> {
-        self.core.trim_all()
-    }
-
-    /// Takes what is free at the ends of files away from everybody: see [`Cut`].
-    pub(crate) fn begin_cut(&self) -> Result<Option<Cut>> {
-        self.core.begin_cut()
-    }
-
-    /// One step of background work; true if something was done.
-    pub(crate) fn background_step(&self) -> Result<bool> {
-        self.core.background_step()
-    }
-}
-
-impl Deref for Log {
-    type Target = Core;
-    fn deref(&self) -> &Core {
-        &self.core
-    }
-}
-
-impl Drop for Log {
-    fn drop(&mut self) {
-        if self.core.health.is_elsewhere() {
-            // The thread is not here to be joined, nor to be let go of.
-            std::mem::forget(self.worker.get_mut().take());
-            return;
-        }
-        // An orderly end for whoever did not ask for one; its failure is in the log's state.
-        let _ = self.close();
-    }
-}
-
-impl Core {
     /// No item with a smaller seq will be appended any more: lets segments with overtaking
     /// tombstones go. Optional.
     pub(crate) fn set_oldest_pending(&self, seq: u64) {
-        self.oldest_pending.fetch_max(seq, AcqRel);
+        self.freeing.raise_oldest_pending(seq);
     }
 
     /// Figures.
     pub(crate) fn stats(&self) -> LogStats {
         let moved = self.medium.moved();
+        let (given_bytes, kept_bytes) = self.written.compressed_bytes();
         let ledger = self.ledger.lock();
         let (mut live_bytes, mut dead_bytes) = (0, 0);
         for segment in ledger.in_use.values().filter_map(|id| self.table.get(*id)) {
@@ -345,22 +257,22 @@ impl Core {
             used_bytes: ledger.in_use.len() as u64 * self.medium.segment_bytes(),
             live_bytes,
             dead_bytes,
-            buffered_bytes: self.end().saturating_sub(self.durable()),
-            frames: self.frames.load(Relaxed),
+            buffered_bytes: self.reach.end().saturating_sub(self.reach.durable()),
+            frames: self.written.frames(),
             syncs: moved.syncs,
-            discarded_bytes: self.discarded_bytes.load(Relaxed),
+            discarded_bytes: self.written.discarded_bytes(),
             device_reads: moved.traffic.reads,
             device_read_bytes: moved.traffic.read_bytes,
             device_writes: moved.traffic.writes,
-            given_bytes: self.given_bytes.load(Relaxed),
-            kept_bytes: self.kept_bytes.load(Relaxed),
-            cache: self.cache.as_ref().map(Cache::stats).unwrap_or_default(),
-            write_cache_bytes: self.pool.memory_bytes(),
-            user_bytes: self.written.user.load(Relaxed),
-            moved_bytes: self.written.moved.load(Relaxed),
-            checkpointed_bytes: self.written.checkpoint.load(Relaxed),
+            given_bytes,
+            kept_bytes,
+            cache: self.residency.cache_stats(),
+            write_cache_bytes: self.residency.pool().memory_bytes(),
+            user_bytes: self.written.user_bytes(),
+            moved_bytes: self.written.moved_bytes(),
+            checkpointed_bytes: self.written.checkpointed_bytes(),
             written_bytes: moved.written_bytes,
-            trimmed_bytes: self.written.trimmed.load(Relaxed),
+            trimmed_bytes: self.written.trimmed_bytes(),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Invariant: nothing that is not ours or blank is written to, unless truncation asks for it.
 
 use super::{
-    Core, Found, Log, Replay, background, blank,
+    Found, Log, OpenLog, Replay, background, blank,
     create::{self, mark_on, unmark},
     recovery,
     unfinished::UNFINISHED_COPY,
@@ -24,7 +24,7 @@ use std::{cmp::Ordering, sync::Arc};
 
 const UNFINISHED: &str = "a volume whose making was cut short, which holds nothing: open it with leave to create, to make it again";
 
-impl Log {
+impl OpenLog {
     /// Blank, ours, or an error (foreign bytes, mixed devices, damage).
     pub(crate) fn probe(devices: &[Box<dyn Device>]) -> Result<Found> {
         Ok(match load(devices)? {
@@ -40,7 +40,7 @@ impl Log {
         devices: Vec<Box<dyn Device>>,
         options: &VolumeOptions,
         sink: &mut dyn Replay,
-    ) -> Result<Arc<Log>> {
+    ) -> Result<OpenLog> {
         if options.truncate {
             return Self::create(devices, options);
         }
@@ -62,27 +62,27 @@ impl Log {
         devices: Vec<Box<dyn Device>>,
         options: &VolumeOptions,
         sink: &mut dyn Replay,
-    ) -> Result<Arc<Log>> {
+    ) -> Result<OpenLog> {
         let devices = in_order(devices)?;
         let superblock = load(&devices)?.volume(&devices)?;
         if superblock.is_unfinished_copy() {
             return Err(not_ours(&devices, UNFINISHED_COPY));
         }
-        let core = Core::new(devices, superblock.clone(), options)?;
-        core.medium.mark_opener()?;
-        let recovered = recovery::recover(&core, sink).and_then(|()| {
+        let log = Log::new(devices, superblock.clone(), options)?;
+        log.medium.mark_opener()?;
+        let recovered = recovery::recover(&log, sink).and_then(|()| {
             // Only now: what is refused is left as it was.
             if !options.read_only {
-                catch_up(core.medium.devices(), &superblock)?;
-                unmark(core.medium.devices())?;
+                catch_up(log.medium.devices(), &superblock)?;
+                unmark(log.medium.devices())?;
             }
             Ok(())
         });
         if let Err(why) = recovered {
-            core.medium.unmark_opener();
+            log.medium.unmark_opener();
             return Err(why);
         }
-        Self::start(core)
+        Self::start(log)
     }
 
     /// Makes devices blank that hold a whole volume: nothing of it can be found again.
@@ -92,10 +92,10 @@ impl Log {
         create::erase(&devices, &superblock)
     }
 
-    pub(super) fn start(core: Core) -> Result<Arc<Log>> {
-        let core = Arc::new(core);
-        let worker = background::spawn(&core)?;
-        Ok(Arc::new(Log::new(core, worker)))
+    pub(super) fn start(log: Log) -> Result<OpenLog> {
+        let log = Arc::new(log);
+        let worker = background::spawn(&log)?;
+        Ok(OpenLog::new(log, worker))
     }
 }
 

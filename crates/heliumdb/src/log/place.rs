@@ -5,7 +5,7 @@
 use super::{
     Appended, BatchKind,
     batch::Batch,
-    core::Core,
+    core::Log,
     segments::{Appender, Current},
     table::Items,
 };
@@ -20,7 +20,7 @@ use crate::{
 };
 use std::sync::atomic::Ordering::*;
 
-impl Core {
+impl Log {
     pub(super) fn place_batch(
         &self,
         appender: &mut Appender,
@@ -66,9 +66,9 @@ impl Core {
                 flags,
                 payload_len: (batch.prefix.len() + batch.start(until) - batch.start(next)) as u32,
                 item_count: (until - next) as u32,
-                epoch: self.epoch.load(Relaxed),
+                epoch: self.reach.epoch(),
                 lsn,
-                horizon: self.durable(),
+                horizon: self.reach.durable(),
                 batch_id: appended.batch_id,
                 payload_hash: 0,
                 chain: appender.chain,
@@ -211,14 +211,9 @@ impl Core {
         }
         current.offset += len;
         current.writer.publish(current.offset);
-        self.rest.store(self.rest(current.offset), Relaxed);
-        self.frames.fetch_add(1, Relaxed);
+        self.reach.leave(self.medium.room_from(current.offset));
+        self.written.count_frame();
         hash
-    }
-
-    /// Room for frames from `offset` of a segment on.
-    pub(super) fn rest(&self, offset: usize) -> u64 {
-        (self.medium.segment_bytes() as usize - frame::HEADER_BYTES).saturating_sub(offset) as u64
     }
 
     fn enter_batch(

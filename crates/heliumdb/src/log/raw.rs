@@ -1,16 +1,16 @@
 //! An item's bytes as they lie there, for who does not know its key yet.
 //!
 //! Invariant: they are not checked, and never a value: the caller makes of them what it expects to
-//! find, and [`Core::with_value`] then checks both.
+//! find, and [`Log::with_value`] then checks both.
 
 use super::{
-    core::Core,
+    core::Log,
     reader::{Purpose, Resident},
 };
 use crate::{Result, format::item::ItemHeader, location::Location};
 use crossbeam_epoch::Guard;
 
-impl Core {
+impl Log {
     /// Puts the bytes at `at` into `bytes`; false if no item can be there.
     pub(crate) fn read_raw(
         &self,

@@ -4,7 +4,7 @@
 //! Invariant: no lock is taken, and bytes that came from a device are never handed out, nor
 //! kept in the cache, before their checksum was compared.
 
-use super::{buffer::SegmentBuffer, core::Core, table::Segment};
+use super::{buffer::SegmentBuffer, core::Log, table::Segment};
 use crate::{
     Error, Result,
     cache::By,
@@ -105,14 +105,14 @@ impl Asked<'_> {
     }
 }
 
-/// What [`Core::with_value`] does to have the value in `built`, wherever it lies.
+/// What [`Log::with_value`] does to have the value in `built`, wherever it lies.
 pub(crate) fn append_value(found: Value<'_>, built: &mut Vec<u8>) {
     if let Value::Here(bytes) = found {
         built.extend_from_slice(bytes);
     }
 }
 
-impl Core {
+impl Log {
     /// Appends the value of the item at `at` to `value`, past the cache. Ok(false): another item is there.
     pub(crate) fn read(
         &self,
@@ -289,11 +289,12 @@ impl Core {
             Some(Resident::Device(position)) => position,
         };
         let keep = |header: &ItemHeader, bytes: &[u8]| {
-            if let (Some(by), Some(cache)) = (purpose.by(), &self.cache) {
-                let may_grow = || by == By::Point || cache.is_small() || self.has_spare_memory();
+            if let (Some(by), Some(cache)) = (purpose.by(), self.residency.cache()) {
+                let may_grow =
+                    || by == By::Point || cache.is_small() || self.residency.has_spare_memory();
                 let item = &bytes[..header.padded_len()];
                 if cache.insert(position, item, by, &may_grow, guard) {
-                    self.read_cache_grew();
+                    self.residency.read_cache_grew(&self.table);
                 }
             }
             f(header, bytes)
@@ -341,7 +342,7 @@ impl Core {
         // No place is used again for as long as the guard lives: so neither is the position.
         let position = segment.sequence.load(Acquire) * self.medium.segment_bytes() + within as u64;
         if let Some(by) = purpose.by()
-            && let Some(cache) = &self.cache
+            && let Some(cache) = self.residency.cache()
             && let Some(item) = cache.find(position, by, guard)
         {
             return Some(Resident::Memory(item));
@@ -391,10 +392,10 @@ impl Core {
 
     /// The item at `at` (never a tombstone's place) is dead: users have replaced or deleted it.
     pub(crate) fn mark_dead(&self, at: Location) {
-        self.written.died.fetch_add(self.leave(at), Relaxed);
+        self.written.count_died(self.leave(at));
     }
 
-    /// As [`Core::mark_dead`], of what is elsewhere now, or was written for the store's own sake.
+    /// As [`Log::mark_dead`], of what is elsewhere now, or was written for the store's own sake.
     pub(crate) fn mark_left(&self, at: Location) {
         self.leave(at);
     }

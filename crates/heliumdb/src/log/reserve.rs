@@ -3,9 +3,9 @@
 //! Invariant: ordinary writes leave alone what deletes may need, deletes what the cleaner may need, and the cleaner what
 //! was promised. So however full a volume is, its items can be deleted, and that gives room again.
 
-use super::core::Core;
+use super::core::Log;
 use crate::limits::{self, BLOCK_BYTES};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::*};
 
 /// So many records say how transactions ended, or change the catalog, where there are no items to delete.
 const OUTCOMES: u64 = 64;
@@ -20,8 +20,45 @@ const COUNTED_SEGMENTS: usize = 64;
 /// Room that the last batches of a checkpoint want beside what they take.
 const LOST_AT_END_BYTES: u64 = 512 << 10;
 
+/// What decides how much is set aside.
+pub(super) struct Reserve {
+    items: Items,
+    /// Bytes that the next checkpoint may need, at worst.
+    checkpoint_bytes: AtomicU64,
+    /// What the one that is being taken has appended.
+    checkpoint_taken: AtomicU64,
+    /// A segment was begun since that was last said.
+    is_old: AtomicBool,
+}
+
+impl Reserve {
+    pub(super) fn new() -> Self {
+        Self {
+            items: Items::default(),
+            checkpoint_bytes: AtomicU64::new(0),
+            checkpoint_taken: AtomicU64::new(0),
+            is_old: AtomicBool::new(true),
+        }
+    }
+
+    /// Bytes that the next checkpoint may need, at worst.
+    pub(super) fn checkpoint_bytes(&self) -> u64 {
+        self.checkpoint_bytes.load(Relaxed)
+    }
+
+    /// The checkpoint that is being taken has so much more.
+    pub(super) fn checkpoint_takes(&self, bytes: u64) {
+        self.checkpoint_taken.fetch_add(bytes, AcqRel);
+    }
+
+    /// A segment was begun.
+    pub(super) fn gets_old(&self) {
+        self.is_old.store(true, Relaxed);
+    }
+}
+
 /// How many items there may be, and how many bytes of what is live.
-pub(super) struct Items {
+struct Items {
     /// When that was last said.
     counted: AtomicU64,
     /// How many had been appended for users by then.
@@ -61,7 +98,7 @@ impl Items {
     }
 }
 
-impl Core {
+impl Log {
     /// Room that only deletes and outcomes may use.
     pub(crate) fn reserve_bytes(&self) -> u64 {
         self.reserve_beside(0)
@@ -80,7 +117,7 @@ impl Core {
     /// Whether there is next to nothing in the log yet, nor will be with so much more: all of it can be deleted without
     /// any cleaning, and the rest of the first segment is the reserve.
     pub(super) fn is_young(&self, more: u64) -> bool {
-        self.end.load(Relaxed).saturating_add(more)
+        self.reach.end_lately().saturating_add(more)
             <= self.medium.segment_bytes() + self.medium.usable() / YOUNG_PART
     }
 
@@ -94,22 +131,17 @@ impl Core {
     /// Room for the deletes that a full volume accepts, but for no more of them than there are items: each may have
     /// to be synced alone.
     fn deletes_bytes(&self) -> u64 {
-        let items = self.items.at_most(self.user_items());
+        let items = self.reserve.items.at_most(self.written.user_items());
         items
             .saturating_add(OUTCOMES)
             .min(limits::DELETES_WHEN_FULL)
             * BLOCK_BYTES as u64
     }
 
-    /// Items appended for users since the log was opened.
-    pub(crate) fn user_items(&self) -> u64 {
-        self.written.user_items.load(Acquire)
-    }
-
     /// There are so many items, those that were appended and are not in the index yet included, of what
-    /// [`Core::user_items`] said before they were counted: what came meanwhile counts twice rather than not at all.
+    /// `Written::user_items` said before they were counted: what came meanwhile counts twice rather than not at all.
     pub(crate) fn keep_for_items(&self, items: u64, appended: u64) {
-        self.items.are(items, appended);
+        self.reserve.items.are(items, appended);
     }
 
     /// Room that only the cleaner and checkpoints may use.
@@ -119,8 +151,8 @@ impl Core {
 
     fn checkpoint_left(&self) -> u64 {
         // What the one that is being taken has had already is not free any more.
-        let taken = self.checkpoint_taken.load(Acquire);
-        self.checkpoint_bytes.load(Relaxed).saturating_sub(taken)
+        let taken = self.reserve.checkpoint_taken.load(Acquire);
+        self.reserve.checkpoint_bytes().saturating_sub(taken)
     }
 
     /// Room that a checkpoint leaves to the cleaner, who can always make more with it.
@@ -130,7 +162,7 @@ impl Core {
 
     /// The same once so many bytes more are live: cleaning moves no more than is.
     fn kept_beside(&self, more: u64) -> u64 {
-        let live = self.items.bytes_at_most(self.user_bytes());
+        let live = self.reserve.items.bytes_at_most(self.written.user_bytes());
         let moved = live.saturating_add(more).saturating_mul(2);
         let most = limits::CLEANER_SEGMENTS * self.medium.usable();
         moved.saturating_add(LOST_BY_MOVES_BYTES).min(most)
@@ -139,14 +171,14 @@ impl Core {
     /// Counts what cleaning may have to move.
     pub(crate) fn keep_for_live(&self) {
         // In this order: what is appended meanwhile counts twice rather than not at all.
-        let appended = self.user_bytes();
+        let appended = self.written.user_bytes();
         let beyond = self.live_at_most().saturating_sub_unsigned(appended);
-        self.items.live_beyond.store(beyond, Release);
+        self.reserve.items.live_beyond.store(beyond, Release);
     }
 
     fn live_at_most(&self) -> i64 {
         let ledger = self.ledger.lock();
-        if ledger.in_use.len() > COUNTED_SEGMENTS || !self.live_known.load(Acquire) {
+        if ledger.in_use.len() > COUNTED_SEGMENTS || !self.freeing.is_live_known() {
             return UNKNOWN_BYTES;
         }
         let segments = ledger.in_use.values();
@@ -160,18 +192,18 @@ impl Core {
     pub(crate) fn keep_for_checkpoint(&self, bytes: u64, largest: u64) {
         // An item is lost at the end of each segment, at worst, and part of a block with each sync.
         let lost = bytes / self.medium.usable() * largest + bytes / 64 + LOST_AT_END_BYTES;
-        self.checkpoint_bytes.store(bytes + lost, Relaxed);
+        self.reserve.checkpoint_bytes.store(bytes + lost, Relaxed);
     }
 
     /// Whether a segment was begun since the caller last asked, so that the index may need more room than is
     /// set aside.
     #[inline]
     pub(crate) fn takes_old_reserve(&self) -> bool {
-        self.is_reserve_old.load(Relaxed) && self.is_reserve_old.swap(false, Relaxed)
+        self.reserve.is_old.load(Relaxed) && self.reserve.is_old.swap(false, Relaxed)
     }
 
     /// A checkpoint is there, or has failed: what is set aside is for the next one.
     pub(crate) fn end_checkpoint(&self) {
-        self.checkpoint_taken.store(0, Release);
+        self.reserve.checkpoint_taken.store(0, Release);
     }
 }

@@ -4,8 +4,8 @@
 
 use super::{
     buffer::BufferWriter,
-    commit::Active,
-    core::Core,
+    core::Log,
+    flusher::Active,
     table::{FILLING, SEALED},
 };
 use crate::{
@@ -67,7 +67,7 @@ pub(super) struct Last {
     pub(super) chain: u64,
 }
 
-impl Core {
+impl Log {
     /// Ends the current segment's log at its end.
     fn seal(&self, appender: &mut Appender) {
         let Some(mut current) = appender.current.take() else {
@@ -82,9 +82,9 @@ impl Core {
                 flags: FIRST | LAST,
                 payload_len: 0,
                 item_count: 0,
-                epoch: self.epoch.load(Relaxed),
+                epoch: self.reach.epoch(),
                 lsn: current.sequence * self.medium.segment_bytes() + current.offset as u64,
-                horizon: self.durable(),
+                horizon: self.reach.durable(),
                 batch_id: 0,
                 payload_hash: frame::prefix_hash(&[]),
                 chain: appender.chain,
@@ -95,11 +95,9 @@ impl Core {
             .writer
             .publish(current.offset.next_multiple_of(BLOCK_BYTES).min(size));
         current.writer.seal();
-        self.rest.store(0, Relaxed);
-        self.end.store(
-            (current.sequence + 1) * self.medium.segment_bytes(),
-            Release,
-        );
+        self.reach.leave(0);
+        self.reach
+            .end_at((current.sequence + 1) * self.medium.segment_bytes());
         if let Some(segment) = self.table.get(current.segment) {
             segment.written.store(true, Relaxed);
             segment.state.store(SEALED, Release);
@@ -120,7 +118,7 @@ impl Core {
             return Err(self.medium.full());
         };
         let sequence = appender.next_sequence;
-        let epoch = self.epoch.load(Relaxed);
+        let epoch = self.reach.epoch();
         if appender.chain == 0 {
             appender.chain = epoch_chain(epoch);
         }
@@ -128,12 +126,12 @@ impl Core {
         segment.begin(sequence, epoch, FILLING);
         let generation = segment.generation.fetch_add(2, Relaxed) + 1;
         let writer = BufferWriter::new(
-            &self.pool,
+            self.residency.pool(),
             self.medium.segment_bytes() as usize,
             SEGMENT_HEADER_BYTES,
         );
         segment.set_buffer(Some(writer.share()));
-        self.one_more_resident();
+        self.residency.one_more(&self.table);
         let header = SegmentHeader {
             state: State::InUse,
             generation,
@@ -143,19 +141,19 @@ impl Core {
             epoch,
             chain: appender.chain,
             end: 0,
-            horizon: self.durable(),
+            horizon: self.reach.durable(),
             written: segment.written.load(Relaxed),
         };
         appender.opened.push(Active::new(header, writer.share()));
         self.ledger.lock().in_use.insert(sequence, id);
-        self.is_reserve_old.store(true, Relaxed);
+        self.reserve.gets_old();
         let current = Current {
             segment: id,
             sequence,
             offset: SEGMENT_HEADER_BYTES,
             writer,
         };
-        self.rest.store(self.rest(current.offset), Relaxed);
+        self.reach.leave(self.medium.room_from(current.offset));
         appender.current = Some(current);
         Ok(())
     }
@@ -167,13 +165,13 @@ impl Core {
         if let Some(resting) = appender.resting {
             self.wake(&mut appender, resting)?;
         }
-        Ok(self.epoch.load(Relaxed))
+        Ok(self.reach.epoch())
     }
 
     /// Begins this session's epoch, in the segment that the last one left unfinished if its
     /// tail is clean.
     fn wake(&self, appender: &mut Appender, resting: Resting) -> Result<()> {
-        let end = self.durable();
+        let end = self.reach.durable();
         if let Some(last) = &resting.last {
             let id = last.header.segment;
             if !last.header.written {
@@ -198,12 +196,12 @@ impl Core {
         // position and chain of a survivor may fit, its epoch is lower than that of the
         // frame before it.
         // Whatever the superblocks say: an older copy of them may be all that is left.
-        let highest = self.epoch.load(Relaxed);
+        let highest = self.reach.epoch();
         self.superblocks.update(&self.medium, |next| {
             next.epoch = next.epoch.max(highest) + 1
         })?;
         let epoch = self.superblocks.epoch();
-        self.epoch.store(epoch, Relaxed);
+        self.reach.begin_epoch(epoch);
         appender.resting = None;
         if let Some(last) = resting.last {
             self.take_up(appender, &last);
@@ -214,14 +212,14 @@ impl Core {
     fn take_up(&self, appender: &mut Appender, last: &Last) {
         let id = last.header.segment;
         let writer = BufferWriter::new(
-            &self.pool,
+            self.residency.pool(),
             self.medium.segment_bytes() as usize,
             last.offset,
         );
         if let Some(segment) = self.table.get(id) {
             segment.set_buffer(Some(writer.share()));
         }
-        self.one_more_resident();
+        self.residency.one_more(&self.table);
         let header = SegmentHeader {
             written: true,
             ..last.header

@@ -3,8 +3,59 @@
 //! Invariant: the sum of promises never exceeds what is free beyond the reserve when
 //! the last of them was made.
 
-use parking_lot::Mutex;
-use std::{collections::BTreeSet, sync::Arc};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+/// What is free and promised, and who waits for more.
+#[derive(Default)]
+pub(super) struct Free {
+    space: Arc<Mutex<Space>>,
+    /// Woken when a segment can be used again.
+    roomier: Condvar,
+    /// No free segment could be given blocks when that was last tried.
+    out_of_blocks: AtomicBool,
+}
+
+impl Free {
+    #[inline]
+    pub(super) fn lock(&self) -> MutexGuard<'_, Space> {
+        self.space.lock()
+    }
+
+    /// A promise of nothing.
+    pub(super) fn no_promise(&self) -> Reservation {
+        Reservation {
+            space: Arc::clone(&self.space),
+            bytes: 0,
+        }
+    }
+
+    /// A segment can be used again.
+    pub(super) fn is_roomier(&self) {
+        self.roomier.notify_all();
+    }
+
+    /// Waits until one can, or for so long.
+    pub(super) fn await_room(&self, most: Duration) {
+        self.roomier.wait_for(&mut self.lock(), most);
+    }
+
+    /// Whether a free segment could be given blocks when that was last tried.
+    pub(super) fn out_of_blocks(&self, is_out: bool) {
+        self.out_of_blocks.store(is_out, Relaxed);
+    }
+
+    pub(super) fn is_out_of_blocks(&self) -> bool {
+        self.out_of_blocks.load(Relaxed)
+    }
+}
 
 /// Free segments and promises. Of segments that are alike the one with the lowest number is used, so that the ends of
 /// files come free.
@@ -82,17 +133,13 @@ impl Space {
     }
 }
 
-/// Space promised to a transaction; released when dropped. Feed it to [`super::Core::append_promised`].
+/// Space promised to a transaction; released when dropped. Feed it to [`super::Log::append_promised`].
 pub(crate) struct Reservation {
     space: Arc<Mutex<Space>>,
     bytes: u64,
 }
 
 impl Reservation {
-    pub(super) fn new(space: Arc<Mutex<Space>>, bytes: u64) -> Self {
-        Self { space, bytes }
-    }
-
     /// The promise has become one for so many bytes more.
     pub(super) fn add(&mut self, bytes: u64) {
         self.bytes += bytes;

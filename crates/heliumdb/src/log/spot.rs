@@ -5,12 +5,12 @@
 //!   a higher sequence. So who remembers an item and lets go of everything remembers its [`Spot`];
 //!   a place that says the same is not the same item.
 //! - The index refers to items of the use of now only. Who has found the place there, and holds the
-//!   leaf's latch or the guard, learns from [`Core::spot`] which item that is.
-//! - Who has not found it there asks [`Core::use_of`] first: a use that is seen under a guard does not
+//!   leaf's latch or the guard, learns from [`Log::spot`] which item that is.
+//! - Who has not found it there asks [`Log::use_of`] first: a use that is seen under a guard does not
 //!   end while the guard lives.
 
 use super::{
-    core::Core,
+    core::Log,
     table::{FILLING, SEALED},
 };
 use crate::location::{Location, Lsn};
@@ -38,7 +38,7 @@ impl Spot {
     }
 }
 
-impl Core {
+impl Log {
     /// What tells the item at `at` from all others, those of later uses of the place included;
     /// `None` if the volume has no such place. The index refers to it, or did when the guard was there.
     pub(crate) fn spot(&self, at: Location, _guard: &Guard) -> Option<Spot> {

@@ -4,16 +4,16 @@
 //! earlier position on, again where it knows of it, is the state of now. Segments are named by
 //! sequence, so that what is said of an earlier use is dropped.
 
-use super::{core::Core, segments::Appender};
+use super::{core::Log, segments::Appender};
 use crate::{
     Result,
     format::{
         name::GlobalTxn,
-        superblock::{Checkpoint, Start},
+        superblock::{Checkpoint, Start, Superblock},
     },
     location::{Location, Lsn},
 };
-use std::sync::atomic::Ordering::*;
+use std::sync::atomic::{AtomicU64, Ordering::*};
 
 /// See the module.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -44,8 +44,33 @@ pub(crate) struct SegmentState {
     pub(crate) outcomes: bool,
 }
 
-impl Core {
-    /// The log's end, where a batch ends: [`Core::end`] may be read within one.
+/// Where replay would start now.
+pub(super) struct ReplayStart(AtomicU64);
+
+impl ReplayStart {
+    /// As this superblock says; `u64::MAX` without a checkpoint.
+    pub(super) fn of(superblock: &Superblock) -> Self {
+        let start = superblock.checkpoint.map_or(u64::MAX, |c| c.start.at);
+        Self(AtomicU64::new(start))
+    }
+
+    pub(super) fn start(&self) -> Lsn {
+        self.0.load(Acquire)
+    }
+
+    /// A checkpoint that starts here is begun: if there is none so far, nothing was kept for one.
+    fn keep_from(&self, start: Lsn) {
+        let _ = (self.0).compare_exchange(u64::MAX, start, AcqRel, Acquire);
+    }
+
+    /// A checkpoint that starts here is durable.
+    fn begins_at(&self, start: Lsn) {
+        self.0.store(start, Release);
+    }
+}
+
+impl Log {
+    /// The log's end, where a batch ends: [`Log::end`] may be read within one.
     pub(crate) fn end_of_batch(&self) -> Start {
         self.start_at(&self.appender.lock())
     }
@@ -63,7 +88,7 @@ impl Core {
         Start {
             at,
             chain,
-            epoch: self.epoch.load(Relaxed),
+            epoch: self.reach.epoch(),
         }
     }
 
@@ -83,10 +108,7 @@ impl Core {
                 _ => end,
             }
         };
-        // Without a checkpoint so far, nothing was kept for one.
-        let _ = self
-            .checkpointed
-            .compare_exchange(u64::MAX, start.at, AcqRel, Acquire);
+        self.replay.keep_from(start.at);
         start
     }
 
@@ -94,25 +116,17 @@ impl Core {
     pub(crate) fn replay_spared(&self) -> Lsn {
         let spilled = self.ledger.lock().oldest_spill();
         let spilled = spilled.map_or(u64::MAX, |sequence| sequence * self.medium.segment_bytes());
-        self.written_end().min(spilled)
+        self.reach.written_end().min(spilled)
     }
 
     /// How many threads may work on recovery at once.
     pub(crate) fn helpers(&self) -> usize {
-        match self.may_have_threads {
-            true => std::thread::available_parallelism().map_or(1, usize::from),
-            false => 1,
-        }
-    }
-
-    /// End of what was appended last that is not a checkpoint's.
-    pub(crate) fn written_end(&self) -> Lsn {
-        self.written_end.load(Acquire)
+        self.helpers.count()
     }
 
     /// Where replay would start now; `u64::MAX` if there is no checkpoint.
     pub(crate) fn checkpointed(&self) -> Lsn {
-        self.checkpointed.load(Acquire)
+        self.replay.start()
     }
 
     /// The checkpoint that the superblock names.
@@ -128,7 +142,7 @@ impl Core {
         self.superblocks.update_twice(&self.medium, |next| {
             next.checkpoint = Some(checkpoint);
         })?;
-        self.checkpointed.store(checkpoint.start.at, Release);
+        self.replay.begins_at(checkpoint.start.at);
         self.nudge();
         Ok(())
     }

@@ -5,17 +5,30 @@
 //! as the reserve has, and some more, are never given back: they are written already, so that
 //! commits on them change no metadata and need no room of the file system.
 
-use super::core::Core;
+use super::core::Log;
 use crate::{
     ErrorKind, Result,
     format::{SEGMENT_HEADER_BYTES, superblock::Member},
+    options::VolumeOptions,
 };
-use std::{io, sync::atomic::Ordering::*};
+use std::{
+    io,
+    sync::atomic::{AtomicU64, Ordering::*},
+};
 
 /// Part of the volume's segments that is kept written; after everything was cleaned, of those in use.
 const KEPT_PART: u64 = 16;
 
-impl Core {
+/// Which devices are told of what is free: a bit for each.
+pub(super) struct Trims(AtomicU64);
+
+impl Trims {
+    pub(super) fn new(options: &VolumeOptions) -> Self {
+        Self(AtomicU64::new(if options.no_trim { 0 } else { u64::MAX }))
+    }
+}
+
+impl Log {
     /// Gives one free segment back, if there are more than enough.
     pub(super) fn trim(&self) -> Result<bool> {
         let members = self.superblocks.members();
@@ -25,7 +38,7 @@ impl Core {
 
     /// Gives back all that is more than enough for what is in use now, however large the volume has been; of files
     /// that grow also what they have grown by and nobody has used.
-    pub(super) fn trim_all(&self) -> Result<()> {
+    pub(crate) fn give_back_all(&self) -> Result<()> {
         let in_use = self.ledger.lock().in_use.len() as u64;
         let bit = |(i, m): (usize, &Member)| u64::from(m.grows) << i;
         let members = self.superblocks.members();
@@ -44,7 +57,7 @@ impl Core {
     /// Gives one free segment back if there are more that are written than the reserve has, and so many; or one that
     /// was not, of `unused` devices, if there are as many with the others.
     fn trim_beyond(&self, spare: u64, unused: u64) -> Result<bool> {
-        let trims = self.trims.load(Relaxed);
+        let trims = self.trims.0.load(Relaxed);
         let spare = {
             let mut space = self.space.lock();
             let kept =
@@ -108,11 +121,11 @@ impl Core {
             .discard(offset + start, len - start)
         {
             Ok(()) => {
-                self.written.trimmed.fetch_add(len - start, Relaxed);
+                self.written.count_trimmed(len - start);
             }
             Err(why) => {
                 // It is a hint, and nothing depends on it.
-                self.trims.fetch_and(!(1 << device), Relaxed);
+                self.trims.0.fetch_and(!(1 << device), Relaxed);
                 if why.kind() != io::ErrorKind::Unsupported {
                     let name = self.medium.device(device).name();
                     tracing::warn!(device = name, %why, "freed space is not given back any more");

@@ -4,15 +4,14 @@
 //! is not finished. So whatever cuts it short leaves what no open takes for a volume; and only who was told to
 //! make a copy, or a new volume, there writes over it.
 
-use super::core::Core;
+use super::core::Log;
 use crate::{Error, ErrorKind, Result, format::superblock::IS_UNFINISHED_COPY};
-use std::sync::atomic::Ordering::Relaxed;
 
 /// What such a volume is, said of its name.
 pub(super) const UNFINISHED_COPY: &str = "a copy that was not finished, and holds only a part of what was to be copied: make the copy again, here or on \
      another volume (salvage finds what is in this one)";
 
-impl Core {
+impl Log {
     /// Whether a copy was begun here and is not finished.
     pub(crate) fn is_unfinished_copy(&self) -> bool {
         self.superblocks.has(IS_UNFINISHED_COPY)
@@ -38,7 +37,7 @@ impl Core {
     /// Has the epochs of a log that nobody has written to yet begin above `epoch`.
     pub(crate) fn begin_epochs_above(&self, epoch: u64) -> Result<()> {
         let appender = self.appender.lock();
-        if self.epoch.load(Relaxed) > epoch {
+        if self.reach.epoch() > epoch {
             return Ok(());
         }
         let is_untouched = appender.current.is_none() && appender.chain == 0;
@@ -55,12 +54,12 @@ impl Core {
         self.superblocks.update(&self.medium, |next| {
             next.epoch = next.epoch.max(epoch.saturating_add(1))
         })?;
-        self.epoch.store(self.superblocks.epoch(), Relaxed);
+        self.reach.begin_epoch(self.superblocks.epoch());
         Ok(())
     }
 
     /// The highest epoch that is known of.
     pub(crate) fn epoch(&self) -> u64 {
-        self.epoch.load(Relaxed).max(self.superblocks.epoch())
+        self.reach.epoch().max(self.superblocks.epoch())
     }
 }

@@ -61,7 +61,9 @@ impl Participant {
             if self.resolved.is_none() {
                 self.resolved = log.append_resolve(name, true).ok();
             }
-            let durable = self.resolved.is_some_and(|end| log.durable() >= end);
+            let durable = self
+                .resolved
+                .is_some_and(|end| log.reach().durable() >= end);
             self.settled |= durable && log.health().poisoned().is_none();
         }
         self.settled = self.settled || opened_since(self.id, self.log.as_ref());

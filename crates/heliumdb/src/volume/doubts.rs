@@ -26,14 +26,17 @@ pub(super) fn resolve(opened: &mut [Opened], others: &[Arc<Lease>]) -> Result<()
             check_may_resolve(&opened[asking])?;
             let committed = ask(opened, others, &opened[asking], name)?;
             let replayed = &mut opened[asking].replayed;
-            replayed.log.append_resolve(name, committed)?;
+            replayed.log().append_resolve(name, committed)?;
             replayed.recovery.settle(name, committed);
         }
     }
     // CRASH: resolve records are buffered until here; without them the same question is
     // asked, and answered the same, next time.
     for volume in opened.iter().filter(|volume| !volume.options.read_only) {
-        volume.replayed.log.sync_to(volume.replayed.log.end())?;
+        volume
+            .replayed
+            .log()
+            .sync_to(volume.replayed.log().reach().end())?;
     }
     Ok(())
 }
@@ -59,10 +62,10 @@ fn found(asking: &Shared, id: VolumeId) -> Option<Arc<Shared>> {
 }
 
 fn ask(opened: &[Opened], others: &[Arc<Lease>], asking: &Opened, name: GlobalTxn) -> Result<bool> {
-    let asker = asking.replayed.log.medium().volume_id();
+    let asker = asking.replayed.log().medium().volume_id();
     let fresh = opened.iter().find(|volume| volume.id() == name.decider);
     if let Some(decider) = fresh {
-        let log = &decider.replayed.log;
+        let log = decider.replayed.log();
         if log.is_unfinished_copy() {
             return Err(new_copy(&decider.url));
         }

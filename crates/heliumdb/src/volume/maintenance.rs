@@ -121,14 +121,14 @@ fn auto_commit(shared: &Shared) -> Result<bool> {
     }
     let mut clean = shared.clean_at.lock();
     let now = shared.options.clock.now();
-    if shared.log.durable() >= shared.log.end() {
+    if shared.log.reach().durable() >= shared.log.reach().end() {
         *clean = now;
         return Ok(false);
     }
     if now.duration_since(*clean) < Duration::from_millis(period) {
         return Ok(false);
     }
-    shared.log.sync_to(shared.log.end())?;
+    shared.log.sync_to(shared.log.reach().end())?;
     shared.auto_commits.fetch_add(1, Ordering::Relaxed);
     *clean = now;
     Ok(true)

@@ -14,7 +14,7 @@ use crate::{
     device::{self, Device},
     error::{Error, ErrorKind, Result},
     id::VolumeId,
-    log::Log,
+    log::OpenLog,
     options::VolumeOptions,
 };
 
@@ -39,7 +39,7 @@ pub(super) fn destroy(url: &str) -> Result<()> {
     let _claims = registry::claim(std::iter::once((url, &options)))?;
     check_owes_nothing(url, &options)?;
     device::open_url(url, &options)
-        .and_then(Log::erase)
+        .and_then(OpenLog::erase)
         .map_err(|why| why.context(url))
 }
 
@@ -108,7 +108,7 @@ pub(super) struct Opened {
 
 impl Opened {
     pub(super) fn id(&self) -> VolumeId {
-        self.replayed.log.medium().volume_id()
+        self.replayed.log().medium().volume_id()
     }
 
     fn new(url: &str, options: &VolumeOptions, registration: Option<Registration>) -> Result<Self> {
@@ -143,11 +143,11 @@ impl Opened {
     fn finish(self) -> Result<Arc<Lease>> {
         // First: it goes after the log.
         let Self { registration, .. } = self;
-        let Replayed { log, recovery } = self.replayed;
+        let Replayed { open, recovery } = self.replayed;
         let recovered = recovery
-            .finish(&log)
+            .finish(open.log())
             .map_err(|why| why.context(&self.url))?;
-        let lease = Lease::new(Shared::new(self.url, log, self.options, recovered));
+        let lease = Lease::new(Shared::new(self.url, open, self.options, recovered));
         if let Some(registration) = registration {
             registration.opened(&lease);
         }
@@ -160,8 +160,8 @@ impl Opened {
 fn replay(devices: Vec<Box<dyn Device>>, options: &VolumeOptions) -> Result<Replayed> {
     let _span = tracing::info_span!("recovery").entered();
     let mut recovery = Recovery::new(options);
-    let log = Log::open_or_create(devices, options, &mut recovery)?;
-    Ok(Replayed { log, recovery })
+    let open = OpenLog::open_or_create(devices, options, &mut recovery)?;
+    Ok(Replayed { open, recovery })
 }
 
 /// Refuses to truncate a volume whose decisions others may still have to ask for. One that
@@ -175,7 +175,7 @@ fn check_owes_nothing(url: &str, options: &VolumeOptions) -> Result<()> {
     };
     let found = device::open_url(url, &look).and_then(|devices| replay(devices, &look));
     let owed = match found {
-        Ok(found) => found.recovery.owed_to(&found.log),
+        Ok(found) => found.recovery.owed_to(found.open.log()),
         Err(why) if why.kind() == ErrorKind::VolumeInUse => return Err(why),
         Err(_) => return Ok(()),
     };

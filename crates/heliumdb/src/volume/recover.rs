@@ -33,7 +33,7 @@ use crate::{
     id::VolumeId,
     index::{Bound, Direction, Secret, Tree as Index},
     location::{Location, Slot, Word},
-    log::{BatchKind, Core, Live, Log, LogState, Replay, ReplayBatch, ReplayItem},
+    log::{BatchKind, Live, Log, LogState, OpenLog, Replay, ReplayBatch, ReplayItem},
     options::VolumeOptions,
     tree::Tree,
 };
@@ -89,8 +89,14 @@ struct SpilledItem {
 
 /// A volume whose log was replayed, with the questions it has to other volumes.
 pub(super) struct Replayed {
-    pub(super) log: Arc<Log>,
+    pub(super) open: OpenLog,
     pub(super) recovery: Recovery,
+}
+
+impl Replayed {
+    pub(super) fn log(&self) -> &Arc<Log> {
+        self.open.log()
+    }
 }
 
 impl Replay for Recovery {
@@ -101,7 +107,7 @@ impl Replay for Recovery {
 
     fn load(
         &mut self,
-        core: &Core,
+        core: &Log,
         checkpoint: &Checkpoint,
         in_use: &HashSet<u64>,
     ) -> Result<Option<LogState>> {

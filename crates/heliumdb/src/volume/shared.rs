@@ -28,7 +28,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     format::name::GlobalTxn,
     id::VolumeId,
-    log::Log,
+    log::{Log, OpenLog},
     options::VolumeOptions,
     process::Owner,
     transaction::{native::Manager, owed::Owed, settle::Unsettled},
@@ -101,6 +101,8 @@ pub(crate) struct Shared {
     /// Slots without an item that walks have looked at.
     passed: CachePadded<AtomicU64>,
     pub(super) registration: Mutex<Option<Registration>>,
+    /// Goes last: the log is closed with it.
+    open_log: OpenLog,
 }
 
 /// What [`super::recover`] found out about a volume.
@@ -115,11 +117,12 @@ pub(super) struct Recovered {
 impl Shared {
     pub(super) fn new(
         url: String,
-        log: Arc<Log>,
+        open_log: OpenLog,
         options: VolumeOptions,
         recovered: Recovered,
     ) -> Self {
         let now = options.clock.now();
+        let log = Arc::clone(open_log.log());
         Self {
             url,
             owner: log.health().owner(),
@@ -157,6 +160,7 @@ impl Shared {
             recovered_items: recovered.items,
             passed: CachePadded::default(),
             registration: Mutex::new(None),
+            open_log,
         }
     }
 
@@ -375,7 +379,7 @@ impl Shared {
         if let Some(why) = self.log.health().poisoned() {
             return Err(why);
         }
-        self.log.sync_to(self.log.end())
+        self.log.sync_to(self.log.reach().end())
     }
 
     /// Closes the log, whatever handles there are; later calls fail with `Closed`.
@@ -396,7 +400,7 @@ impl Shared {
         } else {
             self.checkpoint_at_close()
         };
-        let closed = self.log.close();
+        let closed = self.open_log.close();
         // What it was owed is durable now.
         settle_with(&deciders);
         self.owed.lock().clear();

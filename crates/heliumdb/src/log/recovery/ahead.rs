@@ -2,7 +2,7 @@
 //!
 //! Invariant: at most three images are in memory, however long the log is.
 
-use super::super::core::Core;
+use super::super::core::Log;
 use crate::{
     Result,
     device::aligned::AlignedBuffer,
@@ -18,7 +18,7 @@ use std::{
 
 /// The images of some segments, one after the other.
 pub(super) struct Images<'a> {
-    core: &'a Core,
+    log: &'a Log,
     segments: &'a [SegmentHeader],
     from: Lsn,
     held: AlignedBuffer,
@@ -35,7 +35,7 @@ impl<'a> Images<'a> {
     /// What lies below `from` may be anything: it is not read. With `ahead` a thread of `scope`
     /// reads; without, each image is read when it is wanted.
     pub(super) fn new<'scope>(
-        core: &'a Core,
+        log: &'a Log,
         segments: &'a [SegmentHeader],
         from: Lsn,
         ahead: Option<&'scope Scope<'scope, '_>>,
@@ -44,11 +44,11 @@ impl<'a> Images<'a> {
         'a: 'scope,
     {
         Self {
-            core,
+            log,
             segments,
             from,
-            held: AlignedBuffer::new(core.medium.segment_bytes() as usize),
-            ahead: ahead.and_then(|scope| Ahead::start(core, segments, from, scope)),
+            held: AlignedBuffer::new(log.medium.segment_bytes() as usize),
+            ahead: ahead.and_then(|scope| Ahead::start(log, segments, from, scope)),
         }
     }
 
@@ -65,7 +65,7 @@ impl<'a> Images<'a> {
             // After the last segment nobody is there to take it.
             let _ = ahead.empty.send(used);
         } else {
-            read_image(self.core, segment, self.from, &mut self.held)?;
+            read_image(self.log, segment, self.from, &mut self.held)?;
         }
         Ok(&self.held)
     }
@@ -73,7 +73,7 @@ impl<'a> Images<'a> {
 
 impl Ahead {
     fn start<'scope>(
-        core: &'scope Core,
+        log: &'scope Log,
         segments: &'scope [SegmentHeader],
         from: Lsn,
         scope: &'scope Scope<'scope, '_>,
@@ -83,14 +83,14 @@ impl Ahead {
         }
         let (give, full) = sync_channel(0);
         let (empty, take) = channel();
-        let bytes = core.medium.segment_bytes() as usize;
+        let bytes = log.medium.segment_bytes() as usize;
         let work = move || {
             let mut spare = Some(AlignedBuffer::new(bytes));
             for segment in segments {
                 let Some(mut image) = spare.take().or_else(|| take.recv().ok()) else {
                     return;
                 };
-                let result = read_image(core, segment, from, &mut image).map(|()| image);
+                let result = read_image(log, segment, from, &mut image).map(|()| image);
                 // Whoever wanted the images may have met the log's end.
                 if give.send(result).is_err() {
                     return;
@@ -105,13 +105,13 @@ impl Ahead {
 
 /// Reads what a segment holds of the log from a position on, from the medium.
 pub(super) fn read_image(
-    core: &Core,
+    log: &Log,
     segment: &SegmentHeader,
     from: Lsn,
     image: &mut AlignedBuffer,
 ) -> Result<()> {
-    let (device, offset) = core.medium.segment_place(segment.segment);
-    let start = segment.sequence * core.medium.segment_bytes();
+    let (device, offset) = log.medium.segment_place(segment.segment);
+    let start = segment.sequence * log.medium.segment_bytes();
     let len = match segment.state {
         State::Ended => (segment.end.saturating_sub(start) as usize)
             .next_multiple_of(BLOCK_BYTES)
@@ -121,8 +121,8 @@ pub(super) fn read_image(
     // The whole block: what stands in it before is not looked at.
     let skip = (from.saturating_sub(start) as usize).min(len) / BLOCK_BYTES * BLOCK_BYTES;
     let offset = offset + skip as u64;
-    core.medium
+    log.medium
         .device(device)
         .read_at_uncached(&mut image[skip..len], offset)
-        .map_err(|e| core.medium.io_error("read log from", device, offset, e))
+        .map_err(|e| log.medium.io_error("read log from", device, offset, e))
 }

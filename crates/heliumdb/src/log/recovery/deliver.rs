@@ -2,7 +2,7 @@
 //!
 //! Invariant: a batch is delivered when its last frame is there, and never a part of one.
 
-use super::super::{BatchKind, Replay, ReplayBatch, ReplayItem, core::Core, table::Items};
+use super::super::{BatchKind, Replay, ReplayBatch, ReplayItem, core::Log, table::Items};
 use crate::{
     Result,
     format::{
@@ -29,7 +29,7 @@ struct Pending {
 
 /// Takes the frames of one pass over the log.
 pub(super) struct Delivery<'a> {
-    core: &'a Core,
+    log: &'a Log,
     /// Filled by a pass without a sink, obeyed by one with.
     cancelled: &'a mut HashSet<u64>,
     sink: Option<&'a mut dyn Replay>,
@@ -39,16 +39,16 @@ pub(super) struct Delivery<'a> {
 
 impl<'a> Delivery<'a> {
     pub(super) fn new(
-        core: &'a Core,
+        log: &'a Log,
         cancelled: &'a mut HashSet<u64>,
         sink: Option<&'a mut dyn Replay>,
     ) -> Self {
         Self {
-            core,
+            log,
             cancelled,
             sink,
             pending: None,
-            bounds: core.bounds(),
+            bounds: log.bounds(),
         }
     }
 
@@ -72,7 +72,7 @@ impl<'a> Delivery<'a> {
         let is_whole = header.flags & (FIRST | LAST) == FIRST | LAST;
         let impossible = |found| {
             let at = Location::new(address - frame::HEADER_BYTES as u64, 0);
-            Err(self.core.medium.damaged(at, "a frame of the log", found))
+            Err(self.log.medium.damaged(at, "a frame of the log", found))
         };
         let kind = match header.kind {
             Kind::Commit if is_whole && !self.cancelled.contains(&header.batch_id) => {
@@ -198,9 +198,9 @@ impl<'a> Delivery<'a> {
     fn enter_batch(&self, segment: &SegmentHeader, pending: &Pending) {
         let mut sequences = pending.sequences.clone();
         sequences.dedup();
-        let mut ledger = self.core.ledger.lock();
+        let mut ledger = self.log.ledger.lock();
         let ReplayBatch { id, kind } = &pending.batch;
-        let bytes = self.core.medium.segment_bytes();
+        let bytes = self.log.medium.segment_bytes();
         ledger.enter(kind, *id, &sequences, segment.segment, bytes);
     }
 
@@ -210,28 +210,28 @@ impl<'a> Delivery<'a> {
         header: &FrameHeader,
         payload: &[u8],
     ) -> Result<()> {
-        let core = self.core;
+        let log = self.log;
         let Some(sink) = self.sink.as_mut() else {
             if header.kind == Kind::Cancel {
                 self.cancelled.insert(get_u64(payload, 0));
             }
             return Ok(());
         };
-        if let Some(segment) = core.table.get(segment.segment) {
+        if let Some(segment) = log.table.get(segment.segment) {
             segment.outcomes.store(true, Relaxed);
         }
         match (header.kind, frame::decode_resolve(payload)) {
             (Kind::Cancel, _) => {
                 let batch = get_u64(payload, 0);
-                core.ledger
+                log.ledger
                     .lock()
-                    .outcome(batch, segment.segment, core.medium.segment_bytes());
+                    .outcome(batch, segment.segment, log.medium.segment_bytes());
                 sink.cancel(batch)
             }
             (Kind::Resolve, Some((global, committed))) => {
-                core.ledger
+                log.ledger
                     .lock()
-                    .resolved(global, segment.segment, core.medium.segment_bytes());
+                    .resolved(global, segment.segment, log.medium.segment_bytes());
                 sink.resolve(global, committed)
             }
             _ => Ok(()),
@@ -249,11 +249,11 @@ impl<'a> Delivery<'a> {
         {
             let at = Location::new(last.0, 0);
             let expected = format!("{} items that were moved", from.len());
-            return Err(self.core.medium.damaged(at, &expected, &number.to_string()));
+            return Err(self.log.medium.damaged(at, &expected, &number.to_string()));
         }
         if let BatchKind::Move { from, .. } = &pending.batch.kind {
-            let core = self.core;
-            from.iter().for_each(|at| core.note_moved(*at, pending.end));
+            let log = self.log;
+            from.iter().for_each(|at| log.note_moved(*at, pending.end));
         }
         match self.sink.as_mut() {
             Some(sink) => sink.batch_end(&pending.batch),
@@ -301,9 +301,9 @@ impl<'a> Delivery<'a> {
             }
         }
         if let Some(segment) = self
-            .core
+            .log
             .table
-            .get(address / self.core.medium.segment_bytes())
+            .get(address / self.log.medium.segment_bytes())
         {
             segment.add_frame(kept, matches!(batch.kind, BatchKind::Move { .. }));
         }
@@ -319,9 +319,9 @@ impl<'a> Delivery<'a> {
         at: Location,
     ) -> Result<()> {
         let Some(segment) = self
-            .core
+            .log
             .table
-            .get(at.address() / self.core.medium.segment_bytes())
+            .get(at.address() / self.log.medium.segment_bytes())
         else {
             return Ok(());
         };
@@ -346,11 +346,11 @@ impl<'a> Delivery<'a> {
             };
             let list = list.filter(is_sound).ok_or_else(|| {
                 let found = "impossible lengths or places";
-                self.core.medium.damaged(at, "a list of pieces", found)
+                self.log.medium.damaged(at, "a list of pieces", found)
             })?;
             segment.indirect.store(true, Relaxed);
             let places: Box<[Location]> = list.chunks.iter().map(|(place, _)| *place).collect();
-            self.core.ledger.lock().chunks.insert(at.address(), places);
+            self.log.ledger.lock().chunks.insert(at.address(), places);
         }
         Ok(())
     }

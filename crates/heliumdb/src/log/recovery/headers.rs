@@ -3,7 +3,7 @@
 //! Invariant: a segment counts as free only if a whole slot says so, or none was ever whole: in a volume whose
 //! segments are headed, one that was never counted on.
 
-use super::super::{core::Core, headed, walk::newer};
+use super::super::{core::Log, headed, walk::newer};
 use crate::{
     Error, ErrorKind, Result,
     device::aligned::AlignedBuffer,
@@ -34,38 +34,38 @@ impl Headers {
     }
 }
 
-pub(super) fn read_headers(core: &Core) -> Result<Headers> {
+pub(super) fn read_headers(log: &Log) -> Result<Headers> {
     let mut headers = Headers {
         in_use: Vec::new(),
         horizon: 0,
         max_sequence: 0,
         highest: 0,
     };
-    let headed = core.superblocks.headed();
+    let headed = log.superblocks.headed();
     let mut slots = AlignedBuffer::new(SEGMENT_HEADER_BYTES);
-    for id in core.superblocks.all_segments(&core.medium) {
-        let (device, offset) = core.medium.segment_place(id);
-        core.medium
+    for id in log.superblocks.all_segments(&log.medium) {
+        let (device, offset) = log.medium.segment_place(id);
+        log.medium
             .device(device)
             .read_at_uncached(&mut slots, offset)
             .map_err(|e| {
-                core.medium
+                log.medium
                     .io_error("read segment header of", device, offset, e)
             })?;
         let looks = [0, 1].map(|slot| {
-            SegmentHeader::decode(&slots[slot * BLOCK_BYTES..], core.medium.salt(), id, slot)
+            SegmentHeader::decode(&slots[slot * BLOCK_BYTES..], log.medium.salt(), id, slot)
         });
         let mut newest: Option<SegmentHeader> = None;
         for look in &looks {
             match look {
                 Look::Newer(version) => return Err(newer("a segment header", *version)),
-                Look::Good(header) if !check::is_segment(header, core.medium.segment_bytes()) => {
-                    let at = Location::new(id * core.medium.segment_bytes(), 0);
+                Look::Good(header) if !check::is_segment(header, log.medium.segment_bytes()) => {
+                    let at = Location::new(id * log.medium.segment_bytes(), 0);
                     let found = "one with numbers that cannot be";
-                    return Err(core.medium.damaged(at, "a segment header", found));
+                    return Err(log.medium.damaged(at, "a segment header", found));
                 }
                 Look::Good(header) => {
-                    core.epoch.fetch_max(header.epoch, Relaxed);
+                    log.reach.meet_epoch(header.epoch);
                     headers.horizon = headers.horizon.max(header.horizon);
                     headers.highest = headers.highest.max(header.generation);
                     headers.max_sequence = headers.max_sequence.max(header.sequence);
@@ -76,41 +76,41 @@ pub(super) fn read_headers(core: &Core) -> Result<Headers> {
                 Look::Blank | Look::Bad | Look::Early => {}
             }
         }
-        refuse_strangers(core, id, &slots)?;
+        refuse_strangers(log, id, &slots)?;
         if newest.is_none() && id < headed {
-            return Err(headed::lost(core, id));
+            return Err(headed::lost(log, id));
         }
         if looks.iter().all(|look| *look == Look::Bad) {
-            let at = Location::new(id * core.medium.segment_bytes(), 0);
-            return Err(core
+            let at = Location::new(id * log.medium.segment_bytes(), 0);
+            return Err(log
                 .medium
                 .damaged(at, "a segment header", "neither copy whole"));
         }
-        enter_segment(core, id, newest, &mut headers);
+        enter_segment(log, id, newest, &mut headers);
     }
     headers
         .in_use
         .sort_unstable_by_key(|header| header.sequence);
-    check_sequences(core, &headers.in_use)?;
+    check_sequences(log, &headers.in_use)?;
     Ok(headers)
 }
 
 /// Refuses a segment of another volume. Formatting leaves no header where one will be looked for, so the
 /// superblocks that lead here are a copy of another volume's.
-fn refuse_strangers(core: &Core, id: u64, slots: &[u8]) -> Result<()> {
+fn refuse_strangers(log: &Log, id: u64, slots: &[u8]) -> Result<()> {
     for (slot, bytes) in slots.chunks(BLOCK_BYTES).enumerate() {
         if let Look::Good(header) = SegmentHeader::of_any_volume(bytes, slot)
-            && header.volume != core.medium.volume_id()
+            && header.volume != log.medium.volume_id()
         {
-            let (device, offset) = core.medium.segment_place(id);
+            let (device, offset) = log.medium.segment_place(id);
             return Err(Error::new(
                 ErrorKind::DeviceMismatch,
                 format!(
                     "{} has the superblocks of volume {}, but a segment of volume {} at offset {offset}: superblocks of \
                      another volume were copied to it; bring back its own, or salvage copies what is left to another \
                      volume",
-                    core.medium.device(device).name(),
-                    core.medium.volume_id(),
+                    log.medium.device(device).name(),
+                    log.medium.volume_id(),
                     header.volume
                 ),
             ));
@@ -120,26 +120,26 @@ fn refuse_strangers(core: &Core, id: u64, slots: &[u8]) -> Result<()> {
 }
 
 /// Refuses segments that say that they are the same part of the log.
-fn check_sequences(core: &Core, in_use: &[SegmentHeader]) -> Result<()> {
+fn check_sequences(log: &Log, in_use: &[SegmentHeader]) -> Result<()> {
     for pair in in_use.windows(2) {
         if let [one, other] = pair
             && one.sequence == other.sequence
         {
-            let at = Location::new(other.segment * core.medium.segment_bytes(), 0);
-            let (device, offset) = core.medium.segment_place(one.segment);
+            let at = Location::new(other.segment * log.medium.segment_bytes(), 0);
+            let (device, offset) = log.medium.segment_place(one.segment);
             let found = format!(
                 "the sequence {} of the segment at offset {offset} of {}",
                 one.sequence,
-                core.medium.device(device).name()
+                log.medium.device(device).name()
             );
-            return Err(core.medium.damaged(at, "a segment of its own", &found));
+            return Err(log.medium.damaged(at, "a segment of its own", &found));
         }
     }
     Ok(())
 }
 
-fn enter_segment(core: &Core, id: u64, newest: Option<SegmentHeader>, headers: &mut Headers) {
-    let Some(segment) = core.table.get(id) else {
+fn enter_segment(log: &Log, id: u64, newest: Option<SegmentHeader>, headers: &mut Headers) {
+    let Some(segment) = log.table.get(id) else {
         return;
     };
     match newest {
@@ -161,7 +161,7 @@ fn enter_segment(core: &Core, id: u64, newest: Option<SegmentHeader>, headers: &
             // It was used before: whether its blocks are still there, nobody knows.
             let was_used = newest.is_some_and(|h| !h.is_never_used());
             segment.punched.store(was_used && !written, Relaxed);
-            core.admit(id);
+            log.admit(id);
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use super::{
     super::{
-        core::Core,
+        core::Log,
         segments::{Last, epoch_chain},
         table::SEALED,
         walk::{Step, Walk, survivors},
@@ -57,7 +57,7 @@ impl Before {
 
 /// One pass over the log.
 pub(super) struct Scan<'a> {
-    core: &'a Core,
+    log: &'a Log,
     headers: &'a Headers,
     /// What is below it is known already.
     from: Start,
@@ -74,13 +74,13 @@ struct Break<'a> {
 
 impl<'a> Scan<'a> {
     pub(super) fn new(
-        core: &'a Core,
+        log: &'a Log,
         headers: &'a Headers,
         from: Start,
         delivery: Delivery<'a>,
     ) -> Self {
         Self {
-            core,
+            log,
             headers,
             from,
             delivery,
@@ -89,17 +89,17 @@ impl<'a> Scan<'a> {
     }
 
     pub(super) fn run(mut self) -> Result<Tail> {
-        let (core, headers) = (self.core, self.headers);
+        let (log, headers) = (self.log, self.headers);
         std::thread::scope(|scope| {
             // A simulation steps everything itself, and has no threads.
-            let ahead = core.may_have_threads.then_some(scope);
+            let ahead = log.helpers.may_have_more().then_some(scope);
             let from = self.from.unneeded_below();
-            self.segments(Images::new(core, &headers.in_use, from, ahead))
+            self.segments(Images::new(log, &headers.in_use, from, ahead))
         })
     }
 
     fn segments(&mut self, mut images: Images<'_>) -> Result<Tail> {
-        let core_bytes = self.core.medium.segment_bytes();
+        let segment_bytes = self.log.medium.segment_bytes();
         let mut before: Option<Before> = None;
         for (i, header) in self.headers.in_use.iter().enumerate() {
             if !self.joins(before, i, header)? {
@@ -109,21 +109,21 @@ impl<'a> Scan<'a> {
                 self.delivery.forget_pending();
             }
             let image = images.next()?;
-            if self.delivery.delivers() && header.sequence * core_bytes >= self.from.at {
-                enter(self.core, header);
+            if self.delivery.delivers() && header.sequence * segment_bytes >= self.from.at {
+                enter(self.log, header);
             }
-            let mut walk = Walk::new(image, header, self.core.medium.salt(), self.horizon);
+            let mut walk = Walk::new(image, header, self.log.medium.salt(), self.horizon);
             let at = self.from.unneeded_below();
-            if at / core_bytes == header.sequence {
+            if at / segment_bytes == header.sequence {
                 let Start { chain, epoch, .. } = self.from;
-                walk.resume((at % core_bytes) as usize, chain, epoch);
+                walk.resume((at % segment_bytes) as usize, chain, epoch);
             }
             let found = self.walk(&mut walk, header)?;
             let now = Before::new(&walk, header);
             match found {
                 None => {
                     // Nothing is left of it that a use could be the first to write.
-                    mark_written(self.core, header);
+                    mark_written(self.log, header);
                     before = Some(now);
                 }
                 Some(found) if header.state == State::Ended => {
@@ -169,12 +169,12 @@ impl<'a> Scan<'a> {
                     prefix_len,
                 } => {
                     self.horizon = self.horizon.max(header.horizon);
-                    self.core.epoch.fetch_max(header.epoch, Relaxed);
+                    self.log.reach.meet_epoch(header.epoch);
                     if header.lsn < self.from.at {
                         continue;
                     }
                     let address =
-                        segment.segment * self.core.medium.segment_bytes() + payload.start as u64;
+                        segment.segment * self.log.medium.segment_bytes() + payload.start as u64;
                     let payload = &walk.image[payload];
                     self.delivery
                         .frame(segment, &header, payload, prefix_len, address)?;
@@ -195,7 +195,7 @@ impl<'a> Scan<'a> {
             }
             _ => {}
         }
-        let start = header.sequence * self.core.medium.segment_bytes();
+        let start = header.sequence * self.log.medium.segment_bytes();
         if self.horizon < start {
             self.look_ahead(i)?;
         }
@@ -208,18 +208,14 @@ impl<'a> Scan<'a> {
         if later.is_empty() {
             return Ok(0);
         }
-        let mut image = AlignedBuffer::new(self.core.medium.segment_bytes() as usize);
+        let mut image = AlignedBuffer::new(self.log.medium.segment_bytes() as usize);
         let mut bytes = 0;
         for header in later {
             // Behind an ended segment's end there is nothing that counts.
             image.fill(0);
-            read_image(self.core, header, 0, &mut image)?;
-            let (horizon, found) = survivors(
-                &image,
-                header,
-                self.core.medium.salt(),
-                SEGMENT_HEADER_BYTES,
-            );
+            read_image(self.log, header, 0, &mut image)?;
+            let (horizon, found) =
+                survivors(&image, header, self.log.medium.salt(), SEGMENT_HEADER_BYTES);
             self.horizon = self.horizon.max(horizon);
             bytes += found;
         }
@@ -235,7 +231,7 @@ impl<'a> Scan<'a> {
         found: &'static str,
     ) -> Result<Tail> {
         let (end, at) = (walk.lsn(), walk.at);
-        let (horizon, own_bytes) = survivors(walk.image, segment, self.core.medium.salt(), at);
+        let (horizon, own_bytes) = survivors(walk.image, segment, self.log.medium.salt(), at);
         self.horizon = self.horizon.max(horizon);
         let later_bytes = self.look_ahead(i + 1)?;
         if self.horizon > end || self.starts_epoch_above(walk.epoch, i + 1) {
@@ -276,9 +272,9 @@ impl<'a> Scan<'a> {
         let discarded_bytes = self.look_ahead(i)?;
         let more = self.horizon > end && !self.is_epochs_start(before, next);
         if more || self.starts_epoch_above(next.epoch, i) {
-            let place = Location::new(next.segment * self.core.medium.segment_bytes(), 0);
+            let place = Location::new(next.segment * self.log.medium.segment_bytes(), 0);
             let expected = "the segment that follows in the log";
-            return Err(self.core.medium.damaged(place, expected, "another one"));
+            return Err(self.log.medium.damaged(place, expected, "another one"));
         }
         Ok(Tail {
             end,
@@ -293,8 +289,7 @@ impl<'a> Scan<'a> {
     /// not go on in the last segment begins at a segment's start, wherever the log ended before; within
     /// one, no sync ends there.
     fn is_epochs_start(&self, before: Option<Before>, next: &SegmentHeader) -> bool {
-        self.horizon
-            .is_multiple_of(self.core.medium.segment_bytes())
+        self.horizon.is_multiple_of(self.log.medium.segment_bytes())
             && before.is_none_or(|b| b.epoch < next.epoch)
     }
 
@@ -305,28 +300,28 @@ impl<'a> Scan<'a> {
     }
 
     fn damage(&self, broken: &Break<'_>) -> Error {
-        let address = broken.segment.segment * self.core.medium.segment_bytes() + broken.at as u64;
+        let address = broken.segment.segment * self.log.medium.segment_bytes() + broken.at as u64;
         let place = Location::new(address, 0);
-        self.core
+        self.log
             .medium
             .damaged(place, "a frame of the log", broken.found)
     }
 }
 
 /// Enters a segment in use. Its items, if they are delivered, follow.
-pub(super) fn enter(core: &Core, header: &SegmentHeader) {
-    if let Some(segment) = core.table.get(header.segment) {
+pub(super) fn enter(log: &Log, header: &SegmentHeader) {
+    if let Some(segment) = log.table.get(header.segment) {
         segment.begin(header.sequence, header.epoch, SEALED);
         segment.written.store(header.written, Relaxed);
-        let mut ledger = core.ledger.lock();
+        let mut ledger = log.ledger.lock();
         ledger.in_use.insert(header.sequence, header.segment);
     }
 }
 
 /// All of a segment that was filled has been written.
-pub(super) fn mark_written(core: &Core, header: &SegmentHeader) {
+pub(super) fn mark_written(log: &Log, header: &SegmentHeader) {
     if header.state == State::InUse
-        && let Some(segment) = core.table.get(header.segment)
+        && let Some(segment) = log.table.get(header.segment)
     {
         segment.written.store(true, Relaxed);
     }

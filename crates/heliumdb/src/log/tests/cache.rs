@@ -10,7 +10,7 @@ fn push_out(log: &Log, from: u64) {
     }
 }
 
-fn get(log: &Core, purpose: Purpose, at: Location, tree: u32, key: &[u8]) -> Option<Vec<u8>> {
+fn get(log: &Log, purpose: Purpose, at: Location, tree: u32, key: &[u8]) -> Option<Vec<u8>> {
     read(log, purpose, (at, tree, key)).unwrap()
 }
 

@@ -37,7 +37,7 @@ fn any_power_cut_leaves_a_prefix_with_all_that_was_synced() {
             );
             appended += 1;
             if random.random_range(0..4) == 0 {
-                log.sync_to(log.end()).unwrap();
+                log.sync_to(log.reach.end()).unwrap();
                 synced = appended;
             }
         }
@@ -164,7 +164,7 @@ fn frames_of_an_older_epoch_never_chain() {
     }
     log.flush(false).unwrap();
     let at = log.medium.place(lost.locations[0].address()).1;
-    let epoch = log.epoch.load(std::sync::atomic::Ordering::Relaxed);
+    let epoch = log.reach.epoch();
     abandon(log);
     let disk = disk.copy();
     disk.edit(at, |b| *b ^= 1);
@@ -176,7 +176,7 @@ fn frames_of_an_older_epoch_never_chain() {
     let (log, _) = open(&disk).unwrap();
     assert!(log.stats().used_bytes == MIB);
     put_synced(&log, 100, b"b", b"2");
-    assert!(log.epoch.load(std::sync::atomic::Ordering::Relaxed) > epoch);
+    assert!(log.reach.epoch() > epoch);
     abandon(log);
     assert_eq!(open(&disk).unwrap().1.live.len(), 2);
 }

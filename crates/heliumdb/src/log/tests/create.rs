@@ -61,9 +61,9 @@ fn files(folder: &Path, left: &Arc<AtomicU64>) -> Vec<Box<dyn Device>> {
     vec![open("a"), open("b")]
 }
 
-fn make(folder: &Path, steps: u64, options: &VolumeOptions) -> Result<Arc<Log>> {
+fn make(folder: &Path, steps: u64, options: &VolumeOptions) -> Result<OpenLog> {
     let left = Arc::new(AtomicU64::new(steps));
-    Log::open_or_create(files(folder, &left), options, &mut Model::default())
+    OpenLog::open_or_create(files(folder, &left), options, &mut Model::default())
 }
 
 fn all_steps(folder: &Path) {
@@ -85,7 +85,7 @@ fn all_steps(folder: &Path) {
         drop(log);
         let mut model = Model::default();
         let left = Arc::new(AtomicU64::new(u64::MAX));
-        let log = Log::open(files(folder.path(), &left), &quiet(), &mut model).unwrap();
+        let log = OpenLog::open(files(folder.path(), &left), &quiet(), &mut model).unwrap();
         assert_eq!(model.live.len(), 5);
         assert!(log.stats().capacity_bytes > 24 * MIB);
         if is_made {
@@ -113,7 +113,7 @@ fn a_copy_does_not_go_where_a_volume_was() {
     let folder = tempfile::tempdir().unwrap();
     drop(make(folder.path(), u64::MAX, &quiet()).unwrap());
     let left = Arc::new(AtomicU64::new(u64::MAX));
-    Log::erase(files(folder.path(), &left)).unwrap();
+    OpenLog::erase(files(folder.path(), &left)).unwrap();
     let copy = VolumeOptions {
         volume_id: Some(crate::VolumeId([5; 16])),
         ..quiet()

@@ -4,12 +4,12 @@ use super::*;
 use crate::device::{Device, FileDevice};
 use std::time::{Duration, Instant};
 
-fn on_real_disk() -> (tempfile::TempDir, Arc<Log>) {
+fn on_real_disk() -> (tempfile::TempDir, OpenLog) {
     let dir =
         tempfile::tempdir_in(std::env::var("HELIUM_FIGURES_DIR").unwrap_or_else(|_| ".".into()))
             .unwrap();
     let device = FileDevice::open(format!("{}/v", dir.path().display()), true, false).unwrap();
-    let log = Log::create(vec![Box::new(device)], &VolumeOptions::default()).unwrap();
+    let log = OpenLog::create(vec![Box::new(device)], &VolumeOptions::default()).unwrap();
     (dir, log)
 }
 
@@ -91,7 +91,7 @@ fn cpu() -> Duration {
 #[ignore = "says something in release only"]
 fn cpu_of_an_append() {
     let device = crate::device::MemoryDevice::new("memory", 512 << 20).expect("memory");
-    let log = Log::create(vec![Box::new(device)], &VolumeOptions::default()).unwrap();
+    let log = OpenLog::create(vec![Box::new(device)], &VolumeOptions::default()).unwrap();
     let mut batch = Batch::new(BatchKind::Commit);
     let rounds = 1_000_000u64;
     let start = cpu();
@@ -144,7 +144,7 @@ fn replay() {
         let device = FileDevice::open(format!("{}/v", dir.path().display()), false, true).unwrap();
         let mut model = Count::default();
         let (start, own) = (Instant::now(), cpu());
-        let log = Log::open(
+        let log = OpenLog::open(
             vec![Box::new(device)],
             &VolumeOptions {
                 read_only: true,

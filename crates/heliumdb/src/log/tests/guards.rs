@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-fn steps(log: &Log) {
+fn steps(log: &OpenLog) {
     for _ in 0..20 {
         log.background_step().unwrap();
     }
@@ -79,7 +79,7 @@ fn a_resolve_record_stays_as_long_as_its_batch() {
 
 /// Batches over the ends of segments, of which all but the first item is dead: the segment that such
 /// a batch ends in says that it is whole.
-fn all_but_the_first_are_dead(kind: &BatchKind) -> (Arc<Log>, Vec<Location>) {
+fn all_but_the_first_are_dead(kind: &BatchKind) -> (OpenLog, Vec<Location>) {
     let disk = Disk::new("disk", 64 * MIB);
     let log = create(&disk);
     let mut places = Vec::new();
@@ -138,12 +138,12 @@ fn a_freed_segment_waits_for_readers_that_may_hold_a_place_in_it() {
     }
 }
 
-fn with_thread(disk: &Disk) -> Arc<Log> {
+fn with_thread(disk: &Disk) -> OpenLog {
     let options = VolumeOptions {
         background_thread: true,
         ..quiet()
     };
-    Log::create(vec![disk.device()], &options).unwrap()
+    OpenLog::create(vec![disk.device()], &options).unwrap()
 }
 
 fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
@@ -174,7 +174,7 @@ fn the_background_thread_writes_ahead_frees_and_is_joined() {
         log.ledger.lock().in_use.len() <= 2
     });
     log.close().unwrap();
-    assert!(log.worker.lock().is_none());
+    assert!(!log.has_worker());
     drop(log);
     assert_eq!(open(&disk).unwrap().1.live.len(), 2);
 }
@@ -206,7 +206,7 @@ fn file(dir: &std::path::Path, read_only: bool) -> Result<Box<dyn Device>> {
 #[test]
 fn read_only_opens_share_the_file_and_leave_it_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
-    let log = Log::create(vec![file(dir.path(), false).unwrap()], &quiet()).unwrap();
+    let log = OpenLog::create(vec![file(dir.path(), false).unwrap()], &quiet()).unwrap();
     for i in 0..50u64 {
         put_synced(&log, i + 1, &i.to_le_bytes(), &[1; 3_000]);
     }
@@ -219,8 +219,8 @@ fn read_only_opens_share_the_file_and_leave_it_as_it_is() {
         ..VolumeOptions::default()
     };
     let (mut one, mut two) = (Model::default(), Model::default());
-    let first = Log::open(vec![file(dir.path(), true).unwrap()], &options, &mut one).unwrap();
-    let second = Log::open(vec![file(dir.path(), true).unwrap()], &options, &mut two).unwrap();
+    let first = OpenLog::open(vec![file(dir.path(), true).unwrap()], &options, &mut one).unwrap();
+    let second = OpenLog::open(vec![file(dir.path(), true).unwrap()], &options, &mut two).unwrap();
     assert_eq!((one.live.len(), two.live.len()), (50, 50));
     assert_eq!(
         file(dir.path(), false).err().unwrap().kind(),
@@ -270,11 +270,11 @@ fn a_file_left_by_a_create_that_failed_is_taken_by_the_next() {
         limit_bytes: Some(MIB),
         ..quiet()
     };
-    let error = Log::create(vec![file(dir.path(), false).unwrap()], &too_small).err();
+    let error = OpenLog::create(vec![file(dir.path(), false).unwrap()], &too_small).err();
     assert_eq!(error.map(|e| e.kind()), Some(ErrorKind::VolumeTooSmall));
     assert_eq!(std::fs::metadata(dir.path().join("v")).unwrap().len(), 0);
     let devices = vec![file(dir.path(), false).unwrap()];
-    let log = Log::open_or_create(devices, &quiet(), &mut Model::default()).unwrap();
+    let log = OpenLog::open_or_create(devices, &quiet(), &mut Model::default()).unwrap();
     put_synced(&log, 1, b"a", b"v");
 }
 
@@ -310,7 +310,7 @@ fn a_full_file_system_is_a_full_volume_and_loses_nothing() {
     let Some(mounted) = Mounted::new(100) else {
         return;
     };
-    let log = Log::create(vec![file(mounted.0.path(), false).unwrap()], &quiet()).unwrap();
+    let log = OpenLog::create(vec![file(mounted.0.path(), false).unwrap()], &quiet()).unwrap();
     let mut batch = Batch::new(BatchKind::Commit);
     let mut count = 0u64;
     let error = loop {
@@ -338,7 +338,7 @@ fn a_full_file_system_is_a_full_volume_and_loses_nothing() {
     drop(log);
     let mut model = Model::default();
     let device = file(mounted.0.path(), false).unwrap();
-    let log = Log::open(vec![device], &quiet(), &mut model).unwrap();
+    let log = OpenLog::open(vec![device], &quiet(), &mut model).unwrap();
     assert_eq!(model.live.len() as u64, count);
     for i in 1..count {
         let value = model.value(&log, 1, &i.to_le_bytes());

@@ -8,7 +8,7 @@ fn volume(n: usize) -> Vec<Disk> {
     let disks: Vec<Disk> = (0..n)
         .map(|i| Disk::new(&format!("disk{i}"), 64 * MIB))
         .collect();
-    let log = Log::create(disks.iter().map(Disk::device).collect(), &quiet()).unwrap();
+    let log = OpenLog::create(disks.iter().map(Disk::device).collect(), &quiet()).unwrap();
     for i in 0..30u64 {
         put(&log, i + 1, &i.to_le_bytes(), &vec![i as u8; 250_000]);
     }
@@ -18,7 +18,7 @@ fn volume(n: usize) -> Vec<Disk> {
 
 fn refused(disks: &[&Disk]) -> (ErrorKind, String) {
     let devices: Vec<Box<dyn Device>> = disks.iter().map(|d| d.device()).collect();
-    let error = Log::open(devices, &quiet(), &mut Model::default())
+    let error = OpenLog::open(devices, &quiet(), &mut Model::default())
         .err()
         .unwrap();
     (error.kind(), error.to_string())
@@ -28,7 +28,7 @@ fn refused(disks: &[&Disk]) -> (ErrorKind, String) {
 fn segments_are_spread_and_found_on_every_device() {
     let disks = volume(3);
     let mut model = Model::default();
-    let log = Log::open(
+    let log = OpenLog::open(
         disks.iter().map(Disk::device).collect(),
         &quiet(),
         &mut model,
@@ -78,22 +78,22 @@ fn wrong_sets_of_devices_are_refused_by_name() {
 fn foreign_bytes_and_small_devices_are_refused_and_blank_ones_told() {
     let disk = Disk::new("disk", 64 * MIB);
     assert_eq!(
-        Log::probe(&[disk.device()]).unwrap(),
+        OpenLog::probe(&[disk.device()]).unwrap(),
         super::super::Found::Blank
     );
     disk.edit(700, |b| *b = 1);
-    let error = Log::probe(&[disk.device()]).unwrap_err();
+    let error = OpenLog::probe(&[disk.device()]).unwrap_err();
     assert_eq!(error.kind(), NotAVolume);
     let mut options = quiet();
-    let error = Log::open_or_create(vec![disk.device()], &options, &mut Model::default())
+    let error = OpenLog::open_or_create(vec![disk.device()], &options, &mut Model::default())
         .err()
         .unwrap();
     assert_eq!(error.kind(), NotAVolume);
     options.truncate = true;
-    Log::open_or_create(vec![disk.device()], &options, &mut Model::default()).unwrap();
+    OpenLog::open_or_create(vec![disk.device()], &options, &mut Model::default()).unwrap();
     let small = Disk::new("small", 64 * MIB - 4096);
     assert_eq!(
-        Log::create(vec![small.device()], &quiet())
+        OpenLog::create(vec![small.device()], &quiet())
             .err()
             .unwrap()
             .kind(),
@@ -133,7 +133,7 @@ fn read_only_opens_write_nothing() {
         ..quiet()
     };
     let mut model = Model::default();
-    let log = Log::open(vec![disk.device()], &options, &mut model).unwrap();
+    let log = OpenLog::open(vec![disk.device()], &options, &mut model).unwrap();
     assert_eq!(
         model.value(&log, 1, &7u64.to_le_bytes()),
         Some(vec![7; 250_000])

@@ -15,7 +15,7 @@ mod space;
 mod store;
 
 use super::{
-    Appended, Asked, Batch, BatchKind, Core, Live, Log, Purpose, Ready, Replay, ReplayBatch,
+    Appended, Asked, Batch, BatchKind, Live, Log, OpenLog, Purpose, Ready, Replay, ReplayBatch,
     ReplayItem, append_value,
 };
 use crate::{
@@ -87,7 +87,7 @@ impl Model {
 
 /// The value of the item of a tree, with that key, at a place.
 fn read(
-    log: &Core,
+    log: &Log,
     purpose: Purpose,
     (at, tree, key): (Location, u32, &[u8]),
 ) -> Result<Option<Vec<u8>>> {
@@ -114,13 +114,13 @@ fn quiet() -> VolumeOptions {
     }
 }
 
-fn create(disk: &Disk) -> Arc<Log> {
-    Log::create(vec![disk.device()], &quiet()).unwrap()
+fn create(disk: &Disk) -> OpenLog {
+    OpenLog::create(vec![disk.device()], &quiet()).unwrap()
 }
 
-fn open(disk: &Disk) -> Result<(Arc<Log>, Model)> {
+fn open(disk: &Disk) -> Result<(OpenLog, Model)> {
     let mut model = Model::default();
-    let log = Log::open(vec![disk.device()], &quiet(), &mut model)?;
+    let log = OpenLog::open(vec![disk.device()], &quiet(), &mut model)?;
     log.set_live(&model.alive).unwrap();
     Ok((log, model))
 }
@@ -138,7 +138,7 @@ fn put_synced(log: &Log, seq: u64, key: &[u8], value: &[u8]) -> Lsn {
 }
 
 /// Leaves the disk as a power cut without any surviving write would.
-fn abandon(log: Arc<Log>) {
+fn abandon(log: OpenLog) {
     log.health
         .poison(crate::Error::new(crate::ErrorKind::Io, "power cut"));
 }

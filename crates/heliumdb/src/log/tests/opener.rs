@@ -68,9 +68,9 @@ fn named(bytes: &Arc<MemoryDevice>, place: Place) -> Box<dyn Device> {
     Box::new(Named { bytes, place })
 }
 
-fn open(bytes: &Arc<MemoryDevice>, place: Place) -> Result<Arc<Log>> {
+fn open(bytes: &Arc<MemoryDevice>, place: Place) -> Result<OpenLog> {
     let mut model = Model::default();
-    let log = Log::open_or_create(vec![named(bytes, place)], &quiet(), &mut model)?;
+    let log = OpenLog::open_or_create(vec![named(bytes, place)], &quiet(), &mut model)?;
     log.set_live(&model.alive)?;
     Ok(log)
 }
@@ -128,8 +128,11 @@ fn a_second_opener_by_another_name_is_refused_whatever_it_wants() {
     for place in [LOOP, FILE] {
         assert_in_use(open(&bytes, place), &["named", "this process"]);
         let devices = || vec![named(&bytes, place)];
-        assert_in_use(Log::create(devices(), &quiet()), &["close it there first"]);
-        assert_in_use(Log::erase(devices()), &["close it there first"]);
+        assert_in_use(
+            OpenLog::create(devices(), &quiet()),
+            &["close it there first"],
+        );
+        assert_in_use(OpenLog::erase(devices()), &["close it there first"]);
     }
     assert!(all(&bytes) == before, "it was written to");
     put_synced(&log, 2, b"b", b"2");
@@ -280,7 +283,7 @@ fn who_only_reads_leaves_no_mark_and_who_is_refused_none_either() {
         read_only: true,
         ..quiet()
     };
-    let read = Log::open(vec![named(&bytes, DISK)], &read_only, &mut Model::default());
+    let read = OpenLog::open(vec![named(&bytes, DISK)], &read_only, &mut Model::default());
     assert!(all(&bytes) == before);
     drop(read.unwrap());
     bytes.write_at(&[0; 8192], 1 << 20).unwrap();

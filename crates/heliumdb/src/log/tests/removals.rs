@@ -14,7 +14,7 @@ fn take_checkpoint(log: &Log, start: Start) {
         address: 0,
         bytes: 0,
         start,
-        durable: log.durable(),
+        durable: log.reach.durable(),
     })
     .unwrap();
 }

@@ -5,17 +5,17 @@ use crate::{ErrorKind, location::Location};
 
 const SEGMENTS: u64 = 64;
 
-fn with_caches(disk: &Disk, write_mib: u64, read_mib: u64) -> Arc<Log> {
+fn with_caches(disk: &Disk, write_mib: u64, read_mib: u64) -> OpenLog {
     let options = VolumeOptions {
         write_cache_bytes: write_mib * MIB,
         read_cache_bytes: read_mib * MIB,
         ..quiet()
     };
-    Log::create(vec![disk.device()], &options).unwrap()
+    OpenLog::create(vec![disk.device()], &options).unwrap()
 }
 
 /// The segments whose bytes are in memory.
-fn in_memory(log: &Core) -> Vec<u64> {
+fn in_memory(log: &Log) -> Vec<u64> {
     let guard = crossbeam_epoch::pin();
     let ids = 0..SEGMENTS;
     ids.filter(|id| {
@@ -25,7 +25,7 @@ fn in_memory(log: &Core) -> Vec<u64> {
     .collect()
 }
 
-fn get(log: &Core, purpose: Purpose, at: Location, key: &[u8]) -> Result<Option<Vec<u8>>> {
+fn get(log: &Log, purpose: Purpose, at: Location, key: &[u8]) -> Result<Option<Vec<u8>>> {
     read(log, purpose, (at, 1, key))
 }
 
@@ -171,6 +171,6 @@ fn a_segment_that_is_freed_leaves_memory_before_it_is_used_again() {
         "no place is used again"
     );
     // What was freed is not counted as being in memory either: others would go for it.
-    let listed = log.resident.lock().count();
+    let listed = log.residency.count();
     assert_eq!(listed, in_memory(&log).len());
 }

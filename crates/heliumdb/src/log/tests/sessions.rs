@@ -197,7 +197,7 @@ fn sessions_that_end_in_any_way_leave_a_prefix() {
                 appended += 1;
                 match random.random_range(0..6) {
                     0 | 1 => {
-                        log.sync_to(log.end()).unwrap();
+                        log.sync_to(log.reach.end()).unwrap();
                         synced = appended;
                     }
                     2 => log.flush(false).unwrap(),

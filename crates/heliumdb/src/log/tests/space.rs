@@ -3,7 +3,7 @@
 use super::*;
 use crate::{ErrorKind, limits::DELETES_WHEN_FULL};
 
-fn settle(log: &Log) {
+fn settle(log: &OpenLog) {
     for _ in 0..20 {
         log.background_step().unwrap();
     }
@@ -66,7 +66,7 @@ fn a_limit_on_growth_is_kept() {
         limit_bytes: Some(80 * MIB),
         ..quiet()
     };
-    let log = Log::create(vec![disk.device()], &options).unwrap();
+    let log = OpenLog::create(vec![disk.device()], &options).unwrap();
     fill(&log, &[5; 50_000]);
     assert!(crate::device::Device::len(&disk) <= 80 * MIB);
     let too_small = VolumeOptions {
@@ -75,7 +75,7 @@ fn a_limit_on_growth_is_kept() {
     };
     let disk = Disk::growing("disk", 1 << 40);
     assert_eq!(
-        Log::create(vec![disk.device()], &too_small)
+        OpenLog::create(vec![disk.device()], &too_small)
             .err()
             .unwrap()
             .kind(),
@@ -138,7 +138,7 @@ fn dead_segments_are_freed_and_used_again() {
             settle(&log);
         }
     }
-    log.sync_to(log.end()).unwrap();
+    log.sync_to(log.reach.end()).unwrap();
     settle(&log);
     assert!(
         log.stats().used_bytes <= 3 * MIB,
@@ -187,7 +187,7 @@ fn a_tombstone_stays_until_no_older_item_can_come_back() {
     settle(&log);
     settle(&log);
     assert!(!in_use(old) && !in_use(tombstone));
-    log.sync_to(log.end()).unwrap();
+    log.sync_to(log.reach.end()).unwrap();
     abandon(log);
     let (_, model) = open(&disk).unwrap();
     assert!(!model.live.contains_key(&(1, b"key".to_vec())));
@@ -210,7 +210,7 @@ fn a_cancel_stays_as_long_as_the_batch_it_cancels() {
     }
     fillers.into_iter().for_each(|at| log.mark_dead(at));
     settle(&log);
-    log.sync_to(log.end()).unwrap();
+    log.sync_to(log.reach.end()).unwrap();
     abandon(log);
     let (_, model) = open(&disk).unwrap();
     assert_eq!(model.cancels, [gone.batch_id]);

@@ -10,9 +10,9 @@ fn what_was_synced_is_found_again() {
     for i in 0..1000u64 {
         put(&log, i + 1, format!("key{i}").as_bytes(), &[i as u8; 100]);
     }
-    let end = log.end();
+    let end = log.reach.end();
     log.sync_to(end).unwrap();
-    assert!(log.durable() >= end);
+    assert!(log.reach.durable() >= end);
     abandon(log);
     let (log, model) = open(&disk).unwrap();
     assert_eq!((model.live.len(), model.items), (1000, 1000));
@@ -59,7 +59,7 @@ fn values_and_keys_of_every_size_come_back() {
         }
     }
     assert_eq!(batch.len(), 21);
-    let before = log.end();
+    let before = log.reach.end();
     let appended = log.append(&mut batch, false).unwrap();
     assert!(appended.end - before > 3 * VALUE_BYTES_MAX as u64);
     assert_eq!(appended.locations.len(), 21);
@@ -124,7 +124,7 @@ fn prepared_batches_are_delivered_with_what_became_of_them() {
     }
     log.append_resolve(global(1), true).unwrap();
     log.append_resolve(global(2), false).unwrap();
-    log.sync_to(log.end()).unwrap();
+    log.sync_to(log.reach.end()).unwrap();
     let expected = (
         vec![global(1), global(2), global(3)],
         vec![(global(1), true), (global(2), false)],

@@ -62,12 +62,15 @@ impl Shared {
     /// What users have taken of the log since, at most.
     fn written_since_checkpoint(&self) -> u64 {
         let users_at = self.checkpoints.users_at.load(Ordering::Acquire);
-        self.log.user_log_bytes().saturating_sub(users_at)
+        self.log.written().user_log_bytes().saturating_sub(users_at)
     }
 
     /// Bytes of log that recovery would replay on top of the newest checkpoint.
     pub(super) fn log_to_replay(&self) -> u64 {
-        self.log.written_end().saturating_sub(self.replayed_from())
+        self.log
+            .reach()
+            .written_end()
+            .saturating_sub(self.replayed_from())
     }
 
     /// Bytes of those that a checkpoint of now would spare it: beside something that was spilled and is not

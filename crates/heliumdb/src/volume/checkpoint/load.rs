@@ -29,7 +29,7 @@ use crate::{
     },
     index::{HASH_BYTES, Part, PartBuilder, Tree as Index},
     location::{Location, Word},
-    log::{Core, Live, LogState},
+    log::{Live, Log, LogState},
     threads,
     volume::enough,
 };
@@ -69,7 +69,7 @@ pub(in crate::volume) struct Loaded {
 }
 
 pub(in crate::volume) fn load(
-    core: &Core,
+    core: &Log,
     checkpoint: &Checkpoint,
     in_use: &HashSet<u64>,
     threads: usize,
@@ -133,7 +133,7 @@ pub(in crate::volume) fn load(
 
 /// The values of some items of the store's own, end to end, and the highest of their numbers.
 fn read(
-    core: &Core,
+    core: &Log,
     bounds: &Bounds,
     places: &[Location],
     key: impl Fn(usize) -> Vec<u8>,
@@ -158,7 +158,7 @@ fn read(
 
 /// Reads pages.
 struct Pages<'a> {
-    core: &'a Core,
+    core: &'a Log,
     bounds: Bounds,
     /// Bytes that keys may yet take: an item on the log has all of its key, so that all keys together
     /// have no more than the volume, though a page has only what they do not share.

@@ -146,7 +146,7 @@ impl Shared {
             let index_bytes = self.catalog.index_bytes();
             state.index_bytes.store(index_bytes, Ordering::Release);
             state.refused_at.store(0, Ordering::Release);
-            let (users, gained) = (self.log.user_log_bytes(), self.cleaner.gained());
+            let (users, gained) = (self.log.written().user_log_bytes(), self.cleaner.gained());
             state.users_at.store(users, Ordering::Release);
             state.gained_at.store(gained, Ordering::Release);
             self.keep_room_for_checkpoint();
@@ -163,7 +163,7 @@ impl Shared {
         let bytes = state.bytes.load(Ordering::Acquire);
         let largest = state.largest.load(Ordering::Acquire);
         // In this order: what was appended by then is counted as between, or is in the index by now.
-        let appended = self.log.user_items();
+        let appended = self.log.written().user_items();
         let between = self.gate.items_between();
         let (keys, now) = self.catalog.index_sizes();
         self.log.keep_for_items(keys + between, appended);

@@ -117,7 +117,7 @@ impl Writer<'_> {
         self.append()?;
         // If nothing but this checkpoint was appended since the start, replay may start here.
         let end = log.end_of_batch();
-        if log.written_end() <= self.start.at {
+        if log.reach().written_end() <= self.start.at {
             self.start = end;
         }
         let manifest = self.manifest().encode();
@@ -138,7 +138,7 @@ impl Writer<'_> {
             address: root_at.address(),
             bytes: (crate::format::item::HEADER_BYTES + key.len() + root.len()) as u32,
             start: self.start,
-            durable: log.durable(),
+            durable: log.reach().durable(),
         })?;
         places.push(root_at);
         Ok(places)

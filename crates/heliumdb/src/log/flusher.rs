@@ -1,19 +1,24 @@
-//! Group commit: many threads' commits share one write and one sync.
+//! The flusher: what was appended is written and synced here. Group commit: many threads' commits share one write
+//! and one sync.
 //!
 //! Invariant: `durable` only passes a position after everything below it was written and
 //! the devices it lies on were synced. A block is written again only while nothing in it
 //! was acknowledged.
 
-use super::{buffer::SegmentBuffer, core::Core};
+use super::{buffer::SegmentBuffer, core::Log, group::Group};
 use crate::{
     Error, ErrorKind, Result,
     format::{SEGMENT_HEADER_BYTES, segment::SegmentHeader},
     limits::BLOCK_BYTES,
     location::Lsn,
 };
+use parking_lot::Mutex;
 use std::{
     collections::VecDeque,
-    sync::{Arc, atomic::Ordering::*},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::*},
+    },
 };
 
 /// A segment that is not wholly written.
@@ -65,41 +70,84 @@ impl Active {
     }
 }
 
-/// What the flusher knows.
+/// Who writes what was appended, and makes it durable: one thread at a time, for all that wait.
+pub(crate) struct Flusher {
+    /// Held for as long as it writes: the appender's lock is taken under it, and not the other way round.
+    work: Mutex<Work>,
+    group: Arc<Group>,
+    /// Segments that may wait to be written before whoever appends writes them.
+    waiting_most: usize,
+    /// A device had no room for what was to be written last: it is in memory, and there is to be no more of it.
+    is_blocked: AtomicBool,
+    /// Syncs asked for since the last segment was written ahead: whether that pays.
+    syncs_lately: AtomicU64,
+}
+
+/// What there is to do.
 #[derive(Default)]
-pub(super) struct Flush {
+struct Work {
     active: VecDeque<Active>,
     /// Bit per device written since its last sync.
     dirty: u64,
 }
 
-impl Core {
+impl Flusher {
+    /// With a thread that writes in the background there may be as many segments waiting as half of the memory for
+    /// them holds.
+    pub(super) fn new(group: Arc<Group>, segments_in_memory: Option<usize>) -> Self {
+        Self {
+            work: Mutex::default(),
+            group,
+            waiting_most: segments_in_memory.map_or(2, |segments| (segments / 2).max(2)),
+            is_blocked: AtomicBool::new(false),
+            syncs_lately: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether what is in memory waits for room on a device.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.is_blocked.load(Relaxed)
+    }
+
+    /// Whether commits have been synced since a segment was last written ahead.
+    pub(super) fn has_synced_lately(&self) -> bool {
+        self.syncs_lately.load(Relaxed) > 0
+    }
+
+    /// A segment is written ahead.
+    pub(super) fn forget_syncs(&self) {
+        self.syncs_lately.store(0, Relaxed);
+    }
+
+    /// Whether nothing of the segment's present use remains to be written.
+    pub(super) fn is_written(&self, segment: u64) -> bool {
+        let work = self.work.lock();
+        work.active.iter().all(|a| a.header.segment != segment)
+    }
+}
+
+impl Log {
     /// Returns when everything appended before `lsn` is durable.
     pub(crate) fn sync_to(&self, lsn: Lsn) -> Result<()> {
         // Nothing behind the end could ever become durable by waiting.
-        let lsn = lsn.min(self.end());
-        if self.durable() >= lsn {
+        let lsn = lsn.min(self.reach.end());
+        if self.reach.durable() >= lsn {
             return Ok(());
         }
         let done = || {
-            if self.durable() >= lsn {
+            if self.reach.durable() >= lsn {
                 return Ok(true);
             }
             self.health.check_writable().map(|()| false)
         };
-        let joined = || self.group.join(done, || self.flush(true));
+        let joined = || self.flusher.group.join(done, || self.flush(true));
         self.medium.commits().of(joined)
     }
 
     /// Keeps the memory of unwritten segments bounded: wakes the background thread early,
     /// and writes here when that does not keep up.
     pub(super) fn relieve(&self, waiting: usize) -> Result<()> {
-        let most = if self.background {
-            (self.write_cache_bytes / self.medium.segment_bytes() as usize / 2).max(2)
-        } else {
-            2
-        };
-        if waiting >= most {
+        if waiting >= self.flusher.waiting_most {
             self.flush(false)?;
         }
         Ok(())
@@ -107,27 +155,27 @@ impl Core {
 
     /// Writes what was appended; with `sync`, all of it, and makes it durable.
     pub(super) fn flush(&self, sync: bool) -> Result<()> {
-        let mut flush = self.flush.lock();
+        let mut work = self.flusher.work.lock();
         self.health.check_writable()?;
         self.medium.check_opener(false)?;
         let (target, opened) = self.cut(sync);
-        flush.active.extend(opened);
-        let mut dirty = flush.dirty;
-        let result = flush.active.iter_mut().try_for_each(|active| {
+        work.active.extend(opened);
+        let mut dirty = work.dirty;
+        let result = work.active.iter_mut().try_for_each(|active| {
             dirty |= 1 << self.medium.segment_place(active.header.segment).0;
             self.write_active(active)
         });
-        flush.dirty |= dirty;
+        work.dirty |= dirty;
         let is_full = |why: &Error| why.kind() == ErrorKind::VolumeFull;
         let is_blocked = result.as_ref().is_err_and(is_full);
-        self.is_blocked.store(is_blocked, Relaxed);
+        self.flusher.is_blocked.store(is_blocked, Relaxed);
         result?;
         if sync {
-            self.sync_dirty(&mut flush)?;
-            self.durable.fetch_max(target, AcqRel);
-            self.syncs_lately.fetch_add(1, Relaxed);
+            self.sync_dirty(&mut work)?;
+            self.reach.durable_to(target);
+            self.flusher.syncs_lately.fetch_add(1, Relaxed);
         }
-        self.retire_written(&mut flush);
+        self.retire_written(&mut work);
         Ok(())
     }
 
@@ -161,16 +209,12 @@ impl Core {
         Ok(())
     }
 
-    fn sync_dirty(&self, flush: &mut Flush) -> Result<()> {
-        for device in (0..self.medium.devices().len()).filter(|d| flush.dirty >> d & 1 == 1) {
+    fn sync_dirty(&self, work: &mut Work) -> Result<()> {
+        for device in (0..self.medium.devices().len()).filter(|d| work.dirty >> d & 1 == 1) {
             self.medium.sync_device(device)?;
         }
-        flush.dirty = 0;
-        for active in flush
-            .active
-            .iter_mut()
-            .filter(|a| a.stage == Stage::Written)
-        {
+        work.dirty = 0;
+        for active in work.active.iter_mut().filter(|a| a.stage == Stage::Written) {
             active.stage = Stage::Durable;
         }
         Ok(())
@@ -179,9 +223,9 @@ impl Core {
     /// Says in the header of the segment being filled how far the log goes: from then on, all
     /// below is known to have been durable, and nothing was written behind it.
     pub(super) fn mark_end(&self) -> Result<()> {
-        let flush = self.flush.lock();
-        let end = self.durable();
-        let Some(active) = flush.active.back().filter(|a| a.stage == Stage::Copied) else {
+        let work = self.flusher.work.lock();
+        let end = self.reach.durable();
+        let Some(active) = work.active.back().filter(|a| a.stage == Stage::Copied) else {
             return Ok(());
         };
         let Some(segment) = self.table.get(active.header.segment) else {
@@ -198,29 +242,14 @@ impl Core {
             .sync_device(self.medium.segment_place(active.header.segment).0)
     }
 
-    /// Whether nothing of the segment's present use remains to be written.
-    pub(super) fn is_written(&self, segment: u64) -> bool {
-        self.flush
-            .lock()
-            .active
-            .iter()
-            .all(|a| a.header.segment != segment)
-    }
-
     /// Forgets segments that are on the device, and lets go of those there is no room for.
-    fn retire_written(&self, flush: &mut Flush) {
-        let mut resident = self.resident.lock();
-        for active in &mut flush.active {
-            if active.is_written()
-                && let Some(buffer) = active.buffer.take()
-            {
-                resident.now_written(active.header.segment, &buffer);
-            }
-        }
+    fn retire_written(&self, work: &mut Work) {
+        let written = work.active.iter_mut().filter(|active| active.is_written());
+        let written =
+            written.filter_map(|active| Some((active.header.segment, active.buffer.take()?)));
+        self.residency.now_written(written, &self.table);
         // What is left of the others is only the copy of a header.
-        flush
-            .active
+        work.active
             .retain(|a| a.buffer.is_some() || a.stage != Stage::Copied);
-        self.let_go(&mut resident);
     }
 }
