@@ -215,6 +215,7 @@ pub fn figures(volume: &Volume) -> Vec<(String, u64)> {
         ("taken_bytes", stats.taken_bytes),
         ("live_bytes", stats.live_bytes),
         ("dead_bytes", stats.dead_bytes),
+        ("tombstone_bytes", stats.tombstone_bytes),
         ("framing_bytes", stats.framing_bytes),
         ("index_bytes", stats.index_bytes),
         ("checkpoint_bytes", stats.checkpoint_bytes),

@@ -145,6 +145,10 @@ fn of_volume(from: &mut Place<'_>, output: Output) -> Result<()> {
             ("of that checkpoint", text::size(figure("checkpoint_bytes"))),
             ("dead", share(figure("dead_bytes"), used, "of what is used")),
             (
+                "removals",
+                share(figure("tombstone_bytes"), used, "of what is used"),
+            ),
+            (
                 "between items",
                 share(figure("framing_bytes"), used, "of what is used"),
             ),

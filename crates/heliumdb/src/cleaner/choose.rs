@@ -10,7 +10,7 @@
 //! chosen again until some of it is dead.
 
 use super::{
-    Ended, Need, ROUND_BYTES, ROUND_READ, ROUND_READ_PART, ROUND_SEGMENTS, Stuck,
+    Ended, Need, ROUND_BYTES, ROUND_READ, ROUND_READ_PART, ROUND_SEGMENTS, Sake, Stuck,
     policy::short_bytes,
 };
 use crate::{
@@ -36,6 +36,7 @@ impl Shared {
         let is_out = self.is_out();
         let ended = Ended::of_now(self, is_out);
         candidates.retain(|c| can_go(c) && !stuck.holds(c, ended));
+        let lowest = self.log.oldest_placed(u64::MAX);
         let is_worth = |c: &Candidate| match need {
             Need::Nothing | Need::End { .. } => false,
             Need::Dirty => {
@@ -43,8 +44,11 @@ impl Shared {
                 c.weight() * 100 <= segment_bytes * most
             }
             Need::Short => !c.is_done() && gives_room(c, segment_bytes),
-            Need::Items => {
-                !c.is_done() && gives_room(c, segment_bytes) && c.tombstone_bytes <= c.live_bytes
+            Need::Items(sake) => {
+                let is_alive = c.tombstone_bytes <= c.live_bytes;
+                !c.is_done()
+                    && (is_alive && gives_room(c, segment_bytes)
+                        || sake.is_some_and(|sake| is_for(c, sake, lowest, segment_bytes)))
             }
             Need::Tombstones => true,
         };
@@ -52,6 +56,9 @@ impl Shared {
         let now = self.log.next_segment_sequence();
         if need == Need::Tombstones {
             candidates.sort_by_key(|c| c.min_placed);
+        } else if let Need::Items(Some(_)) = need {
+            // When its turn has come, more of what tombstones in it wait for has gone.
+            candidates.sort_by_key(|c| c.tombstone_bytes);
         } else {
             let score = |c: &Candidate| match is_out {
                 true => gain_for_cost(c, segment_bytes),
@@ -64,7 +71,7 @@ impl Shared {
         let (mut left, mut beside) = self.log.cleaner_room();
         // A round gives its room at the end: it leaves some to writers until then.
         let most = match need {
-            Need::Short | Need::Items => ROUND_BYTES.min(short_bytes(&self.log.room()) / 2),
+            Need::Short | Need::Items(_) => ROUND_BYTES.min(short_bytes(&self.log.room()) / 2),
             _ => ROUND_BYTES,
         };
         let most_read = (self.log.write_cache_bytes() / ROUND_READ_PART)
@@ -120,6 +127,15 @@ fn gives_room(candidate: &Candidate, segment_bytes: u64) -> bool {
     moved_bytes(candidate) + least <= segment_bytes
         && (candidate.dead_bytes + candidate.spare >= least
             || candidate.weight() * 4 <= segment_bytes * 3)
+}
+
+/// Whether it keeps tombstones from going, or has some that nothing keeps.
+fn is_for(candidate: &Candidate, sake: Sake, lowest: u64, segment_bytes: u64) -> bool {
+    let keeps =
+        candidate.min_placed <= sake.newest && candidate.tombstone_bytes <= candidate.live_bytes;
+    let has =
+        candidate.max_tombstone < lowest && candidate.tombstone_bytes >= segment_bytes / GAIN_PART;
+    candidate.sequence < sake.before && (keeps || has)
 }
 
 /// Whether to complete it and move what is in it makes room, though as much as `lost` at its end is not used then.
@@ -187,6 +203,7 @@ mod tests {
             again: items * 248,
             spare: if is_moved { 0 } else { items * 70 },
             tombstone_bytes: 0,
+            max_tombstone: 0,
             page_bytes: 0,
             min_placed: 1,
             is_replayed: false,

@@ -26,7 +26,8 @@ impl Shared {
         for _ in 0..ROUNDS_MAX {
             let before = takes(&self.log);
             let mut worked = false;
-            while self.clean_step(Need::Items)? {
+            let need = Need::Items(self.sake_of_tombstones());
+            while self.clean_step(need)? {
                 worked = true;
                 if !go_on(moved(&self.log) - first) {
                     return Ok(false);

@@ -49,6 +49,7 @@ pub use compact::Compaction;
 use gather::Gathered;
 use pace::Pace;
 pub(crate) use policy::Need;
+use policy::Sake;
 use stuck::{Ended, Stuck};
 use tombstones::Tombstones;
 

@@ -16,6 +16,8 @@ const SHORT_PART: u64 = 32;
 const SHORT_SEGMENTS: u64 = 4;
 /// Tombstones that something old keeps from going may take this part of what is in use.
 const TOMBSTONES_PCT: u64 = 10;
+/// Less than this part stays where a volume is to become small.
+const COMPACTED_PART: u64 = 20;
 
 /// So many cleaned segments are worth a checkpoint, if that is small.
 const WAITING_SEGMENTS: u64 = 8;
@@ -32,12 +34,22 @@ pub(crate) enum Need {
     /// Room is short.
     Short,
     /// Room is wanted as if it were short, and what is alive goes first: tombstones that need not be moved once nothing
-    /// older is left wait.
-    Items,
+    /// older is left wait. For the sake of these, see [`Sake`].
+    Items(Option<Sake>),
     /// Tombstones pile up, because items older than they are left somewhere.
     Tombstones,
     /// Files could end at that segment, and there is room for so many bytes in front of it.
     End { end: u64, room: u64 },
+}
+
+/// For the sake of tombstones: what is moved too of the segments that were there, though it gives no room itself.
+/// Invariant: nothing is moved twice for one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Sake {
+    /// The segments that were there have lower sequences.
+    pub(super) before: u64,
+    /// What something with this number, or a lower one, may yet supersede.
+    pub(super) newest: u64,
 }
 
 /// Less room than this is short.
@@ -71,7 +83,7 @@ impl Shared {
     fn thin_chains(&self, need: Need) -> bool {
         let haste = match need {
             Need::Nothing => Haste::None,
-            Need::Dirty | Need::Items | Need::Tombstones | Need::End { .. } => Haste::Some,
+            Need::Dirty | Need::Items(_) | Need::Tombstones | Need::End { .. } => Haste::Some,
             Need::Short if self.is_out() => Haste::All,
             Need::Short => Haste::Some,
         };
@@ -178,6 +190,19 @@ impl Shared {
         let bytes: u64 = candidates.iter().map(|c| c.tombstone_bytes).sum();
         let too_many = bytes > segment_bytes && bytes * 100 > used * TOMBSTONES_PCT;
         self.cleaner.tombstones.are_worth_it(bytes, too_many)
+    }
+
+    /// For whose sake a volume that is to become small has everything older moved, if they take a part of it.
+    pub(super) fn sake_of_tombstones(&self) -> Option<Sake> {
+        let candidates = self.log.candidates();
+        let segment_bytes = self.log.room().segment_bytes;
+        let used = candidates.len() as u64 * segment_bytes;
+        let with_any = candidates.iter().filter(|c| c.tombstone_bytes > 0);
+        let bytes: u64 = with_any.clone().map(|c| c.tombstone_bytes).sum();
+        (bytes >= segment_bytes && bytes * COMPACTED_PART >= used).then(|| Sake {
+            before: self.log.next_segment_sequence(),
+            newest: with_any.map(|c| c.max_tombstone).max().unwrap_or(0),
+        })
     }
 
     /// Whether there is a reason to clean.

@@ -33,6 +33,8 @@ pub(crate) struct Candidate {
     pub again: u64,
     pub spare: u64,
     pub tombstone_bytes: u64,
+    /// The highest number of a tombstone in it.
+    pub max_tombstone: u64,
     /// Bytes of the newest checkpoint in it, which are live, and which only a newer one brings elsewhere.
     pub page_bytes: u64,
     /// Whatever may yet supersede an item in it has this number or a higher one.
@@ -164,6 +166,7 @@ impl Log {
             again: segment.again.load(Acquire),
             spare: segment.spare.load(Acquire),
             tombstone_bytes: segment.tombstones.load(Acquire),
+            max_tombstone: segment.max_tombstone.load(Acquire),
             page_bytes: ledger
                 .pages
                 .get(&id)

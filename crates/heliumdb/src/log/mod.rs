@@ -197,6 +197,7 @@ pub(crate) struct LogStats {
     pub taken_bytes: u64,
     pub live_bytes: u64,
     pub dead_bytes: u64,
+    pub tombstone_bytes: u64,
     pub buffered_bytes: u64,
     pub frames: u64,
     pub syncs: u64,
@@ -242,13 +243,14 @@ impl Log {
         let moved = self.medium.moved();
         let (given_bytes, kept_bytes) = self.written.compressed_bytes();
         let ledger = self.ledger.lock();
-        let (mut live_bytes, mut dead_bytes) = (0, 0);
+        let (mut live_bytes, mut dead_bytes, mut tombstone_bytes) = (0, 0, 0);
         for segment in ledger.in_use.values().filter_map(|id| self.table.get(*id)) {
             // Size classes overstate what an item takes: no segment holds more than it has.
             let live = (segment.live.load(Acquire).max(0) as u64).min(self.medium.usable());
             live_bytes += live;
             let filled = segment.filled.load(Acquire).min(self.medium.usable());
             dead_bytes += filled.saturating_sub(live);
+            tombstone_bytes += segment.tombstones.load(Acquire);
         }
         LogStats {
             capacity_bytes: self.capacity_bytes(),
@@ -257,6 +259,7 @@ impl Log {
             used_bytes: ledger.in_use.len() as u64 * self.medium.segment_bytes(),
             live_bytes,
             dead_bytes,
+            tombstone_bytes,
             buffered_bytes: self.reach.end().saturating_sub(self.reach.durable()),
             frames: self.written.frames(),
             syncs: moved.syncs,

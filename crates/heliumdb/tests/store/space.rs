@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use helium_sim::seed;
+use helium_sim::{DiskId, Machine, seed, sim_options};
 use heliumdb::{Durability, Volume, VolumeOptions, upkeep::BackupFrom};
 use rand::Rng;
 
@@ -212,4 +212,52 @@ fn what_was_deleted_is_given_back() {
     let volume = file.open();
     assert_eq!(volume.datastore(b"store").unwrap().len(), items);
     assert_eq!(volume.verify(&mut |_| true).unwrap().damaged, 0);
+}
+
+/// What was moved while half of all was being removed is kept from going by nothing that the removals after that
+/// have left, and keeps these.
+#[test]
+fn records_of_removals_go_where_a_volume_becomes_small() {
+    const ITEMS: u64 = 150_000;
+    let machine = Machine::new(1, &[0]);
+    machine.allow_growth(DiskId(0), 200 * MIB);
+    let options = sim_options().limit_bytes(200 * MIB);
+    let open = || Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
+    let volume = open();
+    let store = volume.create_datastore(b"store").unwrap();
+    let key = |number: u64| noise(number, 24);
+    for number in 0..ITEMS {
+        store.put(key(number), [7; 150]).unwrap();
+    }
+    for number in 0..ITEMS {
+        if number % 2 == 0 {
+            assert!(store.delete(key(number)).unwrap());
+        }
+        // As the background thread does it.
+        if number % (ITEMS / 20) == 0 {
+            volume.clean().unwrap();
+            volume.free().unwrap();
+        }
+    }
+    volume.flush().unwrap();
+    let before = volume.stats();
+    assert!(before.tombstone_bytes > 3 * MIB / 2, "{before:?}");
+    assert!(volume.compact(&mut |_| true).unwrap());
+    let after = volume.stats();
+    assert!(after.tombstone_bytes * 50 < after.used_bytes, "{after:?}");
+    assert!(
+        after.used_bytes <= after.live_bytes * 10 / 9 + 2 * MIB,
+        "{after:?}"
+    );
+    // Compacting what is compact moves next to nothing.
+    let moved = after.cleaner_bytes;
+    assert!(volume.compact(&mut |_| true).unwrap());
+    let again = volume.stats().cleaner_bytes - moved;
+    assert!(again * 10 < after.live_bytes, "{again} of {after:?}");
+    drop((store, volume));
+    let volume = open();
+    let store = volume.datastore(b"store").unwrap();
+    for number in 0..ITEMS {
+        assert_eq!(store.contains_key(key(number)).unwrap(), number % 2 == 1);
+    }
 }

@@ -52,14 +52,16 @@ figures! {
     Gauge taken_bytes "Blocks of the devices" = log.taken_bytes;
     /// Bytes of segments in use.
     Gauge used_bytes "Segments in use" = log.used_bytes;
-    /// Bytes of segments in use that no item has: headers of frames, ends of blocks and of segments, what is not filled
-    /// yet, and removals.
+    /// Bytes of segments in use that no item has: headers of frames, ends of blocks and of segments, and what is
+    /// not filled yet.
     Gauge framing_bytes "Segments in use but for items"
-        = log.used_bytes.saturating_sub(log.live_bytes + log.dead_bytes);
+        = log.used_bytes.saturating_sub(log.live_bytes + log.dead_bytes + log.tombstone_bytes);
     /// Bytes of live items.
     Gauge live_bytes "Live items" = log.live_bytes;
     /// Bytes of dead items that still take space.
     Gauge dead_bytes "Dead items" = log.dead_bytes;
+    /// Bytes of records of removals, which stay until no older item can be left.
+    Gauge tombstone_bytes "Removals" = log.tombstone_bytes;
     /// Bytes of log that are not durable yet.
     Gauge buffered_bytes "Log that is not durable yet" = log.buffered_bytes;
     /// Bytes of index memory.
