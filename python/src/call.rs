@@ -8,12 +8,19 @@ use crate::{
     session::Session,
 };
 
+/// What was given back where the system gave no memory is kept again, if there is some. The store itself refuses writes
+/// until then; what reads goes on with what is left.
+fn keep_spare() {
+    helium_spare::is_there();
+}
+
 /// Does `work` inside the gate of the volume, with the interpreter free for other threads.
 pub fn call<R: Send>(
     py: Python<'_>,
     session: &Session,
     work: impl FnOnce() -> Result<R> + Send,
 ) -> PyResult<R> {
+    keep_spare();
     py.detach(|| {
         let _inside = session.enter()?;
         work()
@@ -27,6 +34,7 @@ pub fn call_back<R: Send>(
     session: &Session,
     work: impl FnOnce() -> Result<R, Failure> + Send,
 ) -> PyResult<R> {
+    keep_spare();
     py.detach(|| {
         let _inside = session.enter()?;
         let _calling = session.calling_back();

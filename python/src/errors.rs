@@ -89,6 +89,7 @@ fn class_of(kind: ErrorKind) -> (&'static str, &'static str) {
         ErrorKind::Forked => ("Forked", "forked"),
         ErrorKind::ReadOnly => ("ReadOnly", "read-only"),
         ErrorKind::Closed => ("Closed", "closed"),
+        ErrorKind::OutOfMemory => ("OutOfMemory", "out-of-memory"),
         ErrorKind::Unsupported => ("Unsupported", "unsupported"),
         ErrorKind::Cancelled => ("Cancelled", "cancelled"),
         _ => ("HeliumError", "other"),

@@ -56,7 +56,7 @@ fn code(kind: ErrorKind) -> &'static str {
     match kind {
         K::Conflict | K::PrepareConflict => "CONFLICT",
         K::Busy | K::InDoubt | K::VersionBudget => "TRYAGAIN",
-        K::VolumeFull => "OOM",
+        K::VolumeFull | K::OutOfMemory => "OOM",
         K::ReadOnly => "READONLY",
         K::Damaged | K::DeviceMismatch => "DAMAGED",
         K::Io | K::Poisoned | K::OutcomeUnknown => "IOERR",

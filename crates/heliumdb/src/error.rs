@@ -66,6 +66,8 @@ pub enum ErrorKind {
     VersionBudget,
     /// The volume or datastore was closed, dropped or truncated meanwhile.
     Closed,
+    /// The system gives this process no more memory: writes are refused until it has some.
+    OutOfMemory,
     /// Not supported.
     Unsupported,
     /// Long work was stopped before it was done, as asked.

@@ -60,6 +60,7 @@ mod cleaner;
 mod clock;
 mod codec;
 pub mod device;
+mod enough;
 mod error;
 mod format;
 pub mod host;

@@ -104,7 +104,7 @@ pub fn of(why: &Error, during: During) -> Code {
         ErrorKind::Io => of_io(why, during),
         ErrorKind::Poisoned | ErrorKind::OutcomeUnknown => Code::DEVICE_WRITE,
         ErrorKind::ReadOnly => Code::READ_ONLY_DATASTORE,
-        ErrorKind::VersionBudget => Code::MEMORY,
+        ErrorKind::VersionBudget | ErrorKind::OutOfMemory => Code::MEMORY,
         ErrorKind::Unsupported | ErrorKind::UnsupportedFormat => Code::UNSUPPORTED,
         _ => Code::SOFTWARE,
     }

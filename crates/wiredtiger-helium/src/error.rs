@@ -135,6 +135,7 @@ fn code_of(kind: ErrorKind) -> Code {
         ErrorKind::DatastoreNotFound => Code::NoEntry,
         ErrorKind::DatastoreExists => Code::Exists,
         ErrorKind::TooManyDatastores | ErrorKind::VolumeFull => Code::NoSpace,
+        ErrorKind::OutOfMemory => Code::NoMemory,
         ErrorKind::ReadOnly => Code::ReadOnly,
         ErrorKind::Unsupported | ErrorKind::UnsupportedFormat => Code::Unsupported,
         ErrorKind::InvalidArgument

@@ -16,6 +16,7 @@ __all__ = [
     "Invalid",
     "NotAVolume",
     "NotFound",
+    "OutOfMemory",
     "OutcomeUnknown",
     "ReadOnly",
     "Unsupported",
@@ -93,6 +94,10 @@ class DeviceError(HeliumError):
 
 class OutcomeUnknown(HeliumError):
     """The device failed in the middle of a commit: whether it took effect shows when the volume is opened again."""
+
+
+class OutOfMemory(HeliumError, MemoryError):
+    """The system gives this process no more memory: writes are refused until it has some."""
 
 
 class InDoubt(HeliumError):

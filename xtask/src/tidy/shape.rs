@@ -14,6 +14,7 @@ const LAYERS: [&[&str]; 12] = [
         "chance",
         "clock",
         "codec",
+        "enough",
         "error",
         "peers",
         "id",

@@ -10,13 +10,15 @@ use std::{
 
 use rustix::process::{Resource, getrlimit};
 
+use crate::enough;
+
 /// A limit of version 1 that is none: the largest number of pages.
 const UNLIMITED_BYTES: u64 = i64::MAX as u64 / 4096 * 4096;
 
 /// Bytes that can be had now.
 pub(crate) fn memory_bytes() -> Option<u64> {
     let available = meminfo(&["MemAvailable:"]);
-    lowest([available, group_limit(), process_limit()])
+    lowest([available, group_limit(), process_left()])
 }
 
 /// Bytes that the process can have when nobody else has any.
@@ -44,6 +46,22 @@ fn figure(meminfo: &str, name: &str) -> Option<u64> {
 fn process_limit() -> Option<u64> {
     let limits = [Resource::As, Resource::Data].map(|resource| getrlimit(resource).current);
     lowest(limits)
+}
+
+/// What the process may yet have by its own limits, without what is looked for before anything is kept.
+fn process_left() -> Option<u64> {
+    let status = read(Path::new("/proc/self/status"));
+    let left = |resource, name| {
+        let taken = status.as_deref().and_then(|status| figure(status, name));
+        let kept = taken
+            .unwrap_or(0)
+            .saturating_add(enough::NEEDED_BYTES as u64);
+        Some(getrlimit(resource).current?.saturating_sub(kept))
+    };
+    lowest([
+        left(Resource::As, "VmSize:"),
+        left(Resource::Data, "VmData:"),
+    ])
 }
 
 fn group_limit() -> Option<u64> {

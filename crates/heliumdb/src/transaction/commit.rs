@@ -8,6 +8,7 @@ use super::{
     several,
 };
 use crate::{
+    enough,
     error::{Error, ErrorKind, Result},
     log::{Appended, Batch, BatchKind},
     scratch,
@@ -142,6 +143,7 @@ pub(super) fn append(
     kind: BatchKind,
     more: impl FnOnce(&mut Batch),
 ) -> Result<Option<Appended>> {
+    enough::for_batch(part.value_bytes)?;
     scratch::lend(
         &BATCH,
         || None,

@@ -8,6 +8,7 @@ use std::{ops::Range, sync::Arc};
 use crossbeam_epoch as epoch;
 
 use crate::{
+    enough,
     error::{Error, ErrorKind, Result},
     format::name::GlobalTxn,
     limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX},
@@ -179,6 +180,7 @@ impl Part {
         check_lengths(key, change)?;
         datastore.check_handle()?;
         self.volume.check_writable()?;
+        self.check_memory(key, change)?;
         let needed_bytes = self.needed_bytes;
         self.reserve(key, change)?;
         let linked = self.link(writer, datastore, key, change, mode);
@@ -191,6 +193,19 @@ impl Part {
             Err(_) => self.need_only(needed_bytes),
         }
         linked.map(drop)
+    }
+
+    /// Refuses what the system has no memory for, before anything is linked. A few removals go on without.
+    fn check_memory(&mut self, key: &[u8], change: Change<'_>) -> Result<()> {
+        let bytes = match change {
+            Change::Put(value) => value.len(),
+            Change::Reserve => 0,
+            Change::Remove if self.keys.len() < KEPT_BYTES => return Ok(()),
+            Change::Remove => 0,
+        };
+        enough::for_item(VERSION_BYTES + key.len() + bytes)?;
+        enough::in_buffer(self.keys.try_reserve(key.len()))?;
+        enough::in_buffer(self.writes.try_reserve(1))
     }
 
     /// By how much the value of the version that was there grew, if there was one.

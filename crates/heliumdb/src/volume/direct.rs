@@ -14,6 +14,7 @@ use crossbeam_epoch::{self as epoch, Guard};
 
 use super::Shared;
 use crate::{
+    enough,
     error::{Error, ErrorKind, Result},
     id::VolumeId,
     limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX},
@@ -89,6 +90,10 @@ impl Shared {
     ) -> Result<Attempt<bool>> {
         check_lengths(key, value)?;
         self.check_writable()?;
+        // A deletion gives memory.
+        if let Some(value) = value {
+            enough::for_item(key.len() + value.len())?;
+        }
         let _inside = self.gate.enter();
         tree.check_accepts()?;
         let guard = epoch::pin();

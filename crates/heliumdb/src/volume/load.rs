@@ -8,6 +8,7 @@ use crossbeam_epoch as epoch;
 
 use super::{Datastore, Volume};
 use crate::{
+    enough,
     error::{Error, ErrorKind, Result},
     location::{Slot, Word},
     log::{Batch, BatchKind},
@@ -55,6 +56,7 @@ impl<'a> Loader<'a> {
     }
 
     pub(crate) fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        enough::for_item(key.len() + value.len())?;
         let sequence = self.datastore.shared.next_sequence();
         self.batch
             .push(self.tree.id, sequence, false, key, Some(value));

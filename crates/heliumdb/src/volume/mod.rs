@@ -15,7 +15,6 @@ mod delete_range;
 mod direct;
 mod doubts;
 pub(crate) mod ends;
-mod enough;
 pub(crate) mod filling;
 pub(crate) mod gate;
 mod handle;

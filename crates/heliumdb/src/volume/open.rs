@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     device::{self, Device},
+    enough,
     error::{Error, ErrorKind, Result},
     id::VolumeId,
     log::OpenLog,
@@ -159,6 +160,7 @@ impl Opened {
 
 fn replay(devices: Vec<Box<dyn Device>>, options: &VolumeOptions) -> Result<Replayed> {
     let _span = tracing::info_span!("recovery").entered();
+    enough::to_open()?;
     let mut recovery = Recovery::new(options);
     let open = OpenLog::open_or_create(devices, options, &mut recovery)?;
     Ok(Replayed { open, recovery })

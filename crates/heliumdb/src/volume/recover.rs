@@ -16,13 +16,13 @@ use crossbeam_epoch as epoch;
 use super::{
     catalog::Catalog,
     checkpoint::{self, Checkpoints, Fault, Loaded, Tentative},
-    enough::Enough,
     lost_decisions,
     numbers::Numbers,
     replay::{Judges, Place, Queue},
     shared::Recovered,
 };
 use crate::{
+    enough,
     error::{Error, ErrorKind, Result},
     format::{
         frame::Spilled,
@@ -58,7 +58,6 @@ pub(super) struct Recovery {
     live: Live,
     highest_sequence: u64,
     items: u64,
-    enough: Enough,
     /// The checkpoint that this started from.
     checkpoint: Option<checkpoint::Newest>,
     /// What of it is applied once it is known what was cancelled.
@@ -158,7 +157,7 @@ impl Replay for Recovery {
         self.items += 1;
         self.highest_sequence = self.highest_sequence.max(item.seq);
         let key = self.secret.index_key(item.tree, item.key);
-        self.enough.for_item(&key)?;
+        enough::for_indexed(key.len())?;
         let item = &ReplayItem { key: &key, ..*item };
         match &batch.kind {
             BatchKind::Commit => self.commit(&Place::of(item), item.overtakes),

@@ -9,6 +9,8 @@
 )]
 #![expect(unsafe_code, reason = "forks")]
 
+mod memory;
+
 use std::{
     ffi::c_int,
     io::Read,

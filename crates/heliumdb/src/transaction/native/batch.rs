@@ -7,6 +7,7 @@ use std::{fmt, sync::Arc};
 
 use super::{read::check_volume, transaction::Transaction};
 use crate::{
+    enough,
     error::Result,
     transaction::{Durability, room::Ahead},
     version::{Change, Mode},
@@ -94,6 +95,10 @@ impl WriteBatch {
             self.datastores.push(datastore.clone());
             self.datastores.len() - 1
         });
+        let bytes = key.len() + value.map_or(0, <[u8]>::len);
+        enough::for_item(size_of::<Write>() + bytes)?;
+        enough::in_buffer(self.bytes.try_reserve(bytes))?;
+        enough::in_buffer(self.writes.try_reserve(1))?;
         self.bytes.extend_from_slice(key);
         self.bytes.extend_from_slice(value.unwrap_or_default());
         self.writes.push(Write {

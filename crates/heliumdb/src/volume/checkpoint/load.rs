@@ -20,6 +20,7 @@ use super::{
     write::root_key,
 };
 use crate::{
+    enough,
     error::Error,
     format::{
         check::{self, Bounds},
@@ -31,7 +32,6 @@ use crate::{
     location::{Location, Word},
     log::{Live, Log, LogState},
     threads,
-    volume::enough,
 };
 
 /// Pages that one thread reads and builds leaves of at a time.
@@ -235,7 +235,7 @@ impl Pages<'_> {
         buffer: &mut Vec<u8>,
         mut found: impl FnMut(Location) -> bool,
     ) -> Result<Part, Fault> {
-        enough::check().map_err(Fault::NoMemory)?;
+        enough::for_index().map_err(Fault::NoMemory)?;
         let places: Vec<Location> = pages.iter().filter_map(|page| page.at).collect();
         let first = pages.first().map_or(&[][..], |page| &page.low);
         let mut builder = PartBuilder::new(first);
