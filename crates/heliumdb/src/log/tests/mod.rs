@@ -1,6 +1,7 @@
 //! The log's own tests: what it promises, on a disk whose power can be cut.
 
 mod cache;
+mod chains;
 mod crash;
 mod create;
 mod disk;
