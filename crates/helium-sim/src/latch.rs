@@ -4,10 +4,13 @@
 //! Invariant: who is held up stays so until the test says what becomes of them; who is not
 //! meant passes at once.
 
-use std::{collections::BTreeMap, io, sync::Arc};
+use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 
 use heliumdb::device::Device;
 use parking_lot::{Condvar, Mutex};
+
+/// A store that has not come to the device after so long is not on its way there, however busy the machine.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// An operation on a device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -107,7 +110,8 @@ impl Latch {
     }
 
     /// Waits until `count` operations are held up at the same time, and returns them in the order
-    /// in which they came.
+    /// in which they came. Panics, and lets all go, if that does not come within two minutes: whoever was to ask the
+    /// device has not.
     pub fn await_held(&self, count: usize) -> Vec<Operation> {
         let mut state = self.state.lock();
         loop {
@@ -116,7 +120,12 @@ impl Latch {
             if waiting.len() >= count {
                 return waiting;
             }
-            self.changed.wait(&mut state);
+            if self.changed.wait_for(&mut state, PATIENCE).timed_out() {
+                drop(state);
+                // Or else the threads of a scope that this ends would be waited for.
+                self.release(Verdict::Go);
+                panic!("{count} operations were to be held up at once, and these are: {waiting:?}");
+            }
         }
     }
 
