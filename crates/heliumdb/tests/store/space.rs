@@ -28,8 +28,13 @@ impl File {
     }
 
     fn open(&self) -> Volume {
+        Volume::open_or_create(&self.path).unwrap()
+    }
+
+    /// Of 1 MiB.
+    fn open_with_small_segments(&self) -> Volume {
         let url = format!("he://{}", self.path.display());
-        Volume::open(&url, &VolumeOptions::default()).unwrap()
+        Volume::open(&url, &VolumeOptions::new().limit_bytes(256 * MIB)).unwrap()
     }
 }
 
@@ -100,11 +105,8 @@ fn a_file_starts_small_and_grows_with_what_is_in_it() {
 #[test]
 fn batches_in_several_segments_are_compacted_in_one_go() {
     let file = File::new();
-    let url = format!("he://{}", file.path.display());
-    // Segments of 1 MiB: each batch has its end in another one than its start, which needs it.
-    let mut options = VolumeOptions::default();
-    options.limit_bytes = Some(256 * MIB);
-    let volume = Volume::open(&url, &options).unwrap();
+    // Each batch has its end in another segment than its start, which needs it.
+    let volume = file.open_with_small_segments();
     let store = volume.create_datastore(b"store").unwrap();
     let (batches, each) = (40u64, 30u64);
     let stays = |number: u64| number.is_multiple_of(60);
@@ -139,10 +141,7 @@ fn batches_in_several_segments_are_compacted_in_one_go() {
 #[test]
 fn tombstones_of_what_is_gone_take_nothing_once_all_was_moved() {
     let file = File::new();
-    let url = format!("he://{}", file.path.display());
-    let mut options = VolumeOptions::default();
-    options.limit_bytes = Some(256 * MIB);
-    let volume = Volume::open(&url, &options).unwrap();
+    let volume = file.open_with_small_segments();
     let store = volume.create_datastore(b"store").unwrap();
     let (items, stays) = (100_000u64, |number: u64| number.is_multiple_of(4));
     let key = |number: u64| noise(number, 24);
