@@ -327,7 +327,7 @@ impl Snapshot {
         };
         let from = (position, wanted);
         self.store
-            .seek_ahead_for(&self.snapshot, from, ahead, key, value)
+            .seek_ahead(&self.snapshot, from, ahead, key, value)
     }
 
     /// All items, in order.

@@ -133,7 +133,7 @@ impl<'a> Shown<'a> {
                 (None, true) => last_of(&range.high),
             };
             let from = (position, wanted);
-            let found = store.seek_ahead_for(self.view, from, &mut ahead, &mut key, &mut value)?;
+            let found = store.seek_ahead(self.view, from, &mut ahead, &mut key, &mut value)?;
             if !found || !within.contains(key.as_slice()) {
                 break;
             }

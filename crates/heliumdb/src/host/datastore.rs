@@ -27,21 +27,12 @@ pub trait DatastoreExt: Sealed {
     /// As [`DatastoreExt::seek`], for the key alone.
     fn seek_key(&self, view: &dyn View, position: Position<'_>, key: &mut Vec<u8>) -> Result<bool>;
 
-    /// As [`DatastoreExt::seek`], for a cursor that walks: where `position` goes on from the item
+    /// As [`DatastoreExt::seek`], for a cursor that walks: where the position goes on from the item
     /// that was found last with the same `ahead`, the next ones are fetched too, and later calls
-    /// answered from there, as long as a new look would find the same.
+    /// answered from there, as long as a new look would find the same. Where only keys are wanted, `value` is empty
+    /// afterwards, and no device is asked. Nor is one where what is at hand is wanted: [`ReadAhead::has_value`] says whether
+    /// the value was.
     fn seek_ahead(
-        &self,
-        view: &dyn View,
-        position: Position<'_>,
-        ahead: &mut ReadAhead,
-        key: &mut Vec<u8>,
-        value: &mut Vec<u8>,
-    ) -> Result<bool>;
-
-    /// As [`DatastoreExt::seek_ahead`]; where only keys are wanted, `value` is empty afterwards, and no device is asked. Nor
-    /// is one where what is at hand is wanted: [`ReadAhead::has_value`] says whether the value was.
-    fn seek_ahead_for(
         &self,
         view: &dyn View,
         wanted: (Position<'_>, Wanted),
@@ -75,17 +66,6 @@ impl DatastoreExt for Datastore {
     }
 
     fn seek_ahead(
-        &self,
-        view: &dyn View,
-        position: Position<'_>,
-        ahead: &mut ReadAhead,
-        key: &mut Vec<u8>,
-        value: &mut Vec<u8>,
-    ) -> Result<bool> {
-        self.seek_ahead_with(view, (position, Wanted::Items), ahead, key, value)
-    }
-
-    fn seek_ahead_for(
         &self,
         view: &dyn View,
         wanted: (Position<'_>, Wanted),

@@ -29,7 +29,7 @@ pub enum Wanted {
     Items,
     /// Keys: the values are shown as if they were empty. No value is read, and no device asked.
     Keys,
-    /// Keys, and the values that lie in memory in one piece: see [`crate::host::DatastoreExt::seek_ahead_for`]. Elsewhere, all.
+    /// Keys, and the values that lie in memory in one piece: see [`crate::host::DatastoreExt::seek_ahead`]. Elsewhere, all.
     AtHand,
     /// Keys, and how long the values are: eight bytes, the least first, stand for each. Of long values no piece is read, and nothing
     /// is decompressed.

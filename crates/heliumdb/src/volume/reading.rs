@@ -133,7 +133,7 @@ impl Datastore {
         })
     }
 
-    /// See [`crate::host::DatastoreExt::seek_ahead_for`].
+    /// See [`crate::host::DatastoreExt::seek_ahead`].
     pub(crate) fn seek_ahead_with(
         &self,
         view: &dyn View,

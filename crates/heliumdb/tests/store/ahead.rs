@@ -52,7 +52,7 @@ impl Walker {
         };
         self.steps += 1;
         let from = (position, wanted);
-        let ahead = store.seek_ahead_for(view, from, &mut self.ahead, &mut found, &mut self.value);
+        let ahead = store.seek_ahead(view, from, &mut self.ahead, &mut found, &mut self.value);
         assert_eq!(kind(&ahead), kind(&anew));
         let Ok(true) = ahead else {
             self.at = None;
@@ -315,7 +315,13 @@ fn walk(keeper: &Arc<Keeper>, store: &Datastore, level: Isolation, keys: u32) {
         };
         let view = &session.view;
         if !store
-            .seek_ahead(view, position, &mut ahead, &mut next, &mut value)
+            .seek_ahead(
+                view,
+                (position, Wanted::Items),
+                &mut ahead,
+                &mut next,
+                &mut value,
+            )
             .unwrap()
         {
             break;

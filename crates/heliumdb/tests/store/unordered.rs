@@ -8,7 +8,7 @@ use helium_sim::{DiskId, Image, Keeper, Machine, sim_options};
 use heliumdb::host::DatastoreExt;
 use heliumdb::{
     Datastore, DatastoreOptions, ErrorKind, Isolation, Position, Readable, Volume, VolumeOptions,
-    host::ReadAhead,
+    host::{ReadAhead, Wanted},
     limits::KEY_BYTES_MAX,
     upkeep::{BackupFrom, Salvage},
 };
@@ -126,7 +126,13 @@ fn what_needs_an_order_is_unsupported() {
             .seek(&view, Position::Last, &mut found, &mut value)
             .err(),
         hashed
-            .seek_ahead(&view, Position::First, &mut ahead, &mut found, &mut value)
+            .seek_ahead(
+                &view,
+                (Position::First, Wanted::Items),
+                &mut ahead,
+                &mut found,
+                &mut value,
+            )
             .err(),
     ];
     view.end();

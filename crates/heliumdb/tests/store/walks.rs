@@ -64,8 +64,15 @@ fn what_is_before_an_error_comes_before_it() {
                 0 => Position::First,
                 _ => Position::After(&last),
             };
-            let mut step =
-                || store.seek_ahead(&reader.view, position, &mut ahead, &mut found, &mut value);
+            let mut step = || {
+                store.seek_ahead(
+                    &reader.view,
+                    (position, Wanted::Items),
+                    &mut ahead,
+                    &mut found,
+                    &mut value,
+                )
+            };
             if number == broken {
                 assert_eq!(step().unwrap_err().kind(), ErrorKind::PrepareConflict);
                 assert_eq!(step().unwrap_err().kind(), ErrorKind::PrepareConflict);
@@ -123,7 +130,7 @@ fn what_is_read_ahead_for_a_snapshot_holds_beside_commits() {
         let step = (position, Wanted::Items);
         assert!(
             store
-                .seek_ahead_for(&snapshot, step, &mut ahead, &mut found, &mut value)
+                .seek_ahead(&snapshot, step, &mut ahead, &mut found, &mut value)
                 .unwrap()
         );
         assert_eq!((&found, &value[..]), (&key(number), &VALUE[..]));
@@ -141,7 +148,13 @@ fn what_is_read_ahead_for_a_snapshot_holds_beside_commits() {
     let mut again = Vec::new();
     assert!(
         store
-            .seek_ahead(&snapshot, position, &mut ahead, &mut again, &mut value)
+            .seek_ahead(
+                &snapshot,
+                (position, Wanted::Items),
+                &mut ahead,
+                &mut again,
+                &mut value
+            )
             .unwrap()
     );
     assert_eq!((again, &value[..]), (found, &b"new"[..]));

@@ -98,7 +98,7 @@ impl<H: Host> Cursor<H> {
             ..
         } = &mut self.place;
         let datastore = &self.object.datastore;
-        let found = datastore.seek_ahead_for(&view, (from(key), wanted), ahead, next_key, value)?;
+        let found = datastore.seek_ahead(&view, (from(key), wanted), ahead, next_key, value)?;
         *lacks_value = found && wanted == Wanted::AtHand && !ahead.has_value();
         Ok(found)
     }
