@@ -154,8 +154,9 @@ fn tombstones_of_what_is_gone_take_nothing_once_all_was_moved() {
     volume.flush().unwrap();
     volume.compact(&mut |_| true).unwrap();
     let stats = volume.stats();
-    // What is alive with an eighth for frames, and three segments that are not full. The tombstones had 4 MB.
-    let most = stats.live_bytes * 9 / 8 + 3 * MIB;
+    // What is alive with an eighth for frames, and four segments that are not full, or had to be moved in between. The
+    // tombstones had 4 MB.
+    let most = stats.live_bytes * 9 / 8 + 4 * MIB;
     assert!(stats.used_bytes <= most, "{most}: {stats:?}");
     assert_eq!(store.len(), items / 4);
 }
