@@ -60,6 +60,22 @@ impl Shared {
         }
     }
 
+    /// Waits as long as a writer would while there is too little room for a checkpoint and more of it is on its way.
+    /// Cleaning, which takes room first, waits meanwhile.
+    pub(crate) fn await_checkpoint_room(&self) -> Result<()> {
+        let lacks = || self.log.lacks_checkpoint_room();
+        for _ in 0..self.options.retry_count {
+            if lacks() && self.log.has_dead() {
+                self.log.free_now()?;
+            }
+            if !lacks() || self.log.leaving() == 0 {
+                break;
+            }
+            self.await_readers();
+        }
+        Ok(())
+    }
+
     /// Waits a little for room; false if none is to be expected.
     fn await_room(self: &Arc<Self>) -> Result<bool> {
         // Nothing that makes room in the log makes any on the device.
@@ -97,7 +113,8 @@ impl Shared {
             self.await_readers();
             return Ok(true);
         }
-        Ok(worked)
+        // A checkpoint that has failed leaves what it wrote, which is free the next time.
+        Ok(worked || self.log.has_dead())
     }
 
     /// Readers of what was freed, in other threads, are soon gone.

@@ -82,10 +82,8 @@ fn a_checkpoint_that_somebody_takes_gives_others_another_chance() {
     assert!(has_resort());
 }
 
-/// A checkpoint for which there is too little room waits for what was freed and is still looked at; and nothing more
-/// is cleaned before it, which would take some of that room.
-#[test]
-fn a_checkpoint_waits_for_room_that_is_coming_and_nothing_takes_it() {
+/// A volume with too little room for its next checkpoint before the guard goes, which keeps what was freed.
+fn readers_keep_checkpoint_room() -> (Stage, epoch::Guard) {
     let stage = Stage::new();
     let index = stage.volume.create_datastore(b"index").unwrap();
     for number in 0..20_000u32 {
@@ -95,12 +93,21 @@ fn a_checkpoint_waits_for_room_that_is_coming_and_nothing_takes_it() {
     let stage = stage.filled();
     // Of more segments than one round empties.
     stage.delete((0..500).filter(|number| number % 20 != 0));
-    let (shared, log) = (stage.shared(), &stage.shared().log);
     let guard = epoch::pin();
     stage.use_up_reserve();
+    let (shared, log) = (stage.shared(), &stage.shared().log);
     while shared.clean_step(Need::Short).unwrap() && shared.is_cleaning() {}
     stage.volume.free().unwrap();
     assert!(log.leaving() > 0 && log.lacks_checkpoint_room());
+    (stage, guard)
+}
+
+/// A checkpoint for which there is too little room waits for what was freed and is still looked at; and nothing more
+/// is cleaned before it, which would take some of that room.
+#[test]
+fn a_checkpoint_waits_for_room_that_is_coming_and_nothing_takes_it() {
+    let (stage, guard) = readers_keep_checkpoint_room();
+    let (shared, log) = (stage.shared(), &stage.shared().log);
     shared.request_checkpoint();
     let before = stage.volume.stats();
     for _ in 0..4 {
@@ -120,6 +127,15 @@ fn a_checkpoint_waits_for_room_that_is_coming_and_nothing_takes_it() {
     stage.step();
     assert!(checkpointed(&stage) > before.checkpoint_written_bytes);
     assert!(stage.put(stage.items, VALUE_BYTES));
+}
+
+#[test]
+fn a_checkpoint_that_a_program_takes_waits_for_readers_too() {
+    let (stage, guard) = readers_keep_checkpoint_room();
+    drop(guard);
+    stage.volume.checkpoint().unwrap();
+    let log = &stage.shared().log;
+    assert!(log.leaving() == 0 || !log.lacks_checkpoint_room());
 }
 
 /// Puts and deletes items that fill segments which only a checkpoint frees: what is deleted is there, too.

@@ -293,7 +293,7 @@ impl Log {
 
     /// Whether that is less than the next one may take.
     pub(crate) fn lacks_checkpoint_room(&self) -> bool {
-        self.checkpoint_room() < self.reserve.checkpoint_bytes()
+        self.checkpoint_room() < self.checkpoint_reserve()
     }
 
     fn all_room(&self) -> u64 {

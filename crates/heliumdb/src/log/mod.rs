@@ -68,6 +68,7 @@ pub(crate) use live::Live;
 pub(crate) use open_log::OpenLog;
 
 pub(crate) use reader::{Asked, Purpose, Ready, Value, append_value};
+pub(crate) use reserve::checkpoint_takes;
 pub(crate) use segments::epoch_chain;
 pub(crate) use space::Reservation;
 pub(crate) use spot::Spot;

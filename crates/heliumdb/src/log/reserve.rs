@@ -188,11 +188,15 @@ impl Log {
             .sum()
     }
 
+    /// What is set aside for a checkpoint.
+    pub(crate) fn checkpoint_reserve(&self) -> u64 {
+        self.reserve.checkpoint_bytes()
+    }
+
     /// Sets room aside for a checkpoint of so many bytes, of items of `largest` bytes at most.
     pub(crate) fn keep_for_checkpoint(&self, bytes: u64, largest: u64) {
-        // An item is lost at the end of each segment, at worst, and part of a block with each sync.
-        let lost = bytes / self.medium.usable() * largest + bytes / 64 + LOST_AT_END_BYTES;
-        self.reserve.checkpoint_bytes.store(bytes + lost, Relaxed);
+        let takes = checkpoint_takes(bytes, largest, self.medium.usable());
+        self.reserve.checkpoint_bytes.store(takes, Relaxed);
     }
 
     /// Whether a segment was begun since the caller last asked, so that the index may need more room than is
@@ -206,4 +210,10 @@ impl Log {
     pub(crate) fn end_checkpoint(&self) {
         self.reserve.checkpoint_taken.store(0, Release);
     }
+}
+
+/// What a checkpoint takes of the log that writes so many bytes of pages, the `largest` of so many, at most.
+pub(crate) fn checkpoint_takes(bytes: u64, largest: u64, segment_bytes: u64) -> u64 {
+    // An item is lost at the end of each segment, at worst, and part of a block with each sync.
+    bytes + bytes / segment_bytes * largest + bytes / 64 + LOST_AT_END_BYTES
 }

@@ -301,6 +301,7 @@ impl Volume {
     /// goes on meanwhile. The volume does this by itself now and then
     /// ([`VolumeOptions::checkpoint_log_bytes`]).
     pub fn checkpoint(&self) -> Result<()> {
+        self.shared.await_checkpoint_room()?;
         self.shared.checkpoint_now()
     }
 

@@ -164,31 +164,36 @@ fn overwriting_for_ever_fits_in_a_small_volume() {
     assert!(volume.stats().used_bytes <= 64 << 20);
 }
 
+/// Whose index is the larger part of it: with a checkpoint once there are `first_at` items, and its keys.
+fn full_of_keys(first_at: Option<usize>) -> (Machine, Volume, Datastore, Vec<Vec<u8>>) {
+    let machine = Machine::new(1, &[128 * MIB]);
+    let options = sim_options().checkpoint_log_bytes(u64::MAX);
+    let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
+    let mut rng = seed::rng(5);
+    let mut keys: Vec<Vec<u8>> = Vec::new();
+    loop {
+        if Some(keys.len()) == first_at {
+            volume.checkpoint().unwrap();
+        }
+        let key: Vec<u8> = (0..250).map(|_| rng.random()).collect();
+        match store.put(&key, b"") {
+            Ok(()) => keys.push(key),
+            Err(why) if why.kind() == ErrorKind::VolumeFull => break,
+            Err(why) => panic!("{why}"),
+        }
+        if keys.len().is_multiple_of(64) {
+            volume.background_step().unwrap();
+        }
+    }
+    (machine, volume, store, keys)
+}
+
 /// Mostly index: its checkpoint takes more than all else that is set aside.
 #[test]
 fn a_full_volume_has_room_for_a_checkpoint_and_for_deletes_after_it() {
     for first_at in [None, Some(60_000)] {
-        let machine = Machine::new(1, &[128 * MIB]);
-        let mut options = sim_options();
-        options.checkpoint_log_bytes = Some(u64::MAX);
-        let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
-        let store = volume.create_datastore(b"store").unwrap();
-        let mut rng = seed::rng(5);
-        let mut keys: Vec<Vec<u8>> = Vec::new();
-        loop {
-            if Some(keys.len()) == first_at {
-                volume.checkpoint().unwrap();
-            }
-            let key: Vec<u8> = (0..250).map(|_| rng.random()).collect();
-            match store.put(&key, b"") {
-                Ok(()) => keys.push(key),
-                Err(why) if why.kind() == ErrorKind::VolumeFull => break,
-                Err(why) => panic!("{why}"),
-            }
-            if keys.len().is_multiple_of(64) {
-                volume.background_step().unwrap();
-            }
-        }
+        let (machine, volume, store, keys) = full_of_keys(first_at);
         volume.checkpoint().unwrap();
         let stats = volume.stats();
         let others = DELETES_WHEN_FULL * 4096 + CLEANER_SEGMENTS * SEGMENT_BYTES[0];
@@ -212,5 +217,35 @@ fn a_full_volume_has_room_for_a_checkpoint_and_for_deletes_after_it() {
         let store = volume.datastore(b"store").unwrap();
         let left = keys.len() as u64 - DELETES_WHEN_FULL;
         assert_eq!(store.approximate_len(), left);
+    }
+}
+
+/// Pages that have not changed stay where they are, and with them the room of all that was beside them.
+#[test]
+fn a_checkpoint_of_some_pages_leaves_room_for_the_next_one() {
+    for part in [10, 17, 19] {
+        let (machine, volume, store, mut keys) = full_of_keys(None);
+        volume.checkpoint().unwrap();
+        keys.sort();
+        let step = keys.len() / 2_500;
+        let (changed, others): (Vec<_>, Vec<_>) = keys
+            .iter()
+            .enumerate()
+            .partition(|(i, _)| i.is_multiple_of(step) && i / step % 20 < part);
+        let deletes = changed.len();
+        for (_, key) in changed {
+            assert!(store.delete(key).unwrap());
+            volume.flush().unwrap();
+        }
+        volume.checkpoint().unwrap();
+        for (_, key) in others.iter().take(DELETES_WHEN_FULL as usize - deletes) {
+            assert!(store.delete(key).unwrap(), "{part} of 20 pages");
+            volume.flush().unwrap();
+        }
+        volume.checkpoint().unwrap();
+        drop((volume, store));
+        let volume = open_one(&after_power_loss(&machine, 0)).unwrap();
+        let left = keys.len() as u64 - DELETES_WHEN_FULL;
+        assert_eq!(volume.datastore(b"store").unwrap().approximate_len(), left);
     }
 }

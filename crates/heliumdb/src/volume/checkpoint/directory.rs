@@ -53,12 +53,6 @@ impl Directory {
         }
     }
 
-    pub(super) fn mark_within(&mut self, within: &impl Fn(Location) -> bool) {
-        for page in &mut self.pages {
-            page.stale |= page.at.is_some_and(within);
-        }
-    }
-
     pub(super) fn locations(&self) -> impl Iterator<Item = Location> + '_ {
         self.pages.iter().filter_map(|page| page.at)
     }

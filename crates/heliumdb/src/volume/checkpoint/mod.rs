@@ -3,7 +3,7 @@
 //! A checkpoint is taken while everyone goes on ([`mod@write`]). Its start *S* is the log's end; once
 //! the [`gate`](super::gate) has let out whoever was in then, everything below *S* is in the index.
 //! What the index then says is written as [`page`]s, those that changed since the checkpoint
-//! before; a [`manifest`] says where they are and what else of the log is needed; the superblock
+//! before, and those that [`keep room`](remains); a [`manifest`] says where they are and what else of the log is needed; the superblock
 //! names it. [`mod@load`] brings it back, and the log is replayed on top of it from *S* on. Pages may
 //! hold what is behind *S* already: applying it again changes nothing.
 //!
@@ -17,6 +17,7 @@ mod due;
 mod load;
 mod manifest;
 mod page;
+mod remains;
 mod write;
 
 pub(crate) use certainty::{Cancelling, Certainty};
@@ -24,7 +25,7 @@ pub(super) use load::{Fault, Loaded, load};
 pub(super) use manifest::Tentative;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
@@ -51,7 +52,7 @@ pub(crate) struct Checkpoints {
     index_bytes: AtomicU64,
     asked: AtomicBool,
     /// Segments that are to be rid of the newest one's pages.
-    emptied: Mutex<Vec<u64>>,
+    emptied: Mutex<HashSet<u64>>,
     /// How much room there was when there was too little for one; 0 if there was enough.
     refused_at: AtomicU64,
     /// What users had taken of the log when it was taken, and what cleaning had gained.
@@ -127,15 +128,10 @@ impl Shared {
     fn take_checkpoint(&self, below: TxnId) -> Result<()> {
         let mut newest = self.checkpoints.newest.lock();
         let emptied = std::mem::take(&mut *self.checkpoints.emptied.lock());
-        if !emptied.is_empty() {
-            let within = |at| emptied.contains(&self.log.medium().segment_of(at));
-            let trees = newest.trees.values_mut();
-            trees.for_each(|directory| directory.mark_within(&within));
-        }
         // What the volume's own transactions committed is never taken back.
         let below = if self.is_native() { TxnId::MAX } else { below };
         self.checkpoints.asked.store(false, Ordering::Release);
-        let taken = write::checkpoint(self, &mut newest, below);
+        let taken = write::checkpoint(self, &mut newest, &emptied, below);
         self.certainty.release();
         if taken.is_ok() {
             self.log.note_pages(newest.locations());

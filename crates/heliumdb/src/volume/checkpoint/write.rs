@@ -1,10 +1,13 @@
 //! Taking a checkpoint: see the module above.
 //!
 //! Invariant: the newest checkpoint's directories and places are replaced only after the
-//! superblock that names the new ones is durable. One that fails before leaves its stale marks,
-//! and takes back what it wrote.
+//! superblock that names the new ones is durable. One that fails before leaves the marks of what has
+//! changed, and takes back what it wrote.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use crossbeam_epoch as epoch;
 
@@ -57,7 +60,12 @@ struct Writer<'a> {
     fresh: Vec<Location>,
 }
 
-pub(super) fn checkpoint(shared: &Shared, newest: &mut Newest, below: TxnId) -> Result<()> {
+pub(super) fn checkpoint(
+    shared: &Shared,
+    newest: &mut Newest,
+    emptied: &HashSet<u64>,
+    below: TxnId,
+) -> Result<()> {
     let log = &shared.log;
     shared.certainty.hold();
     let start = log.begin_checkpoint();
@@ -82,6 +90,7 @@ pub(super) fn checkpoint(shared: &Shared, newest: &mut Newest, below: TxnId) -> 
         tree.index
             .take_changes(is_chain, |low, high| directory.mark(low, high));
     }
+    let marked = newest.mark_remains(shared, emptied);
     let number = newest.number + 1;
     match writer.run(newest, &trees, number) {
         Ok(manifest) => {
@@ -93,13 +102,14 @@ pub(super) fn checkpoint(shared: &Shared, newest: &mut Newest, below: TxnId) -> 
                 manifest,
             };
             let old = std::mem::replace(newest, new);
-            let kept: std::collections::HashSet<_> = newest.locations().collect();
+            let kept: HashSet<_> = newest.locations().collect();
             let dead = old.locations().filter(|at| !kept.contains(at));
             dead.for_each(|at| log.mark_left(at));
             Ok(())
         }
         Err(why) => {
             newest.next_id = writer.next_id;
+            newest.unmark(&marked);
             writer.fresh.iter().for_each(|at| log.mark_left(*at));
             Err(why)
         }
