@@ -70,7 +70,7 @@ impl ReplayStart {
 }
 
 impl Log {
-    /// The log's end, where a batch ends: [`Log::end`] may be read within one.
+    /// The log's end, where a batch ends: [`Reach::end`](super::reach::Reach::end) may be read within one.
     pub(crate) fn end_of_batch(&self) -> Start {
         self.start_at(&self.appender.lock())
     }
