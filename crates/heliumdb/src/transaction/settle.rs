@@ -61,6 +61,8 @@ struct Queue {
     spare: Option<Chunk>,
     /// How many were taken out, and are being looked through: what stays comes back.
     in_hand: usize,
+    /// How many chains have come back to its end from those who settle.
+    came_back: u64,
 }
 
 /// Some chains, their keys end to end.
@@ -254,18 +256,37 @@ impl Unsettled {
                 break;
             };
             left -= 1;
-            let is_due = |due| readers.all_see(due);
-            settled += self.settle_some(&due, readers, log, is_due);
-            let mut queue = self.queue.lock();
-            queue.recycle(due);
-            self.due.store(queue.due(), Ordering::Relaxed);
+            settled += self.settle_chunk(due, readers, log);
         }
+        settled
+    }
+
+    /// Of one that was taken out.
+    fn settle_chunk(&self, chunk: Chunk, readers: &Readers, log: &Log) -> usize {
+        let is_due = |due| readers.all_see(due);
+        let settled = self.settle_some(&chunk, readers, log, is_due);
+        let mut queue = self.queue.lock();
+        queue.came_back += (chunk.chains.len() - settled) as u64;
+        queue.recycle(chunk);
+        self.due.store(queue.due(), Ordering::Relaxed);
         settled
     }
 
     /// Chunks of chains.
     pub(super) fn chunks(&self) -> usize {
         self.queue.lock().len()
+    }
+
+    /// How many chains have come back to the end of the queue from those who settle, and knew less of who is gone than
+    /// others may.
+    pub(super) fn came_back(&self) -> u64 {
+        self.queue.lock().came_back
+    }
+
+    /// Whether some of them have since there were so many, or are yet to.
+    pub(super) fn has_come_back_since(&self, came_back: u64) -> bool {
+        let queue = self.queue.lock();
+        queue.in_hand > 0 || queue.came_back != came_back
     }
 
     /// Takes out of the chains of so many chunks what nobody needs, due or not. They go to the end of the queue, so
@@ -370,5 +391,56 @@ impl Unsettled {
             log.mark_dead(location);
         }
         self.add_bytes(-((swept.versions * VERSION_BYTES) as isize));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Volume, VolumeOptions, transaction::thin::Haste};
+
+    /// A settler that has looked at what everybody sees before something was written takes a chunk, and brings it back
+    /// behind what a pass has looked through by then: nobody is refused for what it keeps.
+    #[test]
+    fn a_pass_that_a_settler_has_passed_by_is_not_the_last() {
+        for is_back_within in [true, false] {
+            let folder = tempfile::tempdir().unwrap();
+            let url = format!("he://{}", folder.path().join("volume").display());
+            let mut options = VolumeOptions::new();
+            options.background_thread = false;
+            let volume = Volume::open(&url, &options).unwrap();
+            let store = volume.create_datastore("store").unwrap();
+            let _oldest = volume.snapshot().unwrap();
+            let shared = volume.shared();
+            let (unsettled, log) = (&shared.unsettled, &shared.log);
+            // A pass takes two steps.
+            let put_all = || {
+                for number in 0..40 * CHAINS_PER_CHUNK as u32 {
+                    store.put(number.to_be_bytes(), b"value").unwrap();
+                }
+            };
+            put_all();
+            let stale = shared.native.readers();
+            put_all();
+            put_all();
+            let readers = shared.native.readers();
+            let clock = &shared.options.clock;
+            let step = || unsettled.thin(&readers, Haste::All, clock, log);
+            let chunk = unsettled.queue.lock().take().unwrap();
+            assert!(step());
+            let come_back = || assert_eq!(unsettled.settle_chunk(chunk, &stale, log), 0);
+            if is_back_within {
+                come_back();
+                while step() {}
+            } else {
+                while step() {}
+                come_back();
+            }
+            let before = unsettled.bytes();
+            assert!(unsettled.want_pass(&readers));
+            while step() {}
+            assert!(unsettled.bytes() < before);
+            assert!(!unsettled.want_pass(&readers));
+        }
     }
 }

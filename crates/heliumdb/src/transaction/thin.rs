@@ -8,7 +8,8 @@
 //! Invariant: a pass is due when a snapshot has gone that the one before knew of, and that saw something else than is
 //! seen now, or versions take a quarter more than it has left. So what nobody needs stays for a pass, and no pass is
 //! without a reason. Who finds no room, and nothing else that makes any, asks for one as soon as the next could find
-//! anything that the last did not: something was written since that began, or such a snapshot has gone. (One that came
+//! anything that the last did not: something was written since that began, such a snapshot has gone, or others, who knew
+//! less of that, had chains in hand that they have put behind those that it has looked through. (A snapshot that came
 //! since, and is gone, saw what is seen now, or something was written.) So nobody is refused for what nobody needs, and
 //! nobody waits for a pass that finds nothing.
 
@@ -61,6 +62,8 @@ struct State {
     known: Vec<TxnSnapshot>,
     /// How much had been written by then.
     wrote: u64,
+    /// It may have missed some chains: others had them, whom it has passed by.
+    has_missed: bool,
     /// Somebody waits for the next one.
     is_wanted: bool,
     /// What versions took when it was over.
@@ -71,6 +74,8 @@ struct State {
 struct Pass {
     began: Instant,
     chunks: usize,
+    /// How many chains had come back to the queue from others when it began.
+    came_back: u64,
 }
 
 impl State {
@@ -80,7 +85,7 @@ impl State {
 
     /// Whether the next one could find what the last did not.
     fn may_find(&self, readers: &Readers) -> bool {
-        self.wrote != readers.wrote || self.has_one_gone(readers)
+        self.wrote != readers.wrote || self.has_missed || self.has_one_gone(readers)
     }
 
     fn has_one_gone(&self, readers: &Readers) -> bool {
@@ -102,7 +107,7 @@ impl Unsettled {
             None => {
                 let is_resting =
                     |(at, took): (Instant, Duration)| clock.since(at) < haste.rest(took);
-                let chunks = self.chunks();
+                let (came_back, chunks) = (self.came_back(), self.chunks());
                 let is_known = readers.snapshots.is_some() && chunks > 0;
                 if !is_known
                     || !state.is_due(readers, self.bytes())
@@ -116,6 +121,7 @@ impl Unsettled {
                 Pass {
                     began: clock.now(),
                     chunks,
+                    came_back,
                 }
             }
         };
@@ -125,6 +131,7 @@ impl Unsettled {
             state.now = Some(pass);
             return true;
         }
+        state.has_missed = self.has_come_back_since(pass.came_back);
         state.bytes = self.bytes();
         state.ended = Some((clock.now(), clock.since(pass.began)));
         true
