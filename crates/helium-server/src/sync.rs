@@ -1,13 +1,25 @@
 //! Syncs that connections share: while one is under way, those who have written wait for the next one together.
 //!
 //! Invariants: who is told that its writes are durable had written them before the sync began; and there is one sync at
-//! a time, in the thread for that or, where nobody else waits, in the one that has written.
+//! a time, in the thread for that or, where nobody else writes, in the one that has written. Those whom a sync has let go
+//! mostly write again at once: the next one waits for them, no longer than a third of what a sync takes, or else each
+//! sync would be for some of them, and the others wait for two.
 
-use std::{fmt, sync::Arc, thread};
+use std::{
+    fmt,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use heliumdb::{Result, Volume};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
+
+/// Part of a sync's time that the next one waits at most for those who are expected.
+const PATIENCE_PART: u32 = 3;
+/// However slow the device.
+const MOST_PATIENCE: Duration = Duration::from_millis(5);
 
 /// Those who wait for the next sync of a volume.
 struct Queue {
@@ -23,6 +35,18 @@ struct Waiting {
     is_busy: bool,
     is_over: bool,
     syncs: u64,
+    /// How many the last sync has let go, and how many had come meanwhile.
+    expected: usize,
+    /// What a sync takes, lately.
+    takes: Duration,
+}
+
+impl Waiting {
+    /// How long the next sync is to wait for others, if at all.
+    fn patience(&self) -> Option<Duration> {
+        let patience = (self.takes / PATIENCE_PART).min(MOST_PATIENCE);
+        (self.callers.len() < self.expected && !self.is_over).then_some(patience)
+    }
 }
 
 /// Syncs a volume for whoever asks. Dropping it serves those who have asked, and ends the thread.
@@ -69,17 +93,17 @@ impl Syncer {
             .unwrap_or_else(|_| Err(heliumdb::Error::new(heliumdb::ErrorKind::Closed, lost)))
     }
 
-    /// The same in this thread, which may wait for the device; `None` if a sync is under way or others wait for one.
+    /// The same in this thread, which may wait for the device; `None` if others write, too.
     pub fn sync_here(&self) -> Option<Result<()>> {
         let mut waiting = self.queue.waiting.lock();
-        if waiting.is_busy || !waiting.callers.is_empty() {
+        if waiting.is_busy || !waiting.callers.is_empty() || waiting.expected > 1 {
             return None;
         }
-        waiting.is_busy = true;
-        waiting.syncs += 1;
+        let busy = self.queue.begin(&mut waiting, 1);
         drop(waiting);
-        let _busy = Busy(&self.queue);
-        Some((self.queue.sync)())
+        let synced = (self.queue.sync)();
+        drop(busy);
+        Some(synced)
     }
 
     /// How many syncs there were.
@@ -89,19 +113,49 @@ impl Syncer {
 }
 
 /// A sync is under way; at its end it is the turn of those who have come meanwhile.
-struct Busy<'a>(&'a Queue);
+struct Busy<'a> {
+    queue: &'a Queue,
+    crowd: usize,
+    began: Instant,
+}
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
-        let mut waiting = self.0.waiting.lock();
+        let mut waiting = self.queue.waiting.lock();
         waiting.is_busy = false;
+        waiting.expected = self.crowd + waiting.callers.len();
+        waiting.takes = (waiting.takes * 3 + self.began.elapsed()) / 4;
         if !waiting.callers.is_empty() || waiting.is_over {
-            self.0.bell.notify_one();
+            self.queue.bell.notify_one();
         }
     }
 }
 
 impl Queue {
+    /// A sync for so many.
+    fn begin(&self, waiting: &mut Waiting, crowd: usize) -> Busy<'_> {
+        waiting.is_busy = true;
+        waiting.syncs += 1;
+        Busy {
+            queue: self,
+            crowd,
+            began: Instant::now(),
+        }
+    }
+
+    /// Waits until all who are expected have come, or long enough.
+    fn gather(&self, waiting: &mut MutexGuard<'_, Waiting>) {
+        let Some(patience) = waiting.patience() else {
+            return;
+        };
+        let deadline = Instant::now() + patience;
+        while waiting.patience().is_some() {
+            if self.bell.wait_until(waiting, deadline).timed_out() {
+                return;
+            }
+        }
+    }
+
     fn serve(&self) {
         loop {
             let mut waiting = self.waiting.lock();
@@ -111,11 +165,10 @@ impl Queue {
                 }
                 self.bell.wait(&mut waiting);
             }
+            self.gather(&mut waiting);
             let callers = std::mem::take(&mut waiting.callers);
-            waiting.is_busy = true;
-            waiting.syncs += 1;
+            let busy = self.begin(&mut waiting, callers.len());
             drop(waiting);
-            let busy = Busy(self);
             let synced = (self.sync)();
             drop(busy);
             for caller in callers {
@@ -146,12 +199,13 @@ mod tests {
             mpsc,
         },
         thread,
+        time::Duration,
     };
 
     use heliumdb::{Error, ErrorKind};
     use parking_lot::Mutex;
 
-    use super::Syncer;
+    use super::{MOST_PATIENCE, Syncer, Waiting};
 
     /// Those who ask during a sync share the next one, and nobody is told by one that had begun.
     #[tokio::test(flavor = "current_thread")]
@@ -220,6 +274,33 @@ mod tests {
         let_go.send(()).unwrap();
         later.await.unwrap();
         assert_eq!((syncer.syncs(), count.load(Ordering::SeqCst)), (2, 2));
+    }
+
+    /// And not longer than a third of a sync, nor at all where all are there.
+    #[test]
+    fn those_who_were_let_go_are_waited_for() {
+        let mut waiting = Waiting {
+            expected: 2,
+            takes: Duration::from_millis(3),
+            ..Waiting::default()
+        };
+        assert_eq!(waiting.patience(), Some(Duration::from_millis(1)));
+        waiting.callers.push(tokio::sync::oneshot::channel().0);
+        waiting.takes = Duration::from_secs(60);
+        assert_eq!(waiting.patience(), Some(MOST_PATIENCE));
+        waiting.callers.push(tokio::sync::oneshot::channel().0);
+        assert_eq!(waiting.patience(), None);
+    }
+
+    /// Where several write, nobody syncs alone, until one is left.
+    #[tokio::test(flavor = "current_thread")]
+    async fn one_of_several_leaves_the_sync_to_the_thread() {
+        let syncer = Syncer::start_with(|| Ok(())).unwrap();
+        syncer.queue.waiting.lock().expected = 2;
+        assert!(syncer.sync_here().is_none());
+        syncer.sync().await.unwrap();
+        syncer.sync_here().unwrap().unwrap();
+        assert_eq!(syncer.syncs(), 2);
     }
 
     #[tokio::test(flavor = "current_thread")]
