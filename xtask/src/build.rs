@@ -13,17 +13,18 @@ const EXTENSION: &str = "libwiredtiger_helium.so";
 /// Where tests and demo look for it first.
 const EXTENSION_VARIABLE: &str = "HELIUM_EXTENSION";
 /// How much the long tests do, unless the environment says so already: the table of `docs/testing.md` has them all.
-pub const SCALE: [(&str, &str); 15] = [
+pub const SCALE: [(&str, &str); 16] = [
     // Inside WiredTiger.
     ("HELIUM_BANK_SECONDS", "10"),
     ("HELIUM_CRASH_ROUNDS", "200"),
-    ("HELIUM_TIGHT", "40"),
     ("HELIUM_C_CRASH_ROUNDS", "40"),
     ("HELIUM_CREATE_DROP_ROUNDS", "1000"),
     ("HELIUM_LOCKSTEP_STEPS", "50000"),
     ("HELIUM_MEMORY_KEYS", "1000000"),
     ("HELIUM_MEMORY_UPDATES", "5000000"),
     // The store on simulated machines.
+    ("HELIUM_BANKS", "60"),
+    ("HELIUM_TIGHT", "40"),
     ("HELIUM_CRASH_IMAGES", "20000"),
     ("HELIUM_NESTED_CRASH_IMAGES", "2000"),
     ("HELIUM_MODEL_OPS", "1000000"),

@@ -216,7 +216,7 @@ fn sessions(seed: u64, power_losses: u64, business: impl Fn(&Bank<'_>, u64)) {
 
 #[test]
 fn money_stays_the_same_whatever_is_taken_back() {
-    let rounds = seed::count("HELIUM_BANKS", 6);
+    let rounds = seed::count("HELIUM_BANKS", 16);
     for seed in seed::seeds(rounds) {
         let _replay = Replay::new(seed);
         sessions(seed, 12, |bank, seed| {
@@ -237,7 +237,7 @@ fn money_stays_the_same_whatever_is_taken_back() {
 
 #[test]
 fn money_stays_the_same_with_all_of_that_at_once() {
-    let rounds = seed::count("HELIUM_BANKS", 4);
+    let rounds = seed::count("HELIUM_BANKS", 16);
     for seed in seed::seeds(rounds) {
         let _replay = Replay::new(seed);
         sessions(seed, 8, |bank, seed| {
