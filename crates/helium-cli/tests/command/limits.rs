@@ -60,12 +60,17 @@ fn memory_that_may_not_be_had_is_a_sentence() {
     for json in ["", " --json"] {
         let ran = limited(
             &place,
-            "ulimit -v 200000",
+            "ulimit -v 400000",
             &format!("{load}{json}"),
             input.as_bytes(),
         );
         ran.fails(1, &["out of memory", "The volume is sound"]);
     }
+    // The process starts, and that is all.
+    limited(&place, "ulimit -v 60000", load, lines(1, 10).as_bytes()).fails(
+        1,
+        &["this process may have too little memory for any volume"],
+    );
     place.helium(["verify", "v"]).ok();
 }
 
