@@ -102,7 +102,7 @@ fn long_functions_are_named() {
     let long = format!("fn long() {{\n{}}}\n", "    step();\n".repeat(70));
     let package = Package::of(&[
         ("a.rs", &long),
-        ("log/core.rs", &long.replace("long", "new")),
+        ("log/place.rs", &long.replace("long", "place_batch")),
     ]);
     assert_eq!(
         shape::lengths(&package),
