@@ -207,9 +207,16 @@ mod tests {
 
     use super::{MOST_PATIENCE, Syncer, Waiting};
 
-    /// Those who ask during a sync share the next one, and nobody is told by one that had begun.
-    #[tokio::test(flavor = "current_thread")]
-    async fn who_asks_during_a_sync_shares_the_next_one() {
+    /// Whose syncs say that they have begun, and end when they are let go.
+    struct Held {
+        syncer: Arc<Syncer>,
+        begins: mpsc::Receiver<()>,
+        let_go: mpsc::Sender<()>,
+        /// How many have ended.
+        count: Arc<AtomicU64>,
+    }
+
+    fn held() -> Held {
         let (begun, begins) = mpsc::channel();
         let (let_go, may_end) = mpsc::channel();
         let may_end = Mutex::new(may_end);
@@ -220,9 +227,24 @@ mod tests {
             may_end.lock().recv().unwrap();
             its.fetch_add(1, Ordering::SeqCst);
             Ok(())
-        })
-        .unwrap();
-        let syncer = Arc::new(syncer);
+        });
+        Held {
+            syncer: Arc::new(syncer.unwrap()),
+            begins,
+            let_go,
+            count,
+        }
+    }
+
+    /// Those who ask during a sync share the next one, and nobody is told by one that had begun.
+    #[tokio::test(flavor = "current_thread")]
+    async fn who_asks_during_a_sync_shares_the_next_one() {
+        let Held {
+            syncer,
+            begins,
+            let_go,
+            count,
+        } = held();
         let ask = || {
             let syncer = syncer.clone();
             let count = count.clone();
@@ -248,18 +270,12 @@ mod tests {
     /// Who writes alone syncs in its own thread; who comes meanwhile waits for the next sync, in the thread for that.
     #[tokio::test(flavor = "current_thread")]
     async fn who_comes_while_somebody_syncs_alone_has_the_next_one() {
-        let (begun, begins) = mpsc::channel();
-        let (let_go, may_end) = mpsc::channel();
-        let may_end = Mutex::new(may_end);
-        let count = Arc::new(AtomicU64::new(0));
-        let its = count.clone();
-        let syncer = Syncer::start_with(move || {
-            begun.send(()).unwrap();
-            may_end.lock().recv().unwrap();
-            its.fetch_add(1, Ordering::SeqCst);
-            Ok(())
-        });
-        let syncer = Arc::new(syncer.unwrap());
+        let Held {
+            syncer,
+            begins,
+            let_go,
+            count,
+        } = held();
         let its = syncer.clone();
         let alone = thread::spawn(move || its.sync_here().unwrap().unwrap());
         begins.recv().unwrap();

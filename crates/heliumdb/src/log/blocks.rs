@@ -85,7 +85,7 @@ impl Log {
             }
         }
         if end == u64::MAX {
-            self.space.out_of_blocks(true);
+            self.space.out_of_blocks(full_devices != 0);
         }
         Ok(false)
     }

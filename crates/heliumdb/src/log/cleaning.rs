@@ -291,9 +291,15 @@ impl Log {
         self.all_room().saturating_sub(self.kept_for_cleaner())
     }
 
+    /// The same with all that files may still grow by.
+    pub(crate) fn checkpoint_room_at_most(&self) -> u64 {
+        self.checkpoint_room()
+            .saturating_add(self.room().growth_bytes)
+    }
+
     /// Whether that is less than the next one may take.
     pub(crate) fn lacks_checkpoint_room(&self) -> bool {
-        self.checkpoint_room() < self.checkpoint_reserve()
+        self.checkpoint_room_at_most() < self.checkpoint_reserve()
     }
 
     fn all_room(&self) -> u64 {

@@ -5,7 +5,8 @@ use heliumdb::host::VolumeExt;
 use heliumdb::{Datastore, ErrorKind, Isolation, Volume};
 
 use crate::common::{
-    MIB, Session, after_kill, after_power_loss, both_kinds, changed, machine, open, open_one, store,
+    MIB, Session, after_kill, after_power_loss, both_kinds, changed, machine, noise, open,
+    open_one, store,
 };
 
 fn put(store: &Datastore, numbers: std::ops::Range<u32>, value: &str) {
@@ -70,6 +71,38 @@ fn only_pages_that_changed_are_written() {
         assert!(volume.stats().live_bytes < live + 40_000, "old pages die");
         drop((store, volume));
     }
+}
+
+/// Pages that stay keep the room of what was beside them: where files can grow that is had without writing the rest.
+#[test]
+fn no_other_pages_are_written_where_files_can_grow() {
+    const ITEMS: u64 = 1_800_000;
+    let machine = Machine::new(1, &[0]);
+    machine.allow_growth(DiskId(0), 2_000 * MIB);
+    let options = sim_options().limit_bytes(1_000 * MIB);
+    let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
+    let key = |number: u64| {
+        let mut key = number.to_be_bytes().to_vec();
+        key.extend(noise(number, 40));
+        key
+    };
+    for number in 0..ITEMS {
+        store.put(key(number), b"one").unwrap();
+    }
+    volume.checkpoint().unwrap();
+    let before = volume.stats();
+    // Every other stretch of pages.
+    for number in (0..ITEMS).filter(|number| number / 6_000 % 2 == 0) {
+        if number % 50 == 0 {
+            store.put(key(number), b"two").unwrap();
+        }
+    }
+    volume.checkpoint().unwrap();
+    let after = volume.stats();
+    let written = after.checkpoint_written_bytes - before.checkpoint_written_bytes;
+    let all = before.checkpoint_bytes;
+    assert!(written < all * 11 / 20, "{written} of {all} bytes");
 }
 
 /// Bytes that are not the same after `work`.

@@ -7,15 +7,24 @@ use std::{
 };
 
 use helium_sim::{
-    DiskId, DriverOptions, Image, Keeper, KeptView, Latch, Machine, Verdict, sim_options,
+    DiskId, DriverOptions, Image, Keeper, KeptView, Latch, Machine, Verdict, seed, sim_options,
 };
 use heliumdb::host::DatastoreExt;
 use heliumdb::{
     Datastore, DatastoreOptions, Durability, Isolation, Result, Volume, VolumeOptions,
     host::{Change, Mode, WriteSet, open_all_devices},
 };
+use rand::Rng;
 
 pub(crate) const MIB: u64 = 1 << 20;
+
+/// Nothing that a file system could make smaller.
+pub(crate) fn noise(number: u64, len: usize) -> Vec<u8> {
+    let mut rng = seed::rng(number);
+    let mut bytes = vec![0; len];
+    rng.fill(&mut bytes[..]);
+    bytes
+}
 
 /// No version is left of a volume that nobody uses. Its own thread may have some of their chains in hand: then it
 /// is done with them soon.

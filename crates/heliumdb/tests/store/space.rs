@@ -6,11 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use helium_sim::{DiskId, Machine, seed, sim_options};
+use helium_sim::{DiskId, Machine, sim_options};
 use heliumdb::{Durability, Volume, VolumeOptions, upkeep::BackupFrom};
-use rand::Rng;
 
-use crate::common::MIB;
+use crate::common::{MIB, noise};
 
 struct File {
     _folder: tempfile::TempDir,
@@ -45,14 +44,6 @@ fn taken(path: &Path) -> u64 {
 
 fn length(path: &Path) -> u64 {
     std::fs::metadata(path).unwrap().len()
-}
-
-/// Nothing that a file system could make smaller.
-fn noise(number: u64, len: usize) -> Vec<u8> {
-    let mut rng = seed::rng(number);
-    let mut bytes = vec![0; len];
-    rng.fill(&mut bytes[..]);
-    bytes
 }
 
 #[test]
@@ -249,11 +240,12 @@ fn records_of_removals_go_where_a_volume_becomes_small() {
         after.used_bytes <= after.live_bytes * 10 / 9 + 2 * MIB,
         "{after:?}"
     );
-    // Compacting what is compact moves next to nothing.
+    // Compacting what is compact moves next to nothing: of some twenty segments the one or two in which pages of
+    // checkpoints have died since.
     let moved = after.cleaner_bytes;
     assert!(volume.compact(&mut |_| true).unwrap());
     let again = volume.stats().cleaner_bytes - moved;
-    assert!(again * 10 < after.live_bytes, "{again} of {after:?}");
+    assert!(again < 5 * MIB / 2, "{again} of {after:?}");
     drop((store, volume));
     let volume = open();
     let store = volume.datastore(b"store").unwrap();

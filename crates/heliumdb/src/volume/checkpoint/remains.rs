@@ -3,7 +3,8 @@
 //! A page that stays where it is keeps its segment, and with it the room of all that was beside it and is dead. After a
 //! checkpoint of many pages, a few in each segment, the room is gone that the next one needs, which is to bring the rest
 //! elsewhere. Invariant: a checkpoint leaves as much room as is set aside for a whole one, if it found it; and what it
-//! brings elsewhere unasked or only because it was asked to, fits into the room that there is.
+//! brings elsewhere unasked or only because it was asked to, fits into the room that there is. Where files can grow
+//! there is that room, and the pages stay.
 
 use std::collections::{HashMap, HashSet};
 
@@ -49,7 +50,8 @@ impl Plan {
         let takes = |written| checkpoint_takes(written, self.largest, self.segment_bytes);
         let mut written = segments.values().map(|remains| remains.going).sum();
         let gone = segments.values().filter(|r| r.goes && r.staying == 0);
-        let mut room = self.room + gone.count() as u64 * self.segment_bytes;
+        let gone = gone.count() as u64 * self.segment_bytes;
+        let mut room = self.room.saturating_add(gone);
         let mut others: Vec<_> = segments
             .into_iter()
             .filter(|(_, r)| r.staying > 0)
@@ -63,7 +65,8 @@ impl Plan {
             let lacks = room < takes(written) + self.wanted;
             if remains.is_asked || lacks && remains.gain(self) > 0 {
                 written += remains.staying;
-                room += if remains.goes { self.segment_bytes } else { 0 };
+                let gives = if remains.goes { self.segment_bytes } else { 0 };
+                room = room.saturating_add(gives);
                 chosen.insert(id);
             }
         }
@@ -100,7 +103,7 @@ impl Newest {
             remains.is_asked = asked.contains(id);
         }
         let plan = Plan {
-            room: log.checkpoint_room(),
+            room: log.checkpoint_room_at_most(),
             wanted: log.checkpoint_reserve(),
             segment_bytes: log.room().segment_bytes,
             largest: self.bytes().1,
