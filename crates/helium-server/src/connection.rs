@@ -1,30 +1,23 @@
-//! A connection: reads what comes, has it done, and sends the replies.
+//! A connection: reads what comes, has it done ([`crate::visit`]), and sends the replies.
 //!
 //! Invariants: no reply to a write is sent before the write is as durable as the server promises; while replies wait
 //! for a client that does not read, nothing more is read from it and nothing more is done for it.
 
-use std::{
-    io,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, Waker},
-    time::Duration,
-};
+use std::{io, pin::Pin, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::watch,
-    task, time,
+    time,
 };
 
 use crate::{
-    Durability,
     clients::Entry,
     limits::COMMANDS_TOGETHER,
     resp::{Limits, ProtocolError, Requests},
     session::Session,
     shared::Shared,
-    volumes::Served,
+    visit::visit,
     work::Work,
 };
 
@@ -64,15 +57,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         }
         while !work.requests.is_empty() && !work.session.is_leaving {
             if work.perform_short() {
-                (work, stream) = task::spawn_blocking(move || {
-                    work.perform();
-                    settle_here(&mut work);
-                    send_here(&mut stream, &mut work);
-                    (work, stream)
-                })
-                .await
-                .map_err(io::Error::other)?;
-                settle(&mut work).await;
+                (work, stream) = visit(work, stream).await?;
             }
             send(&mut stream, &mut work).await?;
         }
@@ -147,20 +132,6 @@ async fn read<S: AsyncRead + Unpin>(
     }
 }
 
-/// Sends from this thread what the client takes at once of replies that wait for nothing any more: so it need not wait
-/// until another thread has been woken.
-fn send_here<S: AsyncWrite + Unpin>(stream: &mut S, work: &mut Work) {
-    if !work.session.unsynced.is_empty() || work.replies.bytes.is_empty() {
-        return;
-    }
-    // Whoever sends the rest is woken by itself, and meets the error if there is one.
-    let mut nobody = Context::from_waker(Waker::noop());
-    let sent = Pin::new(stream).poll_write(&mut nobody, &work.replies.bytes);
-    if let Poll::Ready(Ok(count)) = sent {
-        work.replies.sent(count);
-    }
-}
-
 /// Sends the replies, however long the client takes to read them.
 async fn send<S: AsyncWrite + Unpin>(stream: &mut S, work: &mut Work) -> io::Result<()> {
     let mut bytes = std::mem::take(&mut work.replies.bytes);
@@ -197,51 +168,5 @@ fn expire(session: &mut Session) {
     session.deadline = None;
     if session.running.take().is_some() {
         session.expired = true;
-    }
-}
-
-/// Makes what was written as durable as was promised, as far as no other sync is under way: in this thread, which may
-/// wait. A client that writes alone has no other thread to wait for.
-fn settle_here(work: &mut Work) {
-    let mut unsynced = take_unsynced(work);
-    unsynced.retain(|served| match served.syncer.sync_here() {
-        Some(synced) => {
-            judge(work, served, synced);
-            false
-        }
-        None => true,
-    });
-    // Theirs is a sync that others share.
-    work.session.must_sync = !unsynced.is_empty();
-    work.session.unsynced = unsynced;
-}
-
-/// Waits until what was written is as durable as was promised; takes back what is not.
-async fn settle(work: &mut Work) {
-    let limit: Duration = work.shared.options.transaction_time;
-    let running = work.session.running.as_ref();
-    work.session.deadline = running.map(|running| running.since + limit);
-    for served in take_unsynced(work) {
-        let synced = served.syncer.sync().await;
-        judge(work, &served, synced);
-    }
-    work.replies.writes.clear();
-}
-
-/// The volumes that are to be synced before the client is told what it wrote.
-fn take_unsynced(work: &mut Work) -> Vec<Arc<Served>> {
-    let must = std::mem::take(&mut work.session.must_sync);
-    let unsynced = std::mem::take(&mut work.session.unsynced);
-    match must || work.shared.options.durability == Durability::Synced {
-        true => unsynced,
-        false => Vec::new(),
-    }
-}
-
-fn judge(work: &mut Work, served: &Served, synced: heliumdb::Result<()>) {
-    if let Err(why) = synced {
-        tracing::error!(volume = served.name, %why, "a sync failed");
-        let why = format!("IOERR it is not known whether this was done: {why}");
-        work.replies.take_back_writes(&why);
     }
 }

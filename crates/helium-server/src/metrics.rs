@@ -53,7 +53,7 @@ fn write_server(shared: &Shared, text: &mut String) -> std::fmt::Result {
     write_commands(shared, text)?;
     head(text, "syncs", "counter", "Syncs that connections shared")?;
     for served in &shared.volumes {
-        let (volume, syncs) = (label(&served.name), served.syncer.syncs());
+        let (volume, syncs) = (label(&served.name), served.group.syncs());
         writeln!(
             text,
             "helium_server_syncs_total{{volume=\"{volume}\"}} {syncs}"

@@ -79,7 +79,7 @@ impl Server {
                 let why = format!("two volumes would be called '{name}'");
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
             }
-            served.push(Arc::new(Served::new(name, volume)?));
+            served.push(Arc::new(Served::new(name, volume, options.workers)));
         }
         let mut served = served.into_iter();
         let first = served.next().ok_or_else(|| {

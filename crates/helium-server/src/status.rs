@@ -50,7 +50,7 @@ fn volumes(shared: &Shared) -> impl Iterator<Item = String> {
     shared.volumes.iter().map(|served| {
         let mut out = Object::new();
         out.text("name", &served.name);
-        out.number("shared_syncs", served.syncer.syncs() as f64);
+        out.number("shared_syncs", served.group.syncs() as f64);
         for metric in served.volume.stats().metrics() {
             out.number(metric.name, metric.value as f64);
         }

@@ -13,8 +13,8 @@ use heliumdb::{Datastore, DatastoreOptions, ErrorKind, Volume};
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::{
+    group::Group,
     refusal::{Outcome, Refusal, said},
-    sync::Syncer,
     watch::Watches,
 };
 
@@ -25,8 +25,8 @@ pub struct Served {
     pub name: String,
     /// The volume.
     pub volume: Volume,
-    /// Its syncs.
-    pub syncer: Syncer,
+    /// Those who write to it.
+    pub group: Arc<Group>,
     /// The keys that somebody watches.
     pub watches: Watches,
     gate: RwLock<()>,
@@ -35,16 +35,16 @@ pub struct Served {
 }
 
 impl Served {
-    /// Begins to serve `volume` as `name`.
-    pub fn new(name: String, volume: Volume) -> std::io::Result<Self> {
-        Ok(Self {
+    /// `volume`, called `name`, with so many threads at most that wait for it.
+    pub fn new(name: String, volume: Volume, threads: usize) -> Self {
+        Self {
             name,
-            syncer: Syncer::start(volume.clone())?,
+            group: Group::new(volume.clone(), threads),
             volume,
             watches: Watches::default(),
             gate: RwLock::default(),
             catalog: AtomicU64::default(),
-        })
+        }
     }
 
     /// For one write.

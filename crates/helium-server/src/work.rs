@@ -7,11 +7,13 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
-    commands,
+    Durability,
+    commands::{self, Kind},
     limits::{COMMANDS_TOGETHER, REPLIES_BYTES},
     resp::{Replies, Request},
     session::Session,
     shared::Shared,
+    volumes::Served,
 };
 
 /// A connection's state and what it has asked for: in one thread at a time, so that its commands stay in order.
@@ -40,6 +42,43 @@ impl Work {
     pub fn perform(&mut self) {
         self.session.may_wait = true;
         self.perform_some();
+        let must = std::mem::take(&mut self.session.must_sync);
+        if !must && self.shared.options.durability == Durability::Buffered {
+            self.session.unsynced.clear();
+        }
+        self.end_if_durable();
+    }
+
+    /// Whether what comes next writes.
+    pub fn is_next_a_write(&self) -> bool {
+        let name = self.requests.front().and_then(|request| request.first());
+        let spec = name.and_then(|name| commands::find(name));
+        spec.is_some_and(|spec| !matches!(spec.kind, Kind::Read | Kind::Admin))
+    }
+
+    /// Whether it is told nothing before a sync of `served`.
+    pub fn owes_sync_of(&self, served: &Arc<Served>) -> bool {
+        let mut unsynced = self.session.unsynced.iter();
+        unsynced.any(|one| Arc::ptr_eq(one, served))
+    }
+
+    /// A sync of `served` has ended.
+    pub fn synced(&mut self, served: &Arc<Served>, result: &heliumdb::Result<()>) {
+        self.session
+            .unsynced
+            .retain(|one| !Arc::ptr_eq(one, served));
+        if let Err(why) = result {
+            tracing::error!(volume = served.name, %why, "a sync failed");
+            let why = format!("IOERR it is not known whether this was done: {why}");
+            self.replies.take_back_writes(&why);
+        }
+        self.end_if_durable();
+    }
+
+    fn end_if_durable(&mut self) {
+        if self.session.unsynced.is_empty() {
+            self.replies.writes.clear();
+        }
     }
 
     fn perform_some(&mut self) -> bool {

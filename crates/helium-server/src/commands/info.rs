@@ -86,7 +86,7 @@ fn write(shared: &Shared, served: &Served, section: &str, text: &mut String) -> 
                 "total_commands_processed:{}\r\n",
                 shared.counts.calls()
             )?;
-            write!(text, "helium_syncs:{}\r\n", served.syncer.syncs())
+            write!(text, "helium_syncs:{}\r\n", served.group.syncs())
         }
         "keyspace" => {
             for info in served.volume.datastores() {
