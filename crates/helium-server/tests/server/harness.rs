@@ -42,7 +42,9 @@ impl Fixture {
             volume: volume.clone(),
         });
         let mut options = Options::default();
-        options.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        options.listen = vec![anywhere];
+        options.metrics = Some(anywhere);
         change(&mut options);
         let server = Server::start(named.collect(), options).unwrap();
         Self {
@@ -54,6 +56,10 @@ impl Fixture {
 
     pub fn address(&self) -> SocketAddr {
         self.server.as_ref().unwrap().addresses()[0]
+    }
+
+    pub fn metrics_address(&self) -> SocketAddr {
+        self.server.as_ref().unwrap().metrics_address().unwrap()
     }
 
     pub fn connect(&self) -> Client {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod at_hand;
+mod browser;
 mod clients;
 mod differential;
 mod durable;

@@ -8,8 +8,7 @@ use std::{
 use crate::harness::Fixture;
 
 fn ask(fixture: &Fixture, request: &str) -> String {
-    let address = fixture.server.as_ref().unwrap().metrics_address().unwrap();
-    let mut stream = TcpStream::connect(address).unwrap();
+    let mut stream = TcpStream::connect(fixture.metrics_address()).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
@@ -18,7 +17,7 @@ fn ask(fixture: &Fixture, request: &str) -> String {
 
 #[test]
 fn metrics_count_what_was_done() {
-    let fixture = Fixture::with(|options| options.metrics = Some("127.0.0.1:0".parse().unwrap()));
+    let fixture = Fixture::new();
     let mut client = fixture.connect();
     client.ask("SET a 1");
     client.ask("SET a 2");
@@ -56,7 +55,7 @@ fn metrics_count_what_was_done() {
 /// What the dashboard asks for is there: a name that is not would be an empty picture.
 #[test]
 fn the_dashboard_shows_what_there_is() {
-    let fixture = Fixture::with(|options| options.metrics = Some("127.0.0.1:0".parse().unwrap()));
+    let fixture = Fixture::new();
     fixture.connect().ask("SET a 1");
     fixture.connect().ask("INCRBY a x");
     let metrics = ask(&fixture, "GET /metrics HTTP/1.1\r\n\r\n");
@@ -75,7 +74,7 @@ fn the_dashboard_shows_what_there_is() {
 
 #[test]
 fn a_page_for_a_person_shows_what_goes_on() {
-    let fixture = Fixture::with(|options| options.metrics = Some("127.0.0.1:0".parse().unwrap()));
+    let fixture = Fixture::new();
     let mut client = fixture.connect();
     client.ask("CLIENT SETNAME <b>\"me\"");
     client.ask("SET secretkey secretvalue");
@@ -113,7 +112,7 @@ fn a_page_for_a_person_shows_what_goes_on() {
 
 #[test]
 fn other_requests_get_an_answer_too() {
-    let fixture = Fixture::with(|options| options.metrics = Some("127.0.0.1:0".parse().unwrap()));
+    let fixture = Fixture::new();
     assert!(ask(&fixture, "GET /x HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404 "));
     assert!(ask(&fixture, "POST /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 405 "));
     assert_eq!(ask(&fixture, &"x".repeat(10_000)), "");
