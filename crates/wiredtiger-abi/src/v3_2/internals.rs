@@ -59,6 +59,8 @@ pub const ISO_READ_UNCOMMITTED: c_uint = 1;
 /// `WT_ISO_SNAPSHOT`, as a transaction notes it.
 pub const ISO_SNAPSHOT: c_uint = 2;
 
+/// `WT_TXN_AUTOCOMMIT`: a write is under way outside of a transaction, and has not begun its own yet.
+pub const WT_TXN_AUTOCOMMIT: u32 = 0x0000_0001;
 /// `WT_TXN_ERROR`: an operation failed; what was written can only be rolled back.
 pub const WT_TXN_ERROR: u32 = 0x0000_0002;
 /// `WT_TXN_HAS_SNAPSHOT`.

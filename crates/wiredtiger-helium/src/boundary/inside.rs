@@ -14,8 +14,8 @@ use std::{
 };
 use wiredtiger_abi::v3_2::{
     ISO_READ_UNCOMMITTED, ISO_SNAPSHOT, SESSION_TXN_OFFSETS, Session, SessionTxn, TxnNotify,
-    WT_TXN_ERROR, WT_TXN_FLAGS, WT_TXN_HAS_SNAPSHOT, WT_TXN_IGNORE_PREPARE, WT_TXN_PREPARE,
-    WT_TXN_READONLY, WT_TXN_RUNNING,
+    WT_TXN_AUTOCOMMIT, WT_TXN_ERROR, WT_TXN_FLAGS, WT_TXN_HAS_SNAPSHOT, WT_TXN_IGNORE_PREPARE,
+    WT_TXN_PREPARE, WT_TXN_READONLY, WT_TXN_RUNNING,
 };
 
 /// Where in a session its transaction is; zero until that is proven.
@@ -77,7 +77,12 @@ impl Inside {
         self.flags() & WT_TXN_RUNNING != 0
     }
 
-    /// Whether that transaction is prepared.
+    /// Whether the session is in a write outside of a transaction that has yet to begin its own.
+    pub fn is_about_to_begin(self) -> bool {
+        self.flags() & WT_TXN_AUTOCOMMIT != 0
+    }
+
+    /// Whether the session's transaction is prepared.
     pub fn is_prepared(self) -> bool {
         self.flags() & WT_TXN_PREPARE != 0
     }

@@ -57,6 +57,20 @@ on_every_kind! {
         }
     }
 
+    fn a_reservation_of_a_row_that_is_gone_leaves_nothing_of_it(arena) {
+        let (one, two) = (arena.session(), arena.session());
+        let uri = arena.create(&one, "t", FORMATS);
+        let (first, second) = (one.cursor(&uri, "").unwrap(), two.cursor(&uri, "").unwrap());
+        second.put("k", "0").unwrap();
+        one.begin("isolation=read-uncommitted").unwrap();
+        first.next().unwrap();
+        second.take("k").unwrap();
+        assert_eq!(first.reserve().code(), Code::NOTFOUND);
+        assert_eq!(first.key_str().unwrap(), "k");
+        assert!(first.value_str().is_err());
+        one.rollback().unwrap();
+    }
+
     fn two_inserts_of_one_new_key_conflict(arena) {
         for overwrite in ["overwrite=true", "overwrite=false"] {
             let (one, two) = (arena.snapshot_session(), arena.snapshot_session());

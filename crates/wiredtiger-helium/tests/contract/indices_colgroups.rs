@@ -121,6 +121,31 @@ on_tables! {
         assert_eq!(by_city(&session, &index), ["Rome:1:a"]);
     }
 
+    /// What an index has of a row is looked up in the transaction that the write is done in: who changes the row in between
+    /// is a conflict. That it has begun shows where the write finds no row.
+    fn a_write_begins_before_it_looks_for_the_old_row(arena) {
+        for (config, missing) in [("raw", Code::OK), ("raw,overwrite=false", Code::NOTFOUND)] {
+            let (session, other) = (arena.session(), arena.session());
+            let (uri, _) = with_index(arena, &session);
+            let (write, read) = (session.cursor(&uri, config).unwrap(), session.cursor(&uri, "raw").unwrap());
+            // What the first write needs is opened.
+            write.set_key(&pack::string("0")).unwrap();
+            write.remove().code();
+            put(&other, &uri, "1", "Rome", "a").unwrap();
+            read.next().unwrap();
+            put(&other, &uri, "2", "Bern", "b").unwrap();
+            write.set_key(&pack::string("0")).unwrap();
+            assert_eq!(write.remove().code(), missing);
+            // The end of a transaction ends the session's view; a failed one resets its cursors.
+            read.next().unwrap();
+            let expected = if missing == Code::OK { "2" } else { "1" };
+            assert_eq!(read.key().unwrap(), pack::string(expected), "{config}");
+            session.reset().unwrap();
+            drop((write, read));
+            session.truncate(&uri).unwrap();
+        }
+    }
+
     fn an_index_is_filled_from_what_is_there(arena) {
         let session = arena.session();
         let uri = arena.create(&session, "t", TABLE);

@@ -40,6 +40,19 @@ on_every_kind! {
         assert_eq!(cursor.list().unwrap(), ["a=2", "b=1"]);
     }
 
+    fn an_update_that_finds_no_row_keeps_what_it_was_to_write(arena) {
+        let session = arena.session();
+        let uri = arena.create(&session, "t", FORMATS);
+        let cursor = session.cursor(&uri, "overwrite=false").unwrap();
+        cursor.put("k", "1").unwrap();
+        cursor.next().unwrap();
+        // Of the row on which it stands.
+        cursor.set_key_str("missing").unwrap();
+        assert_eq!(cursor.update().code(), Code::NOTFOUND);
+        assert_eq!(cursor.key_str().unwrap(), "missing");
+        assert_eq!(cursor.value_str().unwrap(), "1");
+    }
+
     fn a_removed_key_is_new_again(arena) {
         let session = arena.session();
         let uri = arena.create(&session, "t", FORMATS);

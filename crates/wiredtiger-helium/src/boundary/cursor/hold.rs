@@ -13,7 +13,7 @@
 //! end and at the beginning of its own cursor operations; so one is made that does nothing
 //! ([`Aside`]).
 
-use super::Handle;
+use super::{Handle, late, outer::Operation};
 use crate::boundary::inside::{Candidates, Inside};
 use std::ffi::c_int;
 use wiredtiger_abi::v3_2::{Cursor as WtCursor, WT_NOTFOUND};
@@ -130,6 +130,29 @@ impl Handle {
         }
     }
 
+    /// Before a search by which a write on a table, outside of a transaction, learns what its indices have of the row: begins
+    /// the transaction that the write is done in, as a native cursor's search does there. It would begin with
+    /// the first write that comes to us, and miss who changed the row since the search. Not zero: what the search answers.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::look_anew`]; the wrapper has a key, and `remove` is WiredTiger's method.
+    pub(super) unsafe fn begin_write(this: *mut Self, remove: Operation) -> c_int {
+        // SAFETY: the caller vouches for it.
+        unsafe {
+            let session = (*this).head.session;
+            if !Inside::of(session).is_some_and(Inside::is_about_to_begin) {
+                return 0;
+            }
+            late::bring_all(session);
+            let wrapper = (*this).wrapper;
+            match Self::do_aside(this, Aside::Nothing, || remove(wrapper)) {
+                WT_NOTFOUND => 0,
+                failed => failed,
+            }
+        }
+    }
+
     /// After an operation: the cursor counts if it is positioned.
     ///
     /// # Safety
@@ -233,11 +256,25 @@ impl Handle {
                 return;
             };
             let Some(next) = (*wrapper).next else { return };
+            Self::do_aside(this, aside, || next(wrapper));
+        }
+    }
+
+    /// Does an operation of WiredTiger's on the wrapper for the sake of its beginning or its end.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::aside`]; the operation comes to this cursor.
+    unsafe fn do_aside(this: *mut Self, aside: Aside, operation: impl FnOnce() -> c_int) -> c_int {
+        // SAFETY: the caller vouches for it; the wrapper is there while its cursor is.
+        unsafe {
+            let wrapper = (*this).wrapper;
             let flags = (*wrapper).flags;
             (*this).hold.aside = Some(aside);
-            next(wrapper);
+            let answer = operation();
             (*this).hold.aside = None;
             (*wrapper).flags = flags;
+            answer
         }
     }
 

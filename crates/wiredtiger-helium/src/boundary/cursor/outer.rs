@@ -24,7 +24,7 @@ use wiredtiger_abi::v3_2::{
 /// `ENOTSUP`.
 const UNSUPPORTED: c_int = 95;
 
-type Operation = unsafe extern "C" fn(*mut WtCursor) -> c_int;
+pub(super) type Operation = unsafe extern "C" fn(*mut WtCursor) -> c_int;
 type Near = unsafe extern "C" fn(*mut WtCursor, *mut c_int) -> c_int;
 type Modify = unsafe extern "C" fn(*mut WtCursor, *mut Change, c_int) -> c_int;
 
@@ -189,6 +189,10 @@ unsafe fn write(
         let is_on_key = flags & WT_CURSTD_KEY_SET == WT_CURSTD_KEY_INT;
         let had_snapshot = Inside::of((*wrapper).session).is_some_and(Inside::has_snapshot);
         let answer = call(wrapper, method);
+        if answer == WT_NOTFOUND && writes_found && (*wrapper).flags & WT_CURSTD_KEY_EXT != 0 {
+            // As with the key: WiredTiger has made a copy of what it was to write.
+            (*wrapper).flags |= WT_CURSTD_VALUE_EXT;
+        }
         if is_on_key
             && !had_snapshot
             && answer == 0
@@ -218,6 +222,11 @@ unsafe extern "C" fn search(wrapper: *mut WtCursor) -> c_int {
             }
             if (*wrapper).flags & WT_CURSTD_KEY_SET != 0 {
                 Handle::look_anew(this);
+                let remove = (*this).theirs.remove;
+                match remove.map_or(0, |remove| Handle::begin_write(this, remove)) {
+                    0 => {}
+                    failed => return failed,
+                }
             }
         }
         call(wrapper, |theirs| Some(theirs.search?(wrapper)))
@@ -306,9 +315,15 @@ unsafe extern "C" fn reserve(wrapper: *mut WtCursor) -> c_int {
         }
         late::bring_all((*wrapper).session);
         let had = (*wrapper).flags & WT_CURSTD_VALUE_SET;
+        let is_on_key = (*wrapper).flags & WT_CURSTD_KEY_SET == WT_CURSTD_KEY_INT;
         let answer = call(wrapper, |theirs| Some(theirs.reserve?(wrapper)));
         if answer == 0 {
             return search(wrapper);
+        }
+        if answer == WT_NOTFOUND && is_on_key {
+            // The row is gone on which the cursor stands, and so is what it had of it.
+            (*wrapper).flags &= !WT_CURSTD_VALUE_SET;
+            return answer;
         }
         if had == WT_CURSTD_VALUE_INT {
             keep_value(wrapper);
