@@ -1,6 +1,8 @@
 //! Memory that cannot be had ends the command as any failure does: with a sentence and an exit code, and not with
 //! the abort of a program that is at fault.
 //!
+//! And more of it is never worse: what fits under a limit of the address space (`ulimit -v`) fits under a higher one.
+//!
 //! Invariant: nothing is allocated on the way out. The volume is as after a kill: sound, and what was durable is there.
 #![expect(unsafe_code, reason = "allocators are unsafe by their interface")]
 
@@ -25,6 +27,24 @@ sound, and has what was durable.\"}}\n";
 /// The sentence is to be JSON.
 pub fn speak_json(json: bool) {
     JSON.store(json, Relaxed);
+}
+
+/// Where the address space has a limit, all threads take memory from one part of it. The C library would reserve 64 MiB of it
+/// for each thread, where there are so many: a higher limit could leave less than a lower one. Before there are threads.
+pub fn fit_address_space() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: both take what they are given, and there is one thread.
+    unsafe {
+        let mut limit = libc::rlimit {
+            rlim_cur: libc::RLIM_INFINITY,
+            rlim_max: libc::RLIM_INFINITY,
+        };
+        if libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) == 0
+            && limit.rlim_cur != libc::RLIM_INFINITY
+        {
+            libc::mallopt(libc::M_ARENA_MAX, 1);
+        }
+    }
 }
 
 struct Speaking;

@@ -30,6 +30,7 @@ use failure::Failure;
 use output::Output;
 
 fn main() -> ExitCode {
+    allocator::fit_address_space();
     let arguments = match old::translate(std::env::args_os()) {
         Ok(arguments) => arguments,
         Err(why) => return report(&why, false),

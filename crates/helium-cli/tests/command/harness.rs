@@ -137,6 +137,10 @@ impl Ran {
         self.out
     }
 
+    pub fn has_worked(&self) -> bool {
+        self.code == Some(0)
+    }
+
     #[track_caller]
     pub fn text(self) -> String {
         String::from_utf8(self.ok()).expect("text")

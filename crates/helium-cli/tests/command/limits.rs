@@ -60,7 +60,7 @@ fn memory_that_may_not_be_had_is_a_sentence() {
     for json in ["", " --json"] {
         let ran = limited(
             &place,
-            "ulimit -v 400000",
+            "ulimit -v 220000",
             &format!("{load}{json}"),
             input.as_bytes(),
         );
@@ -70,6 +70,33 @@ fn memory_that_may_not_be_had_is_a_sentence() {
     limited(&place, "ulimit -v 60000", load, lines(1, 10).as_bytes()).fails(
         1,
         &["this process may have too little memory for any volume"],
+    );
+    place.helium(["verify", "v"]).ok();
+}
+
+/// The first limit at which it can be done is not followed by one at which it cannot.
+#[test]
+fn what_fits_into_memory_fits_into_more() {
+    let place = Place::with_volume();
+    let load = "load v -d d -f jsonl --as-it-comes";
+    let kibibytes = (60_000..=400_000).step_by(10_000);
+    let refused: Vec<_> = kibibytes
+        .filter(|kibibytes| {
+            let limit = format!("ulimit -v {kibibytes}");
+            !limited(&place, &limit, load, lines(1, 10).as_bytes()).has_worked()
+        })
+        .collect();
+    assert!(
+        refused.first().is_some_and(|&first| first == 60_000),
+        "{refused:?}"
+    );
+    assert!(
+        refused.last().is_some_and(|&last| last < 200_000),
+        "{refused:?}"
+    );
+    assert!(
+        refused.windows(2).all(|pair| pair[1] - pair[0] == 10_000),
+        "{refused:?}"
     );
     place.helium(["verify", "v"]).ok();
 }
