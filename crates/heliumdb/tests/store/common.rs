@@ -11,7 +11,8 @@ use helium_sim::{
 };
 use heliumdb::host::DatastoreExt;
 use heliumdb::{
-    Datastore, DatastoreOptions, Durability, Isolation, Result, Volume, VolumeOptions,
+    Datastore, DatastoreOptions, Durability, Isolation, Result, Transaction, TransactionOptions,
+    Volume, VolumeOptions,
     host::{Change, Mode, WriteSet, open_all_devices},
 };
 use rand::Rng;
@@ -57,7 +58,6 @@ pub(crate) fn open_one(machine: &Machine) -> Result<Volume> {
     Volume::open_devices(machine.devices(&[DiskId(0)]), &sim_options())
 }
 
-/// A machine with a volume and a datastore.
 /// A new datastore with these attributes.
 pub(crate) fn make_with(
     volume: &Volume,
@@ -68,6 +68,7 @@ pub(crate) fn make_with(
     volume.open_datastore(name, &options.attributes(attributes.as_ref()))
 }
 
+/// A machine with a volume and a datastore.
 pub(crate) fn store() -> (Machine, Volume, Datastore) {
     let machine = machine(0, 1);
     let volume = open_one(&machine).expect("open a blank disk");
@@ -75,7 +76,29 @@ pub(crate) fn store() -> (Machine, Volume, Datastore) {
     (machine, volume, store)
 }
 
-/// The same on a device with a latch.
+/// A volume of so many bytes with a datastore, that takes checkpoints after so many bytes of log.
+pub(crate) fn sized_store(checkpoint_log_bytes: u64, bytes: u64) -> (Volume, Datastore) {
+    let machine = Machine::new(1, &[bytes]);
+    let options = sim_options().checkpoint_log_bytes(checkpoint_log_bytes);
+    let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).expect("open");
+    let store = volume.create_datastore(b"store").expect("create");
+    (volume, store)
+}
+
+/// A transaction that spills when its values take so much, and whose commit is not synced.
+pub(crate) fn begin_spilling(
+    volume: &Volume,
+    isolation: Isolation,
+    memory_budget_bytes: usize,
+) -> Transaction {
+    let options = TransactionOptions::new()
+        .isolation(isolation)
+        .durability(Durability::Buffered)
+        .memory_budget_bytes(memory_budget_bytes);
+    volume.begin_with(options).expect("begin")
+}
+
+/// A volume on a device with a latch, and a datastore.
 pub(crate) fn held_store(options: &VolumeOptions) -> (Machine, Arc<Latch>, Volume, Datastore) {
     let machine = machine(0, 1);
     let latch = Latch::new();

@@ -1,31 +1,9 @@
 //! Deletes, and whatever else gives room, are accepted as long as something is dead that cleaning can
 //! free; what is set aside for that is set aside before a write is accepted, and nothing else takes it.
 
-use helium_sim::{DiskId, Machine, sim_options};
-use heliumdb::{
-    Datastore, Durability, ErrorKind, Isolation, Transaction, TransactionOptions, Volume,
-};
+use heliumdb::{Datastore, ErrorKind, Isolation::Snapshot, Volume};
 
-use crate::common::MIB;
-
-/// A volume that takes checkpoints after so many bytes of log.
-fn open(checkpoint_log_bytes: u64, bytes: u64) -> (Volume, Datastore) {
-    let machine = Machine::new(1, &[bytes]);
-    let mut options = sim_options();
-    options.checkpoint_log_bytes = Some(checkpoint_log_bytes);
-    let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
-    let store = volume.create_datastore(b"store").unwrap();
-    (volume, store)
-}
-
-/// A transaction that spills when its values take so much.
-fn begin(volume: &Volume, memory_budget_bytes: usize) -> Transaction {
-    let options = TransactionOptions::new()
-        .isolation(Isolation::Snapshot)
-        .durability(Durability::Buffered)
-        .memory_budget_bytes(memory_budget_bytes);
-    volume.begin_with(options).unwrap()
-}
+use crate::common::{MIB, begin_spilling, sized_store};
 
 /// Neighbours in the log are not neighbours in order.
 fn key(number: u64, len: usize) -> Vec<u8> {
@@ -63,11 +41,11 @@ fn delete_all(volume: &Volume, store: &Datastore) {
 /// checkpoints give any room, but both take some.
 #[test]
 fn nothing_is_moved_and_no_checkpoint_taken_in_vain_beside_a_spill() {
-    let (volume, store) = open(4 * MIB, 64 * MIB);
+    let (volume, store) = sized_store(4 * MIB, 64 * MIB);
     for number in 0..6_000 {
         store.put(key(number, 16), [1; 1_000]).unwrap();
     }
-    let mut spilling = begin(&volume, 1 << 20);
+    let mut spilling = begin_spilling(&volume, Snapshot, 1 << 20);
     let mut number = 0;
     let mut put = || {
         number += 1;
@@ -97,18 +75,18 @@ fn nothing_is_moved_and_no_checkpoint_taken_in_vain_beside_a_spill() {
 #[test]
 fn an_index_that_grew_within_a_transaction_has_room_for_its_checkpoint() {
     for commits in [false, true] {
-        let (volume, store) = open(u64::MAX, 64 * MIB);
+        let (volume, store) = sized_store(u64::MAX, 64 * MIB);
         for number in 0..100 {
             store.put(key(number, 250), b"early").unwrap();
         }
         volume.checkpoint().unwrap();
-        let mut txn = begin(&volume, 64 << 20);
+        let mut txn = begin_spilling(&volume, Snapshot, 64 << 20);
         let full = (100..).find_map(|number| txn.put(&store, key(number, 250), [1; 20]).err());
         assert_eq!(full.unwrap().kind(), ErrorKind::VolumeFull);
         if commits {
             // As much as went in before.
             txn.rollback();
-            txn = begin(&volume, 64 << 20);
+            txn = begin_spilling(&volume, Snapshot, 64 << 20);
             for number in 100..20_000 {
                 txn.put(&store, key(number, 250), [1; 20]).unwrap();
             }
@@ -127,10 +105,10 @@ fn an_index_that_grew_within_a_transaction_has_room_for_its_checkpoint() {
 /// gives none, and of the room that a round takes and gives back a checkpoint has to wait for the second.
 #[test]
 fn what_cleaning_takes_comes_back_before_more_is_taken() {
-    let (volume, store) = open(8 * MIB, 96 * MIB);
+    let (volume, store) = sized_store(8 * MIB, 96 * MIB);
     let mut number = 0;
     for _ in 0..2 {
-        let mut txn = begin(&volume, 20 << 20);
+        let mut txn = begin_spilling(&volume, Snapshot, 20 << 20);
         loop {
             number += 1;
             let mut put = txn.put(&store, key(number, 16), [1; 1_000]);
@@ -150,7 +128,7 @@ fn what_cleaning_takes_comes_back_before_more_is_taken() {
 /// Nobody but those who write does anything, and each of them a little.
 #[test]
 fn an_index_that_grew_by_many_writes_has_room_for_its_checkpoint() {
-    let (volume, store) = open(u64::MAX, 64 * MIB);
+    let (volume, store) = sized_store(u64::MAX, 64 * MIB);
     let full = (0..).find_map(|number| store.put(key(number, 250), [1; 20]).err());
     assert_eq!(full.unwrap().kind(), ErrorKind::VolumeFull);
     volume.checkpoint().unwrap();
@@ -159,8 +137,8 @@ fn an_index_that_grew_by_many_writes_has_room_for_its_checkpoint() {
 /// Nothing of the index was committed at the checkpoint by which the next one is reckoned.
 #[test]
 fn what_a_checkpoint_left_out_has_room_in_the_next() {
-    let (volume, store) = open(u64::MAX, 128 * MIB);
-    let mut txn = begin(&volume, 64 << 20);
+    let (volume, store) = sized_store(u64::MAX, 128 * MIB);
+    let mut txn = begin_spilling(&volume, Snapshot, 64 << 20);
     for number in 0..70_000 {
         txn.put(&store, key(number, 250), b"").unwrap();
     }

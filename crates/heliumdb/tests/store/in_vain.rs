@@ -1,29 +1,16 @@
 //! What gives no room is not done for room: beside something that was spilled, and where others need what is moved.
 
-use helium_sim::{DiskId, Machine, sim_options};
-use heliumdb::{Datastore, Durability, Isolation, Transaction, TransactionOptions, Volume};
+use heliumdb::{Datastore, Isolation, Volume};
 
-use crate::common::MIB;
+use crate::common::{MIB, begin_spilling, sized_store};
 
 const VALUE: [u8; 10_000] = [1; 10_000];
 
 /// A volume that takes a checkpoint only when it is asked to, with one.
 fn open() -> (Volume, Datastore) {
-    let machine = Machine::new(1, &[64 * MIB]);
-    let mut options = sim_options();
-    options.checkpoint_log_bytes = Some(u64::MAX);
-    let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
-    let store = volume.create_datastore(b"store").unwrap();
+    let (volume, store) = sized_store(u64::MAX, 64 * MIB);
     volume.checkpoint().unwrap();
     (volume, store)
-}
-
-fn begin(volume: &Volume, memory_budget_bytes: usize) -> Transaction {
-    let options = TransactionOptions::new()
-        .isolation(Isolation::ReadCommitted)
-        .durability(Durability::Buffered)
-        .memory_budget_bytes(memory_budget_bytes);
-    volume.begin_with(options).unwrap()
 }
 
 fn put(store: &Datastore, numbers: impl Iterator<Item = u32>) {
@@ -47,7 +34,7 @@ fn nothing_is_moved_out_of_what_a_spill_keeps() {
     let (volume, store) = open();
     put(&store, 0..300);
     clean(&volume);
-    let mut spilling = begin(&volume, 10_000);
+    let mut spilling = begin_spilling(&volume, Isolation::ReadCommitted, 10_000);
     (0..200u32).for_each(|number| {
         spilling
             .put(&store, (number + 10_000).to_be_bytes(), VALUE)
@@ -66,7 +53,7 @@ fn nothing_is_moved_out_of_what_a_spill_keeps() {
 fn nothing_is_moved_out_of_what_others_need() {
     let (volume, store) = open();
     put(&store, 0..150);
-    let mut large = begin(&volume, 64 << 20);
+    let mut large = begin_spilling(&volume, Isolation::ReadCommitted, 64 << 20);
     (1_000..1_400u32).for_each(|number| large.put(&store, number.to_be_bytes(), VALUE).unwrap());
     large.commit().unwrap();
     put(&store, 2_000..2_200);
