@@ -1,6 +1,10 @@
 //! Writers that find no room do not wait for what cannot come.
 
-use std::{sync::mpsc, thread, time::Duration};
+use std::{
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use helium_sim::{DiskId, Fault, FaultKind, Latch, Machine, On, Operation, sim_options};
 use heliumdb::{Datastore, DatastoreOptions, ErrorKind, Result, Volume, VolumeOptions};
@@ -81,7 +85,7 @@ fn a_device_without_room_refuses_at_once_whatever_could_be_cleaned() {
 fn a_cleaner_that_is_held_up_holds_up_no_writer() {
     for unordered in [false, true] {
         let mut options = patient();
-        (options.retry_count, options.retry_delay_us) = (3, 1_000);
+        (options.retry_count, options.retry_delay_us) = (20, 10_000);
         let machine = machine(0, 1);
         let latch = Latch::new();
         let device = latch.guard(machine.device(DiskId(0)));
@@ -103,9 +107,35 @@ fn a_cleaner_that_is_held_up_holds_up_no_writer() {
         });
         assert_eq!(refused.map(|why| why.kind()), Some(ErrorKind::VolumeFull));
         assert_eq!(latch.await_held(1).len(), 1);
+        // Half of what is asked for: some of it may be known to be in vain at once.
+        let (writer, started) = (store.clone(), Instant::now());
+        at_once(move || put_large(&writer, 0).unwrap_err());
+        let waited = started.elapsed();
+        assert!(waited >= Duration::from_millis(100), "{waited:?}");
         drop(released);
         latch.hold(|_| false);
         drop(store);
         let _ = volume.close();
+    }
+}
+
+/// As long as the one above waits, but with the numbers that nobody has changed: ten seconds.
+#[test]
+fn the_wait_by_default_is_the_one_that_is_documented() {
+    let options = VolumeOptions::default();
+    let (count, delay) = (options.retry_count, options.retry_delay_us);
+    assert_eq!(u64::from(count) * delay, 10_000_000);
+    for (page, said) in [
+        (
+            include_str!("../../../../docs/durability.md"),
+            format!("({count} times {} milliseconds)", delay / 1_000),
+        ),
+        (
+            include_str!("../../../../docs/wiredtiger.md"),
+            format!("({count}, {delay})"),
+        ),
+    ] {
+        let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(page.contains(&said), "{said}");
     }
 }
