@@ -1,5 +1,6 @@
-//! A bank with its accounts on two volumes: transfers, cancels, checkpoints, cleaning and power
-//! losses in any order, and never is there money too much or too little, or half a transfer.
+//! A bank with its accounts on two volumes: transfers, cancels, checkpoints, cleaning, faults of the
+//! disks and power losses in any order, and never is there money too much or too little, or half a
+//! transfer, or one of which it was said that it did not happen.
 
 use std::{
     collections::HashSet,
@@ -10,7 +11,7 @@ use std::{
     thread,
 };
 
-use helium_sim::{DiskId, Keeper, Machine, Replay, seed};
+use helium_sim::{DiskId, Fault, FaultKind, Keeper, Machine, On, Replay, seed};
 use heliumdb::host::VolumeExt;
 use heliumdb::{
     Datastore, ErrorKind, Isolation, Result, Volume, VolumeOptions,
@@ -55,8 +56,18 @@ struct Teller {
     done: AtomicU64,
     /// The last that was begun.
     begun: AtomicU64,
-    /// Those that were taken back.
+    /// Those that were taken back, or never happened.
     cancelled: Mutex<HashSet<u64>>,
+}
+
+/// What is counted outside transactions, on one volume.
+#[derive(Default)]
+struct Visitors {
+    /// How many may be: none of those of whom it was said that they are not.
+    begun: AtomicU64,
+    counted: AtomicU64,
+    /// How many were counted before a flush that succeeded.
+    flushed: AtomicU64,
 }
 
 struct Bank<'a> {
@@ -64,12 +75,19 @@ struct Bank<'a> {
     volumes: &'a [Volume],
     stores: Vec<Datastore>,
     tellers: &'a [Teller],
+    visitors: &'a [Visitors; 2],
     /// Something failed: the power is gone.
     is_over: AtomicBool,
 }
 
 fn account(number: u64) -> String {
     format!("account {number}")
+}
+
+fn number(text: Option<&[u8]>) -> u64 {
+    text.map_or(0, |text| {
+        String::from_utf8_lossy(text).parse().expect("a number")
+    })
 }
 
 fn balance(session: &mut Session, store: &Datastore, account: &str) -> Result<i64> {
@@ -106,13 +124,15 @@ impl Bank<'_> {
             }
             session.commit_unpublished()
         })();
-        match moved {
-            Err(why) if why.kind() == ErrorKind::Conflict => {
-                session.abort();
-                return Ok(());
+        if let Err(why) = moved {
+            if why.kind() != ErrorKind::OutcomeUnknown {
+                state.cancelled.lock().expect("whole").insert(number);
             }
-            Err(why) => return Err(why),
-            Ok(()) => {}
+            session.abort();
+            return match why.kind() {
+                ErrorKind::Conflict => Ok(()),
+                _ => Err(why),
+            };
         }
         if rng.random_bool(0.3) {
             session.cancel()?;
@@ -128,14 +148,34 @@ impl Bank<'_> {
     fn upkeep(&self, rng: &mut SmallRng) -> Result<()> {
         let index = rng.random_range(0..self.volumes.len());
         let (volume, store) = (&self.volumes[index], &self.stores[index]);
-        match rng.random_range(0..10) {
+        let visitors = &self.visitors[index];
+        match rng.random_range(0..14) {
             0 => volume.checkpoint_as_of(&*self.keeper),
             1 => volume.checkpoint(),
             2 => volume.clean(),
-            3 => volume.flush(),
+            3 => {
+                let counted = visitors.counted.load(SeqCst);
+                volume.flush()?;
+                visitors.flushed.fetch_max(counted, SeqCst);
+                Ok(())
+            }
             4 => volume.free(),
             5 => volume.background_step().map(drop),
             6..8 => store.put(b"filler", [7; FILLER_BYTES]),
+            8..12 => {
+                visitors.begun.fetch_add(1, SeqCst);
+                let one_more =
+                    |old: Option<&[u8]>| Some((number(old) + 1).to_string().into_bytes());
+                store
+                    .update_fetch(b"visitors", one_more)
+                    .inspect_err(|why| {
+                        if why.kind() != ErrorKind::OutcomeUnknown {
+                            visitors.begun.fetch_sub(1, SeqCst);
+                        }
+                    })?;
+                visitors.counted.fetch_add(1, SeqCst);
+                Ok(())
+            }
             _ => {
                 volume.settle(&*self.keeper as &dyn Horizon);
                 Ok(())
@@ -145,7 +185,7 @@ impl Bank<'_> {
 }
 
 /// Holds what is there against what was said.
-fn audit(volumes: &[Volume], tellers: &[Teller]) {
+fn audit(volumes: &[Volume], tellers: &[Teller], visitors: &[Visitors; 2]) {
     let keeper = Keeper::new();
     let stores = stores(volumes);
     let mut session = Session::begin(&keeper, Isolation::Snapshot);
@@ -175,6 +215,17 @@ fn audit(volumes: &[Volume], tellers: &[Teller]) {
         // What it may have been is settled now.
         teller.done.store(found, SeqCst);
     }
+    for (visitors, store) in visitors.iter().zip(&stores) {
+        let found = number(store.get(b"visitors").unwrap().as_deref());
+        let [flushed, begun] = [&visitors.flushed, &visitors.begun].map(|n| n.load(SeqCst));
+        assert!(
+            (flushed..=begun).contains(&found),
+            "{flushed}, {found}, {begun}"
+        );
+        for counter in [&visitors.begun, &visitors.counted, &visitors.flushed] {
+            counter.store(found, SeqCst);
+        }
+    }
 }
 
 fn fresh() -> (Machine, Vec<Teller>) {
@@ -189,21 +240,29 @@ fn fresh() -> (Machine, Vec<Teller>) {
     (machine, (0..TELLERS).map(|_| Teller::default()).collect())
 }
 
-/// Opens the bank after a power loss, looks at its books, does business until the next one.
-fn sessions(seed: u64, power_losses: u64, business: impl Fn(&Bank<'_>, u64)) {
+/// Opens the bank after a power loss, looks at its books, does business until the next one; or until nothing is to be
+/// had any more after a fault that `prepare` has planned.
+fn sessions(
+    seed: u64,
+    power_losses: u64,
+    prepare: impl Fn(&Machine, &mut SmallRng),
+    business: impl Fn(&Bank<'_>, u64),
+) {
     let mut rng = seed::rng(seed);
     let (mut machine, tellers) = fresh();
+    let visitors = [Visitors::default(), Visitors::default()];
     for round in 0..power_losses {
         let volumes = open(&machine, &mut rng).unwrap();
-        audit(&volumes, &tellers);
+        audit(&volumes, &tellers, &visitors);
         let bank = Bank {
             keeper: Keeper::new(),
             volumes: &volumes,
             stores: stores(&volumes),
             tellers: &tellers,
+            visitors: &visitors,
             is_over: AtomicBool::new(false),
         };
-        machine.power_off_at(rng.random_range(1..400));
+        prepare(&machine, &mut rng);
         business(&bank, seed << 8 | round);
         machine.power_off();
         let images = machine.crash(&mut rng);
@@ -211,7 +270,30 @@ fn sessions(seed: u64, power_losses: u64, business: impl Fn(&Bank<'_>, u64)) {
         drop(volumes);
         machine = Machine::with_images(seed, images);
     }
-    audit(&open(&machine, &mut rng).unwrap(), &tellers);
+    audit(&open(&machine, &mut rng).unwrap(), &tellers, &visitors);
+}
+
+fn power_loss(machine: &Machine, rng: &mut SmallRng) {
+    machine.power_off_at(rng.random_range(1..400));
+}
+
+/// Some operation of a disk fails, once or from then on.
+fn fault(machine: &Machine, rng: &mut SmallRng) {
+    let kinds = [
+        (On::Sync, FaultKind::SyncKeepsCache),
+        (On::Sync, FaultKind::SyncRevertsCache),
+        (On::Change, FaultKind::Late),
+        (On::Change, FaultKind::Eio),
+        (On::Change, FaultKind::Short),
+        (On::Write, FaultKind::Enospc),
+    ];
+    let (on, kind) = kinds[rng.random_range(0..kinds.len())];
+    machine.plan(Fault {
+        on,
+        nth: rng.random_range(0..200),
+        for_ever: rng.random_bool(0.3),
+        kind,
+    });
 }
 
 #[test]
@@ -219,7 +301,7 @@ fn money_stays_the_same_whatever_is_taken_back() {
     let rounds = seed::count("HELIUM_BANKS", 16);
     for seed in seed::seeds(rounds) {
         let _replay = Replay::new(seed);
-        sessions(seed, 12, |bank, seed| {
+        sessions(seed, 12, power_loss, |bank, seed| {
             let rng = &mut seed::rng(seed);
             loop {
                 let done = match rng.random_bool(0.5) {
@@ -240,7 +322,7 @@ fn money_stays_the_same_with_all_of_that_at_once() {
     let rounds = seed::count("HELIUM_BANKS", 16);
     for seed in seed::seeds(rounds) {
         let _replay = Replay::new(seed);
-        sessions(seed, 8, |bank, seed| {
+        sessions(seed, 8, power_loss, |bank, seed| {
             thread::scope(|scope| {
                 for thread in 0..TELLERS + 2 {
                     scope.spawn(move || {
@@ -253,6 +335,35 @@ fn money_stays_the_same_with_all_of_that_at_once() {
                             if let Err(why) = done {
                                 assert!(why.to_string().contains("power"), "{why}");
                                 bank.is_over.store(true, Relaxed);
+                            }
+                        }
+                    });
+                }
+            });
+        });
+    }
+}
+
+/// The disks fail, and business goes on with whatever still works, until the power goes.
+#[test]
+fn money_stays_the_same_when_disks_fail() {
+    let rounds = seed::count("HELIUM_BANKS", 16);
+    for seed in seed::seeds(rounds) {
+        let _replay = Replay::new(seed);
+        sessions(seed, 8, fault, |bank, seed| {
+            thread::scope(|scope| {
+                for thread in 0..TELLERS + 2 {
+                    scope.spawn(move || {
+                        let rng = &mut seed::rng(seed << 4 | thread as u64);
+                        let mut refused = 0;
+                        for _ in 0..200 {
+                            let done = match thread < TELLERS {
+                                true => bank.transfer(thread, rng),
+                                false => bank.upkeep(rng),
+                            };
+                            refused += u32::from(done.is_err());
+                            if refused > 20 {
+                                break;
                             }
                         }
                     });

@@ -61,6 +61,15 @@ fn says_written(image: &Image, segment: u64) -> bool {
     slots.into_iter().max().unwrap().1
 }
 
+/// Says so when it is dropped, so that a test that fails ends.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 /// When blocks are given back it is durable that they may be gone.
 #[test]
 fn a_discard_comes_after_what_says_so_is_durable() {
@@ -73,6 +82,7 @@ fn a_discard_comes_after_what_says_so_is_durable() {
     latch.hold(|operation| matches!(operation, Operation::Discard { .. }));
     let is_done = AtomicBool::new(false);
     thread::scope(|scope| {
+        let _in_the_end = Done(&is_done);
         // Readers in other tests' threads may keep what was freed for a while.
         let stepped = scope.spawn(|| {
             while !is_done.load(Ordering::Acquire) {
@@ -125,6 +135,43 @@ fn nothing_is_freed_while_the_superblock_that_names_a_checkpoint_is_written() {
     let used_bytes = volume.stats().used_bytes;
     rest(&volume);
     assert!(volume.stats().used_bytes < used_bytes);
+}
+
+/// Nor is anything of the checkpoint before, which is the one that a crash finds.
+#[test]
+fn a_checkpoint_stays_while_the_superblock_that_names_the_next_is_written() {
+    const ITEMS: u32 = 12_000;
+    // To clean would be to say so in the superblock first.
+    let options = no_checkpoints().clean_dirty_pct(100);
+    let (machine, latch, volume, store) = held_store(&options);
+    let put_all = |value: &[u8]| {
+        for number in 0..ITEMS {
+            // So long that pages fill segments of their own.
+            let mut key = number.to_be_bytes().to_vec();
+            key.resize(250, 7);
+            store.put(key, value).unwrap();
+        }
+    };
+    put_all(b"old");
+    volume.checkpoint().unwrap();
+    put_all(b"new");
+    latch.hold(Operation::is_superblock);
+    let crashed = thread::scope(|scope| {
+        let _released = Released(&latch);
+        let checkpoint = scope.spawn(|| volume.checkpoint());
+        latch.await_held(1);
+        rest(&volume);
+        let crashed = machine.crash(&mut seed::rng(1));
+        latch.release(Verdict::Go);
+        checkpoint.join().unwrap().unwrap();
+        crashed
+    });
+    let again = open_one(&Machine::with_images(1, crashed)).unwrap();
+    assert_eq!(again.stats().recovered_items, u64::from(ITEMS));
+    // And then it goes.
+    let used_bytes = volume.stats().used_bytes;
+    rest(&volume);
+    assert!(volume.stats().used_bytes + MIB < used_bytes);
 }
 
 /// Items that replay reads, moved by `compact`, and found so by replay: it needs them where they were
