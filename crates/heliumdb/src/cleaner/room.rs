@@ -139,6 +139,7 @@ impl Shared {
         if progress.round.is_some() || self.log.leaving() > 0 || self.is_checkpoint_coming() {
             return true;
         }
+        // A writer may have ended since the background thread was here.
         self.report_pending();
         self.log.has_dead()
             || self.has_victims(&progress.stuck)

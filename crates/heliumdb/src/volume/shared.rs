@@ -334,9 +334,7 @@ impl Shared {
 
     fn settle_for(&self, readers: &Readers, most: usize) -> usize {
         self.step_owed(readers.oldest);
-        let settled = self.unsettled.settle(readers, most, &self.log);
-        self.report_pending();
-        settled
+        self.unsettled.settle(readers, most, &self.log)
     }
 
     /// A transaction is about to write here; [`Shared::leave`] ends that.
@@ -355,7 +353,8 @@ impl Shared {
     }
 
     /// Tells the log that no item with a lower sequence number than this will come any more: than the
-    /// lowest that an open transaction may still log, or than the next one that is given.
+    /// lowest that an open transaction may still log, or than the next one that is given. What depends on
+    /// that, which segments can go and what checkpoints say of overtakers, is background work: so is this.
     pub(crate) fn report_pending(&self) {
         let next = self.sequence();
         let lowest = self.writers.lowest(next);

@@ -165,6 +165,35 @@ fn what_was_overtaken_before_a_checkpoint_stays_overtaken() {
     }
 }
 
+/// What is said of those that have overtaken others takes room only as long as any of the others may yet come.
+#[test]
+fn what_overtook_is_forgotten_when_nothing_can_come_below_it() {
+    let (_machine, volume, store) = store();
+    let elsewhere = volume.create_datastore(b"elsewhere").unwrap();
+    let mut idle = volume.begin().unwrap();
+    idle.put(&elsewhere, b"mine", b"v").unwrap();
+    for number in 0..2_000 {
+        let key = format!("{number:0250}");
+        let mut txn = volume.begin().unwrap();
+        txn.put(&store, &key, b"overtaken").unwrap();
+        store.put(&key, b"overtakes").unwrap();
+        txn.rollback();
+    }
+    let bytes_of_one = || {
+        volume.background_step().unwrap();
+        let before = volume.stats().checkpoint_written_bytes;
+        volume.checkpoint().unwrap();
+        volume.stats().checkpoint_written_bytes - before
+    };
+    // With the pages.
+    bytes_of_one();
+    let beside_idle = bytes_of_one();
+    assert!(beside_idle > 500_000, "{beside_idle}");
+    idle.rollback();
+    let alone = bytes_of_one();
+    assert!(alone < 100_000, "{alone}");
+}
+
 /// Nor what was reserved only, though that has the higher number: it changed nothing.
 #[test]
 fn what_was_reserved_before_a_checkpoint_overtakes_nobody() {
