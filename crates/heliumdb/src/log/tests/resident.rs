@@ -97,12 +97,18 @@ fn segments_stay_in_what_the_read_cache_does_not_use_and_go_as_it_grows() {
         (log.stats().device_reads, within_budget()),
         (0, (before, cache))
     );
-    // The oldest are not, and in the end their items have all of the read cache.
-    for (i, (at, key)) in items[..20_000].iter().enumerate() {
-        let value = get(&log, Purpose::Point, *at, key).unwrap();
-        assert_eq!(value.as_deref(), Some(&[i as u8; 1000][..]));
-        within_budget();
-        crossbeam_epoch::pin().flush();
+    // The oldest are not, and in the end their items have all of the read cache: sooner or later, as blocks of it
+    // are filled again only when readers elsewhere are gone.
+    for _ in 0..20 {
+        for (i, (at, key)) in items[..20_000].iter().enumerate() {
+            let value = get(&log, Purpose::Point, *at, key).unwrap();
+            assert_eq!(value.as_deref(), Some(&[i as u8; 1000][..]));
+            within_budget();
+            crossbeam_epoch::pin().flush();
+        }
+        if within_budget().1 > READ_MIB * MIB / 5 * 4 {
+            break;
+        }
     }
     let (after, cache) = within_budget();
     assert!(
