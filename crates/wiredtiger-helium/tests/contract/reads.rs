@@ -158,6 +158,23 @@ fn entries_of_an_index_are_not_read() {
     assert_eq!(reads, 0);
 }
 
+/// Rows are looked up for columns that their keys do not have.
+#[test]
+fn a_cursor_on_an_index_reads_no_rows_for_keys() {
+    let make = |session: &Session<'_>| {
+        let config = "key_format=S,value_format=S,columns=(k,a),source=\"helium:dev1/t\"";
+        session.create("table:t", config).unwrap();
+        session
+            .create("index:t:i", "columns=(a),source=\"helium:dev1/i\"")
+            .unwrap();
+        fill(session, "table:t");
+    };
+    let cold = Cold::new(make);
+    let keys = cold.reads(|session| assert_eq!(walk(session, "index:t:i(k)"), ROWS));
+    let rows = cold.reads(|session| assert_eq!(walk(session, "index:t:i(a)"), ROWS));
+    assert!(keys == 0 && rows > 20, "{keys} {rows}");
+}
+
 /// Nobody asks for them.
 #[test]
 fn a_walk_for_keys_reads_no_values() {
