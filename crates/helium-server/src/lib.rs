@@ -1,8 +1,12 @@
 //! Serves Helium volumes to other processes and machines, in the protocol of Redis (RESP 2 and 3).
 //!
 //! [`Server::start`] takes open volumes and listens. A connection (`connection.rs`) cuts requests out of what comes
-//! (`resp`), has them done in a thread that may wait for devices (`work.rs`, `commands`), waits for a sync that it
-//! shares with all others (`sync.rs`), and sends the replies. `docs/server.md` is what users are told.
+//! (`resp`), has them done in a thread that may wait for devices (`visit.rs`, `work.rs`, `commands`), with a sync that it
+//! shares with all others (`group.rs`), and sends the replies. `docs/server.md` is what users are told.
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod clients;
 mod commands;
