@@ -198,6 +198,11 @@ impl<H: Host> Cursor<H> {
         self.object.has_bit_fields && self.place.positioned && self.place.value == write::NO_BITS
     }
 
+    /// From now on insertions append, or do not.
+    pub fn set_appends(&mut self, appends: bool) {
+        self.appends = appends && self.object.has_recnos;
+    }
+
     /// Whether the last removal succeeded because there was nothing to remove.
     pub fn has_missed(&self) -> bool {
         self.has_missed

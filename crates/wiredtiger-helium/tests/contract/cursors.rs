@@ -237,6 +237,39 @@ on_every_kind! {
         assert_eq!(found, keys);
     }
 
+    fn a_cursor_is_reconfigured(arena) {
+        let session = arena.session();
+        let uri = arena.create(&session, "t", "key_format=S,value_format=S");
+        let cursor = session.cursor(&uri, "").unwrap();
+        cursor.put("a", "1").unwrap();
+        cursor.put("b", "2").unwrap();
+        cursor.next().unwrap();
+        cursor.reconfigure("overwrite=false").unwrap();
+        assert!(cursor.key_str().is_err(), "it is reset");
+        assert_eq!(cursor.put("a", "3").code(), Code::DUPLICATE_KEY);
+        assert_eq!(cursor.take("c").code(), Code::NOTFOUND);
+        cursor.reconfigure("append").unwrap();
+        assert_eq!(cursor.put("b", "3").code(), Code::DUPLICATE_KEY, "what is not named stays");
+        cursor.reconfigure("overwrite=true").unwrap();
+        cursor.put("a", "3").unwrap();
+        assert_eq!(cursor.list().unwrap(), ["a=3", "b=2"]);
+
+        let uri = arena.create(&session, "numbered", "key_format=r,value_format=S");
+        let cursor = session.cursor(&uri, "").unwrap();
+        cursor.set_value_str("x").unwrap();
+        assert!(cursor.insert().is_err(), "no number");
+        for (config, expected) in [("append=true", 1), ("append", 2), ("append=7", 3)] {
+            cursor.reconfigure(config).unwrap();
+            cursor.set_value_str("x").unwrap();
+            cursor.insert().unwrap();
+            assert_eq!(cursor.key_recno().unwrap(), expected);
+        }
+        cursor.reconfigure("append=false,overwrite=false").unwrap();
+        cursor.set_key_recno(2).unwrap();
+        cursor.set_value_str("y").unwrap();
+        assert_eq!(cursor.insert().code(), Code::DUPLICATE_KEY);
+    }
+
     fn a_readonly_cursor_writes_nothing(arena) {
         let session = arena.session();
         drop(letters(arena, &session, "a"));

@@ -13,6 +13,7 @@ pub mod late;
 pub mod opening;
 mod outer;
 pub mod range;
+mod reconfigure;
 mod trampoline;
 
 use super::{

@@ -6,14 +6,14 @@
 //! are replaced by ones that look before and put right behind. Invariant: WiredTiger's method does
 //! the work; ours touch nothing but the flags that say which of key and value are set.
 
-use super::{ALIVE, Handle, SLOT_IN_WRAPPER, late, range};
+use super::{ALIVE, Handle, SLOT_IN_WRAPPER, late, range, reconfigure::reconfigure};
 use crate::{
     boundary::inside::Inside,
     cursor::{Cursor, bulk_only_inserts},
     error::Error,
 };
 use std::{
-    ffi::{CStr, c_int},
+    ffi::{CStr, c_char, c_int},
     mem, slice,
 };
 use wiredtiger_abi::v3_2::{
@@ -26,6 +26,7 @@ const UNSUPPORTED: c_int = 95;
 
 pub(super) type Operation = unsafe extern "C" fn(*mut WtCursor) -> c_int;
 type Near = unsafe extern "C" fn(*mut WtCursor, *mut c_int) -> c_int;
+pub(super) type Reconfigure = unsafe extern "C" fn(*mut WtCursor, *const c_char) -> c_int;
 type Modify = unsafe extern "C" fn(*mut WtCursor, *mut Change, c_int) -> c_int;
 
 /// WiredTiger's own methods of one wrapper.
@@ -38,6 +39,8 @@ pub(super) struct Theirs {
     remove: Option<Operation>,
     reserve: Option<Operation>,
     modify: Option<Modify>,
+    pub(super) reset: Option<Operation>,
+    pub(super) reconfigure: Option<Reconfigure>,
 }
 
 impl Theirs {
@@ -56,6 +59,8 @@ impl Theirs {
             update: methods.update.replace(update),
             remove: methods.remove.replace(remove),
             reserve: methods.reserve.replace(reserve),
+            reset: methods.reset,
+            reconfigure: methods.reconfigure.replace(reconfigure),
             modify: match modifies(methods) {
                 true => methods.modify.replace(modify),
                 false => methods.modify,
@@ -138,7 +143,7 @@ unsafe fn call(wrapper: *mut WtCursor, method: impl FnOnce(&Theirs) -> Option<c_
 /// # Safety
 ///
 /// As for [`handle`].
-unsafe fn is_bulk(wrapper: *mut WtCursor) -> bool {
+pub(super) unsafe fn is_bulk(wrapper: *mut WtCursor) -> bool {
     // SAFETY: the caller vouches for it.
     let this = unsafe { handle(wrapper) };
     // SAFETY: as above.
