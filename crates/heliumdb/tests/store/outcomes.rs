@@ -1,6 +1,6 @@
 //! A backup of the newest state has what was acknowledged, and nothing that is taken back later.
 
-use std::thread;
+use std::{sync::Arc, thread};
 
 use helium_sim::{DiskId, Keeper, Latch, Machine, Operation, Verdict, sim_options};
 use heliumdb::{
@@ -79,21 +79,71 @@ fn what_is_taken_back_behind_the_end_is_not_in_the_copy() {
     }
 }
 
+/// Two volumes, the first of which decides and is on a device with a latch.
+fn held_decider() -> (Machine, Arc<Latch>, Vec<Volume>, Vec<Datastore>) {
+    let (machine, volumes, stores_) = ordered(2);
+    drop(stores_);
+    volumes.iter().for_each(|volume| volume.close().unwrap());
+    let latch = Latch::new();
+    let guarded = |disk| match disk {
+        0 => latch.guard(machine.device(DiskId(0))),
+        _ => machine.device(DiskId(disk)),
+    };
+    let both = [0, 1].map(|disk| (vec![guarded(disk)], sim_options()));
+    let volumes = open_all_devices(both.into()).unwrap();
+    let stores_ = stores(&volumes);
+    (machine, latch, volumes, stores_)
+}
+
+/// A cancel is on its way to the medium while the copy is made.
+#[test]
+fn what_is_being_taken_back_is_not_in_the_copy() {
+    for copied in [0, 1] {
+        for verdict in [Verdict::Go, Verdict::FailLate] {
+            let (_machine, latch, volumes, stores_) = held_decider();
+            let keeper = Keeper::new();
+            let all = [&stores_[0], &stores_[1]];
+            commit_on(&keeper, &all, "k", "old").unwrap();
+            let begin = || {
+                let mut session = Session::begin(&keeper, Isolation::Snapshot);
+                all.iter().for_each(|s| session.put(s, "k", "new").unwrap());
+                session.commit_unpublished().unwrap();
+                session
+            };
+            // From now on it is known that cancels may come.
+            begin().cancel().unwrap();
+            let session = begin();
+            let target = memory(64);
+            let (cancelled, copy) = thread::scope(|scope| {
+                let _in_the_end = Released(&latch);
+                latch.hold(|operation| *operation == Operation::Sync);
+                let cancel = scope.spawn(|| session.cancel());
+                latch.await_held(1);
+                let volume = &volumes[copied];
+                let backup =
+                    scope.spawn(|| volume.backup(BackupFrom::Newest, &target, &mut |_| true));
+                (0..500).for_each(|_| thread::yield_now());
+                latch.release(verdict);
+                (cancel.join().unwrap(), backup.join().unwrap())
+            });
+            if verdict == Verdict::Go {
+                cancelled.unwrap();
+                copy.unwrap();
+                let copy = target.datastore(b"store").unwrap();
+                assert_eq!(values(&[copy], "k"), [Some("old".to_owned())]);
+            } else {
+                assert_eq!(cancelled.unwrap_err().kind(), ErrorKind::OutcomeUnknown);
+                copy.unwrap_err();
+            }
+        }
+    }
+}
+
 /// The copy is not made before it shows whether a commit is acknowledged.
 #[test]
 fn commits_under_way_are_waited_for() {
     for verdict in [Verdict::Go, Verdict::Fail] {
-        let (machine, volumes, stores_) = ordered(2);
-        drop(stores_);
-        volumes.iter().for_each(|volume| volume.close().unwrap());
-        let latch = Latch::new();
-        let guarded = |disk| match disk {
-            0 => latch.guard(machine.device(DiskId(0))),
-            _ => machine.device(DiskId(disk)),
-        };
-        let both = [0, 1].map(|disk| (vec![guarded(disk)], sim_options()));
-        let volumes = open_all_devices(both.into()).unwrap();
-        let stores_ = stores(&volumes);
+        let (_machine, latch, volumes, stores_) = held_decider();
         let keeper = Keeper::new();
         let all = [&stores_[0], &stores_[1]];
         commit_on(&keeper, &all, "k", "old").unwrap();
@@ -129,6 +179,5 @@ fn commits_under_way_are_waited_for() {
                 }
             }
         });
-        let _: Machine = machine;
     }
 }

@@ -176,6 +176,41 @@ fn closing_settles_what_the_volumes_owe_each_other() {
     }
 }
 
+/// A transaction that has only reserved something on a volume, or on all, leaves nobody in doubt, and nothing owed.
+#[test]
+fn a_part_without_items_is_a_part() {
+    for plan in 1..8 {
+        let [first, second, is_taken_back] = [0, 1, 2].map(|bit| plan >> bit & 1 == 1);
+        let reserves = [first, second];
+        let (machine, volumes, stores_) = ordered(2);
+        let keeper = Keeper::new();
+        commit_on(&keeper, &[&stores_[0], &stores_[1]], "r", "there").unwrap();
+        let mut session = Session::begin(&keeper, Isolation::Snapshot);
+        for (store, reserves) in stores_.iter().zip(reserves) {
+            match reserves {
+                true => session.reserve(store, "r").unwrap(),
+                false => session.put(store, "k", "v").unwrap(),
+            }
+        }
+        session.commit_unpublished().unwrap();
+        match is_taken_back {
+            true => session.cancel().unwrap(),
+            false => session.view.end(),
+        }
+        for _ in 0..3 {
+            let each = volumes.iter();
+            each.clone().for_each(|volume| _ = volume.settle(&*keeper));
+            each.for_each(|volume| volume.flush().unwrap());
+        }
+        let after = after_power_loss(&machine, 0);
+        for (disk, reserves) in reserves.into_iter().enumerate() {
+            let found = open(&after, &[disk]).unwrap();
+            let wanted = (!reserves && !is_taken_back).then(|| "v".to_owned());
+            assert_eq!(values(&stores(&found), "k"), [wanted]);
+        }
+    }
+}
+
 #[test]
 fn a_commit_over_volumes_that_was_taken_back_is_absent_everywhere() {
     let (machine, volumes, stores_) = ordered(2);
