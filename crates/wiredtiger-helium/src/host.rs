@@ -27,6 +27,11 @@ pub trait Host: Send + Sync + 'static {
     /// prepared and of rolled back ones.
     fn is_visible(&self, session: Self::Session, id: TxnId) -> bool;
 
+    /// Whether it sees those of all lower ids. False if that is not known.
+    fn sees_all_below(&self, _session: Self::Session, _id: TxnId) -> bool {
+        false
+    }
+
     /// Whether the session's transaction passes over what prepared ones wrote.
     fn ignores_prepared(&self, session: Self::Session) -> bool;
 

@@ -185,6 +185,13 @@ impl Host for Wired {
         unsafe { (self.calls.transaction_visible)(self.api.as_ptr(), session.as_ptr(), id) != 0 }
     }
 
+    fn sees_all_below(&self, session: SessionHandle, id: TxnId) -> bool {
+        // SAFETY: as above.
+        let inside = unsafe { Inside::of(session.as_ptr()) };
+        let lowest = inside.and_then(Inside::sees_all_below);
+        lowest.is_some_and(|lowest| id <= lowest)
+    }
+
     fn ignores_prepared(&self, session: SessionHandle) -> bool {
         // SAFETY: as above.
         unsafe { Inside::of(session.as_ptr()) }.is_some_and(Inside::ignores_prepared)

@@ -1,13 +1,14 @@
-//! What WiredTiger notes of a session behind its public structure: the transaction's flags, and
+//! What WiredTiger notes of a session behind its public structure: the transaction's flags, where its snapshot begins, and
 //! how many of the session's cursors are positioned.
 //!
-//! Neither can be asked for, and both have to be known: a session keeps its snapshot, and resets
+//! None of that can be asked for, and it has to be known: a session keeps its snapshot, and resets
 //! cursors at a rollback, only while one is positioned; and a transaction in which a call failed
 //! must not commit, whoever's call it was. Invariant: nothing is read or written here before an
 //! experiment has shown, in this process, that the counter is where it is looked for: it must
 //! go up by one for the length of one of WiredTiger's own cursor operations ([`Candidates`]).
 #![expect(unsafe_code, reason = "reads WiredTiger's own structure")]
 
+use heliumdb::host::TxnId;
 use std::{
     ptr::{self, NonNull},
     sync::atomic::{AtomicUsize, Ordering},
@@ -117,6 +118,13 @@ impl Inside {
     /// Whether the session has a snapshot.
     pub fn has_snapshot(self) -> bool {
         self.flags() & WT_TXN_HAS_SNAPSHOT != 0
+    }
+
+    /// The id below which its snapshot has all transactions that have committed, if it has a snapshot.
+    pub fn sees_all_below(self) -> Option<TxnId> {
+        // SAFETY: as above.
+        let lowest = unsafe { ptr::read_volatile(&raw const (*self.0.as_ptr()).snap_min) };
+        self.has_snapshot().then_some(lowest)
     }
 
     /// Has WiredTiger take a new snapshot when it next needs one, which must be before anything is

@@ -28,6 +28,7 @@ fn line(name: &str, stats: &Stats) -> String {
         ("read_cache_misses", stats.read_cache_misses),
         ("write_cache_bytes", stats.write_cache_bytes),
         ("device_reads", stats.device_reads),
+        ("passed_slots", stats.passed_slots),
         ("user_bytes", stats.user_bytes),
         ("cleaner_bytes", stats.cleaner_bytes),
         ("checkpoint_written_bytes", stats.checkpoint_written_bytes),

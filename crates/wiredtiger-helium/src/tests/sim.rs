@@ -114,6 +114,13 @@ impl Host for Sim {
         }
     }
 
+    fn sees_all_below(&self, session: u32, id: TxnId) -> bool {
+        let state = self.state.lock();
+        let snapshot = state.sessions[&session].snapshot.as_ref();
+        let lowest = snapshot.map(|snapshot| snapshot.running.first().unwrap_or(&snapshot.next));
+        lowest.is_some_and(|&lowest| id <= lowest)
+    }
+
     fn ignores_prepared(&self, _session: u32) -> bool {
         false
     }

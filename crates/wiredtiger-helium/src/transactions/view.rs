@@ -45,6 +45,10 @@ impl<H: Host> View for SessionView<'_, H> {
         self.host.is_visible(self.session, id)
     }
 
+    fn sees_all_below(&self, id: TxnId) -> bool {
+        id == 0 || self.host.sees_all_below(self.session, id)
+    }
+
     fn is_prepared(&self, id: TxnId) -> bool {
         self.transactions.is_prepared(id)
     }

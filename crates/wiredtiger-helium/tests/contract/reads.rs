@@ -1,4 +1,5 @@
-//! Walks that are after keys alone ask no device.
+//! What reads cost, counted: walks that are after keys alone ask no device, and who looks for the first row passes what was
+//! removed before it in steps whose number does not grow with it.
 
 use std::collections::HashMap;
 
@@ -52,6 +53,11 @@ impl Cold {
     }
 
     fn device_reads(&self, session: &Session<'_>) -> u64 {
+        self.figure(session, "device_reads")
+    }
+
+    /// A figure of the volume's.
+    fn figure(&self, session: &Session<'_>, name: &str) -> u64 {
         session.checkpoint("").unwrap();
         let events = self.connection.take_events();
         let said = events.iter().rev();
@@ -64,7 +70,7 @@ impl Cold {
             .split(',')
             .map(|pair| pair.split_once('=').unwrap());
         let figures: HashMap<_, _> = pairs.collect();
-        figures["device_reads"].parse().unwrap()
+        figures[name].parse().unwrap()
     }
 }
 
@@ -370,4 +376,51 @@ fn a_row_of_another_format_is_refused_when_it_is_asked_for() {
 
 fn key(number: usize) -> String {
     format!("k{number:05}")
+}
+
+/// Whether others hold a snapshot that has the rows, or the transaction itself has removed them.
+#[test]
+fn a_queue_passes_what_was_taken_from_it_in_few_steps() {
+    const TURNS: u64 = 4_000;
+    let cold = Cold::with_rows();
+    let sessions = [(); 3].map(|()| cold.connection.session().unwrap());
+    let [held, queue, aside] = &sessions;
+    let passed = |work: &dyn Fn()| {
+        let before = cold.figure(aside, "passed_slots");
+        work();
+        cold.figure(aside, "passed_slots") - before
+    };
+    let take_all_but_one = || {
+        let cursor = queue.cursor(URI, "").unwrap();
+        for _ in 1..TURNS {
+            cursor.next().unwrap();
+            cursor.remove().unwrap();
+            cursor.reset().unwrap();
+        }
+        cursor.next().unwrap();
+        assert_eq!(cursor.key_str().unwrap(), format!("k{:05}", TURNS - 1));
+    };
+    // Each row twice, and what a walk passes before it looks for more.
+    let most = 2 * TURNS + TURNS * 40;
+    queue.begin("").unwrap();
+    let own = passed(&take_all_but_one);
+    queue.rollback().unwrap();
+    assert!(own < most, "{own} for its own");
+
+    held.begin("isolation=snapshot").unwrap();
+    let reader = held.cursor(URI, "").unwrap();
+    reader.next().unwrap();
+    let others = passed(&take_all_but_one);
+    assert!(others < most, "{others} beside a snapshot");
+    for config in ["isolation=snapshot", "isolation=read-committed"] {
+        let first = passed(&|| {
+            queue.begin(config).unwrap();
+            assert_eq!(walk(queue, URI), 1);
+            queue.rollback().unwrap();
+        });
+        assert!(first < 100, "{first} at {config}");
+    }
+    // Who holds it sees them all.
+    assert_eq!(walk(held, URI), ROWS);
+    held.rollback().unwrap();
 }
