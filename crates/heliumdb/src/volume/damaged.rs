@@ -31,6 +31,7 @@ impl Datastore {
     /// counts what is readable, and as damaged what could not be removed: items of an unordered
     /// datastore whose key is lost with them.
     pub fn remove_damaged(&self, tell: &mut dyn FnMut(&[u8], &Error)) -> Result<VerifyReport> {
+        self.check_handle()?;
         self.shared.check_writable()?;
         let tree = self.tree()?;
         let mut report = VerifyReport::default();
@@ -40,9 +41,7 @@ impl Datastore {
             last = self.find_damaged(&tree, last.as_deref(), &mut damaged, &mut report)?;
             for found in damaged {
                 let same = Expect::Same(Some(found.spot));
-                let remove = || self.shared.write_if(&tree, &found.key, None, same);
-                let attempt = || self.shared.when_room(remove);
-                if self.shared.when_resolved(attempt)? {
+                if self.write_when_resolved(&found.key, None, same)? {
                     tell(&found.key, &found.why);
                 }
             }

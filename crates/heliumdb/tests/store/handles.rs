@@ -295,6 +295,10 @@ fn a_handle_that_was_opened_read_only_writes_nothing() {
                 .map(drop),
         ),
         ("compact", reading.compact().map(drop)),
+        (
+            "remove_damaged",
+            reading.remove_damaged(&mut |_, _| {}).map(drop),
+        ),
         ("batch", batch.put(&reading, b"k", b"w").map(drop)),
         ("txn.take", txn.remove(&reading, b"none").map(drop)),
         ("txn.put", txn.put(&reading, b"k", b"w")),

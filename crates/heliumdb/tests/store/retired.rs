@@ -3,7 +3,7 @@
 
 use helium_sim::{DiskId, Image, Machine, Operation, Verdict, sim_options};
 use heliumdb::{
-    Datastore, DatastoreOptions, Volume,
+    Datastore, DatastoreOptions, Durability, Volume,
     upkeep::{BackupFrom, Salvage},
 };
 
@@ -178,6 +178,11 @@ fn a_write_beside_a_truncation_is_not_lost() {
                         .map(drop)
                 }),
                 scope.spawn(|| store.try_insert(b"old", b"w")),
+                scope.spawn(|| {
+                    let mut batch = volume.batch();
+                    batch.put(&store, b"batched", b"v")?;
+                    batch.commit(Durability::Buffered)
+                }),
             ];
             for _ in 0..10_000 {
                 std::thread::yield_now();
@@ -187,14 +192,15 @@ fn a_write_beside_a_truncation_is_not_lost() {
             writers.map(|writer| writer.join().unwrap().is_ok())
         });
         if removal {
-            assert_eq!(acknowledged, [false; 3], "there is nothing to write to");
+            assert_eq!(acknowledged, [false; 4], "there is nothing to write to");
             continue;
         }
-        assert_eq!(acknowledged, [true; 3]);
+        assert_eq!(acknowledged, [true; 4]);
         assert_eq!(store.get(b"put").unwrap(), Some(b"v".to_vec()));
         assert_eq!(store.get(b"merged").unwrap(), Some(b"v".to_vec()));
         assert_eq!(store.get(b"old").unwrap(), Some(b"w".to_vec()));
-        assert_eq!(store.len(), 3);
+        assert_eq!(store.get(b"batched").unwrap(), Some(b"v".to_vec()));
+        assert_eq!(store.len(), 4);
     }
 }
 

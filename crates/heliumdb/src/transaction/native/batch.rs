@@ -8,7 +8,7 @@ use std::{fmt, sync::Arc};
 use super::{read::check_volume, transaction::Transaction};
 use crate::{
     enough,
-    error::Result,
+    error::{ErrorKind, Result},
     transaction::{Durability, room::Ahead},
     version::{Change, Mode},
     volume::{Datastore, Lease},
@@ -134,7 +134,22 @@ impl WriteBatch {
         done
     }
 
+    /// Datastores that are being emptied or removed are waited for, as each write by itself waits: with nothing of the
+    /// batch in any of them.
     fn apply(&self, durability: Durability) -> Result<()> {
+        loop {
+            let trees = self.datastores.iter().map(Datastore::tree);
+            let trees = trees.collect::<Result<Vec<_>>>()?;
+            match self.attempt(durability) {
+                Err(why) if why.kind() == ErrorKind::Busy && trees.iter().any(|t| !t.is_open()) => {
+                }
+                done => return done,
+            }
+            self.volume.await_change()?;
+        }
+    }
+
+    fn attempt(&self, durability: Durability) -> Result<()> {
         // Before any of it can be seen, and before other batches have to wait: what makes room may be one.
         let puts = self.writes.iter().filter_map(Write::put_bytes);
         let room = Ahead::reserve(&self.volume, puts)?;

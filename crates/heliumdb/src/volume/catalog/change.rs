@@ -213,7 +213,7 @@ impl Shared {
     }
 
     /// Waits for a change of the catalog that is under way.
-    pub(in crate::volume) fn await_change(&self) -> Result<()> {
+    pub(crate) fn await_change(&self) -> Result<()> {
         self.catalog_alone().map(drop)
     }
 
