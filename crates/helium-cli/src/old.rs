@@ -37,7 +37,7 @@ pub fn translate(arguments: impl Iterator<Item = OsString>) -> Result<Vec<OsStri
         _ => {
             return Err(Failure::new(
                 Code::Usage,
-                "--server: this version of helium has no server; volumes are opened by their paths",
+                "--server: `helium server VOLUME` serves volumes now, in the protocol of Redis",
             ));
         }
     };

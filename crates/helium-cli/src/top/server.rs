@@ -3,9 +3,9 @@
 //! Invariant: what comes from there is text, and as much as is expected.
 
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Map, Value, json};
@@ -19,7 +19,7 @@ use crate::{
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Longest answer.
-const ANSWER_BYTES_MAX: u64 = 16 << 20;
+const ANSWER_BYTES_MAX: usize = 16 << 20;
 /// Commands that a line names.
 const NAMED: usize = 4;
 
@@ -29,19 +29,7 @@ pub fn ask(address: SocketAddr) -> Result<Value> {
         Failure::new(Code::NotFound, format!("{address} tells nothing: {why}"))
             .advise("It is the address that `helium server` was given with --metrics.")
     };
-    let asked = || -> std::io::Result<Vec<u8>> {
-        let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        write!(
-            stream,
-            "GET /status.json HTTP/1.1\r\nHost: {address}\r\n\r\n"
-        )?;
-        let mut answer = Vec::new();
-        stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
-        Ok(answer)
-    };
-    let answer = asked().map_err(|why| refuse(why.to_string()))?;
+    let answer = answer(address, PATIENCE).map_err(|why| refuse(why.to_string()))?;
     let answer = String::from_utf8_lossy(&answer);
     let Some((head, body)) = answer.split_once("\r\n\r\n") else {
         return Err(refuse("it answers otherwise".to_owned()));
@@ -55,6 +43,31 @@ pub fn ask(address: SocketAddr) -> Result<Value> {
         false => Err(refuse(
             "it is no server of Helium, or an older one".to_owned(),
         )),
+    }
+}
+
+/// What it answers within `patience`, however it deals it out.
+fn answer(address: SocketAddr, patience: Duration) -> io::Result<Vec<u8>> {
+    let deadline = Instant::now() + patience;
+    let left = || match deadline.checked_duration_since(Instant::now()) {
+        Some(left) if !left.is_zero() => Ok(left),
+        _ => Err(io::Error::from(io::ErrorKind::TimedOut)),
+    };
+    let mut stream = TcpStream::connect_timeout(&address, left()?)?;
+    stream.set_write_timeout(Some(left()?))?;
+    let request = format!("GET /status.json HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
+    let mut answer = Vec::new();
+    let mut piece = [0; 16 << 10];
+    loop {
+        stream.set_read_timeout(Some(left()?))?;
+        match stream.read(&mut piece)? {
+            0 => return Ok(answer),
+            count => answer.extend_from_slice(&piece[..count]),
+        }
+        if answer.len() > ANSWER_BYTES_MAX {
+            return Err(io::Error::other("its answer does not end"));
+        }
     }
 }
 
@@ -285,8 +298,14 @@ impl Volume {
 
 #[cfg(test)]
 mod tests {
-    use super::Round;
+    use super::{Round, answer};
     use serde_json::json;
+    use std::{
+        io::{self, Write},
+        net::TcpListener,
+        thread,
+        time::Duration,
+    };
 
     fn look(uptime: f64, calls: u64, buckets: [u64; 3]) -> serde_json::Value {
         json!({
@@ -294,6 +313,24 @@ mod tests {
             "commands": [{"name": "get", "calls": calls, "failed": 0, "seconds": calls as f64 * 2e-6, "buckets": buckets}],
             "volumes": [{"name": "v", "used_bytes": 1 << 20, "capacity_bytes": 1 << 30, "writes": calls}],
         })
+    }
+
+    /// Nor does one byte now and then make the answer come in time.
+    #[test]
+    fn an_answer_that_does_not_end_is_given_up() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // Until it is given up.
+            while stream.write_all(b"x").is_ok() {
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let given_up = answer(address, Duration::from_millis(100)).unwrap_err();
+        let kinds = [io::ErrorKind::TimedOut, io::ErrorKind::WouldBlock];
+        assert!(kinds.contains(&given_up.kind()), "{given_up}");
+        server.join().unwrap();
     }
 
     #[test]

@@ -57,7 +57,9 @@ fn wrong_arguments_are_named() {
     place
         .helium(["get", "v", "d", "-x", "0g"])
         .fails(2, &["the key \"0g\" is not hexadecimal"]);
-    place.helium(["--server"]).fails(2, &["no server"]);
+    place
+        .helium(["--server"])
+        .fails(2, &["`helium server VOLUME`"]);
     place
         .helium(["bench", "-v", "1X"])
         .fails(2, &["units are K, M, G and T"]);

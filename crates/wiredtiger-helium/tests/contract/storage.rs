@@ -39,6 +39,36 @@ on_every_kind! {
         assert_eq!(session.cursor("file:helium_probe.wt", "").map(drop).code(), Code::ENOENT);
     }
 
+    /// It would be of WiredTiger's own files, and is accepted as there.
+    fn how_files_are_laid_out_cached_and_logged_is_no_matter(arena) {
+        let session = arena.session();
+        for config in [
+            "access_pattern_hint=sequential",
+            "allocation_size=8KB,internal_page_max=16KB,leaf_page_max=64KB",
+            "assert=(commit_timestamp=none)",
+            "block_allocation=first",
+            "cache_resident=true",
+            "checksum=off",
+            "dictionary=10",
+            "format=btree",
+            "internal_key_max=1KB,internal_key_truncate=false,leaf_key_max=1KB,leaf_value_max=1KB",
+            "key_gap=20",
+            "log=(enabled=false)",
+            "memory_page_image_max=0,memory_page_max=1MB",
+            "os_cache_max=1MB,os_cache_dirty_max=1MB",
+            "prefix_compression=true,prefix_compression_min=8",
+            "split_pct=80,split_deepen_min_child=100,split_deepen_per_child=10",
+        ] {
+            let uri = arena.uri("t");
+            session.create(&uri, &arena.formats(&format!("{FORMATS},{config}"))).unwrap();
+            let cursor = session.cursor(&uri, "").unwrap();
+            cursor.put("k", "v").unwrap();
+            assert_eq!(cursor.list().unwrap(), ["k=v"], "{config}");
+            drop(cursor);
+            session.drop(&uri, "").unwrap();
+        }
+    }
+
     /// A table that is there is not looked at again.
     fn a_create_of_what_is_there_asks_nothing(arena) {
         let session = arena.session();
