@@ -151,6 +151,7 @@ impl Group {
         let mut thread = Thread {
             group: self,
             is_gone: false,
+            syncs: false,
         };
         let mut state = self.state.lock();
         state.is_coming = false;
@@ -162,12 +163,12 @@ impl Group {
                 thread.is_gone = true;
                 return;
             }
-            state.is_syncing = true;
+            (state.is_syncing, thread.syncs) = (true, true);
             if self.has_gathered(&mut state, &mut deadline) {
                 self.sync_all(&mut state);
                 deadline = None;
             }
-            state.is_syncing = false;
+            (state.is_syncing, thread.syncs) = (false, false);
         }
     }
 
@@ -224,6 +225,8 @@ impl Group {
 struct Thread<'a> {
     group: &'a Group,
     is_gone: bool,
+    /// It is the one that syncs.
+    syncs: bool,
 }
 
 impl Drop for Thread<'_> {
@@ -232,7 +235,7 @@ impl Drop for Thread<'_> {
             // It panicked: whoever waits calls another.
             let mut state = self.group.state.lock();
             state.threads -= 1;
-            state.is_syncing = false;
+            state.is_syncing &= !self.syncs;
         }
     }
 }

@@ -178,11 +178,6 @@ impl Tree {
         }
     }
 
-    /// Whether transactions may enter the tree.
-    pub(crate) fn is_open(&self) -> bool {
-        self.stage.load(Ordering::SeqCst) == OPEN
-    }
-
     /// Whether the tree is being retired, or was.
     pub(crate) fn is_leaving(&self) -> bool {
         self.stage.load(Ordering::SeqCst) >= RETIRING

@@ -138,14 +138,11 @@ impl WriteBatch {
     /// batch in any of them.
     fn apply(&self, durability: Durability) -> Result<()> {
         loop {
-            let trees = self.datastores.iter().map(Datastore::tree);
-            let trees = trees.collect::<Result<Vec<_>>>()?;
             match self.attempt(durability) {
-                Err(why) if why.kind() == ErrorKind::Busy && trees.iter().any(|t| !t.is_open()) => {
-                }
+                // Only such a change keeps a batch out; it may be over by now, and have failed.
+                Err(why) if why.kind() == ErrorKind::Busy => self.volume.await_change()?,
                 done => return done,
             }
-            self.volume.await_change()?;
         }
     }
 
