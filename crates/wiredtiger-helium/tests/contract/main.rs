@@ -39,6 +39,7 @@ mod lockstep;
 mod memory_bound;
 mod opening;
 mod overwrite;
+mod parts;
 mod placed;
 mod prepared;
 mod reads;

@@ -44,6 +44,18 @@ impl Cold {
         })
     }
 
+    /// The same rows in a table, with an index `index:t:i` of their values.
+    fn with_index() -> Self {
+        Self::new(|session| {
+            let config = "key_format=S,value_format=S,columns=(k,a),source=\"helium:dev1/t\"";
+            session.create("table:t", config).unwrap();
+            session
+                .create("index:t:i", "columns=(a),source=\"helium:dev1/i\"")
+                .unwrap();
+            fill(session, "table:t");
+        })
+    }
+
     /// How often devices are read for `work`.
     fn reads(&self, work: impl FnOnce(&Session<'_>)) -> u64 {
         let session = self.connection.session().unwrap();
@@ -151,15 +163,7 @@ fn rows_without_values_are_not_read() {
 /// All that an index has to say is in its keys.
 #[test]
 fn entries_of_an_index_are_not_read() {
-    let make = |session: &Session<'_>| {
-        let config = "key_format=S,value_format=S,columns=(k,a),source=\"helium:dev1/t\"";
-        session.create("table:t", config).unwrap();
-        session
-            .create("index:t:i", "columns=(a),source=\"helium:dev1/i\"")
-            .unwrap();
-        fill(session, "table:t");
-    };
-    let cold = Cold::new(make);
+    let cold = Cold::with_index();
     let reads = cold.reads(|session| assert_eq!(walk(session, "helium:dev1/i"), ROWS));
     assert_eq!(reads, 0);
 }
@@ -167,15 +171,7 @@ fn entries_of_an_index_are_not_read() {
 /// Rows are looked up for columns that their keys do not have.
 #[test]
 fn a_cursor_on_an_index_reads_no_rows_for_keys() {
-    let make = |session: &Session<'_>| {
-        let config = "key_format=S,value_format=S,columns=(k,a),source=\"helium:dev1/t\"";
-        session.create("table:t", config).unwrap();
-        session
-            .create("index:t:i", "columns=(a),source=\"helium:dev1/i\"")
-            .unwrap();
-        fill(session, "table:t");
-    };
-    let cold = Cold::new(make);
+    let cold = Cold::with_index();
     let keys = cold.reads(|session| assert_eq!(walk(session, "index:t:i(k)"), ROWS));
     let rows = cold.reads(|session| assert_eq!(walk(session, "index:t:i(a)"), ROWS));
     assert!(keys == 0 && rows > 20, "{keys} {rows}");
