@@ -117,7 +117,7 @@ impl<H: Host> Source<H> {
             }
         }
         let why = "a bulk cursor fills an empty object, and this one is not";
-        Err(Error::invalid(format!("{}: {why}", object.uri)))
+        Err(Error::new(Code::Busy, format!("{}: {why}", object.uri)))
     }
 
     /// Takes `uri` out of the registry, as if nobody had opened it.

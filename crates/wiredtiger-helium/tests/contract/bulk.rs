@@ -95,7 +95,14 @@ on_every_kind! {
         assert_eq!(other.cursor(&uri, "bulk").map(drop).code(), Code::EBUSY);
         bulk.put("a", "1").unwrap();
         bulk.close().unwrap();
-        assert_eq!(session.cursor(&uri, "bulk").map(drop).code(), Code::EINVAL);
+        let refused = session.cursor(&uri, "bulk").map(drop).code();
+        if arena.is_native() {
+            assert_eq!(refused, Code::EINVAL);
+        } else {
+            assert_eq!(refused, Code::EBUSY);
+            let said = arena.connection().errors().join("\n");
+            assert!(said.contains("fills an empty object, and this one is not"), "{said}");
+        }
         assert_eq!(other.cursor(&uri, "").unwrap().list().unwrap(), ["a=1"]);
     }
 
