@@ -25,7 +25,7 @@ pub enum BackupFrom<'a> {
     /// Everything committed by the time that the copying begins. The log is read for it, and an
     /// index of its own is built; no segment is freed meanwhile. Commits under way are waited for.
     /// One that its [`WriteSet`](crate::host::WriteSet) could still take back after a second
-    /// ([`crate::limits::BACKUP_WAIT_MS`]) is left out.
+    /// ([`crate::limits::BACKUP_WAIT_MS`]) is left out, unless a transaction that sees it has written to the volume since.
     Newest,
     /// What a snapshot view sees, which its keeper holds open until the backup is done. Writes
     /// outside transactions are seen as they come.

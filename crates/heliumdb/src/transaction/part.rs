@@ -8,7 +8,7 @@ use std::{ops::Range, sync::Arc};
 use crossbeam_epoch as epoch;
 
 use crate::{
-    enough,
+    Isolation, enough,
     error::{Error, ErrorKind, Result},
     format::name::GlobalTxn,
     limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX},
@@ -181,6 +181,7 @@ impl Part {
         datastore.check_handle()?;
         self.volume.check_writable()?;
         self.check_memory(key, change)?;
+        self.show_what_is_seen(writer);
         let needed_bytes = self.needed_bytes;
         self.reserve(key, change)?;
         let linked = self.link(writer, datastore, key, change, mode);
@@ -206,6 +207,15 @@ impl Part {
         enough::for_item(VERSION_BYTES + key.len() + bytes)?;
         enough::in_buffer(self.keys.try_reserve(key.len()))?;
         enough::in_buffer(self.writes.try_reserve(1))
+    }
+
+    /// What is written may be built on whatever the writer sees; what that is changes in a snapshot no more.
+    fn show_what_is_seen(&self, writer: Writer<'_>) {
+        let is_outside = writer.manners == Manners::External;
+        if is_outside && (self.writes.is_empty() || writer.view.isolation() != Isolation::Snapshot)
+        {
+            self.volume.certainty.show(writer.view);
+        }
     }
 
     /// By how much the value of the version that was there grew, if there was one.

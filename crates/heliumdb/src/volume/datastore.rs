@@ -141,15 +141,7 @@ impl Datastore {
         &self,
         mut f: impl FnMut(&Arc<Tree>) -> Result<R>,
     ) -> Result<R> {
-        loop {
-            let tree = self.state.now();
-            let tree = tree.as_ref().ok_or_else(|| self.removed())?;
-            match f(tree) {
-                Err(why) if why.kind() == ErrorKind::Busy && tree.is_leaving() => {}
-                done => return done,
-            }
-            self.shared.await_change()?;
-        }
+        self.shared.when_let_in(|| self.with_tree(&mut f))
     }
 
     /// Fails if `view` does not see the items of now, so that a write among them would be one that

@@ -2,7 +2,7 @@
 //!
 //! The log alone does not say: a prepared batch may be committed, and seen, long before that is logged;
 //! and a commit may be taken back later. Invariant: a batch below the position counts if and only if its
-//! transaction was acknowledged and can not be taken back by the time of [`Shared::outcomes`]; what
+//! transaction was acknowledged and, by the time of [`Shared::outcomes`], can not be taken back or was built on; what
 //! comes later leaves that as it is.
 
 use std::{
@@ -52,7 +52,7 @@ impl Shared {
         }
         let total = self.log.stats().used_bytes;
         self.await_commits(total, reporter)?;
-        // Who has seen a commit may have built on it, a moment before its owner lets it go.
+        // Its keeper may have shown a commit to others this moment, and is about to let it go.
         let deadline = clock::now() + Duration::from_millis(BACKUP_WAIT_MS);
         let mut told = Told {
             cancelled: self.certainty.open_batches(),

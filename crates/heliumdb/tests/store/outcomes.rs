@@ -79,6 +79,70 @@ fn what_is_taken_back_behind_the_end_is_not_in_the_copy() {
     }
 }
 
+/// A keeper may hold on to what it has committed for as long as it likes; what it has shown to others it takes back no more.
+#[test]
+fn what_others_have_built_on_is_in_the_copy_while_its_write_set_is_kept() {
+    for isolation in [Isolation::ReadCommitted, Isolation::Snapshot] {
+        let (_machine, volumes, stores_) = ordered(2);
+        let keeper = Keeper::new();
+        // Nobody can settle it.
+        let _old = keeper.begin(Isolation::Snapshot);
+        let mut early = Session::begin(&keeper, isolation);
+        for store in &stores_ {
+            early.put(store, "early", "1").unwrap();
+        }
+        let mut kept = Session::begin(&keeper, Isolation::Snapshot);
+        for store in &stores_ {
+            kept.put(store, "a", "1").unwrap();
+        }
+        kept.commit_unpublished().unwrap();
+        let Session { txn: _kept, view } = kept;
+        view.end();
+        // At read-committed it goes on with what came after its first write.
+        let mut builder = match isolation {
+            Isolation::Snapshot => {
+                early.abort();
+                Session::begin(&keeper, isolation)
+            }
+            _ => early,
+        };
+        for store in &stores_ {
+            let seen = builder.get(store, "a").unwrap().expect("it is shown");
+            builder.put(store, "b", &seen).unwrap();
+        }
+        builder.commit().unwrap();
+        for volume in &volumes {
+            let copy = [copied(volume, &mut |_| true)];
+            assert_eq!(values(&copy, "b"), [Some("1".to_owned())]);
+            assert_eq!(values(&copy, "a"), [Some("1".to_owned())]);
+        }
+    }
+}
+
+/// Who looks at what nobody has shown, or does not see it, has not built on it.
+#[test]
+fn what_nobody_was_shown_is_not_in_the_copy_though_others_write() {
+    for isolation in [
+        Isolation::ReadUncommitted,
+        Isolation::ReadCommitted,
+        Isolation::Snapshot,
+    ] {
+        let (_machine, volume, store) = store();
+        let keeper = Keeper::new();
+        commit_on(&keeper, &[&store], "k", "old").unwrap();
+        let mut unshown = Session::begin(&keeper, Isolation::Snapshot);
+        unshown.put(&store, "k", "new").unwrap();
+        unshown.commit_unpublished().unwrap();
+        let mut beside = Session::begin(&keeper, isolation);
+        beside.put(&store, "b", "1").unwrap();
+        beside.commit().unwrap();
+        let copy = [copied(&volume, &mut |_| true)];
+        unshown.cancel().unwrap();
+        assert_eq!(values(&copy, "k"), [Some("old".to_owned())]);
+        assert_eq!(values(&copy, "b"), [Some("1".to_owned())]);
+    }
+}
+
 /// Two volumes, the first of which decides and is on a device with a latch.
 fn held_decider() -> (Machine, Arc<Latch>, Vec<Volume>, Vec<Datastore>) {
     let (machine, volumes, stores_) = ordered(2);
@@ -164,6 +228,7 @@ fn commits_under_way_are_waited_for() {
                 }
                 true
             });
+            assert!(waited >= 3, "nobody was waited for");
             let committed = commit.join().unwrap();
             match verdict {
                 Verdict::Go => {

@@ -8,7 +8,7 @@ use std::{fmt, sync::Arc};
 use super::{read::check_volume, transaction::Transaction};
 use crate::{
     enough,
-    error::{ErrorKind, Result},
+    error::Result,
     transaction::{Durability, room::Ahead},
     version::{Change, Mode},
     volume::{Datastore, Lease},
@@ -137,13 +137,7 @@ impl WriteBatch {
     /// Datastores that are being emptied or removed are waited for, as each write by itself waits: with nothing of the
     /// batch in any of them.
     fn apply(&self, durability: Durability) -> Result<()> {
-        loop {
-            match self.attempt(durability) {
-                // Only such a change keeps a batch out; it may be over by now, and have failed.
-                Err(why) if why.kind() == ErrorKind::Busy => self.volume.await_change()?,
-                done => return done,
-            }
-        }
+        self.volume.when_let_in(|| self.attempt(durability))
     }
 
     fn attempt(&self, durability: Durability) -> Result<()> {

@@ -212,8 +212,22 @@ impl Shared {
         Ok(self.catalog.change.lock())
     }
 
+    /// Does `attempt`, which writes outside transactions, again after each change of the catalog that kept it out: by the
+    /// time that it says so the change may be over, and may have failed.
+    #[inline]
+    pub(crate) fn when_let_in<T>(&self, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+        loop {
+            match attempt() {
+                // Nothing else keeps such a write out.
+                Err(why) if why.kind() == ErrorKind::Busy => self.await_change()?,
+                done => return done,
+            }
+        }
+    }
+
     /// Waits for a change of the catalog that is under way.
-    pub(crate) fn await_change(&self) -> Result<()> {
+    #[cold]
+    fn await_change(&self) -> Result<()> {
         self.catalog_alone().map(drop)
     }
 
@@ -344,4 +358,42 @@ fn check_attributes(attributes: &[u8]) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Durability, Volume, VolumeOptions};
+
+    /// The change that keeps a write out fails before the write has heard of it.
+    #[test]
+    fn a_write_that_a_failed_change_kept_out_is_tried_again() {
+        let mut options = VolumeOptions::new();
+        options.exclusive = true;
+        let volume = Volume::open("he://./_67108864", &options).unwrap();
+        let store = volume.create_datastore("store").unwrap();
+        let tree = store.tree().unwrap();
+        for to_all in [false, true] {
+            let mut tries = 0;
+            let written = volume.shared().when_let_in(|| {
+                tries += 1;
+                if tries > 1 {
+                    return Ok(());
+                }
+                let closing = tree.close().unwrap();
+                if to_all {
+                    closing.to_all();
+                    return tree.check_accepts();
+                }
+                tree.enter()
+            });
+            written.unwrap();
+            assert_eq!(tries, 2);
+        }
+        store.put(b"k", b"v").unwrap();
+        let mut batch = volume.batch();
+        batch.put(&store, b"l", b"v").unwrap();
+        batch.commit(Durability::Buffered).unwrap();
+        assert_eq!(store.len(), 2);
+    }
 }

@@ -6,6 +6,8 @@
 //! - Of every committed transaction that may still be cancelled it is known which batch it was
 //!   logged as, from before its versions count as committed until nobody holds it any more, or
 //!   the horizon has passed it. So a committed version whose owner is not known stays.
+//! - Of those it is known whether somebody who has written here since was shown them: by then nobody
+//!   takes them back, though whoever committed them may hold on to them for as long as he likes.
 //! - Of every decision it is known in which batch it was logged, from before the index has it until
 //!   after the index has it no more. It counts as long as that batch does: so a checkpoint says it
 //!   with the batch, and until its transaction cannot be cancelled any more no cleaner moves it.
@@ -15,15 +17,20 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
+use crossbeam_utils::CachePadded;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
+    Isolation,
     error::{Error, ErrorKind, Result},
     format::name::GlobalTxn,
-    version::TxnId,
+    version::{TxnId, View},
     volume::Shared,
 };
 
@@ -39,6 +46,8 @@ pub(crate) struct LoggedAs {
 #[derive(Default)]
 pub(crate) struct Certainty {
     commits: Mutex<Commits>,
+    /// How many of them nobody has been shown, for a look without the lock.
+    unshown: CachePadded<AtomicUsize>,
     decisions: Mutex<Decisions>,
     overtakers: Mutex<Overtakers>,
 }
@@ -46,6 +55,8 @@ pub(crate) struct Certainty {
 #[derive(Default)]
 struct Commits {
     known: BTreeMap<TxnId, LoggedAs>,
+    /// Those of them that nobody who has written here was shown.
+    unshown: BTreeSet<TxnId>,
     forgotten_below: TxnId,
     /// Who is being cancelled now.
     cancelling: BTreeSet<TxnId>,
@@ -124,12 +135,41 @@ impl Certainty {
     /// the gate lets a checkpoint go on.
     pub(crate) fn committed(&self, owner: TxnId, batch: u64, prepared: Option<GlobalTxn>) {
         let logged = LoggedAs { batch, prepared };
-        self.commits.lock().known.insert(owner, logged);
+        let mut commits = self.commits.lock();
+        commits.known.insert(owner, logged);
+        commits.unshown.insert(owner);
+        self.count_unshown(&commits);
     }
 
     /// Nobody holds the transaction any more who could cancel it.
     pub(crate) fn forget(&self, owner: TxnId) {
-        self.commits.lock().known.remove(&owner);
+        let mut commits = self.commits.lock();
+        commits.known.remove(&owner);
+        commits.unshown.remove(&owner);
+        self.count_unshown(&commits);
+    }
+
+    /// Somebody is about to write through `view`, and may build on all that it sees. Its keeper has shown him that,
+    /// unless he looks at what is not committed, too.
+    pub(crate) fn show(&self, view: &dyn View) {
+        if self.unshown.load(Ordering::Acquire) == 0
+            || view.isolation() == Isolation::ReadUncommitted
+        {
+            return;
+        }
+        let unshown: Vec<TxnId> = self.commits.lock().unshown.iter().copied().collect();
+        // The keeper is asked while nothing is held: it may have locks of its own.
+        let shown: Vec<TxnId> = unshown.into_iter().filter(|id| view.sees(*id)).collect();
+        if shown.is_empty() {
+            return;
+        }
+        let mut commits = self.commits.lock();
+        commits.unshown.retain(|owner| !shown.contains(owner));
+        self.count_unshown(&commits);
+    }
+
+    fn count_unshown(&self, commits: &Commits) {
+        self.unshown.store(commits.unshown.len(), Ordering::Release);
     }
 
     /// Whether `owner`, who has committed, cannot be taken back any more.
@@ -137,10 +177,12 @@ impl Certainty {
         !self.commits.lock().known.contains_key(&owner)
     }
 
-    /// The batches that can still be taken back.
+    /// The batches that can still be taken back, and on which nobody has built.
     pub(crate) fn open_batches(&self) -> HashSet<u64> {
         let commits = self.commits.lock();
-        commits.known.values().map(|logged| logged.batch).collect()
+        let unshown = commits.unshown.iter();
+        let logged = unshown.filter_map(|owner| commits.known.get(owner));
+        logged.map(|logged| logged.batch).collect()
     }
 
     /// Nobody below `id` can be cancelled any more. Returns up to where that holds: not beyond who
@@ -149,6 +191,8 @@ impl Certainty {
         let mut commits = self.commits.lock();
         let below = commits.pass(id);
         commits.known = commits.known.split_off(&below);
+        commits.unshown = commits.unshown.split_off(&below);
+        self.count_unshown(&commits);
         below
     }
 
