@@ -1,13 +1,13 @@
 //! A datastore that was emptied or removed is over in the log, too: nothing of it is appended behind
 //! the mark that says so, and the mark is found as long as anything of it is left.
 
-use helium_sim::{DiskId, Image, Machine, Operation, Verdict, sim_options};
+use helium_sim::{DiskId, Image, Latch, Machine, Operation, Verdict, sim_options};
 use heliumdb::{
-    Datastore, DatastoreOptions, Durability, Volume,
+    Datastore, DatastoreOptions, Durability, ErrorKind, Volume,
     upkeep::{BackupFrom, Salvage},
 };
 
-use crate::common::{MIB, held_store, machine, open_one};
+use crate::common::{MIB, Released, after_power_loss, held_store, machine, open_one};
 
 /// The names of what salvage finds on a disk, each with the number of its items.
 fn salvaged(image: Image) -> Vec<(String, u64)> {
@@ -204,6 +204,87 @@ fn a_write_beside_a_truncation_is_not_lost() {
     }
 }
 
+/// What happens to a datastore behind the position that a copy of the newest state is of does not show in it, whatever the
+/// devices hold up meanwhile: that of the volume, at each of its reads, or that of the copy.
+#[test]
+fn a_copy_has_what_was_removed_or_renamed_while_it_was_made() {
+    type Deed = (&'static str, fn(&Volume, &Datastore));
+    let deeds: [Deed; 5] = [
+        ("removed", |volume, store| end(volume, store, End::Removed)),
+        ("emptied", |volume, store| end(volume, store, End::Emptied)),
+        ("unordered", |volume, store| {
+            end(volume, store, End::MadeUnordered)
+        }),
+        ("renamed", |volume, store| {
+            volume.rename_datastore(store.id(), b"other").unwrap();
+        }),
+        ("renamed and made again", |volume, store| {
+            volume.rename_datastore(store.id(), b"other").unwrap();
+            let again = volume.create_datastore(b"store").unwrap();
+            again.put(b"later", b"v").unwrap();
+        }),
+    ];
+    let is_read = |op: &Operation| matches!(op, Operation::Read { .. });
+    for (what, deed) in deeds {
+        for held in [Some(0), Some(1), Some(3), None] {
+            let (machine, latch, volume, store) = held_store(&sim_options());
+            let junk = volume.create_datastore(b"junk").unwrap();
+            fill_and_thin_out(&store);
+            volume.checkpoint().unwrap();
+            let target_latch = Latch::new();
+            let target_machine = Machine::new(1, &[128 * MIB]);
+            let device = target_latch.guard(target_machine.device(DiskId(0)));
+            let target = Volume::open_devices(vec![device], &sim_options()).unwrap();
+            std::thread::scope(|scope| {
+                let _in_the_end = [Released(&latch), Released(&target_latch)];
+                match held {
+                    Some(_) => latch.hold(is_read),
+                    None => target_latch.hold(Operation::is_log_write),
+                }
+                let backup =
+                    scope.spawn(|| volume.backup(BackupFrom::Newest, &target, &mut |_| true));
+                for _ in 0..held.unwrap_or_default() {
+                    latch.await_held(1);
+                    latch.release_one(Verdict::Go);
+                }
+                match held {
+                    // What it holds up stays held up; the store's own reads go on.
+                    Some(_) => {
+                        latch.await_held(1);
+                        latch.hold(|_| false);
+                    }
+                    None => drop(target_latch.await_held(1)),
+                }
+                deed(&volume, &store);
+                // All that is dead is freed, and its room used again, if nothing keeps it.
+                for round in 0..30u8 {
+                    junk.put([round % 4], [round; 100_000]).unwrap();
+                }
+                volume.free().unwrap();
+                while volume.background_step().unwrap() {}
+                latch.release(Verdict::Go);
+                target_latch.release(Verdict::Go);
+                let copied = backup.join().unwrap();
+                copied.unwrap_or_else(|why| panic!("{what}, held at {held:?}: {why}"));
+            });
+            let mut copied = counts(&target);
+            copied.sort();
+            let all = [("junk".to_owned(), 0), ("store".to_owned(), 134)];
+            assert_eq!(copied, all, "{what}, held at {held:?}");
+            let copy = target.datastore(b"store").unwrap();
+            for item in copy.iter() {
+                let (key, value) = item.unwrap();
+                let number = u32::from_be_bytes(key.try_into().unwrap());
+                assert!(number % 3 == 0 && value[0] == number as u8, "{what}");
+            }
+            // And the volume itself is as the deed left it.
+            volume.flush().unwrap();
+            let again = open_one(&after_power_loss(&machine, 1)).unwrap();
+            assert_eq!(counts(&again), counts(&volume), "{what}");
+        }
+    }
+}
+
 /// A truncation that cannot be made durable has not happened, and keeps nobody out.
 #[test]
 fn a_truncation_that_fails_leaves_the_datastore_as_it_was() {
@@ -213,10 +294,27 @@ fn a_truncation_that_fails_leaves_the_datastore_as_it_was() {
     let snapshot = volume.snapshot().unwrap();
     latch.hold(|op| *op == Operation::Sync);
     std::thread::scope(|scope| {
+        let _in_the_end = Released(&latch);
         let ending = scope.spawn(|| volume.truncate_datastore(store.id()));
         latch.await_held(1);
+        // Those who came meanwhile, and were kept out, hear what everybody hears from now on.
+        let writers = [
+            scope.spawn(|| store.put(b"put", b"v")),
+            scope.spawn(|| store.delete(b"k").map(drop)),
+            scope.spawn(|| {
+                let mut batch = volume.batch();
+                batch.put(&store, b"batched", b"v")?;
+                batch.commit(Durability::Buffered)
+            }),
+        ];
+        // Enough for those who do not wait.
+        (0..10_000).for_each(|_| std::thread::yield_now());
         latch.release(Verdict::Fail);
         assert!(ending.join().unwrap().is_err());
+        for writer in writers {
+            let refused = writer.join().unwrap().unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Poisoned, "{refused}");
+        }
     });
     use heliumdb::Readable;
     assert_eq!(store.get(b"k").unwrap(), Some(b"v".to_vec()));

@@ -2,9 +2,10 @@
 //! one, and the next copy to the same devices makes it again.
 
 use crate::common::make_with;
-use helium_sim::{DiskId, Fault, FaultKind, Image, Machine, On, seed, sim_options};
+use helium_sim::{DiskId, Fault, FaultKind, Image, Machine, On, Tells, seed, sim_options};
 use heliumdb::{
     ErrorKind, Result, Volume, VolumeOptions,
+    host::VolumeExt,
     upkeep::{BackupFrom, Phase, Progress, Salvage},
 };
 
@@ -52,6 +53,8 @@ enum How {
     Newest,
     Snapshot,
     Salvage,
+    /// Piece by piece, as from another process.
+    Restored,
 }
 
 impl How {
@@ -74,6 +77,14 @@ impl How {
             Self::Salvage => {
                 let salvage = Salvage::on_devices(machine.devices(&[DiskId(0)]));
                 salvage.run(target, progress).map(drop)
+            }
+            Self::Restored => {
+                let next_id = source.next_datastore_id();
+                for info in source.datastores() {
+                    let store = source.datastore_by_id(info.id)?;
+                    target.restore(&info, next_id, store.items())?;
+                }
+                target.finish_copy()
             }
         }
     }
@@ -201,6 +212,11 @@ fn nor_is_one_of_a_snapshot() {
 }
 
 #[test]
+fn nor_is_one_that_came_in_pieces() {
+    cut_short_anywhere(How::Restored, &Disks(vec![64]), true);
+}
+
+#[test]
 fn nor_is_a_salvage() {
     cut_short_anywhere(How::Salvage, &Disks(vec![32, 32]), true);
 }
@@ -240,6 +256,63 @@ fn a_copy_that_finds_no_room_is_none() {
                 "{why}"
             ),
         }
+    }
+}
+
+/// What is loaded in bulk fails at each write and sync, in each way, some of which say so only when it is done. An error
+/// that does not name an unknown outcome means that there is no copy, and none that there is a part of one.
+#[test]
+fn a_copy_that_meets_an_error_anywhere_is_whole_or_none() {
+    let (machine, source, wanted) = source();
+    let disks = Disks(vec![64]);
+    let start = disks.with_an_empty_volume().images();
+    for how in [How::Newest, How::Restored] {
+        let mut unknown = 0;
+        for kind in [
+            FaultKind::Eio,
+            FaultKind::Late,
+            FaultKind::SyncKeepsCache,
+            FaultKind::SyncRevertsCache,
+        ] {
+            for nth in 0.. {
+                let _tells = Tells(|| format!("{how:?}: {kind:?} at change {nth}"));
+                let target_machine = disks.machine(start.clone());
+                let target = disks.open(&target_machine, &sim_options()).unwrap();
+                target_machine.plan(Fault {
+                    on: On::Change,
+                    nth,
+                    for_ever: false,
+                    kind,
+                });
+                let before = target_machine.changes();
+                let copied = how.copy(&source, &machine, &target, &mut |_| true);
+                target_machine.heal();
+                let is_over = target_machine.changes() - before <= nth;
+                let said = copied.map_err(|why| why.kind());
+                if said.is_err() {
+                    // Nor is anything made of it later.
+                    target.finish_copy().unwrap_err();
+                    target.flush().unwrap_err();
+                }
+                unknown += u32::from(said == Err(ErrorKind::OutcomeUnknown));
+                for images in left(&target_machine, nth) {
+                    let found = disks.open(&disks.machine(images), &existing());
+                    let found = found.map(|volume| contents(&volume));
+                    let is_whole = found.as_ref().is_ok_and(|found| *found == wanted);
+                    match (&found, said) {
+                        (_, Ok(())) => assert!(is_whole, "acknowledged, and not there"),
+                        (_, Err(ErrorKind::OutcomeUnknown)) if is_whole => {}
+                        (Ok(found), Err(_)) => assert!(found.is_empty(), "half a copy, or more"),
+                        (Err(why), Err(_)) => assert_eq!(why.kind(), ErrorKind::NotAVolume),
+                    }
+                }
+                if is_over {
+                    assert!(nth > 10 && said.is_ok(), "only {nth} steps failed");
+                    break;
+                }
+            }
+        }
+        assert!(unknown > 0, "{how:?}");
     }
 }
 
