@@ -21,6 +21,8 @@ pub(crate) use prune::Swept;
 pub(crate) use snapshot::Readers;
 pub use snapshot::TxnSnapshot;
 pub(crate) use state::State;
+#[cfg(test)]
+pub(crate) use state::look;
 pub(crate) use waiting::{Attempt, Turn, Waiting};
 
 use std::sync::Arc;

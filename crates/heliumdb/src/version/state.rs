@@ -50,6 +50,8 @@ impl StateWord {
 
     #[inline]
     pub(super) fn get(&self) -> State {
+        #[cfg(test)]
+        look::happens();
         outcome(self.0.load(Ordering::Acquire))
     }
 
@@ -121,6 +123,35 @@ fn outcome(word: u8) -> State {
         0 => State::Unresolved,
         1 => State::Committed,
         _ => State::Aborted,
+    }
+}
+
+/// Something else that a test has happen just before a thread looks at a state: whoever looked at more before that has looked
+/// in the wrong order.
+#[cfg(test)]
+pub(crate) mod look {
+    use std::cell::RefCell;
+
+    type Deed = Box<dyn FnOnce()>;
+
+    thread_local! {
+        static BEFORE: RefCell<Option<Deed>> = const { RefCell::new(None) };
+    }
+
+    /// Does `deed` once, before this thread looks at a state.
+    pub(crate) fn before_next(deed: impl FnOnce() + 'static) {
+        BEFORE.set(Some(Box::new(deed)));
+    }
+
+    /// Whether it was done.
+    pub(crate) fn has_happened() -> bool {
+        BEFORE.take().is_none()
+    }
+
+    pub(super) fn happens() {
+        if let Some(deed) = BEFORE.take() {
+            deed();
+        }
     }
 }
 

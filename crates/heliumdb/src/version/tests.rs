@@ -1,7 +1,5 @@
 //! Chains on their own: no log, no index; the slot is a local word.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use crossbeam_epoch as epoch;
 
 use super::{
@@ -10,6 +8,7 @@ use super::{
     outside,
     payload::Payload,
     prune,
+    state::look,
 };
 use crate::{
     ErrorKind,
@@ -407,37 +406,35 @@ fn a_committed_version_that_is_taken_out_marks_those_above_before_it_counts() {
     assert_eq!(chain::commit_among(slot.word, &above, &guard), (0, false));
 }
 
-/// A reader meets each version just while it is logged and committed.
+/// A reader comes to a version just when it is logged and committed.
 #[test]
 fn what_is_committed_when_it_is_looked_at_says_no_bytes() {
-    const SLOTS: usize = 20_000;
-    let mut slots: Vec<Slotted> = (0..SLOTS).map(|_| Slotted::new()).collect();
-    let link = |slot: &mut Slotted| slot.link(5, Payload::bytes(b"value"));
-    let held: Vec<Held> = slots.iter_mut().map(link).collect();
-    let words: Vec<Word> = slots.iter().map(|slot| slot.word).collect();
-    let at = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            for (number, held) in held.iter().enumerate() {
-                while at.load(Ordering::Acquire) < number {
-                    std::hint::spin_loop();
-                }
-                let guard = epoch::pin();
-                let version = held.version();
-                version.payload.replace(Payload::at(place(9)), &guard);
-                version.resolve(State::Committed);
-            }
-        });
-        for (number, word) in words.iter().enumerate() {
-            at.store(number, Ordering::Release);
-            loop {
-                let guard = epoch::pin();
-                match chain::read_committed(*word, &guard) {
-                    Seen::At(found) if found == place(9) => break,
-                    Seen::At(found) => assert_eq!(found, place(1)),
-                    other => panic!("{number}: {other:?}"),
-                }
-            }
-        }
+    let views = [
+        Isolation::ReadUncommitted,
+        Isolation::ReadCommitted,
+        Isolation::Snapshot,
+    ]
+    .map(|isolation| Eyes {
+        own: 0,
+        isolation,
+        below: 6,
+        also: &[],
     });
+    for view in views.iter().map(Some).chain([None]) {
+        let mut slot = Slotted::new();
+        let held = slot.link(5, Payload::bytes(b"value"));
+        look::before_next(move || {
+            let version = held.version();
+            let logged = Payload::at(place(9));
+            version.payload.replace(logged, &epoch::pin());
+            version.resolve(State::Committed);
+        });
+        let guard = epoch::pin();
+        let seen = match view {
+            Some(view) => chain::read(slot.word, view, &guard).unwrap(),
+            None => chain::read_committed(slot.word, &guard),
+        };
+        assert!(look::has_happened());
+        assert_eq!(seen, Seen::At(place(9)));
+    }
 }

@@ -361,3 +361,6 @@ const _: () = {
     is_send_and_sync::<Transaction>();
     is_send_and_sync::<super::Snapshot>();
 };
+
+#[cfg(test)]
+mod tests;

@@ -362,7 +362,6 @@ fn check_attributes(attributes: &[u8]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::{Durability, Volume, VolumeOptions};
 
     /// The change that keeps a write out fails before the write has heard of it.

@@ -6,7 +6,6 @@ mod isolation;
 mod model;
 mod outside;
 mod overruled;
-mod reads;
 mod room;
 mod spill;
 mod threads;
