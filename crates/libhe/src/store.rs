@@ -1,9 +1,10 @@
 //! The one place where this library meets the store: everything else speaks to these types.
 //!
-//! Invariant: what happens here happens wholly or not at all, and no latch of the store is
-//! held while a caller's function runs.
-
-use std::thread;
+//! Invariants:
+//! - What happens here happens wholly or not at all, and no latch of the store is held while a caller's
+//!   function runs.
+//! - Who meets a transaction in its way waits until those have ended that are under way, and then goes on alone:
+//!   for as long as their devices take, and not for so many attempts.
 
 use helium_activity::{Publisher, Reading};
 use heliumdb::host::DatastoreExt;
@@ -17,12 +18,9 @@ pub use heliumdb::{
     upkeep::Stats,
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use crate::env::Env;
-
-/// How often a change that others get in the way of is tried again.
-const ATTEMPTS_MAX: usize = 10_000;
 
 /// Makes a new value of an old one; none leaves all as it is.
 pub type Merge<'a> = dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>> + 'a;
@@ -64,6 +62,8 @@ pub struct Volume {
     read_only: bool,
     /// Tells others what goes on in it, until it is closed.
     publisher: Mutex<Option<Publisher>>,
+    /// Held by every transaction that is under way, with others or alone.
+    under_way: RwLock<()>,
 }
 
 impl Volume {
@@ -85,7 +85,19 @@ impl Volume {
             volume,
             read_only,
             publisher: Mutex::new(publisher),
+            under_way: RwLock::default(),
         })
+    }
+
+    /// One on devices of a test's own.
+    #[cfg(test)]
+    pub fn of(volume: heliumdb::Volume) -> Self {
+        Self {
+            volume,
+            read_only: false,
+            publisher: Mutex::default(),
+            under_way: RwLock::default(),
+        }
     }
 
     pub fn close(&self) -> Result<()> {
@@ -114,7 +126,7 @@ impl Volume {
     pub fn truncate_as(&self, datastore: &Datastore, properties: Properties) -> Result<Datastore> {
         let store = datastore.store.clone();
         let options = properties.options();
-        when_settled(|| self.volume.truncate_datastore_as(store.id(), &options))?;
+        self.change(|| self.volume.truncate_datastore_as(store.id(), &options))?;
         Datastore::new(store)
     }
 
@@ -124,7 +136,7 @@ impl Volume {
     }
 
     pub fn truncate(&self, datastore: &Datastore) -> Result<()> {
-        when_settled(|| self.volume.truncate_datastore(datastore.store.id()))
+        self.change(|| self.volume.truncate_datastore(datastore.store.id()))
     }
 
     /// Has values compressed from now on.
@@ -133,11 +145,11 @@ impl Volume {
     }
 
     pub fn remove(&self, datastore: u32) -> Result<()> {
-        when_settled(|| self.volume.drop_datastore(DatastoreId(datastore)))
+        self.change(|| self.volume.drop_datastore(DatastoreId(datastore)))
     }
 
     pub fn rename(&self, datastore: u32, name: &[u8]) -> Result<()> {
-        when_settled(|| self.volume.rename_datastore(DatastoreId(datastore), name))
+        self.change(|| self.volume.rename_datastore(DatastoreId(datastore), name))
     }
 
     /// The names of all datastores, in order.
@@ -159,24 +171,34 @@ impl Volume {
 
     /// Makes changes to datastores of this volume, all or none; durable when it returns.
     pub fn write(&self, changes: &[Queued<'_>]) -> Result<()> {
-        when_settled(|| {
-            self.volume
-                .transact_with(TransactionOptions::default(), |txn| {
-                    changes.iter().try_for_each(|change| change.make(txn))
-                })
-        })
-    }
-}
-
-/// Does `work` again for as long as others are in its way only for a moment.
-fn when_settled(mut work: impl FnMut() -> Result<()>) -> Result<()> {
-    for _ in 0..ATTEMPTS_MAX {
-        match work() {
-            Err(why) if why.kind().is_retryable() => thread::yield_now(),
-            done => return done,
+        let make = |txn: &mut Transaction| changes.iter().try_for_each(|change| change.make(txn));
+        let beside = || {
+            let _with_others = self.under_way.read();
+            let mut txn = self.volume.begin()?;
+            make(&mut txn)?;
+            txn.commit()
+        };
+        match beside() {
+            // Then only writes outside transactions are left to be in its way.
+            Err(why) if why.is_retryable() => {
+                let _alone = self.under_way.write();
+                let options = TransactionOptions::default();
+                self.volume.transact_with(options, make)
+            }
+            done => done,
         }
     }
-    work()
+
+    /// Changes what datastores there are, at once or when no transaction is in its way.
+    fn change(&self, work: impl Fn() -> Result<()>) -> Result<()> {
+        match work() {
+            Err(why) if why.is_retryable() => {
+                let _alone = self.under_way.write();
+                work()
+            }
+            done => done,
+        }
+    }
 }
 
 /// One change of several that are made together.

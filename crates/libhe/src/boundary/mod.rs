@@ -16,6 +16,8 @@ mod items;
 mod layouts;
 mod pointers;
 mod scans;
+#[cfg(test)]
+mod tests;
 mod transactions;
 
 /// All functions that C may call.
