@@ -53,6 +53,11 @@ fn v3_x() {
 }
 
 #[test]
+fn walks_are_of_one_moment_and_show_copies() {
+    passes("3.x", "moments");
+}
+
+#[test]
 fn one_process_per_volume_and_commits_are_of_the_volume() {
     passes("2.8", "two_processes");
 }
