@@ -3,7 +3,8 @@
 //!
 //! Invariants: what is installed was built just before. Each file is written under another name
 //! and then renamed, so that a program that runs keeps the file it has. What was installed is
-//! listed in a file of its own, and nothing else is ever removed.
+//! listed in a file of its own, and nothing else is ever removed: by who takes it away, or puts something else
+//! in its place.
 
 use crate::{pages, step};
 use anyhow::{Context, Result, bail};
@@ -63,11 +64,11 @@ const fn source(from: &'static str, to: &'static str) -> Artifact {
 pub struct Install {
     #[command(flatten)]
     place: Place,
-    /// Build without optimization, with assertions, and keep all symbols
+    /// Build without optimization, with assertions, and keep all symbols where they are
     #[arg(long)]
     debug: bool,
     /// Put what debuggers need into files of their own, beside the libraries and the command
-    #[arg(long, conflicts_with = "debug")]
+    #[arg(long)]
     debug_files: bool,
 }
 
@@ -103,10 +104,10 @@ impl Place {
             )
         })?;
         step::step(&format!("uninstall from {}", folder.display()), || {
-            for file in files.lines().chain([LIST]) {
-                remove(&folder, file)?;
-            }
-            Ok(())
+            files
+                .lines()
+                .chain([LIST])
+                .try_for_each(|file| remove(&folder, file))
         })
     }
 }
@@ -118,6 +119,7 @@ impl Install {
         let files = self.files(&built)?;
         let place = self.place.folder()?;
         step::step(&format!("install to {}", place.display()), || {
+            let before = fs::read_to_string(place.join(LIST)).unwrap_or_default();
             for (to, bytes, mode) in &files {
                 put(&place.join(to), bytes, *mode)?;
             }
@@ -127,7 +129,13 @@ impl Install {
                 .chain([Path::new(LINK.0)])
                 .map(|name| name.display().to_string() + "\n")
                 .collect();
-            put(&place.join(LIST), list.concat().as_bytes(), 0o644)
+            let list = list.concat();
+            put(&place.join(LIST), list.as_bytes(), 0o644)?;
+            // What was installed before, and is no part of it any more.
+            let mut gone = before
+                .lines()
+                .filter(|old| list.lines().all(|new| new != *old));
+            gone.try_for_each(|file| remove(&place, file))
         })
     }
 
@@ -135,7 +143,7 @@ impl Install {
     fn files(&self, built: &Path) -> Result<Vec<(PathBuf, Vec<u8>, u32)>> {
         let mut files = Vec::new();
         for Artifact { from, to, mode } in &BUILT {
-            let (bytes, symbols) = self.stripped(&built.join(from))?;
+            let (bytes, symbols) = self.stripped(&built.join(from), to)?;
             files.push((to.into(), bytes, *mode));
             if let Some(symbols) = symbols {
                 files.push((format!("{to}.debug").into(), symbols, 0o644));
@@ -152,27 +160,29 @@ impl Install {
         Ok(files)
     }
 
-    /// The bytes of a built file without what only debuggers need; and that, if it is wanted.
-    fn stripped(&self, file: &Path) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
-        if self.debug {
+    /// The bytes of a built file without what only debuggers need; and that, if it is wanted. The file names it
+    /// by the name that it will have beside `to`, where debuggers look.
+    fn stripped(&self, file: &Path, to: &str) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
+        if self.debug && !self.debug_files {
             return Ok((fs_read(file)?, None));
         }
-        let (small, symbols) = (suffixed(file, "stripped"), suffixed(file, "debug"));
-        let is_archive = file.extension().is_some_and(|extension| extension == "a");
-        let option = if is_archive {
-            "--strip-debug"
-        } else {
-            "--strip-unneeded"
-        };
-        run(Command::new("objcopy").arg(option).arg(file).arg(&small))?;
+        let small = suffixed(file, "stripped");
+        let mut strip = Command::new("objcopy");
         let mut kept = None;
-        if self.debug_files && !is_archive {
-            run(Command::new("objcopy")
-                .arg("--only-keep-debug")
-                .arg(file)
-                .arg(&symbols))?;
-            kept = Some(fs_read(&symbols)?);
+        if file.extension().is_some_and(|extension| extension == "a") {
+            strip.arg("--strip-debug");
+        } else {
+            strip.arg("--strip-unneeded");
+            if self.debug_files {
+                let name = Path::new(to).file_name().unwrap_or_default();
+                let symbols = suffixed(&file.with_file_name(name), "debug");
+                let mut keep = Command::new("objcopy");
+                run(keep.arg("--only-keep-debug").arg(file).arg(&symbols))?;
+                strip.arg("--add-gnu-debuglink").arg(&symbols);
+                kept = Some(fs_read(&symbols)?);
+            }
         }
+        run(strip.arg(file).arg(&small))?;
         Ok((fs_read(&small)?, kept))
     }
 

@@ -1,5 +1,6 @@
 //! What is installed is used from where it was installed: a C program is compiled by pkg-config and
-//! runs, the command runs, WiredTiger loads the data source, and the manuals are good pages.
+//! runs, the command runs, WiredTiger loads the data source, debuggers find the symbols, and the manuals are good pages.
+//! Then it is taken away again, and nothing else.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,11 +18,13 @@ use std::{
 fn what_is_installed_works_from_there() {
     let folder = tempfile::tempdir().unwrap();
     let prefix = folder.path().join("prefix");
-    done(
-        Command::new(env!("CARGO_BIN_EXE_xtask"))
-            .args(["install", "--debug", "--prefix"])
-            .arg(&prefix),
-    );
+    let foreign = prefix.join("lib/libother.so");
+    fs::create_dir_all(prefix.join("lib")).unwrap();
+    fs::write(&foreign, "another program's").unwrap();
+    xtask(&["install", "--debug"], &prefix);
+    let whole = fs::read(prefix.join("lib/libhe.so.1")).unwrap();
+    xtask(&["install", "--debug", "--debug-files"], &prefix);
+    symbols_are_beside(&prefix, &whole);
     the_command_runs(&prefix);
     programs_compile(&prefix, folder.path());
     if has("wt") {
@@ -33,6 +36,57 @@ fn what_is_installed_works_from_there() {
     let left = files(&prefix).into_iter();
     let fresh: Vec<_> = left.filter(|file| file.ends_with(".new")).collect();
     assert!(fresh.is_empty(), "{fresh:?}");
+    // What is installed without them has none of them left, and the whole of it goes.
+    xtask(&["install", "--debug"], &prefix);
+    let left = files(&prefix).into_iter();
+    let symbols: Vec<_> = left.filter(|file| file.ends_with(".debug")).collect();
+    assert!(symbols.is_empty(), "{symbols:?}");
+    xtask(&["uninstall"], &prefix);
+    assert_eq!(files(&prefix), [foreign.display().to_string()]);
+    let folders: Vec<_> = fs::read_dir(&prefix).unwrap().flatten().collect();
+    assert_eq!(folders.len(), 1, "{folders:?}");
+}
+
+fn xtask(arguments: &[&str], prefix: &Path) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    done(command.args(arguments).arg("--prefix").arg(prefix));
+}
+
+/// Of a file that has none itself: a debugger says where in the source a function is.
+fn symbols_are_beside(prefix: &Path, whole: &[u8]) {
+    for file in [
+        "lib/libhe.so.1",
+        "lib/libwiredtiger_helium.so",
+        "bin/helium",
+    ] {
+        let file = prefix.join(file);
+        let sections = text(Command::new("readelf").args(["-SW"]).arg(&file));
+        assert!(!sections.contains(".debug_info"), "{}", file.display());
+        assert!(!sections.contains(".symtab"), "{}", file.display());
+        let symbols = file.display().to_string() + ".debug";
+        let sections = text(Command::new("readelf").args(["-SW"]).arg(symbols));
+        assert!(sections.contains(".debug_info"), "{}", file.display());
+    }
+    let archive = prefix.join("lib/libhe.a");
+    let sections = text(Command::new("readelf").args(["-SW"]).arg(archive));
+    assert!(!sections.contains(".debug_info"), "libhe.a");
+    let library = prefix.join("lib/libhe.so.1");
+    let bytes = fs::metadata(&library).unwrap().len();
+    assert!(bytes < whole.len() as u64 / 2, "{bytes} of {}", whole.len());
+    let names = text(
+        Command::new("nm")
+            .args(["-D", "--defined-only"])
+            .arg(&library),
+    );
+    let address = names.lines().find(|line| line.ends_with(" T he_commit"));
+    let (address, _) = address.unwrap().split_once(' ').unwrap();
+    let place = text(
+        Command::new("addr2line")
+            .arg("-e")
+            .arg(&library)
+            .arg(address),
+    );
+    assert!(place.contains("/libhe/src/boundary/"), "{place}");
 }
 
 fn the_command_runs(prefix: &Path) {
@@ -124,10 +178,20 @@ fn pages_are_good(prefix: &Path) {
         }
     }
     if has("man") {
-        let mut show = Command::new("man");
-        show.args(["-P", "cat", "-M"]).arg(&man).arg("he_open");
-        let shown = text(show.env("LC_ALL", "C").env("MANPAGER", "cat"));
-        assert!(shown.contains("HE_O_VOLUME_CREATE"), "{shown}");
+        // The header and its structures are told of in he(3).
+        for (name, says) in [
+            ("he_open", "HE_O_VOLUME_CREATE"),
+            ("he_stats", "valid_items"),
+            ("he", "struct he_item"),
+            ("he.h", "struct he_item"),
+            ("he_item", "struct he_item"),
+            ("he_env", "struct he_env"),
+        ] {
+            let mut show = Command::new("man");
+            show.args(["-P", "cat", "-M"]).arg(&man).args(["3", name]);
+            let shown = text(show.env("LC_ALL", "C").env("MANPAGER", "cat"));
+            assert!(shown.contains(says), "{name}: {shown}");
+        }
     }
 }
 
