@@ -4,9 +4,13 @@
 //! and so on; in front of a quote, a blank or a `#` it takes the meaning from that. Inside of single quotes nothing
 //! has a meaning. `#` at the start of a word begins a remark.
 //!
-//! Invariant: what [`quoted`] makes of bytes is one word, and means these bytes.
+//! Invariants: what [`quoted`] makes of bytes is one word, and means these bytes; and words take not many times the
+//! memory that their line takes, as there are not many.
 
 use crate::text;
+
+/// Most words of a line: more than anyone types, and than a change or a command needs.
+pub const WORDS_MAX: usize = 10_000;
 
 /// The words of a line.
 pub fn split(line: &[u8]) -> Result<Vec<Vec<u8>>, String> {
@@ -15,6 +19,10 @@ pub fn split(line: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     let mut quote = None;
     let mut rest = line;
     while let Some((&byte, behind)) = rest.split_first() {
+        if words.len() > WORDS_MAX {
+            let most = text::count(WORDS_MAX as u64);
+            return Err(format!("has more words than {most}"));
+        }
         rest = behind;
         match (byte, quote) {
             (b'\'', Some(b'\'')) | (b'"', Some(b'"')) => quote = None,

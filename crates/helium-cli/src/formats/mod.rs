@@ -6,6 +6,8 @@
 
 pub mod changes;
 mod csv;
+#[cfg(test)]
+mod endless;
 mod json_array;
 mod jsonl;
 pub mod lines;

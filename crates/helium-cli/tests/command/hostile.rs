@@ -28,6 +28,17 @@ fn nothing_that_a_terminal_obeys_is_printed() {
     place.write("csv", format!("{NAME},value\n"));
     place.write("jsonl", format!("{{\"{}\":1}}\n", "\\u009b".repeat(3)));
     place.write("wt", format!("WiredTiger Dump\nFormat=x{NAME}\n"));
+    place.write("json", format!("[{{\"{}\":1}}]\n", "\\u202e".repeat(3)));
+    place.write("tsv", format!("{}\n", "\u{9b}\t".repeat(3)));
+    place.write("mdb", format!("VERSION=3\nformat={}\n", "\u{9b}\u{202e}"));
+    place.write("batch", format!("put '{}' k v\n", "\u{9b}gone"));
+    place.write("batch words", format!("{} k v\n", "\u{9b}\u{202e}"));
+    place.write(
+        "batch twice",
+        "insert d k v\ninsert d k\u{9b} v\ninsert d k\u{9b} v\n",
+    );
+    place.helium(["create", "v", "d", "k"]).ok();
+    place.helium(["put", "v", "k", NAME, NAME]).ok();
     fs::copy(place.path("csv"), place.path(NAME)).expect("the test's own folder");
     let commands: &[&[&str]] = &[
         &["ls", "v"],
@@ -46,6 +57,25 @@ fn nothing_that_a_terminal_obeys_is_printed() {
         &["dump", "v", NAME, "-f", "csv"],
         &["dump", "v", NAME, "-f", "wiredtiger"],
         &["dump", "v", NAME, "-f", "wiredtiger-hex"],
+        &["dump", "v", NAME, "-f", "json"],
+        &["dump", "v", NAME, "-f", "tsv"],
+        &["dump", "v", NAME, "-f", "tsv", "--delimiter", ";"],
+        &["dump", "v", NAME, "-f", "mdb"],
+        &["dump", "v", "k", "-f", "mdb"],
+        &["stat", "v", "--sizes"],
+        &["stat", "v", NAME, "--sizes"],
+        &["stat", "v", "\u{9b}gone", "--sizes"],
+        &["count", "v", NAME],
+        &["count", "v", NAME, "--prefix", NAME],
+        &["count", "v", "\u{9b}gone"],
+        &["rm", "v", NAME, "--prefix", "gone\u{9b}"],
+        &["batch", "v", "batch"],
+        &["batch", "v", "batch words"],
+        &["batch", "v", "batch twice"],
+        &["batch", "v", NAME],
+        &["load", "v", "json", "-d", NAME],
+        &["load", "v", "tsv", "-f", "tsv", "-d", NAME],
+        &["load", "v", "mdb"],
         &["load", "v", "csv", "-f", "csv", "-d", NAME],
         &["load", "v", "jsonl", "-d", NAME],
         &["load", "v", "wt"],
@@ -74,11 +104,58 @@ fn nothing_that_a_terminal_obeys_is_printed() {
     }
 }
 
+/// Neither in answers, nor in sentences about what was typed.
+#[test]
+fn nor_by_the_shell() {
+    let place = Place::with_volume();
+    place.helium(["create", "v", NAME]).ok();
+    place.helium(["put", "v", NAME, NAME, NAME]).ok();
+    let name = "\"a\\x1b[2J\\xe2\\x80\\xae\\xc2\\x9b1A\\x7f\\n\"";
+    let lines = [
+        "ls".to_owned(),
+        "ls --json".to_owned(),
+        "stat --sizes".to_owned(),
+        format!("scan {name}"),
+        format!("scan {name} --json"),
+        format!("count {name}"),
+        format!("get {name} {name} --hex"),
+        format!("get {name} gone{name}"),
+        format!("count gone{name}"),
+        format!("dump {name} -f tsv"),
+        format!("help {name}"),
+        format!("nonsense{name}"),
+        "\u{9b}\u{202e}".to_owned(),
+        format!("rm {name} {name}"),
+        format!("drop {name}"),
+    ];
+    for line in &lines {
+        for json in [&[][..], &["--json"]] {
+            let arguments = ["shell", "v"].iter().chain(json);
+            let ran = place.helium_with(arguments, format!("{line}\n").as_bytes());
+            let is_silent = line.starts_with(['r', 'd']) && json.is_empty();
+            assert!(
+                is_silent || !ran.err.is_empty() || !ran.out.is_empty(),
+                "{line}"
+            );
+            assert_printable(&ran.out, &[line]);
+            assert_printable(ran.err.as_bytes(), &[line]);
+        }
+    }
+}
+
 #[test]
 fn what_comes_out_escaped_goes_in_again() {
     let place = Place::with_volume();
     place.helium(["put", "v", "d", NAME, NAME]).ok();
-    for format in ["jsonl", "csv", "wiredtiger", "wiredtiger-hex"] {
+    for format in [
+        "jsonl",
+        "json",
+        "csv",
+        "tsv",
+        "mdb",
+        "wiredtiger",
+        "wiredtiger-hex",
+    ] {
         let dump = place.helium(["dump", "v", "d", "-f", format]).ok();
         let load = ["load", "v", "-f", format, "-d", format];
         place.helium_with(load, &dump).ok();

@@ -74,6 +74,95 @@ fn memory_that_may_not_be_had_is_a_sentence() {
     place.helium(["verify", "v"]).ok();
 }
 
+/// What is longer than an item can be is refused where it is not much more than that which there is memory for,
+/// whatever it is made of.
+#[test]
+fn no_input_takes_more_memory_than_an_item_can_need() {
+    let place = Place::with_volume();
+    let wt = "WiredTiger Dump\nFormat=print\nHeader\ntable:d\nkey_format=u\nData\n";
+    let mdb = "VERSION=3\nformat=bytevalue\ntype=btree\nHEADER=END\n";
+    let longer = 110_000_000;
+    for (words, text, then, sentence) in [
+        (
+            "load v -d d -f jsonl",
+            "{\"key\":\"",
+            "k",
+            "line 1: is longer than any",
+        ),
+        (
+            "load v -d d -f json",
+            "[{\"key\":\"",
+            "k",
+            "line 1: is longer than any",
+        ),
+        (
+            "load v -d d -f csv",
+            "key,value\n",
+            "k",
+            "line 2: is longer than any",
+        ),
+        (
+            "load v -d d -f tsv",
+            "k\t",
+            "v",
+            "line 1: is longer than any",
+        ),
+        (
+            "load v -d d -f mdb",
+            mdb,
+            " 0",
+            "line 5: is longer than any",
+        ),
+        (
+            "load v -d d -f wiredtiger",
+            wt,
+            "k",
+            "line 7: is longer than any",
+        ),
+        ("batch v", "put d k ", "v", "line 1: is longer than any"),
+        ("shell v", "put d k ", "v", "line 1: is longer than any"),
+        // As long as an item may be, and many small things.
+        ("batch v", "put d ", "k ", "line 1: has more words than"),
+        ("shell v", "rm d ", "k ", "line 1: has more words than"),
+        ("load v -d d -f tsv", "", "\t", "line 1: has"),
+        (
+            "load v -d d -f csv",
+            "",
+            ",",
+            "line 1: has more than 4,096 fields",
+        ),
+        ("load v -d d -f jsonl", "{\"key\":", "[", "line 1: "),
+        (
+            "load v -d d -f json",
+            "[{\"key\":",
+            "[",
+            "the array is not closed",
+        ),
+    ] {
+        let bytes = if sentence.contains("longer") {
+            longer
+        } else {
+            90_000_000
+        };
+        let input = text.to_owned() + &then.repeat(bytes / then.len()) + "\n";
+        let caches = "--read-cache 2M --write-cache 4M";
+        let comes = if words.starts_with("load") {
+            "--as-it-comes"
+        } else {
+            ""
+        };
+        let words = format!("{words} {comes} {caches}");
+        let ran = limited(&place, "ulimit -v 500000", &words, input.as_bytes());
+        let code = if words.starts_with("shell") && !sentence.contains("longer") {
+            2
+        } else {
+            9
+        };
+        ran.fails(code, &[sentence]);
+    }
+    place.helium(["verify", "v"]).ok();
+}
+
 /// The first limit at which it can be done is not followed by one at which it cannot.
 #[test]
 fn what_fits_into_memory_fits_into_more() {

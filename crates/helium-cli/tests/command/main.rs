@@ -4,6 +4,7 @@ mod batch;
 mod bench;
 mod copies;
 mod errors;
+mod exits;
 mod harness;
 mod hostile;
 mod interrupted;

@@ -86,6 +86,12 @@ fn what_others_have_open_reads_as_if_it_were_not() {
             "scan", "v", "d", "--from", "00010", "--to", "02500", "--keys",
         ],
         &["scan", "v", "d", "--reverse", "-n", "2000"],
+        &["count", "v", "d"],
+        &["count", "v", "hashed"],
+        &["count", "v", "empty"],
+        &["count", "v", "d", "--prefix", "0299"],
+        &["count", "v", "d", "--from", "00010", "--to", "02500"],
+        &["count", "v", "empty", "--prefix", "0"],
         &["scan", "v", "hashed"],
         &["dump", "v"],
         &["dump", "v", "hashed", "-f", "csv"],
@@ -93,6 +99,15 @@ fn what_others_have_open_reads_as_if_it_were_not() {
     ];
     let found: Vec<String> = asked.iter().map(|asked| there(asked)).collect();
     assert!(there(&["stat", "v"]).contains("3,001"));
+    for (asked, found) in asked.iter().zip(&found) {
+        let counted = match asked {
+            ["count", "v", "d"] => "3000\n",
+            ["count", "v", "d", "--prefix", ..] => "10\n",
+            ["count", "v", "d", "--from", ..] => "2490\n",
+            _ => continue,
+        };
+        assert_eq!(found, counted, "{asked:?}");
+    }
     let sizes = |text: &str| {
         let mut all: serde_json::Value = serde_json::from_str(text).expect("JSON");
         let all = all.as_array_mut().expect("datastores").iter_mut();
@@ -107,6 +122,8 @@ fn what_others_have_open_reads_as_if_it_were_not() {
     helium(&place, &["get", "v", "d", "nothing"]).fails(3, &["no item with the key nothing"]);
     helium(&place, &["scan", "v", "hashd"]).fails(3, &["Did you mean hashed?"]);
     helium(&place, &["scan", "v", "hashed", "--reverse"]).fails(2, &["in no order"]);
+    helium(&place, &["count", "v", "hashed", "--prefix", "a"]).fails(2, &["Without a range"]);
+    helium(&place, &["count", "v", "hashd"]).fails(3, &["Did you mean hashed?"]);
     // Who writes, or does not want it, is refused.
     for refused in [
         &["put", "v", "d", "k", "v"][..],
