@@ -43,7 +43,7 @@ pub struct Bench {
     /// Threads; as many as there are processors if left out
     #[arg(short, short_alias = 'T', long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// Measure with one thread, with two, with four and so on, up to this many
+    /// Measure with one thread, with two, with three and so on, up to this many
     #[arg(long, value_name = "THREADS", conflicts_with = "threads", value_parser = clap::value_parser!(u16).range(1..=1024))]
     up_to_threads: Option<u16>,
     /// Give the space of what was removed back to the devices before anything is measured
@@ -193,14 +193,11 @@ impl Bench {
 
     /// The numbers of threads that are measured with, one after the other.
     fn threads(&self) -> Vec<u64> {
-        let Some(most) = self.up_to_threads.map(u64::from) else {
-            let all = || std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
-            return vec![self.threads.map_or_else(all, u64::from)];
-        };
-        let doubled = std::iter::successors(Some(1), |threads| Some(2 * threads));
-        let mut threads: Vec<u64> = doubled.take_while(|threads| *threads < most).collect();
-        threads.push(most);
-        threads
+        if let Some(most) = self.up_to_threads {
+            return (1..=u64::from(most)).collect();
+        }
+        let all = || std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+        vec![self.threads.map_or_else(all, u64::from)]
     }
 
     fn trim(&self, open: &Volume) -> Result<()> {
