@@ -25,6 +25,8 @@ fn modes_that_measure_memory() -> Result<()> {
 #[test]
 fn modes_that_read() -> Result<()> {
     assert!(small("scans")?.contains("compacted, backward"));
+    let hot = small("hot")?;
+    assert!(hot.contains("opened anew, second 5") && hot.contains("after a pass backward"));
     assert!(small("compression")?.contains("random bytes, 4000 bytes | yes"));
     assert!(small("services")?.contains("scrub without limit"));
     Ok(())

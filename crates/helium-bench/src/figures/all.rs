@@ -67,6 +67,7 @@ const SECTIONS: &[Section] = &[
     section("reads", "helium-reads", "", "--items 20000"),
     mode("index"),
     mode("caches"),
+    mode("hot"),
     mode("scans"),
     mode("wiredtiger-scans"),
     mode("compression"),

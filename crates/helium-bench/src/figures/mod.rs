@@ -9,6 +9,7 @@ mod caches;
 mod checkpoints;
 mod compression;
 mod gets;
+mod hot;
 mod index;
 mod machine;
 mod reopening;
@@ -53,6 +54,8 @@ enum Mode {
     /// The process's memory beside its budgets, with data ten times the caches; cold gets; scans
     /// and the read cache.
     Caches(caches::Arguments),
+    /// Ranges that are read again and again, after a volume is opened anew, and after a pass over everything.
+    Hot(hot::Arguments),
     /// Cold scans before and after compacting, of the store itself.
     Scans(scans::Arguments),
     /// The same through WiredTiger, on an object of ours and on a native table.
@@ -78,6 +81,7 @@ pub fn run(options: &Options) -> Result<()> {
         Mode::Machine => machine::print(options),
         Mode::Index(arguments) => index::run(options, arguments),
         Mode::Caches(arguments) => caches::run(options, arguments),
+        Mode::Hot(arguments) => hot::run(options, arguments),
         Mode::Scans(arguments) => scans::run(options, arguments),
         Mode::WiredtigerScans(arguments) => {
             crate::wiredtiger::scans::run(options.folder.as_deref(), options.scale, arguments)
