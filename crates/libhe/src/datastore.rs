@@ -20,7 +20,7 @@ use crate::{
     code::{Code, During, Result, of},
     handle::{self, Number},
     limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX},
-    store::{self, Mode, Position},
+    store::{self, Mode, Position, Wanted},
     volumes::Seat,
 };
 
@@ -36,6 +36,32 @@ thread_local! {
 pub enum Direction {
     Forward,
     Backward,
+}
+
+/// A value: as many of its bytes as are wanted, all or none, and how many it has.
+#[derive(Clone, Copy)]
+pub struct Told<'a> {
+    pub bytes: &'a [u8],
+    pub len: usize,
+}
+
+impl<'a> Told<'a> {
+    pub fn whole(bytes: &'a [u8]) -> Self {
+        let len = bytes.len();
+        Self { bytes, len }
+    }
+
+    /// What was read of a value, of which so much was wanted.
+    fn of(read: &'a [u8], wanted: Wanted) -> Self {
+        match wanted {
+            // No value is longer than memory.
+            Wanted::Lengths => Self {
+                bytes: &[],
+                len: Wanted::length(read) as usize,
+            },
+            _ => Self::whole(read),
+        }
+    }
 }
 
 /// What a handle of a datastore stands for.
@@ -98,11 +124,12 @@ impl DatastoreHandle {
         found(self.store.contains(key).map_err(while_reading)?)
     }
 
-    /// Shows the value of `key` to `show`.
-    pub fn lookup(&self, key: &[u8], show: impl FnOnce(&[u8])) -> Result<()> {
+    /// Shows what is wanted of the value of `key` to `show`.
+    pub fn lookup(&self, key: &[u8], wanted: Wanted, show: impl FnOnce(Told<'_>)) -> Result<()> {
         with_buffers(|_, value| {
-            found(self.store.get_into(key, value).map_err(while_reading)?)?;
-            show(value);
+            let is_there = self.store.read(key, wanted, value);
+            found(is_there.map_err(while_reading)?)?;
+            show(Told::of(value, wanted));
             Ok(())
         })
     }
@@ -120,8 +147,8 @@ impl DatastoreHandle {
     pub fn neighbour(
         &self,
         from: &[u8],
-        direction: Direction,
-        show: impl FnOnce(&[u8], Option<&[u8]>),
+        (direction, wanted): (Direction, Wanted),
+        show: impl FnOnce(&[u8], Option<Told<'_>>),
     ) -> Result<()> {
         if self.store.properties().unordered {
             return Err(Code::UNSUPPORTED);
@@ -129,14 +156,14 @@ impl DatastoreHandle {
         with_buffers(|key, value| {
             let find = |position: Position<'_>, key: &mut Vec<u8>, value: &mut Vec<u8>| {
                 self.store
-                    .nearest(position, key, value)
+                    .nearest((position, wanted), key, value)
                     .map_err(while_reading)
             };
             if !find(start(from, direction), key, value)? || key.is_empty() {
                 return Err(Code::ITEM_NOT_FOUND);
             }
             if key.len() <= KEY_BYTES_MAX {
-                show(key, Some(value));
+                show(key, Some(Told::of(value, wanted)));
                 return Ok(());
             }
             key.truncate(KEY_BYTES_MAX);
@@ -144,13 +171,13 @@ impl DatastoreHandle {
                 // The caller has stepped past this one: go on behind all that start like it.
                 let behind = behind_prefix(from).ok_or(Code::ITEM_NOT_FOUND)?;
                 found(find(Position::AtOrAfter(&behind), key, value)?)?;
-                show(key, Some(value));
+                show(key, Some(Told::of(value, wanted)));
                 return Ok(());
             }
             if direction == Direction::Backward
-                && self.store.get_into(key, value).map_err(while_reading)?
+                && self.store.read(key, wanted, value).map_err(while_reading)?
             {
-                show(key, Some(value));
+                show(key, Some(Told::of(value, wanted)));
                 return Ok(());
             }
             show(key, None);

@@ -10,11 +10,10 @@ use helium_activity::{Publisher, Reading};
 use heliumdb::host::DatastoreExt;
 use heliumdb::{
     DatastoreId, DatastoreOptions, Readable, Transaction, TransactionOptions, VolumeOptions,
-    host::Wanted,
 };
 pub use heliumdb::{
     Error, ErrorKind, Item, Position, Result,
-    host::{Mode, ReadAhead},
+    host::{Mode, ReadAhead, Wanted},
     upkeep::Stats,
 };
 
@@ -263,8 +262,15 @@ impl Datastore {
         self.properties
     }
 
-    pub fn get_into(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
-        self.store.get_into(key, value)
+    /// Reads what is wanted of the value of `key`; false if there is no item.
+    pub fn read(&self, key: &[u8], wanted: Wanted, value: &mut Vec<u8>) -> Result<bool> {
+        if wanted != Wanted::Lengths {
+            return self.store.get_into(key, value);
+        }
+        let len = DatastoreExt::newest_length(&self.store, key)?;
+        value.clear();
+        value.extend(len.unwrap_or_default().to_le_bytes());
+        Ok(len.is_some())
     }
 
     pub fn contains(&self, key: &[u8]) -> Result<bool> {
@@ -308,14 +314,14 @@ impl Datastore {
         }
     }
 
-    /// The item nearest to a position; false if there is none.
+    /// What is wanted of the item nearest to a position; false if there is none.
     pub fn nearest(
         &self,
-        position: Position<'_>,
+        wanted: (Position<'_>, Wanted),
         key: &mut Vec<u8>,
         value: &mut Vec<u8>,
     ) -> Result<bool> {
-        self.store.nearest_into(position, key, value)
+        self.store.nearest_for(wanted, key, value)
     }
 
     /// All items of this moment.

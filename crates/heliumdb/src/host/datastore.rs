@@ -41,6 +41,18 @@ pub trait DatastoreExt: Sealed {
         value: &mut Vec<u8>,
     ) -> Result<bool>;
 
+    /// How long the newest committed value of `key` is; `None` if there is none. Of a long value no piece is read; a short one is
+    /// where its length is.
+    fn newest_length(&self, key: &[u8]) -> Result<Option<u64>>;
+
+    /// As [`Datastore::nearest_into`], for what is wanted of the item.
+    fn nearest_for(
+        &self,
+        wanted: (Position<'_>, Wanted),
+        key: &mut Vec<u8>,
+        value: &mut Vec<u8>,
+    ) -> Result<bool>;
+
     /// As [`Datastore::items`], of what `view` sees. What its transaction has not committed yet is refused in an unordered
     /// datastore.
     fn items_of<'a>(&self, view: &'a dyn View) -> Items<'a>;
@@ -74,6 +86,19 @@ impl DatastoreExt for Datastore {
         value: &mut Vec<u8>,
     ) -> Result<bool> {
         self.seek_ahead_with(view, wanted, ahead, key, value)
+    }
+
+    fn newest_length(&self, key: &[u8]) -> Result<Option<u64>> {
+        Self::newest_length(self, key)
+    }
+
+    fn nearest_for(
+        &self,
+        wanted: (Position<'_>, Wanted),
+        key: &mut Vec<u8>,
+        value: &mut Vec<u8>,
+    ) -> Result<bool> {
+        self.seek_for(None, wanted, key, value)
     }
 
     fn items_of<'a>(&self, view: &'a dyn View) -> Items<'a> {

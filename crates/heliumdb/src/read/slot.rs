@@ -154,7 +154,7 @@ impl<'a> Look<'a> {
     }
 
     /// Shows `show` the key of the item that was `seen`, and how long its value is.
-    fn read_len<R>(
+    pub(crate) fn read_len<R>(
         &self,
         which: Which<'_>,
         (seen, ready): (Seen<'a>, Ready<'_>),

@@ -105,6 +105,15 @@ impl Datastore {
         })
     }
 
+    /// How long the newest committed value of `key` is.
+    pub(crate) fn newest_length(&self, key: &[u8]) -> Result<Option<u64>> {
+        self.looking(None, Purpose::Point, |look| {
+            let which = Which::Key(key);
+            let known = (look.see(look.word(which))?, Ready::No);
+            look.read_len(which, known, |_, len| len)
+        })
+    }
+
     pub(crate) fn seek_with(
         &self,
         eyes: Eyes<'_>,

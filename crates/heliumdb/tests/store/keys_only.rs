@@ -1,6 +1,9 @@
 //! Whoever is after keys only waits for no device.
 
-use heliumdb::{Readable, Volume};
+use heliumdb::{
+    DatastoreOptions, Position, Readable, Volume,
+    host::{DatastoreExt, Wanted},
+};
 
 use crate::common::{machine, open_one};
 
@@ -53,4 +56,65 @@ fn keys_are_read_without_their_values() {
     assert_eq!(reads(), before);
     assert_eq!(store.iter().count(), 500);
     assert!(reads() > before);
+}
+
+/// How long a value is stands where the item is: of a long one no piece is read.
+#[test]
+fn lengths_are_read_without_the_pieces_of_long_values() {
+    const LONG: usize = 3_000_000;
+    let machine = machine(0, 1);
+    let options = {
+        let mut options = helium_sim::sim_options();
+        options.read_cache_bytes = 0;
+        options
+    };
+    let volume = open_one(&machine).unwrap();
+    let kinds = [
+        ("plain", false, false),
+        ("compressed", true, false),
+        ("unordered", false, true),
+    ];
+    for (name, compress, unordered) in kinds {
+        let mut how = DatastoreOptions::default();
+        (how.create, how.compress, how.unordered) = (true, compress, unordered);
+        let store = volume.open_datastore(name, &how).unwrap();
+        for (key, len) in [("a", LONG), ("b", 3), ("c", 0)] {
+            store.put(key, vec![7; len]).unwrap();
+        }
+    }
+    volume.close().unwrap();
+    let devices = machine.devices(&[helium_sim::DiskId(0)]);
+    let volume = Volume::open_devices(devices, &options).unwrap();
+    let reads = || volume.stats().device_reads;
+    for (name, _, unordered) in kinds {
+        let store = volume.datastore(name).unwrap();
+        let before = reads();
+        for (key, len) in [
+            ("a", Some(LONG)),
+            ("b", Some(3)),
+            ("c", Some(0)),
+            ("d", None),
+        ] {
+            let found = DatastoreExt::newest_length(&store, key.as_bytes()).unwrap();
+            assert_eq!(found, len.map(|len| len as u64), "{name} {key}");
+        }
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        for (position, len) in [
+            (Position::First, LONG),
+            (Position::Last, 0),
+            (Position::Before(b"b"), LONG),
+        ] {
+            let found = store.nearest_for((position, Wanted::Lengths), &mut key, &mut value);
+            assert_eq!(found.is_err(), unordered, "{name}");
+            assert!(
+                unordered || Wanted::length(&value) == len as u64,
+                "{name} {position:?}"
+            );
+        }
+        let lengths = reads() - before;
+        assert!(lengths <= 6, "{name}: {lengths} reads for six lengths");
+        assert_eq!(store.get("a").unwrap().unwrap().len(), LONG);
+        let whole = reads() - before - lengths;
+        assert!(whole > 1, "{name}: {whole} reads for a value");
+    }
 }

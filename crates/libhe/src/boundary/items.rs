@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     code::{Code, Result},
-    datastore::{Direction, check_value, while_writing},
+    datastore::{Direction, Told, check_value, while_writing},
     handle::Object,
     store::Mode,
 };
@@ -178,8 +178,12 @@ pub unsafe extern "C" fn he_lookup(he: HeT, item: *mut HeItem, offset: usize, le
         // SAFETY: as the caller says.
         let (key, buffer) = unsafe { key_and_buffer(item, offset, len) }?;
         match &*found {
-            Object::Datastore(datastore) => datastore.lookup(key, |value| buffer.fill(value)),
-            Object::Transaction(transaction) => transaction.lookup(key, |value| buffer.fill(value)),
+            Object::Datastore(datastore) => {
+                datastore.lookup(key, buffer.wanted(), |value| buffer.fill(value))
+            }
+            Object::Transaction(transaction) => {
+                transaction.lookup(key, |value| buffer.fill(Told::whole(value)))
+            }
             Object::Iterator(_) => Err(Code::ARGUMENTS),
         }
     })
@@ -203,10 +207,10 @@ pub unsafe extern "C" fn he_delete_lookup(
         let (key, buffer) = unsafe { key_and_buffer(item, offset, len) }?;
         match &*found {
             Object::Datastore(datastore) => {
-                datastore.delete_lookup(key, |value| buffer.fill(value))
+                datastore.delete_lookup(key, |value| buffer.fill(Told::whole(value)))
             }
             Object::Transaction(transaction) => {
-                transaction.delete_lookup(key, |value| buffer.fill(value))
+                transaction.delete_lookup(key, |value| buffer.fill(Told::whole(value)))
             }
             Object::Iterator(_) => Err(Code::ARGUMENTS),
         }
@@ -278,7 +282,7 @@ unsafe fn neighbour(
             };
             (from, ValueBuffer::new(address, &item, offset, len)?)
         };
-        let show = |key: &[u8], value: Option<&[u8]>| {
+        let show = |key: &[u8], value: Option<Told<'_>>| {
             // SAFETY: there is room for the longest key, says the caller, and this is none longer.
             unsafe { buffer.set_key(item.key, key) };
             if let Some(value) = value {
@@ -286,8 +290,14 @@ unsafe fn neighbour(
             }
         };
         match &*found {
-            Object::Datastore(datastore) => datastore.neighbour(&from, direction, show),
-            Object::Transaction(transaction) => transaction.neighbour(&from, direction, show),
+            Object::Datastore(datastore) => {
+                datastore.neighbour(&from, (direction, buffer.wanted()), show)
+            }
+            Object::Transaction(transaction) => {
+                transaction.neighbour(&from, direction, |key, value| {
+                    show(key, value.map(Told::whole));
+                })
+            }
             Object::Iterator(_) => Err(Code::ARGUMENTS),
         }
     })

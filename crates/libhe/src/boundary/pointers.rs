@@ -9,7 +9,9 @@ use std::{
 use super::layouts::HeItem;
 use crate::{
     code::{Code, Result},
+    datastore::Told,
     limits::KEY_BYTES_MAX,
+    store::Wanted,
 };
 
 /// A text of C, without its zero; one that is longer than any may be ends one byte past that.
@@ -148,9 +150,17 @@ impl ValueBuffer {
         })
     }
 
+    /// What is wanted of a value: its length is always told.
+    pub fn wanted(&self) -> Wanted {
+        match self.len {
+            0 => Wanted::Lengths,
+            _ => Wanted::Items,
+        }
+    }
+
     /// Writes the part of `value` that was asked for, and how long all of it is.
-    pub fn fill(self, value: &[u8]) {
-        let rest = value.get(self.offset..).unwrap_or_default();
+    pub fn fill(self, value: Told<'_>) {
+        let rest = value.bytes.get(self.offset..).unwrap_or_default();
         let part = &rest[..rest.len().min(self.len)];
         // SAFETY: `new` was promised room for `len` bytes, and that the item may be written. The
         // source is memory of ours.
@@ -158,7 +168,7 @@ impl ValueBuffer {
             if !part.is_empty() {
                 ptr::copy_nonoverlapping(part.as_ptr(), self.value.cast(), part.len());
             }
-            (&raw mut (*self.item).val_len).write_unaligned(value.len());
+            (&raw mut (*self.item).val_len).write_unaligned(value.len);
         }
     }
 
