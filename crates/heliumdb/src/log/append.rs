@@ -185,8 +185,11 @@ impl Log {
             {
                 let mut space = self.space.lock();
                 let more = cost.saturating_sub(promise.bytes());
-                let wanted = self.reserve_beside(space.promised + more) + space.promised + more;
-                if more == 0 || self.available(&space) >= wanted {
+                let (free, promised) = (self.available(&space), space.promised + more);
+                if more == 0
+                    || free >= self.reserve.at_most() + promised
+                    || free >= self.reserve_beside(promised) + promised
+                {
                     space.promised += more;
                     promise.add(more);
                     return Ok(());
@@ -278,6 +281,10 @@ impl Log {
             {
                 let space = self.space.lock();
                 let free = self.available(&space);
+                if free >= self.reserve.at_most() + space.promised + cost {
+                    return Ok(());
+                }
+                // Only where room is short does it matter how much is kept.
                 let kept = match room {
                     Room::Open => self.reserve_beside(space.promised + cost) + space.promised,
                     Room::Reserve => self.cleaner_bytes() + space.promised,

@@ -94,9 +94,12 @@ impl Log {
         let health = Arc::new(Health::new(options, Arc::clone(&group))?);
         let helpers = Helpers::new(options);
         let in_memory = budgets.write_cache_bytes / superblock.segment_bytes as usize;
+        let table = Table::new(segments_max(&superblock, devices.len()));
+        let medium = Medium::new(devices, &superblock, Arc::clone(&health));
         Ok(Self {
-            table: Table::new(segments_max(&superblock, devices.len())),
-            medium: Medium::new(devices, &superblock, Arc::clone(&health)),
+            table,
+            reserve: Reserve::new(medium.usable()),
+            medium,
             health,
             growth: Growth::new(options),
             reach: Reach::new(superblock.epoch),
@@ -104,7 +107,6 @@ impl Log {
             residency: Residency::new(&budgets, superblock.segment_bytes),
             ledger: Mutex::default(),
             space: Free::default(),
-            reserve: Reserve::new(),
             freeing: Freeing::default(),
             trims: Trims::new(options),
             appender: Mutex::new(Appender::new(1)),

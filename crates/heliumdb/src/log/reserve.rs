@@ -23,6 +23,8 @@ const LOST_AT_END_BYTES: u64 = 512 << 10;
 /// What decides how much is set aside.
 pub(super) struct Reserve {
     items: Items,
+    /// As much as there can be for anything but a checkpoint, however many items there are.
+    most_beside_checkpoints: u64,
     /// Bytes that the next checkpoint may need, at worst.
     checkpoint_bytes: AtomicU64,
     /// What the one that is being taken has appended.
@@ -32,9 +34,12 @@ pub(super) struct Reserve {
 }
 
 impl Reserve {
-    pub(super) fn new() -> Self {
+    /// In segments with so much room each.
+    pub(super) fn new(usable: u64) -> Self {
+        let deletes = limits::DELETES_WHEN_FULL * BLOCK_BYTES as u64;
         Self {
             items: Items::default(),
+            most_beside_checkpoints: deletes + (1 + limits::CLEANER_SEGMENTS) * usable,
             checkpoint_bytes: AtomicU64::new(0),
             checkpoint_taken: AtomicU64::new(0),
             is_old: AtomicBool::new(true),
@@ -44,6 +49,13 @@ impl Reserve {
     /// Bytes that the next checkpoint may need, at worst.
     pub(super) fn checkpoint_bytes(&self) -> u64 {
         self.checkpoint_bytes.load(Relaxed)
+    }
+
+    /// As much as may be set aside for all together, whatever comes to the log: who leaves so much alone need not reckon how
+    /// much it is now. It changes with what a checkpoint may need, and with nothing else.
+    #[inline]
+    pub(super) fn at_most(&self) -> u64 {
+        self.most_beside_checkpoints + self.checkpoint_bytes()
     }
 
     /// The checkpoint that is being taken has so much more.

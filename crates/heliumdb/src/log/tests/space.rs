@@ -59,6 +59,31 @@ fn a_full_volume_still_takes_the_stated_number_of_synced_deletes() {
     }
 }
 
+/// What leaves so much alone as may ever be set aside need not know how much is: it may not be less, nor much more.
+#[test]
+fn nothing_more_is_set_aside_than_is_said_at_most() {
+    let log = create(&Disk::new("disk", 64 * MIB));
+    let much = 1 << 40;
+    let mut most = 0;
+    for items in [0, 1, DELETES_WHEN_FULL - 70, DELETES_WHEN_FULL, much] {
+        log.keep_for_items(items, 0);
+        for checkpoint in [0, 1, 100_000, 10 * MIB] {
+            log.keep_for_checkpoint(checkpoint, checkpoint.min(60_000));
+            for more in [0, 1, MIB, 3 * MIB, much] {
+                let kept = log.reserve_beside(more);
+                assert!(kept <= log.reserve.at_most(), "{items}, {checkpoint}");
+                assert!(log.cleaner_bytes() <= log.reserve.at_most());
+                most = most.max(kept);
+            }
+            // What one that is under way has taken is not free any more, and only that makes it less.
+            log.reserve.checkpoint_takes(1_000);
+            assert!(log.reserve_beside(much) <= log.reserve.at_most());
+            log.end_checkpoint();
+        }
+    }
+    assert_eq!(most, log.reserve.at_most());
+}
+
 #[test]
 fn a_limit_on_growth_is_kept() {
     let disk = Disk::growing("disk", 1 << 40);
