@@ -322,8 +322,11 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let server = thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            // Until it is given up.
-            while stream.write_all(b"x").is_ok() {
+            // Until it is given up; it is not for ever where nobody does.
+            for _ in 0..4_000 {
+                if stream.write_all(b"x").is_err() {
+                    break;
+                }
                 thread::sleep(Duration::from_millis(5));
             }
         });
