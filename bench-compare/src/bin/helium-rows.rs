@@ -24,7 +24,7 @@ struct Options {
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
     /// Rows after the load, by their numbers in the table, each as often as it is named.
-    #[arg(long, value_delimiter = ',', default_value = "1,2,3,4,5,6,7,8")]
+    #[arg(long, value_delimiter = ',', default_value = "1,2,3,4,5,6,7,8,9,10,11")]
     rows: Vec<usize>,
     /// Load by single puts and not by batches of 100.
     #[arg(long)]
@@ -78,6 +78,9 @@ impl Engine for Helium {
                 seen < items
             })?;
         Ok(seen)
+    }
+    fn range(&self, from: &[u8], items: usize) -> Result<usize> {
+        helium_bench::helium::range(&self.store, from, items)
     }
     fn update(&self, key: &[u8], value: &[u8]) -> Result<()> {
         Ok(self.store.put(key, value)?)

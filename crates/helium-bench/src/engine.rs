@@ -12,6 +12,10 @@ pub trait Engine: Send + Sync {
     fn get(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool>;
     /// Reads up to `items` items from `from` on; returns how many there were.
     fn scan(&self, from: &[u8], items: usize) -> Result<usize>;
+    /// As [`Engine::scan`], by what its users iterate with.
+    fn range(&self, from: &[u8], items: usize) -> Result<usize> {
+        self.scan(from, items)
+    }
     /// Writes one item, not synced.
     fn update(&self, key: &[u8], value: &[u8]) -> Result<()>;
     /// Writes one item and returns when it is durable.

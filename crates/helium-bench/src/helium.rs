@@ -23,6 +23,16 @@ impl Helium {
     }
 }
 
+/// Reads up to `items` items from `from` on with an iterator; returns how many there were.
+pub fn range(datastore: &Datastore, from: &[u8], items: usize) -> Result<usize> {
+    let mut seen = 0;
+    for item in datastore.range(from..).take(items) {
+        std::hint::black_box(item?);
+        seen += 1;
+    }
+    Ok(seen)
+}
+
 impl Engine for Helium {
     fn name(&self) -> &'static str {
         "heliumdb"
@@ -48,6 +58,10 @@ impl Engine for Helium {
                 seen < items
             })?;
         Ok(seen)
+    }
+
+    fn range(&self, from: &[u8], items: usize) -> Result<usize> {
+        range(&self.datastore, from, items)
     }
 
     fn update(&self, key: &[u8], value: &[u8]) -> Result<()> {

@@ -16,6 +16,8 @@ use crate::{Engine, figures::key, latency::Latencies};
 const LOAD_BATCH_ITEMS: usize = 100;
 /// Items of one scan.
 pub const SCAN_ITEMS: usize = 100;
+/// Items of one short range.
+const RANGE_ITEMS: usize = 10;
 
 /// The data: random 16-byte keys, and values of one length.
 pub struct Data {
@@ -63,6 +65,8 @@ pub enum Work {
     Get,
     /// Scans from random keys; counts items.
     Scan,
+    /// Short ranges from random keys; counts ranges.
+    Range,
     /// Updates of random keys, not synced.
     Update,
     /// Half gets, half updates.
@@ -77,6 +81,9 @@ pub const ALL: &[(&str, Work, usize)] = &[
     ("random get, 1 thread", Work::Get, 1),
     ("random get, 2 threads", Work::Get, 2),
     ("scans of 100, items/s, 1 thread", Work::Scan, 1),
+    ("scans of 100, items/s, 2 threads", Work::Scan, 2),
+    ("ranges of 10, 1 thread", Work::Range, 1),
+    ("ranges of 10, 2 threads", Work::Range, 2),
     ("random update, not synced, 1 thread", Work::Update, 1),
     ("random update, not synced, 2 threads", Work::Update, 2),
     ("half and half, 2 threads", Work::Mixed, 2),
@@ -191,6 +198,11 @@ fn once(
     match work {
         Work::Get => check(engine.get(key, value)?, value, data)?,
         Work::Scan => return engine.scan(key, SCAN_ITEMS),
+        // Near the last key there are fewer.
+        Work::Range => ensure!(
+            engine.range(key, RANGE_ITEMS)? > 0,
+            "a key that was loaded is missing"
+        ),
         Work::Mixed if random.random() => check(engine.get(key, value)?, value, data)?,
         Work::Update | Work::Mixed => engine.update(key, &data.value)?,
         Work::Durable => engine.update_durably(key, &data.value)?,

@@ -9,7 +9,7 @@
     reason = "readers follow words into memory that one writer fills and, through the epoch, uses again"
 )]
 
-use crate::memory::Memory;
+use crate::memory::{Memory, prefetch_line};
 use crossbeam_epoch::Guard;
 use std::{
     marker::PhantomData,
@@ -40,6 +40,11 @@ impl Word<'_> {
         self.0 >> 48 == tag(hash)
     }
 
+    /// Where its entry is, counted in bytes through all blocks.
+    fn at(self) -> usize {
+        ((self.0 & PLACE_MASK) - 1) as usize * UNIT
+    }
+
     pub(super) fn is_visited(self) -> bool {
         self.0 & VISITED != 0
     }
@@ -68,6 +73,8 @@ struct Block {
 pub(super) struct Writer {
     /// Bytes of entries in each block.
     filled: Box<[usize]>,
+    /// Of these, how many were removed.
+    removed: Box<[usize]>,
 }
 
 /// Who wants an item.
@@ -110,6 +117,7 @@ impl Arena {
         let blocks: Box<[Block]> = (0..rest / block_bytes).map(|_| block()).collect();
         let writer = Writer {
             filled: blocks.iter().map(|_| 0).collect(),
+            removed: blocks.iter().map(|_| 0).collect(),
         };
         let arena = Self {
             table: Memory::try_zeroed(buckets * BUCKET * size_of::<u64>())?,
@@ -148,6 +156,12 @@ impl Arena {
         unsafe { slice::from_raw_parts(table.add(bucket * BUCKET), BUCKET) }
     }
 
+    /// Asks the processor for the bucket of this hash.
+    #[inline]
+    pub(super) fn prefetch(&self, hash: u64) {
+        prefetch_line(self.bucket(hash).as_ptr().cast());
+    }
+
     /// The words of a bucket, in which an item with this hash is if it is here.
     #[inline]
     pub(super) fn words<'g>(
@@ -164,7 +178,7 @@ impl Arena {
     /// The entry that a word leads to.
     #[inline]
     pub(super) fn entry<'g>(&'g self, word: Word<'g>) -> Option<Entry<'g>> {
-        let at = ((word.0 & PLACE_MASK) - 1) as usize * UNIT;
+        let at = word.at();
         let memory = self.blocks.get(at / self.block_bytes)?.memory.get()?;
         // SAFETY: the word comes from the table (nobody else makes one), led to a whole entry
         // when it was read under a guard that still lives, and so the entry stays as it is.
@@ -182,6 +196,10 @@ impl Arena {
                 item: slice::from_raw_parts(head.add(UNIT), (len & !WALKED) as usize),
             })
         }
+    }
+
+    fn block_of(&self, word: Word<'_>) -> usize {
+        word.at() / self.block_bytes
     }
 
     fn word_of(&self, block: usize, offset: usize) -> u64 {
@@ -219,7 +237,7 @@ impl Writer {
             }
         };
         arena.blocks[free].is_free.store(false, Relaxed);
-        self.filled[free] = 0;
+        (self.filled[free], self.removed[free]) = (0, 0);
         Some(free)
     }
 
@@ -261,6 +279,23 @@ impl Writer {
         self.filled[block] = offset + Self::entry_bytes(item.len());
         let word = tag(hash) << 48 | arena.word_of(block, offset);
         arena.bucket(hash)[slot].store(word, Release);
+    }
+
+    /// Takes an entry out of the table; the block that it is in, if most of that was removed by now.
+    pub(super) fn remove(
+        &mut self,
+        arena: &Arena,
+        (hash, position): (u64, u64),
+        guard: &Guard,
+    ) -> Option<usize> {
+        let (slot, word, entry) = arena.words(hash, guard).find_map(|(slot, word)| {
+            let entry = arena.entry(word).filter(|_| word.matches(hash))?;
+            (entry.position == position).then_some((slot, word, entry))
+        })?;
+        arena.bucket(hash)[slot].store(0, Release);
+        let block = arena.block_of(word);
+        self.removed[block] += Self::entry_bytes(entry.item.len());
+        (self.removed[block] > arena.block_bytes / 2).then_some(block)
     }
 
     /// The slot without a word in the bucket of `hash`.

@@ -3,12 +3,13 @@
 //! An item is kept under its *position* in the log (segment sequence and offset), which is never
 //! used twice: what lies in a segment that was freed and filled again has other positions, so
 //! an item that is gone is never found, and needs no dropping. Only bytes whose checksum was
-//! compared come in.
+//! compared come in. Copies of neighbours are kept too, under names that were made for them.
 //!
 //! Invariants:
 //! - Memory never exceeds the budget: a [`shard`] is cut into blocks of one size, taken as they
 //!   are needed and never more than fit. While blocks wait for readers, nothing new is kept.
 //! - Who looks takes no lock. What was found stays as it is for as long as the guard lives.
+//! - What is removed makes room as soon as most of its block is removed.
 //! - A walk over everything leaves what is read again and again where it is: it counts as a use of what walks have
 //!   brought only, and takes no memory of the log's young segments but an eighth of the budget.
 
@@ -41,6 +42,16 @@ pub(crate) struct Cache {
     /// Nothing was ever put in: no need to look.
     is_empty: AtomicBool,
     budget_bytes: usize,
+    /// How many names were given.
+    names: AtomicU64,
+}
+
+/// In a name: it is no position.
+const NAME: u64 = 1 << 63;
+
+/// Whether this is a name, and no position.
+fn is_name(position: u64) -> bool {
+    position & NAME != 0
 }
 
 /// Counted by threads in turns, so that readers do not fight for a line.
@@ -48,6 +59,7 @@ pub(crate) struct Cache {
 struct Counts {
     hits: AtomicU64,
     misses: AtomicU64,
+    packed: AtomicU64,
 }
 
 /// Figures of a cache.
@@ -57,6 +69,8 @@ pub(crate) struct CacheStats {
     pub(crate) hits: u64,
     /// Point reads that had to go to a device.
     pub(crate) misses: u64,
+    /// Items that walks found in copies of neighbours.
+    pub(crate) packed: u64,
     /// Memory taken.
     pub(crate) bytes: u64,
 }
@@ -79,6 +93,7 @@ impl Cache {
             shards: shards?,
             is_empty: AtomicBool::new(true),
             budget_bytes,
+            names: AtomicU64::new(0),
             counts: (0..16).map(|_| CachePadded::default()).collect(),
         })
     }
@@ -93,13 +108,26 @@ impl Cache {
             self.shard(hash).find(hash, position, Some(by), guard)
         };
         if by == By::Point {
-            let of_thread = &self.counts[threads::number() % self.counts.len()];
+            let of_thread = self.of_thread();
             match found {
                 Some(_) => of_thread.hits.fetch_add(1, Relaxed),
                 None => of_thread.misses.fetch_add(1, Relaxed),
             };
         }
         found
+    }
+
+    /// Asks the processor for what leads to what is kept at a position, or under a name.
+    #[inline]
+    pub(crate) fn prefetch(&self, position: u64) {
+        let hash = mix(position);
+        self.shard(hash).prefetch(hash);
+    }
+
+    /// Whether it has something under this name, which does not count as a use.
+    pub(crate) fn has(&self, name: u64, guard: &Guard) -> bool {
+        let hash = mix(name);
+        self.shard(hash).find(hash, name, None, guard).is_some()
     }
 
     /// Keeps a checked item, if there is room for it now; true if the cache took memory for it, which it does if it
@@ -121,6 +149,17 @@ impl Cache {
         has_grown
     }
 
+    /// Lets go of what has this name, if it is here, since nobody will look for it again.
+    pub(crate) fn remove(&self, name: u64, guard: &Guard) {
+        let hash = mix(name);
+        self.shard(hash).remove(hash, name, guard);
+    }
+
+    /// A name for what is no item, in place of a position. It is given once.
+    pub(crate) fn new_name(&self) -> u64 {
+        NAME | self.names.fetch_add(1, Relaxed) << 4
+    }
+
     /// Whether it has less memory than what walks may take whoever else could use it.
     pub(crate) fn is_small(&self) -> bool {
         let taken: usize = self.shards.iter().map(|s| s.memory_bytes()).sum();
@@ -134,6 +173,12 @@ impl Cache {
         self.budget_bytes.saturating_sub(due)
     }
 
+    /// Blocks that have something in them.
+    #[cfg(test)]
+    fn blocks_in_use(&self) -> usize {
+        self.shards.iter().map(|s| s.blocks_in_use()).sum()
+    }
+
     pub(crate) fn stats(&self) -> CacheStats {
         let count = |of: fn(&Counts) -> &AtomicU64| -> u64 {
             self.counts.iter().map(|c| of(c).load(Relaxed)).sum()
@@ -141,8 +186,20 @@ impl Cache {
         CacheStats {
             hits: count(|c| &c.hits),
             misses: count(|c| &c.misses),
+            packed: count(|c| &c.packed),
             bytes: self.shards.iter().map(|s| s.memory_bytes() as u64).sum(),
         }
+    }
+
+    /// A walk found so many items in a copy of neighbours.
+    pub(crate) fn count_packed(&self, items: usize) {
+        let packed = &self.of_thread().packed;
+        packed.fetch_add(items as u64, Relaxed);
+    }
+
+    #[inline]
+    fn of_thread(&self) -> &Counts {
+        &self.counts[threads::number() % self.counts.len()]
     }
 
     fn shard(&self, hash: u64) -> &Arc<Shard> {

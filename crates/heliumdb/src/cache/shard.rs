@@ -17,7 +17,7 @@ const AHEAD: usize = 3;
 
 pub(super) struct Shard {
     arena: Arena,
-    /// Changes are skipped rather than waited for.
+    /// Changes are skipped rather than waited for, where one item is what would be kept.
     queues: Mutex<Queues>,
 }
 
@@ -60,6 +60,11 @@ impl Shard {
     }
 
     #[inline]
+    pub(super) fn prefetch(&self, hash: u64) {
+        self.arena.prefetch(hash);
+    }
+
+    #[inline]
     pub(super) fn find<'g>(
         &'g self,
         hash: u64,
@@ -97,7 +102,12 @@ impl Shard {
         if Writer::entry_bytes(item.len()) > self.arena.block_bytes() / 2 {
             return false;
         }
-        let Some(mut queues) = self.queues.try_lock() else {
+        // An item is soon read again; what has a name took time to make.
+        let queues = match super::is_name(position) {
+            true => Some(self.queues.lock()),
+            false => self.queues.try_lock(),
+        };
+        let Some(mut queues) = queues else {
             return false;
         };
         // Another thread may have read it too.
@@ -115,6 +125,27 @@ impl Shard {
             writer.put(&self.arena, block, (hash, slot), entry);
         }
         self.arena.blocks_taken() > before
+    }
+
+    /// Lets go of an item that nobody will look for again, and of its block once most of that is such.
+    pub(super) fn remove(self: &Arc<Self>, hash: u64, position: u64, guard: &Guard) {
+        let queues = &mut *self.queues.lock();
+        let at = (hash, position);
+        let Some(block) = queues.writer.remove(&self.arena, at, guard) else {
+            return;
+        };
+        let is_being_filled = |queue: &Queue| queue.0.back() == Some(&block);
+        if is_being_filled(&queues.probation) || is_being_filled(&queues.main) {
+            return;
+        }
+        queues.probation.0.retain(|&other| other != block);
+        queues.main.0.retain(|&other| other != block);
+        self.empty(queues, block, guard);
+    }
+
+    #[cfg(test)]
+    pub(super) fn blocks_in_use(&self) -> usize {
+        self.queues.lock().blocks()
     }
 
     /// A slot of the bucket for a new item: an empty one, or that of an item nobody used.

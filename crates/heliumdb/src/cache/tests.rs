@@ -268,3 +268,33 @@ fn readers_never_see_a_place_that_is_used_again() {
     assert!(hits.load(Relaxed) > rounds / 60);
     assert!(cache.stats().bytes <= 1 << 20);
 }
+
+#[test]
+fn what_is_removed_makes_room() {
+    let cache = Cache::new(64 << 20).unwrap();
+    let mut kept = std::collections::VecDeque::new();
+    for turn in 0..20_000u64 {
+        let guard = crossbeam_epoch::pin();
+        let name = cache.new_name();
+        keep(&cache, name, &[turn as u8; 10_000], By::Walk, &guard);
+        if cache.has(name, &guard) {
+            kept.push_back((name, turn as u8));
+        }
+        if kept.len() > 100 {
+            let (gone, _) = kept.pop_front().unwrap();
+            cache.remove(gone, &guard);
+            cache.remove(gone, &guard);
+            assert!(!cache.has(gone, &guard));
+        }
+    }
+    // A hundred of them take a megabyte; each of four shards is filling a block.
+    let blocks = cache.blocks_in_use();
+    assert!(blocks <= 8, "{blocks}");
+    let guard = crossbeam_epoch::pin();
+    let left = kept.iter().filter(|(name, turn)| {
+        let found = cache.find(*name, By::Walk, &guard);
+        found.is_some_and(|found| found == [*turn; 10_000])
+    });
+    // A block may go with some that nobody has looked for.
+    assert!(left.count() > 30);
+}

@@ -9,6 +9,7 @@ use super::{
     Tree,
     block::Block,
     descend::{Place, find_along},
+    leaf::Leaf,
     node::Node,
     order::Order,
 };
@@ -136,6 +137,21 @@ impl<'g> Iter<'g> {
     /// The key passed last.
     pub(crate) fn key(&self) -> &[u8] {
         &self.key
+    }
+
+    /// The rank in its leaf of the slot passed last.
+    #[inline]
+    pub(crate) fn rank(&self) -> usize {
+        match self.direction {
+            Direction::Forward => self.rank.saturating_sub(1),
+            Direction::Backward => self.rank,
+        }
+    }
+
+    /// The leaf that it is in.
+    #[inline]
+    pub(crate) fn leaf(&self) -> Leaf<'g> {
+        Leaf(self.node)
     }
 
     /// Goes on from there, in the direction that it has.

@@ -22,6 +22,7 @@ mod counters;
 mod descend;
 mod entries;
 mod iter;
+mod leaf;
 mod load;
 mod many;
 mod memory;
@@ -36,6 +37,7 @@ mod unordered;
 mod warm;
 
 pub(crate) use iter::{Bound, Direction, Iter};
+pub(crate) use leaf::Leaf;
 pub(crate) use load::{Part, PartBuilder};
 pub(crate) use unordered::{HASH_BYTES, IndexKey, Secret};
 

@@ -17,6 +17,7 @@ use super::{
     block::{Block, Header},
     build::OwnedBlock,
     counters::Counters,
+    leaf::Notes,
     memory,
 };
 use crate::memory::prefetch_line;
@@ -35,6 +36,8 @@ const MOVED: usize = 1;
 /// A place in the tree.
 pub(super) struct Node {
     content: AtomicPtr<Header>,
+    /// What walks note of a leaf.
+    pub(super) notes: Notes,
     latch: RawMutex,
 }
 
@@ -102,6 +105,7 @@ impl Node {
         unsafe {
             node.write(Self {
                 content: AtomicPtr::new(block.into_raw().as_ptr()),
+                notes: Notes::default(),
                 latch: RawMutex::INIT,
             });
             node.as_ref()

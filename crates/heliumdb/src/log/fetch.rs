@@ -77,6 +77,12 @@ impl Fetch<'_> {
         }
     }
 
+    /// Nothing was fetched.
+    pub(crate) fn clear(&mut self) {
+        self.here.clear();
+        self.memory.clear();
+    }
+
     /// What is known of an item.
     #[inline]
     pub(crate) fn ready(&self, item: usize) -> Ready<'_> {
@@ -158,8 +164,7 @@ impl Memory {
 }
 
 impl Log {
-    /// Fetches the items at `places` (`None` for what needs no reading), to be handed out through
-    /// [`Log::with_value`]. What cannot be read shows when its turn comes.
+    /// Fetches the items at `places` (`None` for what needs no reading), to be handed out through [`Log::with_value`].
     pub(crate) fn fetch<'g>(
         &'g self,
         purpose: Purpose,
@@ -169,7 +174,7 @@ impl Log {
     ) {
         self.find(purpose, places, fetch, guard);
         if fetch.is_cold() {
-            self.fetch_from_devices(&mut fetch.memory);
+            self.fetch_cold(fetch);
         }
     }
 
@@ -181,9 +186,8 @@ impl Log {
         fetch: &mut Fetch<'g>,
         guard: &'g Guard,
     ) {
+        fetch.clear();
         let Fetch { here, memory } = fetch;
-        here.clear();
-        memory.clear();
         let (least, _) = places.size_hint();
         here.reserve(least);
         memory.read.reserve(least);
@@ -211,7 +215,9 @@ impl Log {
         }
     }
 
-    fn fetch_from_devices(&self, fetch: &mut Memory) {
+    /// Fetches from the devices what [`Log::find`] has not found in memory. What cannot be read shows when its turn comes.
+    pub(crate) fn fetch_cold(&self, fetch: &mut Fetch<'_>) {
+        let fetch = &mut fetch.memory;
         fetch.plan();
         self.read_ahead(fetch);
         let Memory {

@@ -32,6 +32,7 @@ mod medium;
 mod open;
 mod open_log;
 mod opener;
+mod packs;
 mod place;
 mod pointer;
 mod pool;

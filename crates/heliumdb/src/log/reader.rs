@@ -289,13 +289,8 @@ impl Log {
             Some(Resident::Device(position)) => position,
         };
         let keep = |header: &ItemHeader, bytes: &[u8]| {
-            if let (Some(by), Some(cache)) = (purpose.by(), self.residency.cache()) {
-                let may_grow =
-                    || by == By::Point || cache.is_small() || self.residency.has_spare_memory();
-                let item = &bytes[..header.padded_len()];
-                if cache.insert(position, item, by, &may_grow, guard) {
-                    self.residency.read_cache_grew(&self.table);
-                }
+            if let Some(by) = purpose.by() {
+                self.keep(position, &bytes[..header.padded_len()], by, guard);
             }
             f(header, bytes)
         };

@@ -17,7 +17,9 @@
 //!
 //! So read-committed cursors see each step anew, as promised, and snapshots theirs.
 
-use super::{Cursor, Look, Position, Seeing, Taken, Wanted, Which, start};
+use super::{
+    Cursor, Look, Position, Seeing, Taken, Wanted, Which, batch::FIRST_PACKED_ITEMS, start,
+};
 use crate::{
     error::Result,
     index::Direction,
@@ -150,6 +152,9 @@ impl ReadAhead {
         key.extend_from_slice(slots.slot());
         self.has_value = taken == Taken::Value;
         self.cursor.hand_out(key);
+        if most == 1 && slots.is_packed() {
+            most = FIRST_PACKED_ITEMS;
+        }
         if is_uncommitted || most == 1 {
             return Ok(true);
         }

@@ -16,8 +16,8 @@ use crate::{
     version::TxnId,
 };
 
-/// Items of a batch at most. The first look of a walk fetches one item, each further one four
-/// times as many as were used of the one before.
+/// Items of a batch at most. The first look of a walk is after one item, each further one fetches four times as many as were
+/// used of the one before.
 const ITEMS_MAX: usize = 128;
 const GROWTH: usize = 4;
 /// What is in memory is fetched in smaller batches, lest much is fetched in vain where the walk
@@ -149,7 +149,11 @@ impl Cursor {
         let direction = self.direction;
         let slots = Seeing::new(look, (bound, direction));
         let mut batch = self.batch(look, slots, wanted);
-        let goes_on = batch.look_up(most, |key| is_on_the_way(key, to, direction));
+        let within = |key: &[u8]| is_on_the_way(key, to, direction);
+        let goes_on = match most {
+            1 => batch.look_up_first(within),
+            most => batch.look_up(most, within),
+        };
         let (is_all, failed) = self.take_over(look, batch);
         match failed {
             Some(why) if self.items.is_empty() => Err(why),
@@ -231,6 +235,7 @@ impl Cursor {
             ..
         } = self;
         items.reserve(batch.len());
+        values.reserve(batch.bytes().min(bytes_max));
         let mut failed = None;
         let mut taken = 0;
         for one in batch.items() {

@@ -7,12 +7,14 @@
 //! - [`cursor`] goes on from call to call, and holds nothing in between but bytes of its own: what it has read ahead.
 //!   [`ahead`] is one for somebody whose eyes may change from step to step.
 //!
-//! Where values come from only [`slot`] and [`batch`] know. Another source of them (a copy of neighbours, side by side in
-//! memory) goes in there: who walks sees keys and values.
+//! Where values come from only [`slot`] and [`batch`] know: from the log or, where walks come again, from a [`pack`], a copy
+//! of neighbours that lies side by side in memory ([`neighbours`]). Who walks sees keys and values.
 
 mod ahead;
 mod batch;
 mod cursor;
+mod neighbours;
+mod pack;
 mod position;
 mod seeing;
 mod slot;

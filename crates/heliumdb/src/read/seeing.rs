@@ -45,6 +45,16 @@ impl<'a> Seeing<'a> {
         }
     }
 
+    /// Which way it goes.
+    pub(super) fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// Whether there is a copy of the leaf that it is in, as far as is known.
+    pub(super) fn is_packed(&self) -> bool {
+        self.slots.leaf().pack() != 0
+    }
+
     /// What the index has for what was found last.
     pub(crate) fn slot(&self) -> &[u8] {
         self.slots.key()

@@ -238,27 +238,45 @@ fn reuse_under_readers(read_cache_bytes: u64) {
     let rounds = seed::count("HELIUM_REUSE_WRITES", 150_000);
     let done = AtomicBool::new(false);
     let turns: Vec<AtomicU64> = (0..items).map(|_| AtomicU64::new(0)).collect();
+    // What was written before the read began is the least it may see.
+    let check = |number: u64, least: u64, found: &[u8]| {
+        let turn = u64::from_le_bytes(found[8..16].try_into().unwrap());
+        assert!(
+            turn >= least,
+            "item {number} went back to {turn} from {least}"
+        );
+        assert_eq!(found, value(number, turn));
+    };
     std::thread::scope(|scope| {
         let (store, done, turns) = (&store, &done, &turns);
-        let readers: Vec<_> = (0..2)
-            .map(|reader| {
-                scope.spawn(move || {
-                    let mut rng = seed::rng(reader);
-                    while !done.load(Ordering::Relaxed) {
-                        let number = rng.random_range(0..items);
-                        // What was written before the read began is the least it may see.
-                        let least = turns[number as usize].load(Ordering::SeqCst);
-                        let found = store.get(key(number)).unwrap().unwrap();
-                        let turn = u64::from_le_bytes(found[8..16].try_into().unwrap());
-                        assert!(
-                            turn >= least,
-                            "item {number} went back to {turn} from {least}"
-                        );
-                        assert_eq!(found, value(number, turn));
-                    }
-                })
-            })
-            .collect();
+        let least = |number: u64| turns[number as usize].load(Ordering::SeqCst);
+        let mut readers = vec![];
+        for reader in 0..2 {
+            readers.push(scope.spawn(move || {
+                let mut rng = seed::rng(reader);
+                while !done.load(Ordering::Relaxed) {
+                    let number = rng.random_range(0..items);
+                    let least = least(number);
+                    let found = store.get(key(number)).unwrap().unwrap();
+                    check(number, least, &found);
+                }
+            }));
+        }
+        // Some ranges again and again, so that copies are made of them.
+        readers.push(scope.spawn(move || {
+            let mut rng = seed::rng(2);
+            while !done.load(Ordering::Relaxed) {
+                let first = rng.random_range(0..20) * 900;
+                let numbers = first..first + 200;
+                let least: Vec<_> = numbers.clone().map(least).collect();
+                let range = store.range(key(first)..key(first + 200));
+                for ((number, least), item) in numbers.zip(least).zip(range) {
+                    let (found, value) = item.unwrap();
+                    assert_eq!(found, key(number));
+                    check(number, least, &value);
+                }
+            }
+        }));
         let mut rng = seed::rng(9);
         for turn in 1..=rounds {
             // Half of them hot, so that segments are neither dead nor live.

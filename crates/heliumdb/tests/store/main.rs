@@ -54,6 +54,7 @@ mod model;
 mod mounted;
 mod names;
 mod native;
+mod neighbours;
 mod no_room;
 mod opener;
 mod options;

@@ -1,6 +1,7 @@
 //! The read cache in the log: what is found is what the device has, and is gone with it.
 
 use super::*;
+use std::collections::{HashMap, HashSet};
 
 /// Fills segments with what is dead at once, so that items before go out of the write cache.
 fn push_out(log: &Log, from: u64) {
@@ -78,7 +79,8 @@ fn damaged_bytes_are_not_kept() {
 fn an_item_whose_place_was_used_again_is_not_found() {
     let disk = Disk::new("disk", 64 * MIB);
     let log = create(&disk);
-    let mut places = std::collections::HashMap::new();
+    let mut places = HashMap::new();
+    let (mut addresses, mut positions) = (HashSet::new(), HashSet::new());
     let mut met = 0;
     for i in 0..2_000u64 {
         let value = i.to_le_bytes();
@@ -87,6 +89,9 @@ fn an_item_whose_place_was_used_again_is_not_found() {
         let filler = put(&log, 2 * i + 2, b"filler", &[0; 200_000]);
         log.mark_dead(filler.locations[0]);
         places.insert(i, at);
+        addresses.insert(at.address());
+        let position = log.position_of(at, &crossbeam_epoch::pin()).unwrap();
+        assert!(positions.insert(position), "a position is used again");
         let Some(old) = i.checked_sub(30).and_then(|old| places.remove(&old)) else {
             continue;
         };
@@ -105,6 +110,7 @@ fn an_item_whose_place_was_used_again_is_not_found() {
         }
     }
     assert!(met > 1_900);
+    assert!(addresses.len() < 1_000, "no place was used again");
     let stats = log.stats();
     assert!(stats.cache.hits > 500, "{stats:?}");
 }

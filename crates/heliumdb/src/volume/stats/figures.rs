@@ -81,6 +81,9 @@ figures! {
     /// Places of the index without an item that walks have looked at since the volume was opened: what is removed
     /// stays there as long as a snapshot may see it.
     Counter passed_slots "Places without an item that walks looked at" = shared.passed().load(Relaxed);
+    /// Items that walks have taken from copies of neighbours, side by side in the read cache, since the volume was
+    /// opened.
+    Counter packed_items "Items that walks took from copies of neighbours" = log.cache.packed;
     /// Reads of items from devices since the volume was opened; recovery's not counted.
     Counter device_reads "Reads of items from devices" = log.device_reads;
     /// Bytes of those.

@@ -1,0 +1,72 @@
+//! Copies of neighbours' values, kept in the read cache beside single items: see [`crate::read`].
+//!
+//! Invariant: a name is given once, and is no position of an item.
+
+use super::{Purpose, core::Log};
+use crate::{cache::By, location::Location};
+use crossbeam_epoch::Guard;
+use std::sync::atomic::Ordering::Acquire;
+
+impl Log {
+    /// Where in the log the item at `at` is, which is never said of another one: no place is used again for as long as
+    /// the guard lives, which is there since before the caller learned of the place.
+    #[inline]
+    pub(crate) fn position_of(&self, at: Location, _guard: &Guard) -> Option<u64> {
+        let (segment, within) = self.entry_of(at)?;
+        Some(segment.sequence.load(Acquire) * self.medium.segment_bytes() + within as u64)
+    }
+
+    /// What is kept under this name.
+    #[inline]
+    pub(crate) fn pack<'g>(&'g self, name: u64, guard: &'g Guard) -> Option<&'g [u8]> {
+        self.residency.cache()?.find(name, By::Walk, guard)
+    }
+
+    /// A walk found so many items in a copy of neighbours.
+    pub(crate) fn count_packed(&self, items: usize) {
+        if let Some(cache) = self.residency.cache() {
+            cache.count_packed(items);
+        }
+    }
+
+    /// Asks the processor for what leads there.
+    #[inline]
+    pub(crate) fn prefetch_pack(&self, name: u64) {
+        if let Some(cache) = self.residency.cache() {
+            cache.prefetch(name);
+        }
+    }
+
+    /// Keeps a copy of neighbours, if there is room for it now; under which name.
+    pub(crate) fn keep_pack(&self, pack: &[u8], guard: &Guard) -> Option<u64> {
+        let cache = self.residency.cache()?;
+        let name = cache.new_name();
+        self.keep(name, pack, By::Walk, guard);
+        // It may have been refused.
+        cache.has(name, guard).then_some(name)
+    }
+
+    /// Lets go of a copy that nobody will look for again.
+    pub(crate) fn drop_pack(&self, name: u64, guard: &Guard) {
+        if let Some(cache) = self.residency.cache() {
+            cache.remove(name, guard);
+        }
+    }
+
+    /// Whether items that are read for this are taken from copies of neighbours, and whether there may be any.
+    #[inline]
+    pub(crate) fn has_packs(&self, purpose: Purpose) -> bool {
+        purpose == Purpose::Walk && self.residency.cache().is_some()
+    }
+
+    /// Keeps what was checked in the read cache, if there is one and it has room for that now.
+    pub(super) fn keep(&self, position: u64, item: &[u8], by: By, guard: &Guard) {
+        let Some(cache) = self.residency.cache() else {
+            return;
+        };
+        let may_grow = || by == By::Point || cache.is_small() || self.residency.has_spare_memory();
+        if cache.insert(position, item, by, &may_grow, guard) {
+            self.residency.read_cache_grew(&self.table);
+        }
+    }
+}
