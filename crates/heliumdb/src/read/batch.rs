@@ -149,8 +149,12 @@ impl<'a> Batch<'a> {
                 .iter()
                 .enumerate()
                 .take_while(|one| is_here(*one));
-            let here = here.count();
-            self.found.truncate(here.max(1));
+            let (here, kept) = match here.count() {
+                0 => (0, 1),
+                here => (here, here),
+            };
+            self.found.truncate(kept);
+            self.leaves.retain(|stay| stay.first < kept);
             self.failed = None;
             goes_on = true;
             if here == 0 {

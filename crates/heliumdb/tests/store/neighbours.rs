@@ -73,6 +73,34 @@ fn walks_that_come_again_find_them_and_one_pass_makes_no_copy() {
     check(&store, &model);
 }
 
+/// A walk may begin anywhere in a leaf, and its first items be in the next one, in memory or not.
+#[test]
+fn walks_begin_anywhere() {
+    const ITEMS: u32 = 12_000;
+    let machine = Machine::new(0, &[96 * MIB]);
+    let mut options = sim_options();
+    (options.read_cache_bytes, options.write_cache_bytes) = (MIB, 2 * MIB);
+    let volume = Volume::open_devices(machine.devices(&[DiskId(0)]), &options).unwrap();
+    let store = volume.create_datastore(b"store").unwrap();
+    let value = |number: u32| [number as u8; 1_000];
+    for number in 0..ITEMS {
+        store.put(number.to_be_bytes(), value(number)).unwrap();
+    }
+    let before = volume.stats().device_reads;
+    for first in 0..ITEMS {
+        let numbers = first..(first + 6).min(ITEMS);
+        let wanted = numbers.map(|number| (number.to_be_bytes().to_vec(), value(number).to_vec()));
+        let from = first.to_be_bytes();
+        assert!(store.range(from..).take(6).map(Result::unwrap).eq(wanted));
+        let numbers = (first.saturating_sub(5)..=first).rev();
+        let wanted = numbers.map(|number| (number.to_be_bytes().to_vec(), value(number).to_vec()));
+        let walk = store.range(..=from).rev();
+        assert!(walk.take(6).map(Result::unwrap).eq(wanted));
+    }
+    let reads = volume.stats().device_reads - before;
+    assert!(reads > u64::from(ITEMS) / 2, "{reads} reads of a device");
+}
+
 #[test]
 fn they_show_what_became_of_the_items_since() {
     let (_machine, volume, store, mut model) = filled();
