@@ -140,7 +140,7 @@ impl Shard {
         }
         queues.probation.0.retain(|&other| other != block);
         queues.main.0.retain(|&other| other != block);
-        self.empty(queues, block, guard);
+        self.empty(queues, block, true, guard);
     }
 
     #[cfg(test)]
@@ -172,21 +172,30 @@ impl Shard {
             let Some(oldest) = queue.0.pop_front() else {
                 return;
             };
-            self.empty(queues, oldest, guard);
+            self.empty(queues, oldest, false, guard);
         }
     }
 
-    /// Empties a block; items in it that were used go on to main.
-    fn empty(self: &Arc<Self>, queues: &mut Queues, oldest: usize, guard: &Guard) {
-        let Queues { writer, main, .. } = queues;
+    /// Empties a block; items in it that were used go on to main, the others to probation once more if it `keeps` them.
+    fn empty(self: &Arc<Self>, queues: &mut Queues, oldest: usize, keeps: bool, guard: &Guard) {
+        let Queues {
+            writer,
+            main,
+            probation,
+        } = queues;
         let mut chances = self.arena.block_bytes() / 4 * 3;
         for left in writer.empty(self, oldest, super::mix, guard) {
             let item = left.entry.item;
             let bytes = Writer::entry_bytes(item.len());
-            if !left.was_visited || bytes > chances {
+            let queue = match left.was_visited {
+                true => &mut *main,
+                false if keeps => &mut *probation,
+                false => continue,
+            };
+            if bytes > chances {
                 continue;
             }
-            let Some(block) = main.room(&self.arena, writer, item.len(), &|| true) else {
+            let Some(block) = queue.room(&self.arena, writer, item.len(), &|| true) else {
                 return;
             };
             chances -= bytes;

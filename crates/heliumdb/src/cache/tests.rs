@@ -295,6 +295,6 @@ fn what_is_removed_makes_room() {
         let found = cache.find(*name, By::Walk, &guard);
         found.is_some_and(|found| found == [*turn; 10_000])
     });
-    // A block may go with some that nobody has looked for.
-    assert!(left.count() > 30);
+    // Readers of other tests may look at what is free: then there is no room for some.
+    assert!(left.count() > 50);
 }

@@ -16,6 +16,13 @@ impl Log {
         Some(segment.sequence.load(Acquire) * self.medium.segment_bytes() + within as u64)
     }
 
+    /// Whether the bytes of the item at `at` are in memory as part of the log, and not because they were read.
+    pub(crate) fn is_resident(&self, at: Location, guard: &Guard) -> bool {
+        let entry = self.entry_of(at);
+        let buffer = entry.and_then(|(segment, within)| Some((segment.buffer(guard)?, within)));
+        buffer.is_some_and(|(buffer, within)| buffer.holds(within))
+    }
+
     /// What is kept under this name.
     #[inline]
     pub(crate) fn pack<'g>(&'g self, name: u64, guard: &'g Guard) -> Option<&'g [u8]> {

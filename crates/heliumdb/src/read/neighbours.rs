@@ -5,6 +5,9 @@
 //! by its own rules and in its own budget. (The ideas are those of Bf-Tree's mini-pages, VLDB 2024, and of KVell's partial
 //! order in memory, SOSP 2019.)
 //!
+//! Copied is what is in memory as part of the log. What was read from a device the read cache has already, one by one, and
+//! twice there it would push out as much that is hot.
+//!
 //! Invariant: what walks fetch from elsewhere pays for copies. One pass over everything makes none; and where a copy would
 //! leave out most items, or most of the one before is out of date already, it takes many passes until another one is tried.
 
@@ -15,7 +18,7 @@ use super::{
 use crate::{
     index::{Direction, Leaf},
     location::{Location, Word},
-    log::{Fetch, Purpose, append_value},
+    log::{Fetch, Purpose, Ready, append_value},
     version::chain::Seen,
 };
 use std::mem;
@@ -83,70 +86,105 @@ impl<'a> Look<'a> {
 
     #[cold]
     fn copy(&self, leaf: Leaf<'a>, slots: usize) -> u64 {
+        let (log, old) = (self.tree.log(), leaf.pack());
         self.tree.index.bring_in_order(leaf, self.guard);
-        let old = leaf.pack();
-        let before = self.pack_named(old, Direction::Forward);
-        let kept = self.packing(leaf, before).and_then(|(packing, left_out)| {
-            let name = self
-                .tree
-                .log()
-                .keep_pack(&packing.into_bytes(), self.guard)?;
-            Some((name, left_out))
+        let kept = self.copied(leaf, old).and_then(|copied| {
+            let name = log.keep_pack(&copied.packing.into_bytes(), self.guard)?;
+            // Walks look no more in the old copy.
+            if old != 0 {
+                log.drop_pack(old, self.guard);
+            }
+            leaf.set_pack(name);
+            Some((name, copied.left_out))
         });
         let (name, in_vain) = kept.unwrap_or((0, slots));
-        leaf.set_pack(name);
         leaf.put_off(in_vain * PASSES_IN_VAIN);
-        if old != 0 {
-            self.tree.log().drop_pack(old, self.guard);
-        }
         name
     }
 
-    /// A copy of a leaf's items, and how many it leaves out; `None` if it is not worth its memory.
-    fn packing(&self, leaf: Leaf<'a>, before: Option<Pack<'_>>) -> Option<(Packing, usize)> {
-        let mut keys: Vec<u8> = Vec::new();
-        let mut found: Vec<(usize, Location)> = Vec::new();
+    /// A copy of a leaf's items, also from the `old` one; `None` if it is not worth its memory.
+    fn copied(&self, leaf: Leaf<'a>, old: u64) -> Option<Copied> {
+        let log = self.tree.log();
+        let mut old = self.pack_named(old, Direction::Forward);
+        let (mut keys, mut found) = (Vec::new(), Vec::new());
         leaf.each(self.guard, |key, word| {
             // What others see elsewhere has another position.
-            if let Ok(Seen::At(at)) = self.see(Word(word)) {
+            let Ok(Seen::At(at)) = self.see(Word(word)) else {
+                return;
+            };
+            if let Some(position) = log.position_of(at, self.guard) {
                 keys.extend_from_slice(key);
-                found.push((keys.len(), at));
+                found.push(Found {
+                    end: keys.len(),
+                    at,
+                    position,
+                    copied: old.as_mut().and_then(|old| old.find(position)),
+                });
             }
         });
-        let log = self.tree.log();
-        let position = |at: Location| log.position_of(at, self.guard);
-        if let Some(mut before) = before {
-            let is_there = |(_, at): &&(usize, Location)| {
-                position(*at).is_some_and(|position| before.find(position).is_some())
-            };
-            if found.iter().filter(is_there).count() < found.len() / 2 {
-                return None;
-            }
+        let still_true = found.iter().filter(|found| found.copied.is_some());
+        if old.is_some() && still_true.count() < found.len() / 2 {
+            return None;
         }
         let mut fetch = Fetch::new();
-        let places = found.iter().map(|(_, at)| Some(*at));
+        let places = found.iter().map(|found| match found.copied {
+            None => Some(found.at),
+            Some(_) => None,
+        });
         log.find(Purpose::Walk, places, &mut fetch, self.guard);
-        let mut packing = Packing::default();
+        let mut copied = Copied::default();
         let mut start = 0;
-        for (i, &(end, at)) in found.iter().enumerate() {
-            let which = Which::Slot(&keys[mem::replace(&mut start, end)..end]);
+        for (i, found) in found.iter().enumerate() {
+            let which = Which::Slot(&keys[mem::replace(&mut start, found.end)..found.end]);
             let ready = fetch.ready(i);
-            let Some(position) = position(at) else {
-                continue;
-            };
-            if !ready.is_at_hand() || at.class_bytes() > PLACE_BYTES_MAX {
-                continue;
-            }
-            packing.add(position, |values| {
-                let before = values.len();
-                let read = self.read_at(which, (at, ready), values, |shown, values| {
-                    append_value(shown.value, values);
+            let is_added = copied
+                .packing
+                .add(found.position, |values| match found.copied {
+                    Some(value) => {
+                        values.extend_from_slice(value);
+                        true
+                    }
+                    None => self.append_small(which, (found.at, ready), values),
                 });
-                // What cannot be read is said to whoever comes to it.
-                matches!(read, Ok(Some(()))) && values.len() - before <= VALUE_BYTES_MAX
-            });
+            copied.left_out += usize::from(!is_added);
         }
-        let left_out = found.len() - packing.len();
-        (packing.len() > left_out).then_some((packing, left_out))
+        (copied.packing.len() > copied.left_out).then_some(copied)
     }
+
+    /// Appends the value of the item at a place to `values`, if it is in the log's memory and small; whether it did.
+    fn append_small(
+        &self,
+        which: Which<'_>,
+        (at, ready): (Location, Ready<'_>),
+        values: &mut Vec<u8>,
+    ) -> bool {
+        let is_here = ready.is_at_hand() && self.tree.log().is_resident(at, self.guard);
+        if !is_here || at.class_bytes() > PLACE_BYTES_MAX {
+            return false;
+        }
+        let before = values.len();
+        let read = self.read_at(which, (at, ready), values, |shown, values| {
+            append_value(shown.value, values);
+        });
+        // What cannot be read is said to whoever comes to it.
+        matches!(read, Ok(Some(()))) && values.len() - before <= VALUE_BYTES_MAX
+    }
+}
+
+/// An item of a leaf.
+struct Found<'a> {
+    /// Where its key ends.
+    end: usize,
+    at: Location,
+    position: u64,
+    /// Its value, if the old copy has it.
+    copied: Option<&'a [u8]>,
+}
+
+/// A copy that was made.
+#[derive(Default)]
+struct Copied {
+    packing: Packing,
+    /// How many items it has not.
+    left_out: usize,
 }

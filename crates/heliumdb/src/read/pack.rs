@@ -79,16 +79,18 @@ pub(super) struct Packing {
 }
 
 impl Packing {
-    /// Adds the item at a position in the log, if `append` appends its value and says so.
-    pub(super) fn add(&mut self, position: u64, append: impl FnOnce(&mut Vec<u8>) -> bool) {
+    /// Adds the item at a position in the log, if `append` appends its value and says so; whether it did.
+    pub(super) fn add(&mut self, position: u64, append: impl FnOnce(&mut Vec<u8>) -> bool) -> bool {
         let before = self.values.len();
-        if !append(&mut self.values) {
+        let is_there = append(&mut self.values);
+        if is_there {
+            self.positions.extend_from_slice(&position.to_le_bytes());
+            let end = self.values.len() as u32;
+            self.ends.extend_from_slice(&end.to_le_bytes());
+        } else {
             self.values.truncate(before);
-            return;
         }
-        self.positions.extend_from_slice(&position.to_le_bytes());
-        let end = self.values.len() as u32;
-        self.ends.extend_from_slice(&end.to_le_bytes());
+        is_there
     }
 
     /// How many items it has.
