@@ -29,7 +29,7 @@ use crossbeam_utils::CachePadded;
 use shard::Shard;
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
 };
 
 /// With less than this a cache is not worth its table.
@@ -43,15 +43,20 @@ pub(crate) struct Cache {
     is_empty: AtomicBool,
     budget_bytes: usize,
     /// How many names were given.
-    names: AtomicU64,
+    names: AtomicU32,
 }
 
-/// In a name: it is no position.
-const NAME: u64 = 1 << 63;
+/// Set in what stands for a name in place of a position.
+const NAMED: u64 = 1 << 63;
 
-/// Whether this is a name, and no position.
-fn is_name(position: u64) -> bool {
-    position & NAME != 0
+/// What is kept under a name has this in place of a position.
+pub(crate) fn named(name: u32) -> u64 {
+    NAMED | u64::from(name) << 4
+}
+
+/// Whether this stands for a name, and is no position.
+fn is_named(position: u64) -> bool {
+    position & NAMED != 0
 }
 
 /// Counted by threads in turns, so that readers do not fight for a line.
@@ -93,7 +98,7 @@ impl Cache {
             shards: shards?,
             is_empty: AtomicBool::new(true),
             budget_bytes,
-            names: AtomicU64::new(0),
+            names: AtomicU32::new(0),
             counts: (0..16).map(|_| CachePadded::default()).collect(),
         })
     }
@@ -117,17 +122,17 @@ impl Cache {
         found
     }
 
-    /// Asks the processor for what leads to what is kept at a position, or under a name.
+    /// Asks the processor for what leads to what is kept at a position.
     #[inline]
     pub(crate) fn prefetch(&self, position: u64) {
         let hash = mix(position);
         self.shard(hash).prefetch(hash);
     }
 
-    /// Whether it has something under this name, which does not count as a use.
-    pub(crate) fn has(&self, name: u64, guard: &Guard) -> bool {
-        let hash = mix(name);
-        self.shard(hash).find(hash, name, None, guard).is_some()
+    /// Whether it has something at this position, which does not count as a use.
+    pub(crate) fn has(&self, position: u64, guard: &Guard) -> bool {
+        let hash = mix(position);
+        self.shard(hash).find(hash, position, None, guard).is_some()
     }
 
     /// Keeps a checked item, if there is room for it now; true if the cache took memory for it, which it does if it
@@ -149,15 +154,20 @@ impl Cache {
         has_grown
     }
 
-    /// Lets go of what has this name, if it is here, since nobody will look for it again.
-    pub(crate) fn remove(&self, name: u64, guard: &Guard) {
-        let hash = mix(name);
-        self.shard(hash).remove(hash, name, guard);
+    /// Lets go of what is kept at a position, since nobody will look for it again.
+    pub(crate) fn remove(&self, position: u64, guard: &Guard) {
+        let hash = mix(position);
+        self.shard(hash).remove(hash, position, guard);
     }
 
-    /// A name for what is no item, in place of a position. It is given once.
-    pub(crate) fn new_name(&self) -> u64 {
-        NAME | self.names.fetch_add(1, Relaxed) << 4
+    /// A name for what is no item, never 0. After four billion of them they come again.
+    pub(crate) fn new_name(&self) -> u32 {
+        loop {
+            let name = self.names.fetch_add(1, Relaxed);
+            if name != 0 {
+                return name;
+            }
+        }
     }
 
     /// Whether it has less memory than what walks may take whoever else could use it.

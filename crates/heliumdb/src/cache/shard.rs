@@ -103,7 +103,7 @@ impl Shard {
             return false;
         }
         // An item is soon read again; what has a name took time to make.
-        let queues = match super::is_name(position) {
+        let queues = match super::is_named(position) {
             true => Some(self.queues.lock()),
             false => self.queues.try_lock(),
         };

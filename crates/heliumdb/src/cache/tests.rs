@@ -275,7 +275,7 @@ fn what_is_removed_makes_room() {
     let mut kept = std::collections::VecDeque::new();
     for turn in 0..20_000u64 {
         let guard = crossbeam_epoch::pin();
-        let name = cache.new_name();
+        let name = named(cache.new_name());
         keep(&cache, name, &[turn as u8; 10_000], By::Walk, &guard);
         if cache.has(name, &guard) {
             kept.push_back((name, turn as u8));

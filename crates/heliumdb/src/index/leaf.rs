@@ -13,19 +13,7 @@ use super::{
     split::build_with_spare,
 };
 use crossbeam_epoch::Guard;
-use std::{
-    ptr,
-    sync::atomic::{AtomicI32, AtomicU64, Ordering::*},
-};
-
-/// See the module.
-#[derive(Default)]
-pub(super) struct Notes {
-    /// The copy's name, 0 if there is none.
-    pack: AtomicU64,
-    /// Items that walks fetched, since there was a copy. Below zero while none is worth an attempt.
-    fetched: AtomicI32,
-}
+use std::{ptr, sync::atomic::Ordering::*};
 
 /// A leaf that a walk is in.
 #[derive(Clone, Copy)]
@@ -41,29 +29,30 @@ impl PartialEq for Leaf<'_> {
 impl<'g> Leaf<'g> {
     /// Name of the copy of its items, 0 if there is none.
     #[inline]
-    pub(crate) fn pack(self) -> u64 {
-        self.0.notes.pack.load(Relaxed)
+    pub(crate) fn pack(self) -> u32 {
+        self.0.pack.load(Relaxed)
     }
 
     /// There is another copy, or with 0 none.
-    pub(crate) fn set_pack(self, name: u64) {
-        self.0.notes.pack.store(name, Relaxed);
-        self.0.notes.fetched.store(0, Relaxed);
+    pub(crate) fn set_pack(self, name: u32) {
+        self.0.pack.store(name, Relaxed);
+        self.0.fetched.store(0, Relaxed);
     }
 
     /// It is left alone until so many items more were fetched.
     pub(crate) fn put_off(self, items: usize) {
-        self.0.notes.fetched.store(-(items as i32), Relaxed);
+        let items = items.min(i16::MAX as usize) as i16;
+        self.0.fetched.store(-items, Relaxed);
     }
 
     /// Walks fetched so many items more; how many that makes.
     #[inline]
-    pub(crate) fn count(self, items: usize) -> i32 {
+    pub(crate) fn count(self, items: usize) -> isize {
         // What two threads note at once is counted once: it is a hint.
-        let fetched = &self.0.notes.fetched;
-        let all = fetched.load(Relaxed).saturating_add(items as i32);
+        let fetched = &self.0.fetched;
+        let all = fetched.load(Relaxed).saturating_add(items as i16);
         fetched.store(all, Relaxed);
-        all
+        isize::from(all)
     }
 
     /// How many slots it has.

@@ -17,7 +17,6 @@ use super::{
     block::{Block, Header},
     build::OwnedBlock,
     counters::Counters,
-    leaf::Notes,
     memory,
 };
 use crate::memory::prefetch_line;
@@ -27,7 +26,7 @@ use std::{
     marker::PhantomData,
     mem::size_of,
     ptr::{self, NonNull},
-    sync::atomic::{AtomicPtr, Ordering, fence},
+    sync::atomic::{AtomicI16, AtomicPtr, AtomicU32, Ordering, fence},
 };
 
 /// Bit of a node's pointer: not to its block, but to the node that absorbed it.
@@ -36,10 +35,15 @@ const MOVED: usize = 1;
 /// A place in the tree.
 pub(super) struct Node {
     content: AtomicPtr<Header>,
-    /// What walks note of a leaf.
-    pub(super) notes: Notes,
+    /// What walks note of a leaf, see [`super::leaf`]: the name of a copy of its items, 0 if there is none;
+    pub(super) pack: AtomicU32,
+    /// and how many items they fetched since there is one, below zero while none is worth an attempt.
+    pub(super) fetched: AtomicI16,
     latch: RawMutex,
 }
+
+// There is one for some dozen items.
+const _: () = assert!(size_of::<Node>() == 16);
 
 /// The pointer to the topmost level's leftmost node.
 pub(super) struct Root(AtomicPtr<Node>);
@@ -105,7 +109,8 @@ impl Node {
         unsafe {
             node.write(Self {
                 content: AtomicPtr::new(block.into_raw().as_ptr()),
-                notes: Notes::default(),
+                pack: AtomicU32::new(0),
+                fetched: AtomicI16::new(0),
                 latch: RawMutex::INIT,
             });
             node.as_ref()

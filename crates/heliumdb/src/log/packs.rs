@@ -1,9 +1,13 @@
 //! Copies of neighbours' values, kept in the read cache beside single items: see [`crate::read`].
 //!
-//! Invariant: a name is given once, and is no position of an item.
+//! Invariant: what is found under a name may be another copy than the one that got it, since names come again: what a
+//! copy holds is told from the positions in it alone, which are never used twice.
 
 use super::{Purpose, core::Log};
-use crate::{cache::By, location::Location};
+use crate::{
+    cache::{By, named},
+    location::Location,
+};
 use crossbeam_epoch::Guard;
 use std::sync::atomic::Ordering::Acquire;
 
@@ -25,8 +29,8 @@ impl Log {
 
     /// What is kept under this name.
     #[inline]
-    pub(crate) fn pack<'g>(&'g self, name: u64, guard: &'g Guard) -> Option<&'g [u8]> {
-        self.residency.cache()?.find(name, By::Walk, guard)
+    pub(crate) fn pack<'g>(&'g self, name: u32, guard: &'g Guard) -> Option<&'g [u8]> {
+        self.residency.cache()?.find(named(name), By::Walk, guard)
     }
 
     /// A walk found so many items in a copy of neighbours.
@@ -38,25 +42,25 @@ impl Log {
 
     /// Asks the processor for what leads there.
     #[inline]
-    pub(crate) fn prefetch_pack(&self, name: u64) {
+    pub(crate) fn prefetch_pack(&self, name: u32) {
         if let Some(cache) = self.residency.cache() {
-            cache.prefetch(name);
+            cache.prefetch(named(name));
         }
     }
 
     /// Keeps a copy of neighbours, if there is room for it now; under which name.
-    pub(crate) fn keep_pack(&self, pack: &[u8], guard: &Guard) -> Option<u64> {
+    pub(crate) fn keep_pack(&self, pack: &[u8], guard: &Guard) -> Option<u32> {
         let cache = self.residency.cache()?;
         let name = cache.new_name();
-        self.keep(name, pack, By::Walk, guard);
+        self.keep(named(name), pack, By::Walk, guard);
         // It may have been refused.
-        cache.has(name, guard).then_some(name)
+        cache.has(named(name), guard).then_some(name)
     }
 
     /// Lets go of a copy that nobody will look for again.
-    pub(crate) fn drop_pack(&self, name: u64, guard: &Guard) {
+    pub(crate) fn drop_pack(&self, name: u32, guard: &Guard) {
         if let Some(cache) = self.residency.cache() {
-            cache.remove(name, guard);
+            cache.remove(named(name), guard);
         }
     }
 

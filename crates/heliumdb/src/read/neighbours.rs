@@ -70,22 +70,22 @@ impl<'a> Look<'a> {
         }
     }
 
-    fn pack_named(&self, name: u64, direction: Direction) -> Option<Pack<'a>> {
+    fn pack_named(&self, name: u32, direction: Direction) -> Option<Pack<'a>> {
         Pack::of(self.tree.log().pack(name, self.guard)?, direction)
     }
 
     /// Walks fetched so many items of a leaf: a copy is made of it, if it is time for that, and its name is returned.
     #[inline]
-    pub(super) fn fetched(&self, leaf: Leaf<'a>, items: usize) -> u64 {
+    pub(super) fn fetched(&self, leaf: Leaf<'a>, items: usize) -> u32 {
         let slots = leaf.slots(self.guard);
-        match leaf.count(items) > (slots * PASSES_EIGHTHS / 8) as i32 {
+        match leaf.count(items) > (slots * PASSES_EIGHTHS / 8) as isize {
             true => self.copy(leaf, slots),
             false => 0,
         }
     }
 
     #[cold]
-    fn copy(&self, leaf: Leaf<'a>, slots: usize) -> u64 {
+    fn copy(&self, leaf: Leaf<'a>, slots: usize) -> u32 {
         let (log, old) = (self.tree.log(), leaf.pack());
         self.tree.index.bring_in_order(leaf, self.guard);
         let kept = self.copied(leaf, old).and_then(|copied| {
@@ -103,7 +103,7 @@ impl<'a> Look<'a> {
     }
 
     /// A copy of a leaf's items, also from the `old` one; `None` if it is not worth its memory.
-    fn copied(&self, leaf: Leaf<'a>, old: u64) -> Option<Copied> {
+    fn copied(&self, leaf: Leaf<'a>, old: u32) -> Option<Copied> {
         let log = self.tree.log();
         let mut old = self.pack_named(old, Direction::Forward);
         let (mut keys, mut found) = (Vec::new(), Vec::new());
