@@ -3,6 +3,8 @@
 //! A slot of the index is a [`Word`]: nothing, a [`Location`] in the log, or a
 //! pointer to a chain of versions. The two low bits tell which.
 
+use std::hash::{Hash, Hasher};
+
 use crate::limits::ITEM_ALIGN;
 
 /// Position in the log: segment sequence number * segment bytes + offset in the segment.
@@ -12,12 +14,32 @@ pub(crate) type Lsn = u64;
 const UNIT_BITS: u32 = 40;
 /// Mantissa bits of a size class.
 const MANTISSA_BITS: u32 = 4;
+/// Bits that say how far an item ends before its size class.
+const SHORTFALL_BITS: u32 = 14;
 
-/// An item's place in the log and its rounded-up length: 48 bits in all.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+/// An item's place in the log and its rounded-up length: 48 bits in all. Where its value is kept as it is, in one piece,
+/// 14 bits more say its length exactly; they are no part of what tells one place from another.
+#[derive(Clone, Copy, Debug)]
 pub struct Location {
     unit: u64,
     class: u8,
+    /// One more than the bytes from the item's end to that of its class; 0 if that is not known.
+    shortfall: u16,
+}
+
+impl PartialEq for Location {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.packed() == other.packed()
+    }
+}
+
+impl Eq for Location {}
+
+impl Hash for Location {
+    fn hash<H: Hasher>(&self, to: &mut H) {
+        self.packed().hash(to);
+    }
 }
 
 impl Location {
@@ -30,6 +52,17 @@ impl Location {
         Self {
             unit,
             class: class_of(bytes.div_ceil(ITEM_ALIGN) as u64),
+            shortfall: 0,
+        }
+    }
+
+    /// As [`Location::new`], of an item with so many bytes of header, key and value: the last of them is told from the
+    /// place alone then, if the item is not very long.
+    pub(crate) fn exact(address: u64, bytes: usize) -> Self {
+        let rounded = Self::new(address, bytes);
+        Self {
+            shortfall: shortfall_of(rounded.class_bytes() - bytes),
+            ..rounded
         }
     }
 
@@ -48,13 +81,40 @@ impl Location {
         Self {
             unit: packed >> 8 & ((1 << UNIT_BITS) - 1),
             class: packed as u8,
+            shortfall: 0,
         }
+    }
+
+    /// The same place, with what [`Location::shortfall`] said of it.
+    pub(crate) fn with_shortfall(self, shortfall: u64) -> Option<Self> {
+        let shortfall = u16::try_from(shortfall).ok()?;
+        (shortfall < 1 << SHORTFALL_BITS).then_some(Self { shortfall, ..self })
+    }
+
+    /// What, with the size class, says how long the item is; 0 if nothing does.
+    pub(crate) fn shortfall(self) -> u64 {
+        self.shortfall.into()
+    }
+
+    /// Bytes of the item's header, key and value, if they are known exactly.
+    #[inline]
+    pub(crate) fn exact_bytes(self) -> Option<usize> {
+        let short = usize::from(self.shortfall).checked_sub(1)?;
+        self.class_bytes().checked_sub(short)
     }
 
     /// Upper bound of the item's length in bytes, at most 1/16 above it: what one
     /// device read fetches, and what space accounting adds and later subtracts.
     pub fn class_bytes(self) -> usize {
         class_units(self.class) as usize * ITEM_ALIGN
+    }
+}
+
+/// How [`Location::exact`] keeps a number of bytes.
+fn shortfall_of(bytes: usize) -> u16 {
+    match bytes + 1 {
+        kept if kept < 1 << SHORTFALL_BITS => kept as u16,
+        _ => 0,
     }
 }
 
@@ -102,8 +162,8 @@ impl Word {
 
     /// A slot that refers to the log.
     pub fn at(location: Location) -> Self {
-        // Bits 2 to 15 stay free for the residency tag of a cache.
-        Self(location.unit << 24 | u64::from(location.class) << 16 | TAG_LOCATION)
+        let shortfall = u64::from(location.shortfall) << 2;
+        Self(location.unit << 24 | u64::from(location.class) << 16 | shortfall | TAG_LOCATION)
     }
 
     /// A slot that refers to a chain; `address` is a multiple of 4.
@@ -118,6 +178,7 @@ impl Word {
             TAG_LOCATION => Slot::At(Location {
                 unit: self.0 >> 24,
                 class: (self.0 >> 16) as u8,
+                shortfall: self.0 as u16 >> 2,
             }),
             TAG_CHAIN => Slot::Chain((self.0 & !TAG_MASK) as usize),
             _ => Slot::Empty,
@@ -138,9 +199,31 @@ mod tests {
     }
 
     #[test]
+    fn lengths_are_exact_up_to_a_quarter_of_a_mebibyte() {
+        for bytes in 1..(256 << 10) + 1 {
+            let at = Location::exact(1 << 30, bytes);
+            assert_eq!(at, Location::new(1 << 30, bytes));
+            assert_eq!(at.exact_bytes(), Some(bytes));
+            let Slot::At(found) = Word::at(at).slot() else {
+                panic!("a word that is no place");
+            };
+            assert_eq!((found, found.exact_bytes()), (at, Some(bytes)));
+            let kept = Location::unpacked(at.packed()).with_shortfall(at.shortfall());
+            assert_eq!(kept.and_then(Location::exact_bytes), Some(bytes));
+        }
+        for bytes in (256 << 10) + 1..330 << 10 {
+            let found = Location::exact(0, bytes).exact_bytes();
+            assert!(found.is_none_or(|found| found == bytes), "{bytes}");
+        }
+        assert_eq!(Location::new(0, 100).exact_bytes(), None);
+        assert!(Location::new(0, 100).with_shortfall(1 << 14).is_none());
+    }
+
+    #[test]
     fn words_round_trip() {
         let at = Location::new((1 << 44) - 16, 777);
         assert_eq!(Word::at(at).slot(), Slot::At(at));
+        assert_eq!(Location::unpacked(at.packed()).exact_bytes(), None);
         assert_eq!(
             Word::chain(0x7fff_1234_5678).slot(),
             Slot::Chain(0x7fff_1234_5678)

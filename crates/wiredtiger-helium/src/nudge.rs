@@ -133,7 +133,7 @@ pub fn run<H: Host>(source: &Source<H>, mover: &mut dyn Mover) {
                 moves = false;
                 source
                     .host()
-                    .message(None, &format!("versions settle slowly: {why}"));
+                    .error(None, &format!("versions settle slowly: {why}"));
             }
             steps += 1;
         }

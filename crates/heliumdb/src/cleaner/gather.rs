@@ -197,7 +197,7 @@ impl Shared {
             let Some(header) = ItemHeader::decode(&bytes).filter(|h| h.has(INDIRECT)) else {
                 continue;
             };
-            let at = Location::new(owner, header.len());
+            let at = header.place(owner);
             let word = trees
                 .get(&header.tree)
                 .map_or(0, |tree| tree.get(header.key(&bytes), &guard));

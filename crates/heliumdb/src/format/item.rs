@@ -71,6 +71,11 @@ impl ItemHeader {
         self.len().next_multiple_of(ITEM_ALIGN)
     }
 
+    /// The place of the item at `address`.
+    pub(crate) fn place(&self, address: u64) -> Location {
+        place(address, self.len(), (self.flags, self.codec))
+    }
+
     pub(crate) fn key<'a>(&self, item: &'a [u8]) -> &'a [u8] {
         &item[HEADER_BYTES..HEADER_BYTES + self.key_len]
     }
@@ -78,6 +83,20 @@ impl ItemHeader {
     pub(crate) fn value<'a>(&self, item: &'a [u8]) -> &'a [u8] {
         &item[HEADER_BYTES + self.key_len..self.len()]
     }
+}
+
+/// The place of the item of `len` bytes at `address`; it tells the length if that says how long the value is.
+pub(crate) fn place(address: u64, len: usize, (flags, codec): (u8, u8)) -> Location {
+    match codec == codec::PLAIN && flags & INDIRECT == 0 {
+        true => Location::exact(address, len),
+        false => Location::new(address, len),
+    }
+}
+
+/// How long the value of the item with this key is, if its place tells that.
+#[inline]
+pub(crate) fn value_len(at: Location, key: &[u8]) -> Option<usize> {
+    at.exact_bytes()?.checked_sub(HEADER_BYTES + key.len())
 }
 
 /// Appends an item, whose value this codec has made, with its checksum still open; returns its

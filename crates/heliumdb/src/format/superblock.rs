@@ -200,9 +200,7 @@ impl Superblock {
             checkpoint,
             headed: match version {
                 Version::One | Version::Two => 0,
-                Version::Three | Version::Four | Version::Five | Version::Six => {
-                    get_u64(bytes, HEADED_AT)
-                }
+                _ => get_u64(bytes, HEADED_AT),
             },
             secret: get(bytes, SECRET_AT),
         };
@@ -227,9 +225,7 @@ fn decode_checkpoint(
     }
     let own = match version {
         Version::One => Ok(version),
-        Version::Two | Version::Three | Version::Four | Version::Five | Version::Six => {
-            Version::of(get_u16(bytes, CHECKPOINT_VERSION_AT))
-        }
+        _ => Version::of(get_u16(bytes, CHECKPOINT_VERSION_AT)),
     };
     let own = match own {
         Ok(own) => own,

@@ -16,11 +16,12 @@ pub(crate) enum Version {
     Four = 4,
     Five = 5,
     Six = 6,
+    Seven = 7,
 }
 
 impl Version {
     /// What is written.
-    pub(crate) const CURRENT: Self = Self::Six;
+    pub(crate) const CURRENT: Self = Self::Seven;
 
     /// What the number that something bears says; or else what that is.
     pub(super) fn of<T>(number: u16) -> Result<Self, Look<T>> {
@@ -32,6 +33,7 @@ impl Version {
             4 => Ok(Self::Four),
             5 => Ok(Self::Five),
             6 => Ok(Self::Six),
+            7 => Ok(Self::Seven),
             later => Err(Look::Newer(later)),
         }
     }

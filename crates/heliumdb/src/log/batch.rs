@@ -10,6 +10,7 @@ use crate::{
         item::{self, ItemHeader},
     },
     limits::{CHUNK_BYTES, ITEM_ALIGN},
+    location::Location,
 };
 
 /// One encoded item of a batch.
@@ -21,6 +22,14 @@ pub(super) struct Encoded {
     pub hash: u64,
     pub seq: u64,
     pub flags: u8,
+    pub codec: u8,
+}
+
+impl Encoded {
+    /// The place of the item at `address`.
+    pub(super) fn place(&self, address: u64) -> Location {
+        item::place(address, self.len, (self.flags, self.codec))
+    }
 }
 
 /// Items encoded and hashed outside any lock; reusable.
@@ -121,13 +130,14 @@ impl Batch {
         self.bytes.extend_from_slice(bytes);
         self.bytes
             .resize(self.bytes.len().next_multiple_of(ITEM_ALIGN), 0);
-        self.enter(
+        self.enter(Encoded {
             start,
-            bytes.len(),
-            item::hash(bytes),
-            header.seq,
-            header.flags,
-        );
+            len: bytes.len(),
+            hash: item::hash(bytes),
+            seq: header.seq,
+            flags: header.flags,
+            codec: header.codec,
+        });
         self.has_indirect |= header.has(item::INDIRECT);
         self.pushed += usize::from(!header.has(item::CHUNK));
     }
@@ -174,20 +184,20 @@ impl Batch {
     ) {
         let start = self.bytes.len();
         let hash = item::encode_as(codec, &mut self.bytes, (tree, seq, flags), key, value);
-        let len = item::HEADER_BYTES + key.len() + value.len();
-        self.enter(start, len, hash, seq, flags);
-    }
-
-    fn enter(&mut self, start: usize, len: usize, hash: u64, seq: u64, flags: u8) {
-        self.items.push(Encoded {
+        self.enter(Encoded {
             start,
-            len,
+            len: item::HEADER_BYTES + key.len() + value.len(),
             hash,
             seq,
             flags,
+            codec,
         });
-        self.sum = fold(self.sum, hash);
-        self.largest = self.largest.max(self.bytes.len() - start);
+    }
+
+    fn enter(&mut self, item: Encoded) {
+        self.items.push(item);
+        self.sum = fold(self.sum, item.hash);
+        self.largest = self.largest.max(self.bytes.len() - item.start);
         if self.is_one_frame() {
             self.largest = self.bytes.len() + self.prefix.len();
         }

@@ -455,7 +455,7 @@ fn visit_items(bytes: &[u8], base: u64, visit: &mut dyn FnMut(&ItemHeader, &[u8]
     let mut at = 0;
     while let Some(header) = bytes.get(at..).and_then(ItemHeader::decode) {
         let item = &bytes[at..at + header.len()];
-        visit(&header, item, Location::new(base + at as u64, header.len()));
+        visit(&header, item, header.place(base + at as u64));
         at += header.padded_len();
     }
 }

@@ -138,7 +138,7 @@ impl Log {
         for i in items.clone() {
             let entry = batch.items[i];
             let address = base + (entry.start - from) as u64;
-            let location = Location::new(address, entry.len);
+            let location = entry.place(address);
             let class_bytes = location.class_bytes() as u64;
             if entry.flags & item::CHUNK != 0 {
                 chunks.push((location, entry.len - item::HEADER_BYTES));

@@ -141,7 +141,7 @@ impl<'a> Batch<'a> {
         if !self.fetch_at_hand() {
             let is_here = |(i, found): (usize, &Found<'_>)| {
                 found.packed.is_some()
-                    || !matches!(found.seen, Seen::At(_))
+                    || self.look.missing(self.wanted, found.seen).is_none()
                     || !matches!(self.fetch.ready(i), Ready::No)
             };
             let here = self
@@ -241,21 +241,22 @@ impl<'a> Batch<'a> {
 
     /// Fetches what is in memory; whether that was all.
     fn fetch_at_hand(&mut self) -> bool {
-        if self.wanted == Wanted::Keys || self.take_packed() {
+        let is_all = match self.wanted {
+            Wanted::Keys => true,
+            Wanted::Lengths => false,
+            Wanted::Items | Wanted::AtHand => self.take_packed(),
+        };
+        if is_all {
             self.fetch.clear();
             return true;
         }
-        let places = self.found.iter().map(|found| match found.seen {
-            Seen::At(at) if found.packed.is_none() => Some(at),
-            _ => None,
+        let (look, wanted) = (self.look, self.wanted);
+        let places = self.found.iter().map(|found| match found.packed {
+            Some(_) => None,
+            None => look.missing(wanted, found.seen),
         });
-        let Look {
-            tree,
-            purpose,
-            guard,
-            ..
-        } = self.look;
-        tree.log().find(purpose, places, &mut self.fetch, guard);
+        let log = look.tree.log();
+        log.find(look.purpose, places, &mut self.fetch, look.guard);
         !self.fetch.is_cold()
     }
 
@@ -370,10 +371,7 @@ impl<'a> Batch<'a> {
         let slot = &self.keys[one.slot.clone()];
         if let Some(value) = one.packed {
             key(slot);
-            match self.wanted {
-                Wanted::Lengths => to.extend_from_slice(&(value.len() as u64).to_le_bytes()),
-                _ => to.extend_from_slice(value),
-            }
+            to.extend_from_slice(value);
             return Ok(Taken::Value);
         }
         let which = Which::Slot(slot);

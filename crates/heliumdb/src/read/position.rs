@@ -31,8 +31,9 @@ pub enum Wanted {
     Keys,
     /// Keys, and the values that lie in memory in one piece: see [`crate::host::DatastoreExt::seek_ahead`]. Elsewhere, all.
     AtHand,
-    /// Keys, and how long the values are: eight bytes, the least first, stand for each. Of long values no piece is read, and nothing
-    /// is decompressed.
+    /// Keys, and how long the values are: eight bytes, the least first, stand for each. That is in memory, and no device asked, but
+    /// for values that are compressed or longer than 256 KiB, and in unordered datastores: there it stands in front of the value,
+    /// which is read with it if it is no longer. Nothing is decompressed.
     Lengths,
 }
 

@@ -9,7 +9,7 @@ use std::mem;
 use super::{Look, Wanted};
 use crate::{
     error::{Error, ErrorKind, Result},
-    format::item::ItemHeader,
+    format::item::{self, ItemHeader},
     location::{Location, Word},
     log::{Asked, Purpose, Ready, Value, append_value},
     version::{chain::Seen, look},
@@ -153,6 +153,27 @@ impl<'a> Look<'a> {
         Ok(done?.map_or(Taken::Gone, |()| Taken::Value))
     }
 
+    /// How long the value of the item at `at` is, if that needs no look at the item.
+    fn len_of(&self, which: Which<'_>, at: Location) -> Option<u64> {
+        match which {
+            // The index has a hash in place of its key.
+            Which::Slot(_) if self.tree.is_unordered() => None,
+            Which::Key(key) | Which::Slot(key) => item::value_len(at, key).map(|len| len as u64),
+        }
+    }
+
+    /// Where something has to be read to have what is `wanted` of an item that was `seen`.
+    pub(super) fn missing(&self, wanted: Wanted, seen: Seen<'_>) -> Option<Location> {
+        let Seen::At(at) = seen else { return None };
+        let is_told = match wanted {
+            Wanted::Keys => true,
+            // The key of an item of an unordered tree is there only.
+            Wanted::Lengths => at.exact_bytes().is_some() && !self.tree.is_unordered(),
+            Wanted::Items | Wanted::AtHand => false,
+        };
+        (!is_told).then_some(at)
+    }
+
     /// Shows `show` the key of the item that was `seen`, and how long its value is.
     pub(crate) fn read_len<R>(
         &self,
@@ -165,6 +186,9 @@ impl<'a> Look<'a> {
             Seen::Absent => Ok(None),
             Seen::Bytes(bytes) => Ok(Some(show(self.key(which)?, bytes.len() as u64))),
             Seen::At(at) => {
+                if let Some(len) = self.len_of(which, at) {
+                    return Ok(Some(show(self.key(which)?, len)));
+                }
                 let ready = mem::replace(&mut ready, Ready::No);
                 self.ask(which, (at, ready), |asked| {
                     let len = self.tree.log().value_len(asked, self.guard)?;

@@ -460,7 +460,7 @@ impl<'a> Batches<'a> {
 /// `None` for a piece of a long value.
 fn to_item(found: &Found<'_>) -> Option<Item> {
     let header = &found.header;
-    let place = Location::new(found.address, header.len());
+    let place = header.place(found.address);
     (!header.has(CHUNK)).then(|| Item {
         tree: header.tree,
         sequence: header.seq,

@@ -58,7 +58,21 @@ how_long(he_t he)
 
 	memset(&item, 0, sizeof(item));
 	item.key = key;
+	/* nothing at all is, of a value that is not long */
 	WORKS(he_stats(he, &before));
+	item.key_len = (size_t)snprintf(key, sizeof(key), "buffered");
+	WORKS(he_lookup(he, &item, 0, 0));
+	CHECK(item.val_len == 5);
+	item.key_len = item.val_len = 0;
+	WORKS(he_next(he, &item, 0, 0));
+	CHECK(item.key_len == 8 && memcmp(key, "buffered", 8) == 0 && item.val_len == 5);
+	item.key_len = (size_t)snprintf(key, sizeof(key), "c");
+	item.val_len = 0;
+	WORKS(he_prev(he, &item, 0, 0));
+	CHECK(item.key_len == 8 && memcmp(key, "buffered", 8) == 0 && item.val_len == 5);
+	WORKS(he_stats(he, &after));
+	CHECK(after.device_reads == before.device_reads);
+
 	for (int i = 0; i < LARGE_ITEMS; i += 2) {
 		item.key_len = (size_t)snprintf(key, sizeof(key), "large%d", i);
 		item.val_len = 0;

@@ -218,10 +218,9 @@ impl<H: Host> Source<H> {
             );
             return Err(refusal(&has));
         }
-        self.host.message(
-            Some(session),
-            &format!("{uri} was on volume {} already: adopted", mounted.name),
-        );
+        self.tell(Some(session), || {
+            format!("{uri} was on volume {} already: adopted", mounted.name)
+        });
         if options.truncate {
             empty(mounted, &orphan, &attributes.key_format)?;
         }

@@ -29,10 +29,9 @@ impl<H: Host> Source<H> {
         }
         self.retire(uri)?;
         let Some(datastore) = self.find(session, mounted, &name, &entry, Creates::UnderWay)? else {
-            self.host.message(
-                Some(session),
-                &format!("{uri}: volume {} does not hold it", mounted.name),
-            );
+            self.tell(Some(session), || {
+                format!("{uri}: volume {} does not hold it", mounted.name)
+            });
             return self.host.remove_metadata(session, uri);
         };
         self.inherit(session, mounted, &name, &entry, &datastore)?;

@@ -60,7 +60,7 @@ impl<H: Host> Source<H> {
             match mounted.volume.checkpoint_as_of(&HostHorizon(&self.host)) {
                 Ok(()) => mounted.checkpointed.store(logged, Ordering::Relaxed),
                 // All is durable without one.
-                Err(error) if error.kind() == ErrorKind::VolumeFull => self.host.message(
+                Err(error) if error.kind() == ErrorKind::VolumeFull => self.host.error(
                     Some(session),
                     &format!("volume {}: no checkpoint was taken: {error}", mounted.name),
                 ),

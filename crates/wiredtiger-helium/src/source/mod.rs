@@ -203,7 +203,7 @@ impl<H: Host> Source<H> {
                 is_read_only: mounted.is_read_only,
             })
             .collect();
-        migration::migrate(&places, &mut |text| self.host.message(None, text))
+        migration::migrate(&places, &mut |text| self.tell(None, || text.to_owned()))
     }
 
     /// Opens a cursor on the object `uri`.

@@ -41,7 +41,7 @@ impl<H: Host> Source<H> {
             .remove_damaged(&mut |key, why| {
                 removed += 1;
                 let shown = &key[..key.len().min(KEY_SHOWN_BYTES)];
-                self.host.message(
+                self.host.error(
                     Some(session),
                     &format!(
                         "salvage: {uri}: the item of key \"{}\" is removed: {why}",
@@ -59,7 +59,7 @@ impl<H: Host> Source<H> {
             0 => self.tell(Some(session), || {
                 format!("salvage: all {items} items of {uri} are readable, nothing was changed")
             }),
-            _ => self.host.message(
+            _ => self.host.error(
                 Some(session),
                 &format!(
                     "salvage: {items} items of {uri} are readable, {removed} were damaged and are removed"

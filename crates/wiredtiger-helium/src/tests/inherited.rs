@@ -42,7 +42,8 @@ fn open() -> Inheritance {
     let outcomes = make("WiredTiger.WiredTigerTxn");
     outcomes.put(5u64.to_le_bytes(), b"C").expect("put");
     volume.close().expect("closed");
-    let connection = Connection::open_with(&format!("dev1=[helium_devices=\"{url}\"]"));
+    let config = format!("helium_verbose=1,dev1=[helium_devices=\"{url}\"]");
+    let connection = Connection::open_with(&config);
     connection.sim().set_entry(URI, Some(ENTRY.to_owned()));
     Inheritance {
         connection,

@@ -230,6 +230,9 @@ fn salvage_removes_what_is_damaged_and_nothing_else() {
     base.session().salvage(URI).unwrap();
     for words in ["\"k000100", "\"k000200", "298 items", "2 were damaged"] {
         assert_eq!(base.said(words).len(), 1, "{words}");
+        // At whatever level of messages: these are errors.
+        let errors = base.connection().errors();
+        assert!(errors.iter().any(|said| said.contains(words)), "{words}");
     }
     let mut rest = before;
     rest.retain(|row| !row.starts_with("k000100=") && !row.starts_with("k000200="));

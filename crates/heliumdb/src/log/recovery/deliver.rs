@@ -274,7 +274,7 @@ impl<'a> Delivery<'a> {
             let place = address + at as u64;
             let item = &bytes[at..at + header.len()];
             at += header.padded_len();
-            let location = Location::new(place, header.len());
+            let location = header.place(place);
             if !header.has(TOMBSTONE) {
                 kept.add(location, header.len());
             }

@@ -270,7 +270,8 @@ impl Pages<'_> {
         let fits = if is_unordered(tree) {
             key.len() == HASH_BYTES
         } else {
-            item::HEADER_BYTES + key.len() <= at.class_bytes()
+            let bytes = at.exact_bytes().unwrap_or(at.class_bytes());
+            item::HEADER_BYTES + key.len() <= bytes
         };
         fits && self.bounds.has_place(at)
     }

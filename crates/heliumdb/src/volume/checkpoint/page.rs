@@ -3,8 +3,12 @@
 //! | what | |
 //! |---|---|
 //! | tree | 4 bytes |
+//! | zero | 1 byte; not in pages of format versions before 7 |
 //! | entries | count, varint |
-//! | per entry | bytes shared with the key before (varint), further bytes (varint), these bytes, place (6) |
+//! | per entry | bytes shared with the key before (varint), further bytes (varint), these bytes, place (6), shortfall (varint; not in pages of versions before 7) |
+//!
+//! The shortfall is one more than the bytes from the end of the item's value to that of its size class, or 0 where they do not say
+//! how long the value is: see [`Location::exact`].
 //!
 //! Invariant: an entry decodes only into a key that is above the one before.
 
@@ -15,6 +19,8 @@ use crate::{limits::KEY_BYTES_MAX, location::Location};
 pub(super) const PAGE_BYTES: usize = 16 << 10;
 /// Bytes of an entry, at least.
 const ENTRY_BYTES_MIN: usize = 8;
+/// Stands where earlier versions had the number of entries, which never was this.
+const WITH_SHORTFALLS: u8 = 0;
 
 /// Takes entries in key order.
 #[derive(Default)]
@@ -35,6 +41,7 @@ impl PageBuilder {
         put_varint(&mut self.entries, shared as u64);
         put_bytes(&mut self.entries, &key[shared..]);
         put_location(&mut self.entries, at);
+        put_varint(&mut self.entries, at.shortfall());
         self.last.truncate(shared);
         self.last.extend_from_slice(&key[shared..]);
         self.count += 1;
@@ -61,6 +68,7 @@ impl PageBuilder {
     /// The page, and an empty builder again.
     pub(super) fn finish(&mut self, tree: u32) -> Vec<u8> {
         let mut page = tree.to_le_bytes().to_vec();
+        page.push(WITH_SHORTFALLS);
         put_varint(&mut page, self.count);
         page.extend_from_slice(&self.entries);
         self.entries.clear();
@@ -82,6 +90,10 @@ pub(super) fn decode(
     if reader.take(4)? != tree.to_le_bytes() {
         return None;
     }
+    let has_shortfalls = page.get(4) == Some(&WITH_SHORTFALLS);
+    if has_shortfalls {
+        reader.take(1)?;
+    }
     let count = reader.count(ENTRY_BYTES_MIN)?;
     let mut key: Vec<u8> = Vec::new();
     for _ in 0..count {
@@ -92,7 +104,11 @@ pub(super) fn decode(
         }
         key.truncate(shared);
         key.extend_from_slice(suffix);
-        if !entry(&key, reader.location()?) {
+        let mut at = reader.location()?;
+        if has_shortfalls {
+            at = at.with_shortfall(reader.varint()?)?;
+        }
+        if !entry(&key, at) {
             return None;
         }
     }

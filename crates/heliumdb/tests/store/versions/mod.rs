@@ -6,6 +6,8 @@
 mod kept;
 mod make;
 
+use std::collections::BTreeMap;
+
 use helium_sim::{DiskId, Image, Machine, sim_options};
 use heliumdb::{
     Volume,
@@ -17,13 +19,14 @@ use kept::{Contents, Kept};
 use make::{DISKS, contents, open, open_with, options};
 
 /// One file for each version.
-const FILES: [(u16, &[u8]); 6] = [
+const FILES: [(u16, &[u8]); 7] = [
     (1, include_bytes!("../../volumes/version-1.lz4")),
     (2, include_bytes!("../../volumes/version-2.lz4")),
     (3, include_bytes!("../../volumes/version-3.lz4")),
     (4, include_bytes!("../../volumes/version-4.lz4")),
     (5, include_bytes!("../../volumes/version-5.lz4")),
     (6, include_bytes!("../../volumes/version-6.lz4")),
+    (7, include_bytes!("../../volumes/version-7.lz4")),
 ];
 
 /// Runs `test` for each version, on a machine with its volumes and what is in them.
@@ -64,6 +67,13 @@ fn assert_all_there(volumes: &[Volume], wanted: &[Contents]) {
             "{} holds something else",
             volume.url()
         );
+        for (name, items) in wanted {
+            let store = volume.datastore(name).unwrap();
+            // In any order: it may be an unordered one.
+            let lengths: BTreeMap<_, _> = store.lengths().map(Result::unwrap).collect();
+            let is_so = |(key, value): (_, &Vec<u8>)| lengths[key] == value.len() as u64;
+            assert!(lengths.len() == items.len() && items.iter().all(is_so));
+        }
         let report = volume.verify(&mut |_| true).unwrap();
         assert_eq!(report.damaged, 0, "{:?}", volume.damage());
     }
@@ -126,7 +136,7 @@ fn they_are_read_written_and_opened_again() {
             volume.close().unwrap();
         }
         for image in machine.images() {
-            assert_eq!(version_of(&image), 6, "from version {version}");
+            assert_eq!(version_of(&image), 7, "from version {version}");
         }
         assert_all_there(&open(machine).unwrap(), &wanted);
         let mut scan = options();

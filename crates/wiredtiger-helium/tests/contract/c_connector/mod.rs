@@ -71,6 +71,8 @@ impl Database {
             Which::C => self.folder.join("libhelium_connector.so"),
             Which::Ours => helium::extension_path().unwrap(),
         };
+        // Ours says what it has taken over.
+        let verbose = i32::from(which == Which::Ours);
         let volumes: Vec<_> = volumes
             .iter()
             .map(|name| {
@@ -83,7 +85,7 @@ impl Database {
             .collect();
         // The base configuration would bring back the extension with which it was made.
         let config = format!(
-            "create,config_base=false,extensions=[\"{}\"=[config=[helium_verbose=0,{}]]]",
+            "create,config_base=false,extensions=[\"{}\"=[config=[helium_verbose={verbose},{}]]]",
             extension.display(),
             volumes.join(",")
         );
