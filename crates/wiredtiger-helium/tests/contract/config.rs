@@ -1,5 +1,6 @@
 //! The extension's configuration: devices, options, and what is refused with which words.
 
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path};
 
@@ -425,6 +426,45 @@ fn errors_of_the_system_keep_their_numbers() {
             !refused.messages.join("\n").contains("made before"),
             "{refused:?}"
         );
+    }
+}
+
+/// To root nothing is forbidden: it has to be somebody else for this.
+#[test]
+fn no_permission_keeps_its_number_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let closed = folder.path().join("closed");
+    std::fs::create_dir(&closed).unwrap();
+    Place::new().works(&[volume(1, &closed)], "", &["dev1"]);
+    let permit = |mode| std::fs::set_permissions(&closed, Permissions::from_mode(mode)).unwrap();
+    permit(0);
+    if !rustix::process::getuid().is_root() {
+        refused_for_permission(&closed);
+    } else if let Some(child) = Child::of_another_user("config::child", folder.path()) {
+        assert!(child.finish().contains(REFUSED));
+    }
+    permit(0o700);
+}
+
+/// What the child prints at its end.
+const REFUSED: &str = "all was refused";
+
+#[test]
+#[ignore = "the child of the test above"]
+fn child() {
+    if let Some(folder) = Child::folder() {
+        refused_for_permission(&folder.join("closed"));
+        println!("{REFUSED}");
+    }
+}
+
+/// A volume that is there, and a folder in which none can be made.
+fn refused_for_permission(closed: &Path) {
+    for device in ["dev1.helium", "new"] {
+        let volume = Volume::file("bad", &closed.join(device));
+        let refused = Place::new().refused(&[volume], "");
+        assert_eq!(refused.code, Code::EACCES, "{device}: {refused:?}");
+        says(&refused, &["volume bad", "ermission"]);
     }
 }
 

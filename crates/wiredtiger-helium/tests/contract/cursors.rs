@@ -203,6 +203,37 @@ on_every_kind! {
         session.rollback().unwrap();
     }
 
+    /// A change of a part needs a row that nobody else changes meanwhile.
+    fn modify_needs_snapshot_isolation(arena) {
+        let session = arena.session();
+        let uri = arena.create(&session, "t", "key_format=S,value_format=u");
+        let cursor = session.cursor(&uri, "").unwrap();
+        cursor.set_key_str("k").unwrap();
+        cursor.set_value(b"0123").unwrap();
+        cursor.insert().unwrap();
+        let changes = [Change { data: b"AB", offset: 1, size: 2 }];
+        let modify = || {
+            cursor.set_key_str("k").unwrap();
+            cursor.modify(&changes).code()
+        };
+        let value = || {
+            cursor.set_key_str("k").unwrap();
+            cursor.search().unwrap();
+            cursor.value().unwrap()
+        };
+        assert_eq!(modify(), Code::ENOTSUP, "outside of transactions");
+        for level in ["read-uncommitted", "read-committed"] {
+            session.begin(&format!("isolation={level}")).unwrap();
+            assert_eq!(modify(), Code::ENOTSUP, "{level}");
+            assert_eq!(value(), b"0123");
+            session.commit().unwrap();
+        }
+        session.begin("isolation=snapshot").unwrap();
+        assert_eq!(modify(), Code::OK);
+        session.commit().unwrap();
+        assert_eq!(value(), b"0AB3");
+    }
+
     fn numbers_sort_as_numbers(arena) {
         let session = arena.session();
         let uri = arena.create(&session, "t", "key_format=q,value_format=iS");

@@ -7,15 +7,12 @@
 //! A limit of processes does not hold for root, so that the test runs as a user that nobody else is, which takes root
 //! to begin with; without that, or where such a user cannot run this program, there is nothing to test.
 
-use rustix::process::{Resource, Rlimit, getuid, setrlimit};
-use std::os::unix::fs::chown;
+use rustix::process::{Resource, Rlimit, setrlimit};
 use std::path::Path;
 use wiredtiger_testkit::helium::{self, Volume};
 
 use crate::common::*;
 
-/// Nobody has this number, and so nobody else's threads count.
-const USER: u32 = 2_017_003_211;
 /// The extension needs fewer.
 const THREADS_MAX: u64 = 8;
 /// What the child prints where it had nothing to test.
@@ -24,23 +21,12 @@ const NO_LIMIT: &str = "the limit does not hold";
 #[test]
 fn without_threads_it_works_or_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    if !getuid().is_root() || chown(folder.path(), Some(USER), Some(USER)).is_err() {
+    let Some(child) = Child::of_another_user("threads::child", folder.path()) else {
         return;
-    }
-    let child = |test| Child::running(test, folder.path()).under(USER);
-    if child("threads::nothing")
-        .try_start()
-        .is_none_or(|mut child| !child.wait().unwrap().success())
-    {
-        return;
-    }
-    let said = child("threads::child").finish();
+    };
+    let said = child.finish();
     assert!(said.contains("WORKED") || said.contains(NO_LIMIT), "{said}");
 }
-
-#[test]
-#[ignore = "shows whether the other user can run this"]
-fn nothing() {}
 
 #[test]
 #[ignore = "the child of the test above"]

@@ -85,6 +85,33 @@ fn success(arguments: &[&str], output: &Output) {
     assert_eq!(errors, "", "wt {arguments:?} complains");
 }
 
+/// `wt read` follows a value's bytes up to the zero at their end: it gets no value without one.
+#[test]
+fn a_value_of_another_format_is_an_error() {
+    let Some(mut wt) = Utility::new() else { return };
+    wt.arena.open();
+    {
+        let session = wt.arena.session();
+        let raw = session.cursor(&wt.arena.uri("t"), "raw").unwrap();
+        for (key, value) in [(b"empty\0", &b""[..]), (b"blunt\0", b"no end")] {
+            raw.set_key(key).unwrap();
+            raw.set_value(value).unwrap();
+            raw.insert().unwrap();
+        }
+    }
+    wt.arena.close();
+    for key in ["empty", "blunt"] {
+        let output = wt.run(&["read", "helium:dev1/t", key]);
+        assert_eq!(output.status.code(), Some(1), "{key}: {output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        let wanted = format!("the value of the row \"{key}\\x00\" is not of the value_format S");
+        assert!(said.contains(&wanted), "{said}");
+        assert!(output.stdout.is_empty());
+    }
+    let read = wt.works(&["read", "helium:dev1/t", "key 07"]);
+    assert_eq!(read, "value 7\n");
+}
+
 #[test]
 fn list_shows_the_objects() {
     let Some(wt) = Utility::new() else { return };

@@ -1,9 +1,14 @@
 //! A test that runs in a process of its own: this program again, with one test chosen.
 
+use rustix::process::getuid;
+use std::os::unix::fs::chown;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{self, Command, Stdio};
 use std::time::{Duration, Instant};
+
+/// Nobody has this number, and so nobody else's threads count.
+const USER: u32 = 2_017_003_211;
 
 /// The process to be.
 pub struct Child(Command);
@@ -41,15 +46,25 @@ impl Child {
         self
     }
 
-    /// Under another user.
-    pub fn under(mut self, user: u32) -> Self {
-        self.0.uid(user).gid(user);
-        self
-    }
-
     /// Starts it, if it can be.
     pub fn try_start(mut self) -> Option<process::Child> {
         self.0.stdout(Stdio::null()).spawn().ok()
+    }
+
+    /// As [`Child::running`], as a user that nobody else is, to whom the folder belongs. Only root can become one, and
+    /// only if that one may run this program: otherwise there is none.
+    pub fn of_another_user(test: &str, folder: &Path) -> Option<Self> {
+        if !getuid().is_root() {
+            return None;
+        }
+        chown(folder, Some(USER), Some(USER)).ok()?;
+        let child = |test| {
+            let mut child = Self::running(test, folder);
+            child.0.uid(USER).gid(USER);
+            child
+        };
+        let shown = child("common::child::nothing").0.output().ok()?;
+        shown.status.success().then(|| child(test))
     }
 
     /// Starts it. What it has to say goes into files of its folder.
@@ -74,6 +89,10 @@ impl Child {
         text
     }
 }
+
+#[test]
+#[ignore = "shows whether the other user can run this"]
+fn nothing() {}
 
 /// A child that works until it is killed.
 pub struct Victim(process::Child);
