@@ -11,10 +11,11 @@ use crate::{
     salvage::{self, Rules, Source},
     version::View,
     volume::{
-        Descriptor, Items, SeenDatastore, check_lengths,
+        Descriptor, Items, SeenDatastore,
         filling::Filling,
         load::{self, Loader},
     },
+    write::check as check_write,
 };
 
 /// Items between two reports of progress.
@@ -64,8 +65,8 @@ impl Volume {
         progress: &mut dyn FnMut(&Progress) -> bool,
     ) -> Result<BackupReport> {
         let _span = tracing::info_span!("backup", from = self.url(), to = target.url()).entered();
-        self.shared().check_open()?;
-        self.shared().check_whole()?;
+        self.shared().access.check_open()?;
+        self.shared().access.check_whole()?;
         load::check_empty(target)?;
         if self.is_same(target) {
             return Err(Error::new(
@@ -115,7 +116,7 @@ impl Volume {
         };
         for item in items {
             let (key, value) = item?;
-            check_lengths(&key, Some(&value))?;
+            check_write::lengths(&key, Some(&value))?;
             loader.put(&key, &value)?;
             report.items += 1;
             report.bytes += (key.len() + value.len()) as u64;

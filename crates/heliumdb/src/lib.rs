@@ -56,6 +56,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod access;
 mod backup;
 mod bell;
 mod cache;
@@ -90,6 +91,7 @@ mod tree;
 pub mod upkeep;
 mod version;
 mod volume;
+mod write;
 
 pub use error::{Error, ErrorKind, Result};
 pub use id::{DatastoreId, VolumeId};

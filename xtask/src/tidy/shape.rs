@@ -8,7 +8,7 @@ const LONG: [(&str, &str); 1] = [("log/place.rs", "place_batch")];
 
 /// The store's layers, the lowest first: modules at the root of `heliumdb`. Each may use those below
 /// it, and those of its own.
-const LAYERS: [&[&str]; 12] = [
+const LAYERS: [&[&str]; 14] = [
     &[
         "bell",
         "chance",
@@ -32,9 +32,11 @@ const LAYERS: [&[&str]; 12] = [
     &["format"],
     &["cache", "index"],
     &["log"],
+    &["access"],
     &["version"],
     &["tree"],
     &["read"],
+    &["write"],
     &["cleaner", "transaction", "volume"],
     &["backup", "salvage"],
     &["host", "upkeep"],

@@ -9,13 +9,11 @@
 //! then does not take the room that the checkpoint needs. What the cleaner has written is not
 //! chosen again until some of it is dead.
 
-use super::{
-    Ended, Need, ROUND_BYTES, ROUND_READ, ROUND_READ_PART, ROUND_SEGMENTS, Sake, Stuck,
-    policy::short_bytes,
-};
+use super::{Ended, Need, ROUND_BYTES, ROUND_READ, ROUND_READ_PART, ROUND_SEGMENTS, Sake, Stuck};
 use crate::{
     log::{Candidate, MoveRoom},
     volume::Shared,
+    write::short_bytes,
 };
 
 /// A segment of which less than this part is gained gives next to nothing.
@@ -40,7 +38,7 @@ impl Shared {
         let is_worth = |c: &Candidate| match need {
             Need::Nothing | Need::End { .. } => false,
             Need::Dirty => {
-                let most = u64::from(self.options.clean_util_pct.clamp(1, 100));
+                let most = u64::from(self.access.options().clean_util_pct.clamp(1, 100));
                 c.weight() * 100 <= segment_bytes * most
             }
             Need::Short => !c.is_done() && gives_room(c, segment_bytes),

@@ -43,7 +43,7 @@ impl Shared {
 
     /// A step of cleaning whatever gives room; false if there is nothing.
     pub(crate) fn clean_some(&self) -> Result<bool> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         Ok(self.clean_step(Need::Short)? || self.clear_ends()?)
     }
 
@@ -53,12 +53,12 @@ impl Shared {
         tree: &Arc<Tree>,
         deadline: Option<Instant>,
     ) -> Result<Compaction> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         let trees = [(tree.id, tree.clone())].into();
         let mut moved = 0;
         let mut last: Option<Vec<u8>> = None;
         loop {
-            if deadline.is_some_and(|deadline| self.options.clock.now() >= deadline) {
+            if deadline.is_some_and(|deadline| self.access.options().clock.now() >= deadline) {
                 return Ok(Compaction {
                     moved,
                     is_done: false,

@@ -165,7 +165,7 @@ impl Shared {
             Slot::At(_) => Standing::Superseded,
             // Links of chains change under the leaf's latch only.
             Slot::Chain(_) => tree.update_unseen(key, &guard, |word| {
-                let below = self.final_below();
+                let below = self.writing.final_below();
                 (
                     word,
                     standing::of_tombstone(Word(word), sequence, below, &guard),
@@ -201,7 +201,7 @@ impl Shared {
             let word = trees
                 .get(&header.tree)
                 .map_or(0, |tree| tree.get(header.key(&bytes), &guard));
-            if chain::movable(Word(word), at, self.final_below(), &guard).is_some()
+            if chain::movable(Word(word), at, self.writing.final_below(), &guard).is_some()
                 && let Some(spot) = self.log.spot(at, &guard)
             {
                 gathered.push(&header, &bytes[..header.len()], spot);

@@ -4,7 +4,7 @@
 //! ([`gather`]), and appends what of that is live again, in key order, batch by batch ([`moves`]). The
 //! log frees the segments once nothing needs them: those that replay does not read, below the start of
 //! the newest checkpoint, as soon as the moves are durable; others behind the next checkpoint. Writers
-//! are slowed to what that gives ([`pace`]), and wait if there is no room at all ([`room`]).
+//! are slowed to what that gives ([`crate::write`]), and wait if there is no room at all ([`room`]).
 //!
 //! Invariant: an item is moved only while the index says that it is where it was found, and only
 //! if nobody can take it back any more; it keeps its number. So whatever a crash leaves, old
@@ -15,7 +15,6 @@ mod compact;
 mod end;
 mod gather;
 mod moves;
-mod pace;
 mod policy;
 mod room;
 #[cfg(test)]
@@ -47,7 +46,6 @@ use crate::{
 };
 pub use compact::Compaction;
 use gather::Gathered;
-use pace::Pace;
 pub(crate) use policy::Need;
 use policy::Sake;
 use stuck::{Ended, Stuck};
@@ -73,11 +71,8 @@ const LAST_RESORTS: u32 = 3;
 pub(crate) struct Cleaner {
     round: Mutex<Progress>,
     asked: Mutex<Asked>,
-    pace: Pace,
     tombstones: Tombstones,
     rounds: AtomicU64,
-    /// Bytes of dead items in what was cleaned.
-    gained: AtomicU64,
     /// Writers that wait for room.
     waiting: AtomicUsize,
     /// A step is being done, or about to be.
@@ -146,11 +141,6 @@ impl Cleaner {
     /// Rounds that have ended since the volume was opened.
     pub(crate) fn rounds(&self) -> u64 {
         self.rounds.load(Relaxed)
-    }
-
-    /// Bytes that rounds have gained since the volume was opened.
-    pub(crate) fn gained(&self) -> u64 {
-        self.gained.load(Relaxed)
     }
 
     /// Whether a writer waits for room. Then it is short, however much there is: it may want more.
@@ -243,15 +233,14 @@ impl Shared {
                 let moved: u64 = round.victims.iter().map(Candidate::moved_bytes).sum();
                 let gained = segments.saturating_sub(moved);
                 let dead = round.victims.iter().map(|victim| victim.dead_bytes).sum();
-                self.cleaner.gained.fetch_add(dead, Relaxed);
-                let time = self.options.clock.since(round.began);
-                self.cleaner.pace.gained(gained, time);
+                let time = self.access.options().clock.since(round.began);
+                self.pace.gained(gained, dead, time);
                 self.end(progress, round);
                 Ok(true)
             }
             // Others took the room meanwhile. Nothing is stuck: the next round fits again.
             Err(why) if why.kind() == ErrorKind::VolumeFull => {
-                progress.ended = Some(self.options.clock.now());
+                progress.ended = Some(self.access.options().clock.now());
                 Ok(false)
             }
             Err(why) => {
@@ -274,7 +263,7 @@ impl Shared {
             }
             if progress
                 .ended
-                .is_some_and(|at| self.options.clock.since(at) > SPARE_KEPT)
+                .is_some_and(|at| self.access.options().clock.since(at) > SPARE_KEPT)
             {
                 progress.spare = Gathered::default();
             }
@@ -285,7 +274,7 @@ impl Shared {
         gathered.reserve(victims.iter().map(Candidate::filled).sum());
         Some(Round {
             need,
-            began: self.options.clock.now(),
+            began: self.access.options().clock.now(),
             ended,
             trees: self.trees(),
             victims,
@@ -341,7 +330,7 @@ impl Shared {
             let moved = round.victims.iter().map(|victim| victim.live_bytes).sum();
             self.cleaner.tombstones.note(Some(moved), &candidates);
         }
-        progress.ended = Some(self.options.clock.now());
+        progress.ended = Some(self.access.options().clock.now());
         progress.spare = round.gathered.emptied();
         self.cleaner.rounds.fetch_add(1, Relaxed);
     }

@@ -76,10 +76,10 @@ impl Shared {
         }
         // Removals in the store's own trees are not numbered under a latch, but under this lock.
         let is_internal = first.header.tree < INTERNAL_TREES_END;
-        let _internal = is_internal.then(|| self.internal.lock());
-        let _inside = self.gate.enter();
+        let _internal = is_internal.then(|| self.records.alone());
+        let _inside = self.writing.gate.enter();
         let most_bytes = self.log.move_bytes();
-        let mut placed = self.sequence();
+        let mut placed = self.writing.sequence();
         let first = next;
         let (mut items, mut bytes, mut next) = (Vec::new(), 0, next);
         let guard = epoch::pin();
@@ -125,10 +125,10 @@ impl Shared {
         gathered: &Gathered,
         item: &Moving,
     ) -> Result<bool> {
-        let _inside = self.gate.enter();
+        let _inside = self.writing.gate.enter();
         // The guard keeps the pieces where they are until they are read.
         let guard = epoch::pin();
-        let mut placed = self.sequence();
+        let mut placed = self.writing.sequence();
         let tree = trees.get(&item.header.tree);
         let Movable::Above(lowest) = self.may_move(tree, gathered, item, &guard) else {
             return Ok(true);
@@ -164,7 +164,7 @@ impl Shared {
         item: &Moving,
         guard: &Guard,
     ) -> Movable {
-        let oldest = self.final_below();
+        let oldest = self.writing.final_below();
         let Some(tree) = tree.filter(|tree| !tree.is_retired()) else {
             return Movable::Dead;
         };
@@ -195,7 +195,7 @@ impl Shared {
     fn is_decision_open(&self, tree: u32, key: &[u8]) -> bool {
         tree == DECISIONS_TREE
             && <[u8; 8]>::try_from(key)
-                .is_ok_and(|number| !self.certainty.is_final(u64::from_be_bytes(number)))
+                .is_ok_and(|number| !self.writing.certainty.is_final(u64::from_be_bytes(number)))
     }
 
     /// The caller is in the gate. False if one of the items is not in its place any more: then

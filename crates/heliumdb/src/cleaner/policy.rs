@@ -6,14 +6,11 @@ use super::choose::{can_go, gives_room_unfilled, is_held};
 use crate::{
     clock,
     error::Result,
-    log::{Candidate, Room},
-    transaction::thin::Haste,
+    log::Candidate,
     volume::Shared,
+    write::{Haste, short_bytes},
 };
 
-/// Room is short when there is less of it than this part of the volume, or so many segments.
-const SHORT_PART: u64 = 32;
-const SHORT_SEGMENTS: u64 = 4;
 /// Tombstones that something old keeps from going may take this part of what is in use.
 const TOMBSTONES_PCT: u64 = 10;
 /// Less than this part stays where a volume is to become small.
@@ -52,11 +49,6 @@ pub(crate) struct Sake {
     pub(super) newest: u64,
 }
 
-/// Less room than this is short.
-pub(super) fn short_bytes(room: &Room) -> u64 {
-    (room.segments / SHORT_PART).max(SHORT_SEGMENTS) * room.segment_bytes
-}
-
 impl Shared {
     /// Cleans a little if there is a reason, and asks for the checkpoint that frees what was cleaned.
     pub(crate) fn clean_if_due(&self) -> Result<bool> {
@@ -70,9 +62,9 @@ impl Shared {
             self.ask_for_checkpoint(need, cleaned);
             cleaned = cleaned || self.end_segment_early()?;
         }
-        self.set_pace();
+        self.pace.set();
         let is_wanted = need == Need::Short || need == Need::Tombstones;
-        if cleaned && !is_wanted && self.options.background_thread {
+        if cleaned && !is_wanted && self.access.options().background_thread {
             // Nobody waits for it: leave most of the time to others.
             std::thread::sleep(clock::since(started).min(PAUSE_MAX));
         }
@@ -87,11 +79,7 @@ impl Shared {
             Need::Short if self.is_out() => Haste::All,
             Need::Short => Haste::Some,
         };
-        self.is_native() && self.unsettled.has_any() && {
-            let readers = self.native.readers();
-            let clock = &self.options.clock;
-            self.unsettled.thin(&readers, haste, clock, &self.log)
-        }
+        self.writing.thin(haste)
     }
 
     /// Why to go on with the round that is under way, or to begin one.
@@ -215,12 +203,15 @@ impl Shared {
         }
         let (candidates, room) = (self.log.candidates(), self.log.room());
         let used: u64 = candidates.len() as u64 * room.segment_bytes;
-        let period = Duration::from_millis(self.options.auto_clean_period_ms);
-        let rested = self.cleaner.rested(&self.options.clock) >= period;
+        let period = Duration::from_millis(self.access.options().auto_clean_period_ms);
+        let rested = self.cleaner.rested(&self.access.options().clock) >= period;
         let waiting = candidates.iter().filter(|c| c.is_done()).count() as u64;
         let live: u64 = candidates.iter().map(|c| c.live_bytes).sum();
         let dead = used.saturating_sub(live + waiting * room.segment_bytes);
-        if rested && used > 0 && dead * 100 >= used * u64::from(self.options.clean_dirty_pct) {
+        if rested
+            && used > 0
+            && dead * 100 >= used * u64::from(self.access.options().clean_dirty_pct)
+        {
             return Need::Dirty;
         }
         Need::Nothing

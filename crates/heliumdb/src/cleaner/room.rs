@@ -35,7 +35,7 @@ impl Shared {
         self: &Arc<Self>,
         mut write: impl FnMut() -> Result<T>,
     ) -> Result<T> {
-        self.keep_pace();
+        self.pace.keep();
         // What was accepted since may have made the index larger, and with it what is set aside: before this
         // is accepted, not when the room is gone.
         if self.log.takes_old_reserve() {
@@ -50,7 +50,7 @@ impl Shared {
                     waiting.get_or_insert_with(|| Waiting::begin(&self.cleaner.waiting));
                     // Others may have made room since, all that there was to make.
                     let is_hope = self.await_room()? || self.log.readmitted() != readmitted;
-                    if attempts == self.options.retry_count || !is_hope {
+                    if attempts == self.access.options().retry_count || !is_hope {
                         return Err(self.say_who_keeps_room(why));
                     }
                     attempts += 1;
@@ -64,7 +64,7 @@ impl Shared {
     /// Cleaning, which takes room first, waits meanwhile.
     pub(crate) fn await_checkpoint_room(&self) -> Result<()> {
         let lacks = || self.log.lacks_checkpoint_room();
-        for _ in 0..self.options.retry_count {
+        for _ in 0..self.access.options().retry_count {
             if lacks() && self.log.has_dead() {
                 self.log.free_now()?;
             }
@@ -88,14 +88,14 @@ impl Shared {
         if self.log.reserve_bytes() < kept {
             return Ok(true);
         }
-        if !self.options.background_thread {
+        if !self.access.options().background_thread {
             return self.make_room();
         }
         if !self.may_make_room() {
             return Ok(false);
         }
         self.maintenance.wake();
-        let delay = Duration::from_micros(self.options.retry_delay_us);
+        let delay = Duration::from_micros(self.access.options().retry_delay_us);
         self.log.await_segment(delay);
         Ok(true)
     }
@@ -104,7 +104,7 @@ impl Shared {
     fn make_room(self: &Arc<Self>) -> Result<bool> {
         let mut worked = false;
         for _ in 0..OWN_STEPS {
-            if !background_step(self)? && !self.want_pass() {
+            if !background_step(self)? && !self.writing.want_pass() {
                 break;
             }
             worked = true;
@@ -122,7 +122,7 @@ impl Shared {
         if self.log.leaving() == 0 {
             return;
         }
-        let looks = Duration::from_micros(self.options.retry_delay_us).min(READERS_MAX);
+        let looks = Duration::from_micros(self.access.options().retry_delay_us).min(READERS_MAX);
         for _ in 0..looks.as_millis().max(1) {
             self.log.await_segment(READERS_GO);
             epoch::pin().flush();
@@ -140,17 +140,12 @@ impl Shared {
             return true;
         }
         // A writer may have ended since the background thread was here.
-        self.report_pending();
+        self.writing.report_pending();
         self.log.has_dead()
             || self.has_victims(&progress.stuck)
-            || self.want_pass()
+            || self.writing.want_pass()
             || self.has_resort()
             || self.to_end_early().is_some()
-    }
-
-    /// Asks for a look through all versions for what nobody needs; false if that would find nothing.
-    fn want_pass(&self) -> bool {
-        self.is_native() && self.unsettled.want_pass(&self.native.readers())
     }
 }
 
@@ -173,7 +168,7 @@ impl Drop for Waiting<'_> {
 impl Shared {
     /// What the volume is full of may be what somebody can still look at.
     fn say_who_keeps_room(&self, why: Error) -> Error {
-        match self.unsettled.has_any() {
+        match self.writing.unsettled.has_any() {
             true => why.advice(
                 "transactions and snapshots that are open, one's own included, keep what they may still read: end them",
             ),

@@ -32,8 +32,8 @@ pub(super) struct Ended {
 impl Ended {
     pub(super) fn of_now(volume: &Shared, is_urgent: bool) -> Self {
         Self {
-            final_below: volume.final_below(),
-            writers: volume.writers_ended(),
+            final_below: volume.writing.final_below(),
+            writers: volume.writing.writers_ended(),
             is_urgent,
         }
     }

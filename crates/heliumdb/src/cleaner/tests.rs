@@ -235,7 +235,7 @@ fn what_is_moved_is_no_reason_for_a_checkpoint_that_costs_as_much_as_was_gained(
     let mut gained = 0;
     while moved() < 4 * LOG_BYTES || shared.is_cleaning() {
         assert!(shared.clean_step(Need::Tombstones).unwrap());
-        gained = shared.cleaner.gained();
+        gained = shared.pace.gained_bytes();
         shared.checkpoint_if_due().unwrap();
     }
     assert!(moved() > 2 * LOG_BYTES && gained < 2 * pages, "{gained}");
@@ -295,9 +295,9 @@ fn what_is_between_log_and_index_has_room_for_its_deletes() {
     shared.keep_room_for_checkpoint();
     let before = shared.log.reserve_bytes();
     // As many threads, and a load in bulk.
-    let inside: Vec<_> = (0..300).map(|_| shared.gate.enter()).collect();
+    let inside: Vec<_> = (0..300).map(|_| shared.writing.gate.enter()).collect();
     (0..300).for_each(|_| append(1));
-    let loading = shared.gate.enter_with(1_000);
+    let loading = shared.writing.gate.enter_with(1_000);
     append(1_000);
     shared.keep_room_for_checkpoint();
     let least = before + 1_300 * BLOCK_BYTES as u64;

@@ -15,7 +15,8 @@ use crate::{
     id::DatastoreId,
     location::Location,
     progress::{Phase, Reporter},
-    volume::{filling::Filling, load::Loader, lost_decisions},
+    volume::{filling::Filling, load::Loader},
+    write::lost_decisions,
 };
 
 /// Items between two reports of progress.

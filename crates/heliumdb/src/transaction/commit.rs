@@ -13,7 +13,7 @@ use crate::{
     log::{Appended, Batch, BatchKind},
     scratch,
     version::TxnId,
-    volume::Cancelling,
+    write::Cancelling,
 };
 
 /// A buffer that grew past this is not kept for the next commit.
@@ -33,7 +33,7 @@ impl WriteSet {
     pub fn commit(&mut self, durability: Durability) -> Result<()> {
         self.check_active()?;
         for part in &self.parts {
-            part.volume.check_writable()?;
+            part.volume.access.check_writable()?;
         }
         // A batch's versions are sealed from their linking: it does not look at anything.
         if self.manners != Manners::Blind {
@@ -108,7 +108,7 @@ impl WriteSet {
     /// From here until the returned values are dropped the horizon does not pass the transaction.
     fn begin_cancel(&self) -> Result<Vec<Cancelling>> {
         let parts = self.parts.iter();
-        let begun = parts.map(|part| Cancelling::begin(&part.volume, self.id));
+        let begun = parts.map(|part| part.begin_cancel(self.id));
         begun.collect()
     }
 }
@@ -189,7 +189,7 @@ pub(super) fn cancel_part(part: &Part, decision: Option<u64>) -> Result<()> {
     // as absent.
     let mut end = part.volume.log.append_cancel(batch_id)?;
     if let Some(number) = decision {
-        end = part.volume.delete_decision(number)?;
+        end = part.volume.decisions.delete(number)?;
     }
     part.volume.log.sync_to(end)
 }

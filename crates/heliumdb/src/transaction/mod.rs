@@ -13,11 +13,8 @@ pub(crate) mod owed;
 mod part;
 mod room;
 mod savepoint;
-pub(crate) mod settle;
-mod slot;
-pub(crate) mod thin;
-pub(crate) use part::{key_too_long, value_too_long};
 mod several;
+mod slot;
 mod spill;
 
 pub use savepoint::Savepoint;
@@ -25,7 +22,8 @@ pub use savepoint::Savepoint;
 use crate::{
     error::{Error, ErrorKind, Result},
     version::{Change, Mode, TxnId, View},
-    volume::{Datastore, Keeper},
+    volume::Datastore,
+    write::Keeper,
 };
 use part::{Manners, Part, Writer};
 use room::Ahead;
@@ -205,7 +203,7 @@ impl WriteSet {
         let index = match found {
             Some(index) => index,
             None => {
-                volume.claim(match self.manners {
+                volume.writing.claim(match self.manners {
                     Manners::External => Keeper::External,
                     Manners::Native | Manners::Blind => Keeper::Native,
                 })?;

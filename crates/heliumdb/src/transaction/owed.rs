@@ -8,13 +8,8 @@
 use std::sync::Arc;
 
 use crate::{
-    error::Result,
-    format::name::GlobalTxn,
-    id::VolumeId,
-    location::Lsn,
-    log::Log,
-    version::TxnId,
-    volume::{Shared, opened_since},
+    error::Result, format::name::GlobalTxn, id::VolumeId, location::Lsn, log::Log, version::TxnId,
+    volume::opened_since, write::Decisions,
 };
 
 /// A decided transaction whose participants have not all resolved it durably.
@@ -94,21 +89,21 @@ impl Owed {
     }
 
     /// Whether nobody can take the decision back, given that nobody below `below` can.
-    pub(crate) fn is_final(&self, below: TxnId, decider: &Shared) -> bool {
-        self.owner < below || decider.certainty.is_certain(self.owner)
+    pub(crate) fn is_final(&self, below: TxnId, decisions: &Decisions) -> bool {
+        decisions.is_certain(self.owner, below)
     }
 
     /// Takes the next step towards forgetting the decision, once it is final: resolve records,
     /// then, when all of them are durable, the end. True when nothing is owed any more.
-    pub(crate) fn step(&mut self, below: TxnId, decider: &Shared) -> bool {
-        if !self.is_final(below, decider) {
+    pub(crate) fn step(&mut self, below: TxnId, decisions: &Decisions) -> bool {
+        if !self.is_final(below, decisions) {
             return false;
         }
         let open = self.participants.iter_mut();
         let open = open
             .filter_map(|p| (!p.step(self.name)).then_some(p))
             .count();
-        open == 0 && decider.delete_decision(self.name.number).is_ok()
+        open == 0 && decisions.delete(self.name.number).is_ok()
     }
 
     /// Whether `volume` prepared for it and is open still.
@@ -119,14 +114,14 @@ impl Owed {
 
     /// Owes it no more to those of `lost`, buffered. It has to be final. True when it is owed to nobody
     /// any more, and deleted.
-    pub(crate) fn lose(&mut self, lost: &[VolumeId], decider: &Shared) -> Result<bool> {
+    pub(crate) fn lose(&mut self, lost: &[VolumeId], decisions: &Decisions) -> Result<bool> {
         let name = self.name;
         let all = self.participants.iter_mut();
         let left = all.filter_map(|p| (!lost.contains(&p.id) && !p.step(name)).then_some(p.id));
         let left: Vec<VolumeId> = left.collect();
         match left.is_empty() {
-            true => decider.delete_decision(name.number)?,
-            false => decider.narrow_decision(name.number, &left)?,
+            true => decisions.delete(name.number)?,
+            false => decisions.narrow(name.number, &left)?,
         };
         self.participants.retain(|p| left.contains(&p.id));
         Ok(left.is_empty())

@@ -11,7 +11,6 @@ use crate::{
     Isolation, enough,
     error::{Error, ErrorKind, Result},
     format::name::GlobalTxn,
-    limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX},
     location::Word,
     log::{Appended, Batch, Reservation},
     tree::Tree,
@@ -19,7 +18,8 @@ use crate::{
         Change, Mode, Payload, Readers, Said, Swept, TxnId, View,
         chain::{self, Held, VERSION_BYTES},
     },
-    volume::{Datastore, Lease, Shared, gate::Ticket, pending::Open},
+    volume::{Datastore, Lease},
+    write::{Cancelling, Open, Ticket, check},
 };
 
 use super::{
@@ -96,11 +96,11 @@ pub(super) enum Manners {
 impl Part {
     /// Whether this is a copy in a fork of the process that opened the volume.
     pub(super) fn is_elsewhere(&self) -> bool {
-        self.volume.owner.is_elsewhere()
+        self.volume.access.is_elsewhere()
     }
 
     pub(super) fn new(volume: Arc<Lease>) -> Self {
-        let entered = Some(volume.enter());
+        let entered = Some(volume.writing.enter());
         Self {
             volume,
             trees: Vec::new(),
@@ -124,14 +124,14 @@ impl Part {
     /// A commit, or taking one back, begins: a checkpoint does not start between its parts.
     pub(super) fn enter_gate(&mut self) {
         if self.inside.is_none() {
-            self.inside = Some(self.volume.gate.take_ticket());
+            self.inside = Some(self.volume.writing.gate.take_ticket());
         }
     }
 
     /// The index says what the log says, or the commit has failed.
     pub(super) fn leave_gate(&mut self) {
         if let Some(ticket) = self.inside.take() {
-            self.volume.gate.leave(ticket);
+            self.volume.writing.gate.leave(ticket);
         }
     }
 
@@ -159,7 +159,7 @@ impl Part {
 
     /// Takes an emptied part into use again.
     pub(super) fn reused(mut self) -> Self {
-        self.entered = Some(self.volume.enter());
+        self.entered = Some(self.volume.writing.enter());
         self
     }
 
@@ -177,9 +177,9 @@ impl Part {
         change: Change<'_>,
         mode: Mode,
     ) -> Result<()> {
-        check_lengths(key, change)?;
+        check::lengths(key, put_value(change))?;
         datastore.check_handle()?;
-        self.volume.check_writable()?;
+        self.volume.access.check_writable()?;
         self.check_memory(key, change)?;
         self.show_what_is_seen(writer);
         let needed_bytes = self.needed_bytes;
@@ -214,7 +214,7 @@ impl Part {
         let is_outside = writer.manners == Manners::External;
         if is_outside && (self.writes.is_empty() || writer.view.isolation() != Isolation::Snapshot)
         {
-            self.volume.certainty.show(writer.view);
+            self.volume.writing.certainty.show(writer.view);
         }
     }
 
@@ -228,11 +228,9 @@ impl Part {
         mode: Mode,
     ) -> Result<Option<isize>> {
         let tree = self.enter(datastore, writer.view)?;
-        let payload_bytes = match change {
-            Change::Put(value) => value.len(),
-            _ => 0,
-        };
+        let payload_bytes = put_value(change).map_or(0, <[u8]>::len);
         self.volume
+            .writing
             .unsettled
             .check_budget(VERSION_BYTES + payload_bytes)?;
         let guard = epoch::pin();
@@ -306,7 +304,7 @@ impl Part {
                 self.volume.log.mark_dead(location);
             }
             let freed = payload.replace(Payload::reserve(), &guard);
-            self.volume.unsettled.add_bytes(freed);
+            self.volume.writing.unsettled.add_bytes(freed);
         }
     }
 
@@ -328,7 +326,7 @@ impl Part {
             is_awaited |= write.held.version().unseal();
         }
         if is_awaited {
-            self.volume.waiting.end_turn();
+            self.volume.writing.waiting.end_turn();
         }
     }
 
@@ -366,7 +364,7 @@ impl Part {
                 Said::Reserve | Said::At(_) => {}
             }
         }
-        self.volume.unsettled.add_bytes(bytes);
+        self.volume.writing.unsettled.add_bytes(bytes);
         self.batch_id = Some(appended.batch_id);
         self.reservation = None;
     }
@@ -375,9 +373,16 @@ impl Part {
     pub(super) fn publish(&mut self, owner: TxnId) {
         let guard = epoch::pin();
         // What the volume's own transactions committed is never taken back.
-        let taken_back_by = if self.volume.is_native() { 0 } else { owner };
+        let taken_back_by = if self.volume.writing.is_native() {
+            0
+        } else {
+            owner
+        };
         if let Some(batch) = self.batch_id.filter(|_| taken_back_by != 0) {
-            self.volume.certainty.committed(owner, batch, self.prepared);
+            self.volume
+                .writing
+                .certainty
+                .committed(owner, batch, self.prepared);
             self.taken_back_by = Some(owner);
         }
         if let Some(name) = self.prepared {
@@ -390,7 +395,7 @@ impl Part {
             // A reservation is not in the log, and changes nothing: it overtakes nobody either.
             if version.overtakes && version.payload.get(&guard) != Said::Reserve {
                 let key = tree.index_key(&self.keys[write.key.clone()]);
-                let certainty = &self.volume.certainty;
+                let certainty = &self.volume.writing.certainty;
                 certainty.overtakes(tree.id, &key, version.sequence, taken_back_by);
             }
             let more = version.commit_alone(&guard).unwrap_or_else(|| {
@@ -404,23 +409,28 @@ impl Part {
             tree.live.add(more);
         }
         if is_awaited {
-            self.volume.waiting.end_turn();
+            self.volume.writing.waiting.end_turn();
         }
         self.forget_own(owner);
         self.leave();
     }
 
+    /// From here until what is returned is dropped the horizon does not pass the transaction.
+    pub(super) fn begin_cancel(&self, owner: TxnId) -> Result<Cancelling> {
+        Cancelling::begin(&self.volume.access, &self.volume.writing, owner)
+    }
+
     /// Nobody can take the part back any more.
     fn let_go(&mut self) {
         if let Some(owner) = self.taken_back_by.take() {
-            self.volume.certainty.forget(owner);
+            self.volume.writing.certainty.forget(owner);
         }
     }
 
     /// Queues the chains that the part founded: they settle when the horizon has passed `owner`.
     pub(super) fn queue_founded(&self, owner: TxnId) {
         let founded = self.writes.iter().filter(|write| write.founded);
-        self.volume.unsettled.push(
+        self.volume.writing.unsettled.push(
             owner,
             founded.map(|write| (&self.trees[write.tree], &self.keys[write.key.clone()])),
         );
@@ -434,8 +444,7 @@ impl Part {
         }
         let guard = epoch::pin();
         let readers = Readers::below(oldest);
-        let volume: &Shared = &self.volume;
-        let Shared { unsettled, log, .. } = volume;
+        let (unsettled, log) = (&self.volume.writing.unsettled, &self.volume.log);
         for write in self.writes.iter().filter(|write| write.founded) {
             let (tree, key) = (&self.trees[write.tree], &self.keys[write.key.clone()]);
             if let Some(due) = unsettled.settle_one(tree, key, &readers, log, &guard) {
@@ -467,7 +476,7 @@ impl Part {
             let version = write.held.version();
             let bytes = version.payload_bytes();
             if version.overtakes {
-                let certainty = &self.volume.certainty;
+                let certainty = &self.volume.writing.certainty;
                 let key = tree.index_key(key);
                 certainty.forget_overtaker(tree.id, &key, version.sequence);
             }
@@ -478,20 +487,24 @@ impl Part {
             });
             tree.live.add(more);
             is_awaited |= swept.awaited;
-            self.volume.unsettled.sweep(&swept, &self.volume.log);
-            self.volume.unsettled.add_bytes(-(bytes as isize));
+            self.volume
+                .writing
+                .unsettled
+                .sweep(&swept, &self.volume.log);
+            self.volume.writing.unsettled.add_bytes(-(bytes as isize));
             // Others' versions on a chain that this transaction founded still have to settle.
             if write.founded
                 && let Some(newest) = swept.newest_left
             {
                 let chain = (tree, key);
                 self.volume
+                    .writing
                     .unsettled
                     .push(newest.max(owner), std::iter::once(chain));
             }
         }
         if is_awaited {
-            self.volume.waiting.end_turn();
+            self.volume.writing.waiting.end_turn();
         }
         self.keys.truncate(keys_kept);
         self.spill.keep(keep);
@@ -499,7 +512,7 @@ impl Part {
 
     /// Where the part is now, to go back to.
     pub(super) fn mark(&mut self) -> Mark {
-        self.in_place_from = self.volume.next_sequence();
+        self.in_place_from = self.volume.writing.next_sequence();
         Mark {
             writes: self.writes.len(),
             sequence: self.in_place_from,
@@ -517,7 +530,7 @@ impl Part {
         self.undo_to(owner, mark.writes);
         self.in_place_from = self.in_place_from.max(mark.sequence);
         if is_logged {
-            let next = self.volume.next_sequence();
+            let next = self.volume.writing.next_sequence();
             self.spill.skip(mark.sequence, next);
         }
         if self.spill.batches() == mark.spilled_batches {
@@ -551,7 +564,7 @@ impl Part {
         self.reservation = None;
         if let Some(open) = self.entered.take() {
             self.trees.iter().for_each(|tree| tree.leave());
-            self.volume.leave(open);
+            self.volume.writing.leave(open);
         } else {
             // Taken back after it was published: nobody should have seen it, and nobody goes on to.
             self.trees.iter().for_each(|tree| tree.note_change());
@@ -566,26 +579,10 @@ impl Drop for Part {
     }
 }
 
-fn check_lengths(key: &[u8], change: Change<'_>) -> Result<()> {
-    if key.len() > KEY_BYTES_MAX {
-        return Err(key_too_long(key.len()));
-    }
+/// The value that it sets.
+fn put_value(change: Change<'_>) -> Option<&[u8]> {
     match change {
-        Change::Put(value) if value.len() > VALUE_BYTES_MAX => Err(value_too_long(value.len())),
-        _ => Ok(()),
+        Change::Put(value) => Some(value),
+        Change::Remove | Change::Reserve => None,
     }
-}
-
-pub(crate) fn key_too_long(bytes: usize) -> Error {
-    Error::new(
-        ErrorKind::KeyTooLong,
-        format!("the key has {bytes} bytes; the longest that fits has {KEY_BYTES_MAX}"),
-    )
-}
-
-pub(crate) fn value_too_long(bytes: usize) -> Error {
-    Error::new(
-        ErrorKind::ValueTooLong,
-        format!("the value has {bytes} bytes; the longest that fits has {VALUE_BYTES_MAX}"),
-    )
 }

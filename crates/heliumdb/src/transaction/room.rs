@@ -107,7 +107,7 @@ impl Ahead {
         if needed_bytes == 0 {
             return Ok(None);
         }
-        volume.check_writable()?;
+        volume.access.check_writable()?;
         let mut reservation = volume.log.no_promise();
         let reserved_bytes = extend(volume, &mut reservation, needed_bytes + COMMIT_BYTES)?;
         Ok(Some(Self {

@@ -50,7 +50,9 @@ pub(super) fn commit(owner: TxnId, parts: &mut [Part]) -> Result<()> {
     let synced = volume.log.sync_to(appended.end);
     synced.map_err(|why| poison(parts, why))?;
     if let Some(&location) = appended.locations.last() {
-        volume.insert_decision(global.number, location, owner, appended.batch_id);
+        volume
+            .decisions
+            .insert(global.number, location, owner, appended.batch_id);
     }
     let (decider, others) = parts.split_first_mut().ok_or_else(no_parts)?;
     let participants = others.iter().map(|part| {
@@ -108,8 +110,8 @@ fn prepare(global: GlobalTxn, others: &mut [Part]) -> Result<()> {
 /// Logs the decider's part with the decision.
 fn decide(global: GlobalTxn, decider: &mut Part, others: &[Part]) -> Result<Appended> {
     let participants = ids(others);
-    let sequence = decider.volume.next_sequence();
-    let tree = decider.volume.decisions.id;
+    let sequence = decider.volume.writing.next_sequence();
+    let tree = decider.volume.decisions.tree().id;
     let appended = append(decider, BatchKind::Commit, |batch| {
         let value: Vec<u8> = participants.iter().flat_map(|id| id.0).collect();
         let key = global.number.to_be_bytes();

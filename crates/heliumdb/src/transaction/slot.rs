@@ -7,14 +7,15 @@ use crossbeam_epoch::Guard;
 
 use super::part::{Manners, Writer};
 use crate::{
-    error::{Error, Result},
-    location::{Slot, Word},
+    error::Result,
+    location::Word,
     version::{
         Change, Isolation, Mode, Payload, State, View,
-        chain::{self, Held, New, VERSION_BYTES},
+        chain::{self, Held, New},
         outside,
     },
     volume::Shared,
+    write::check,
 };
 
 /// What a write did to its slot.
@@ -73,30 +74,26 @@ impl Slotted<'_> {
             }
             if own.sequence >= self.in_place_from {
                 let grown = own.payload.replace(payload(change), guard);
-                self.volume.unsettled.add_bytes(grown);
+                self.volume.writing.unsettled.add_bytes(grown);
                 return Ok((word, Linked::Changed { grown }));
             }
         }
-        let Shared { unsettled, log, .. } = self.volume;
-        let (word, left) = unsettled.trim(word, log, guard);
-        let founded = !matches!(word.slot(), Slot::Chain(_));
+        let Shared { writing, log, .. } = self.volume;
         let new = New {
             owner,
-            sequence: self.volume.next_sequence(),
+            sequence: writing.next_sequence(),
             payload: payload(change),
             state: State::Unresolved,
             sealed: is_blind,
         };
-        let (head, held) = chain::link(word, new, left, guard);
-        let bytes = VERSION_BYTES + held.version().payload_bytes();
-        unsettled.add_bytes(bytes as isize);
+        let head = writing.unsettled.link(word, new, log, guard);
         let shadowed = own.map(|(_, held)| held);
         let linked = Linked::New {
-            held,
-            founded,
+            held: head.held,
+            founded: head.founded,
             shadowed,
         };
-        Ok((head, linked))
+        Ok((head.word, linked))
     }
 }
 
@@ -117,16 +114,10 @@ fn check_conflict(word: Word, writer: Writer<'_>, mode: Mode, guard: &Guard) -> 
 }
 
 fn check_mode(word: Word, view: &dyn View, mode: Mode, guard: &Guard) -> Result<()> {
-    let wanted = match mode {
-        Mode::Any => return Ok(()),
-        Mode::Absent => false,
-        Mode::Present => true,
-    };
-    match (chain::read(word, view, guard)?.is_present(), wanted) {
-        (true, false) => Err(Error::item_exists()),
-        (false, true) => Err(Error::item_not_found()),
-        _ => Ok(()),
+    if mode == Mode::Any {
+        return Ok(());
     }
+    check::mode(chain::read(word, view, guard)?.is_present(), mode)
 }
 
 fn payload(change: Change<'_>) -> Payload {

@@ -105,7 +105,7 @@ impl Part {
         }
         let id = match self.spill.id {
             Some(id) => id,
-            None => *self.spill.id.insert(self.volume.next_sequence()),
+            None => *self.spill.id.insert(self.volume.writing.next_sequence()),
         };
         let mut batch = Batch::new(BatchKind::Commit);
         let mut next = self.spill.done;
@@ -127,7 +127,7 @@ impl Part {
                 });
                 self.leave_gate();
                 // What is in the log is not changed any more, even if the next batch is refused.
-                self.in_place_from = self.volume.next_sequence();
+                self.in_place_from = self.volume.writing.next_sequence();
                 noted?;
             }
         }
@@ -170,6 +170,6 @@ impl Part {
                 freed += payload.replace(Payload::at(location), &guard);
             }
         }
-        self.volume.unsettled.add_bytes(freed);
+        self.volume.writing.unsettled.add_bytes(freed);
     }
 }

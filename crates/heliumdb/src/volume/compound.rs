@@ -39,7 +39,7 @@ impl Datastore {
         eyes: Eyes<'_>,
         keys: &[K],
     ) -> Result<Vec<Option<Vec<u8>>>> {
-        self.shared.check_open()?;
+        self.shared.access.check_open()?;
         let mut values = Vec::with_capacity(keys.len());
         self.with_tree_of(eyes, |tree| {
             for keys in keys.chunks(GET_TOGETHER) {
@@ -143,7 +143,7 @@ impl Datastore {
     ) -> Result<Option<Vec<u8>>, E> {
         let key = key.as_ref();
         self.check_handle()?;
-        self.shared.check_writable()?;
+        self.shared.access.check_writable()?;
         let mut old = Vec::new();
         for _ in 0..MERGE_ATTEMPTS_MAX {
             let spot = self.read_spot(key, &mut old)?;

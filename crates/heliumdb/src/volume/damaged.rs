@@ -32,7 +32,7 @@ impl Datastore {
     /// datastore whose key is lost with them.
     pub fn remove_damaged(&self, tell: &mut dyn FnMut(&[u8], &Error)) -> Result<VerifyReport> {
         self.check_handle()?;
-        self.shared.check_writable()?;
+        self.shared.access.check_writable()?;
         let tree = self.tree()?;
         let mut report = VerifyReport::default();
         let mut last: Option<Vec<u8>> = None;

@@ -85,7 +85,7 @@ impl Datastore {
         value: Option<&[u8]>,
         expect: Expect,
     ) -> Result<bool> {
-        self.shared.when_resolved(|| {
+        self.shared.writing.when_resolved(|| {
             self.with_tree_to_write(|tree| {
                 // Who waits for room holds no guard.
                 self.shared.when_room(|| {
@@ -165,7 +165,8 @@ impl Datastore {
             ErrorKind::DatastoreNotFound,
             format!(
                 "datastore {} of the volume {} was removed",
-                self.state.id.0, self.shared.url
+                self.state.id.0,
+                self.shared.access.url()
             ),
         )
     }
@@ -266,6 +267,11 @@ impl Datastore {
 
 impl fmt::Debug for Datastore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Datastore({} of {})", self.state.id.0, self.shared.url)
+        write!(
+            f,
+            "Datastore({} of {})",
+            self.state.id.0,
+            self.shared.access.url()
+        )
     }
 }

@@ -40,7 +40,7 @@ impl Datastore {
     /// ```
     pub fn delete_range<K: AsRef<[u8]>>(&self, bounds: impl RangeBounds<K>) -> Result<u64> {
         self.check_handle()?;
-        self.shared.check_writable()?;
+        self.shared.access.check_writable()?;
         let mut deleted = 0;
         let done = self.each_key(None, bounds, &mut |key| {
             let expect = Expect::Mode(Mode::Present);

@@ -15,19 +15,17 @@ use crossbeam_epoch::{self as epoch, Guard};
 use super::Shared;
 use crate::{
     enough,
-    error::{Error, ErrorKind, Result},
-    id::VolumeId,
-    limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX},
-    location::{Location, Lsn, Slot, Word},
-    log::{Appended, Batch, BatchKind, Spot},
+    error::Result,
+    location::{Location, Slot, Word},
+    log::{Batch, BatchKind, Spot},
     scratch,
-    transaction::{key_too_long, value_too_long},
     tree::Tree,
     version::{
         Attempt, Mode, Payload, State, Turn, TxnId,
         chain::{self, New, Seen, VERSION_BYTES},
         outside,
     },
+    write::check,
 };
 
 thread_local! {
@@ -88,16 +86,16 @@ impl Shared {
         value: Option<&[u8]>,
         expect: Expect,
     ) -> Result<Attempt<bool>> {
-        check_lengths(key, value)?;
-        self.check_writable()?;
+        check::lengths(key, value)?;
+        self.access.check_writable()?;
         // A deletion gives memory.
         if let Some(value) = value {
             enough::for_item(key.len() + value.len())?;
         }
-        let _inside = self.gate.enter();
+        let _inside = self.writing.gate.enter();
         tree.check_accepts()?;
         let guard = epoch::pin();
-        let mut direct = self.native.begin_direct();
+        let mut direct = self.writing.native.begin_direct();
         let mut write = Write {
             tree,
             key,
@@ -127,7 +125,8 @@ impl Shared {
             self.log.mark_dead(location);
         }
         if write.founded {
-            self.unsettled
+            self.writing
+                .unsettled
                 .push(write.owner, std::iter::once((tree, key)));
         }
         Ok(Attempt::Done(true))
@@ -142,7 +141,7 @@ impl Shared {
             Seen::Absent | Seen::Bytes(_) => None,
         };
         match write.expect {
-            Expect::Mode(mode) => check_mode(seen.is_some(), mode)?,
+            Expect::Mode(mode) => check::mode(seen.is_some(), mode)?,
             Expect::Same(expected) => {
                 let spot = seen.and_then(|at| self.log.spot(at, guard));
                 if expected != spot {
@@ -153,10 +152,10 @@ impl Shared {
         let is_chain = matches!(word.slot(), Slot::Chain(_));
         if write.owner != 0 || is_chain {
             // Before anything is decided.
-            self.unsettled.check_budget(VERSION_BYTES)?;
+            self.writing.unsettled.check_budget(VERSION_BYTES)?;
         }
         if overtakes && write.expect.looks() {
-            if let Some(turn) = outside::overrule_or_wait(word, &self.waiting, guard) {
+            if let Some(turn) = outside::overrule_or_wait(word, &self.writing.waiting, guard) {
                 return Ok(Linked::After(turn));
             }
         } else if overtakes {
@@ -164,15 +163,13 @@ impl Shared {
         }
         let (tree, key, value) = (write.tree, write.key, write.value);
         write.more = i64::from(value.is_some()) - i64::from(seen.is_some());
-        let sequence = self.next_sequence();
+        let sequence = self.writing.next_sequence();
         let location = self.append_one(tree, sequence, overtakes, key, value)?;
         if write.owner == 0 && !is_chain {
             write.dead = seen;
             return Ok(Linked::Done(location.map_or(Word::EMPTY, Word::at)));
         }
         let payload = location.map_or_else(Payload::tombstone, Payload::at);
-        let (word, left) = self.unsettled.trim(word, &self.log, guard);
-        write.founded = !matches!(word.slot(), Slot::Chain(_));
         let new = New {
             owner: write.owner,
             sequence,
@@ -180,13 +177,14 @@ impl Shared {
             state: State::Committed,
             sealed: false,
         };
-        let (head, _) = chain::link(word, new, left, guard);
-        self.unsettled.add_bytes(VERSION_BYTES as isize);
+        let unsettled = &self.writing.unsettled;
+        let head = unsettled.link(word, new, &self.log, guard);
+        write.founded = head.founded;
         if overtakes {
             let key = tree.index_key(key);
-            self.certainty.overtakes(tree.id, &key, sequence, 0);
+            self.writing.certainty.overtakes(tree.id, &key, sequence, 0);
         }
-        Ok(Linked::Done(head))
+        Ok(Linked::Done(head.word))
     }
 
     /// Appends a batch of one item; its place, or `None` for a tombstone.
@@ -205,108 +203,5 @@ impl Shared {
             let appended = self.log.append(batch, value.is_none())?;
             Ok(value.and(appended.locations.first().copied()))
         })
-    }
-
-    /// Writes items of the store's own tree `tree` as one durable batch: all or none. What gives room
-    /// uses what is reserved for deletes. With an error in what it returns the batch is only buffered: the
-    /// device had no room, and gets it when there is some.
-    pub(super) fn write_internal(
-        &self,
-        tree: &Tree,
-        items: &[(&[u8], Option<&[u8]>)],
-        gives_room: bool,
-    ) -> Result<Option<Error>> {
-        self.check_writable()?;
-        let mut batch = Batch::new(BatchKind::Commit);
-        let internal = self.internal.lock();
-        for (key, value) in items {
-            batch.push(tree.id, self.next_sequence(), false, key, *value);
-        }
-        let inside = self.gate.enter();
-        let appended = self.log.append(&mut batch, gives_room)?;
-        self.index_internal(tree, items, &appended);
-        drop((internal, inside));
-        // CRASH: the batch is buffered; after recovery all of its items are there, or none.
-        match self.log.sync_to(appended.end) {
-            Ok(()) => Ok(None),
-            Err(why) if why.kind() == ErrorKind::VolumeFull => Ok(Some(why.outcome_unknown())),
-            Err(why) => Err(why.outcome_unknown()),
-        }
-    }
-
-    fn index_internal(&self, tree: &Tree, items: &[(&[u8], Option<&[u8]>)], appended: &Appended) {
-        for ((key, value), &location) in items.iter().zip(&appended.locations) {
-            self.set_internal(tree, key, value.map(|_| location));
-        }
-    }
-
-    fn set_internal(&self, tree: &Tree, key: &[u8], location: Option<Location>) {
-        let guard = epoch::pin();
-        let new = location.map_or(Word::EMPTY, Word::at);
-        let old = tree.update(key, &guard, |old| (new.0, old));
-        if let Slot::At(old) = Word(old).slot() {
-            self.log.mark_dead(old);
-        }
-    }
-
-    /// Puts a decision in the index, which counts as long as `batch` of `owner` does.
-    pub(crate) fn insert_decision(
-        &self,
-        number: u64,
-        location: Location,
-        owner: TxnId,
-        batch: u64,
-    ) {
-        // First: whoever finds it in the index learns what it depends on.
-        self.certainty.decided(number, owner, batch);
-        self.set_internal(&self.decisions, &number.to_be_bytes(), Some(location));
-    }
-
-    /// Forgets a decision, buffered: gone when the log is durable up to the returned position.
-    pub(crate) fn delete_decision(&self, number: u64) -> Result<Lsn> {
-        self.replace_decision(number, None)
-    }
-
-    /// Has a decision that is final name `participants` from now on, buffered like its deletion.
-    pub(crate) fn narrow_decision(&self, number: u64, participants: &[VolumeId]) -> Result<Lsn> {
-        let value: Vec<u8> = participants.iter().flat_map(|id| id.0).collect();
-        self.replace_decision(number, Some(&value))
-    }
-
-    fn replace_decision(&self, number: u64, value: Option<&[u8]>) -> Result<Lsn> {
-        self.check_poison()?;
-        let key = number.to_be_bytes();
-        let _internal = self.internal.lock();
-        let _inside = self.gate.enter();
-        let mut batch = Batch::new(BatchKind::Commit);
-        batch.set_compress(false);
-        batch.push(self.decisions.id, self.next_sequence(), false, &key, value);
-        let appended = self.log.append_outcome(&mut batch)?;
-        self.index_internal(&self.decisions, &[(&key, value)], &appended);
-        // What is there now depends on no other batch.
-        self.certainty.forget_decision(number);
-        Ok(appended.end)
-    }
-
-    fn check_poison(&self) -> Result<()> {
-        self.log.health().poisoned().map_or(Ok(()), Err)
-    }
-}
-
-pub(crate) fn check_lengths(key: &[u8], value: Option<&[u8]>) -> Result<()> {
-    if key.len() > KEY_BYTES_MAX {
-        return Err(key_too_long(key.len()));
-    }
-    match value {
-        Some(value) if value.len() > VALUE_BYTES_MAX => Err(value_too_long(value.len())),
-        _ => Ok(()),
-    }
-}
-
-fn check_mode(is_present: bool, mode: Mode) -> Result<()> {
-    match (is_present, mode) {
-        (true, Mode::Absent) => Err(Error::item_exists()),
-        (false, Mode::Present) => Err(Error::item_not_found()),
-        _ => Ok(()),
     }
 }

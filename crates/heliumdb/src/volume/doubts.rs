@@ -44,7 +44,9 @@ pub(super) fn resolve(opened: &mut [Opened], others: &[Arc<Lease>]) -> Result<()
 /// Sees to the decisions of volumes that were just opened: those that nobody can ask for any more
 /// go, and the others are owed from now on.
 pub(super) fn adopt(fresh: &[Arc<Lease>], others: &[Arc<Lease>]) -> Result<()> {
-    let writable = fresh.iter().filter(|volume| !volume.options.read_only);
+    let writable = fresh
+        .iter()
+        .filter(|volume| !volume.access.options().read_only);
     let settled: Vec<VolumeId> = writable.clone().map(|volume| volume.id()).collect();
     for decider in writable {
         decider.adopt_decisions(&settled, |id| {

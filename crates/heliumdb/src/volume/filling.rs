@@ -5,7 +5,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Shared, Volume, load};
+use super::{Volume, load};
 use crate::{
     error::{Error, ErrorKind, Result},
     id::VolumeId,
@@ -23,7 +23,7 @@ impl<'a> Filling<'a> {
     /// epoch that none of its own is above.
     pub(crate) fn begin(target: &'a Volume, source: VolumeId, epoch: u64) -> Result<Self> {
         let shared = target.shared();
-        shared.check_writable()?;
+        shared.access.check_writable()?;
         // Nobody makes a datastore in it that would pass for one of the copy's.
         let _alone = shared.catalog_alone()?;
         let filling = Self::alone(target)?;
@@ -41,13 +41,13 @@ impl<'a> Filling<'a> {
     /// As [`Filling::begin`], for what comes piece by piece: a copy that was begun so goes on.
     pub(crate) fn go_on(target: &'a Volume) -> Result<Self> {
         let shared = target.shared();
-        shared.check_writable()?;
-        if shared.options.volume_id.is_some() {
+        shared.access.check_writable()?;
+        if shared.access.options().volume_id.is_some() {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
                 format!(
                     "{}: a copy that keeps its volume's id needs what that decided for other volumes, which this has not",
-                    shared.url
+                    shared.access.url()
                 ),
             ));
         }
@@ -65,7 +65,7 @@ impl<'a> Filling<'a> {
         if shared.is_filled.swap(true, Ordering::AcqRel) {
             return Err(Error::new(
                 ErrorKind::Busy,
-                format!("{}: another copy is being put into it", shared.url),
+                format!("{}: another copy is being put into it", shared.access.url()),
             ));
         }
         Ok(Self {
@@ -91,7 +91,8 @@ impl<'a> Filling<'a> {
             true => Ok(()),
             // Only buffered where the device has no room: then the copy is not finished either.
             false => shared
-                .write_internal(&shared.decisions, &items, false)
+                .records
+                .write(shared.decisions.tree(), &items, false)
                 .map(drop),
         }
     }
@@ -121,26 +122,13 @@ impl Volume {
     /// refused.
     pub fn finish_copy(&self) -> Result<()> {
         let shared = self.shared();
-        shared.check_writable()?;
+        shared.access.check_writable()?;
         if !shared.log.is_unfinished_copy() {
             return Ok(());
         }
         if shared.has_failed_copy.load(Ordering::Acquire) {
-            return shared.check_whole();
+            return shared.access.check_whole();
         }
         Filling::alone(self)?.finish()
-    }
-}
-
-impl Shared {
-    /// Refuses a volume that may hold only a part of what was to be copied to it.
-    pub(crate) fn check_whole(&self) -> Result<()> {
-        match self.log.is_unfinished_copy() {
-            true => Err(Error::new(
-                ErrorKind::NotAVolume,
-                format!("{} holds a copy that is not finished", self.url),
-            )),
-            false => Ok(()),
-        }
     }
 }

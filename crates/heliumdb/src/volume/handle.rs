@@ -94,7 +94,7 @@ impl Volume {
 
     /// The URL or device names it was opened by.
     pub fn url(&self) -> &str {
-        &self.shared.url
+        self.shared.access.url()
     }
 
     /// Makes a datastore, which must not be there ([`crate::ErrorKind::DatastoreExists`]); durable when it
@@ -147,7 +147,7 @@ impl Volume {
 
     /// Keeps the log as it is, for reading all of it.
     pub(crate) fn hold_log(&self) -> Result<Hold> {
-        self.shared.check_open()?;
+        self.shared.access.check_open()?;
         Ok(self.shared.log.hold())
     }
 
@@ -164,14 +164,14 @@ impl Volume {
 
     /// Opens a datastore by name ([`crate::ErrorKind::DatastoreNotFound`]).
     pub fn datastore(&self, name: impl AsRef<[u8]>) -> Result<Datastore> {
-        self.shared.check_whole()?;
+        self.shared.access.check_whole()?;
         let found = self.shared.datastore(name.as_ref());
         found.map(|state| self.handle_of(state))
     }
 
     /// Opens a datastore by id.
     pub fn datastore_by_id(&self, id: DatastoreId) -> Result<Datastore> {
-        self.shared.check_whole()?;
+        self.shared.access.check_whole()?;
         let found = self.shared.datastore_by_id(id);
         found.map(|state| self.handle_of(state))
     }
@@ -307,13 +307,13 @@ impl Volume {
 
     /// Bytes of memory that unsettled versions use.
     pub fn version_bytes(&self) -> u64 {
-        self.shared.unsettled.bytes()
+        self.shared.writing.unsettled.bytes()
     }
 
     /// How often an operation outside transactions, which depended on what was there, has waited
     /// for a commit that was under way.
     pub fn commit_waits(&self) -> u64 {
-        self.shared.waiting.waits()
+        self.shared.writing.waiting.waits()
     }
 
     /// Cleans whatever gives room now, however little is dead; the room is there after the next
@@ -350,7 +350,7 @@ impl Volume {
 
     /// How it was opened: with every number as it was brought into its range.
     pub fn options(&self) -> &VolumeOptions {
-        &self.shared.options
+        self.shared.access.options()
     }
 
     pub(crate) fn shared(&self) -> &Arc<Lease> {
@@ -373,6 +373,11 @@ impl Volume {
 
 impl fmt::Debug for Volume {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Volume({}, {})", self.shared.url, self.shared.id())
+        write!(
+            f,
+            "Volume({}, {})",
+            self.shared.access.url(),
+            self.shared.id()
+        )
     }
 }

@@ -31,11 +31,11 @@ impl Deref for Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if self.shared.owner.is_elsewhere() {
+        if self.shared.access.is_elsewhere() {
             return;
         }
         if let Err(why) = self.shared.close() {
-            tracing::error!(url = self.shared.url, %why, "closing a volume failed");
+            tracing::error!(url = self.shared.access.url(), %why, "closing a volume failed");
         }
     }
 }

@@ -57,7 +57,7 @@ impl<'a> Loader<'a> {
 
     pub(crate) fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         enough::for_item(key.len() + value.len())?;
-        let sequence = self.datastore.shared.next_sequence();
+        let sequence = self.datastore.shared.writing.next_sequence();
         self.batch
             .push(self.tree.id, sequence, false, key, Some(value));
         self.keys.push(key.to_vec());
@@ -72,8 +72,8 @@ impl<'a> Loader<'a> {
             return Ok(());
         }
         let shared = &self.datastore.shared;
-        shared.check_writable()?;
-        let _inside = shared.gate.enter_with(self.keys.len() as u64);
+        shared.access.check_writable()?;
+        let _inside = shared.writing.gate.enter_with(self.keys.len() as u64);
         self.tree.check_accepts()?;
         let appended = shared.log.append(&mut self.batch, false)?;
         let guard = epoch::pin();

@@ -15,10 +15,10 @@ use crate::{
 impl Shared {
     /// See [`Volume::forget_lost`](super::Volume::forget_lost).
     pub(super) fn forget_lost(&self, lost: &[VolumeId]) -> Result<u64> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         // What it has of them is not its own yet.
         if self.is_new_copy() {
-            return Err(new_copy(&self.url));
+            return Err(new_copy(self.access.url()));
         }
         let forgotten = self.lose(lost)?;
         // CRASH: until here any of the decisions may still be as it was.
@@ -38,7 +38,7 @@ impl Shared {
             if outcome.is_err() || !lost.iter().any(|&id| owed.is_for(id)) {
                 return true;
             }
-            match owed.lose(lost, self) {
+            match owed.lose(lost, &self.decisions) {
                 Ok(over) => {
                     forgotten += 1;
                     !over
@@ -58,7 +58,10 @@ impl Shared {
         if id == self.id() {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("volume {id} is {} itself, which is not lost", self.url),
+                format!(
+                    "volume {id} is {} itself, which is not lost",
+                    self.access.url()
+                ),
             ));
         }
         if registry::is_open(id) || all.iter().any(|owed| owed.has_open(id)) {
@@ -68,12 +71,12 @@ impl Shared {
             ));
         }
         let mut about = all.iter().filter(|owed| owed.is_for(id));
-        if about.any(|owed| !owed.is_final(0, self)) {
+        if about.any(|owed| !owed.is_final(0, &self.decisions)) {
             return Err(Error::new(
                 ErrorKind::Busy,
                 format!(
                     "a transaction that {} decided for volume {id} can still be taken back; try again when it is over",
-                    self.url
+                    self.access.url()
                 ),
             ));
         }

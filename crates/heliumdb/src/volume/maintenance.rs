@@ -34,7 +34,7 @@ pub(crate) struct Maintenance {
 impl Maintenance {
     /// Starts the thread, unless the volume is to have none.
     pub(super) fn start(shared: &Arc<Shared>) -> Result<()> {
-        if !shared.options.background_thread || shared.options.read_only {
+        if !shared.access.options().background_thread || shared.access.options().read_only {
             return Ok(());
         }
         let this = &shared.maintenance;
@@ -89,7 +89,7 @@ fn run(shared: &Arc<Shared>, bell: &Arc<Bell>) {
                 if shared.log.health().poisoned().is_some() {
                     return;
                 }
-                tracing::warn!(url = shared.url, %why, "the volume's maintenance failed; it is tried again");
+                tracing::warn!(url = shared.access.url(), %why, "the volume's maintenance failed; it is tried again");
             }
             Err(_) => {
                 shared.log.health().poison(Error::new(
@@ -104,9 +104,9 @@ fn run(shared: &Arc<Shared>, bell: &Arc<Bell>) {
 
 /// One step of everything that is due; true if something was done.
 pub(super) fn step(shared: &Arc<Shared>) -> Result<bool> {
-    shared.check_writable()?;
+    shared.access.check_writable()?;
     let settled = shared.settle_native();
-    shared.report_pending();
+    shared.writing.report_pending();
     let flushed = auto_commit(shared)?;
     let cleaned = shared.clean_if_due()?;
     let checkpointed = shared.checkpoint_if_due()?;
@@ -115,12 +115,12 @@ pub(super) fn step(shared: &Arc<Shared>) -> Result<bool> {
 
 /// Makes durable what has been buffered for as long as it may be.
 fn auto_commit(shared: &Shared) -> Result<bool> {
-    let period = shared.options.auto_commit_period_ms;
-    if period == u64::MAX || !shared.options.background_thread {
+    let period = shared.access.options().auto_commit_period_ms;
+    if period == u64::MAX || !shared.access.options().background_thread {
         return Ok(false);
     }
     let mut clean = shared.clean_at.lock();
-    let now = shared.options.clock.now();
+    let now = shared.access.options().clock.now();
     if shared.log.reach().durable() >= shared.log.reach().end() {
         *clean = now;
         return Ok(false);

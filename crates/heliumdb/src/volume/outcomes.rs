@@ -47,7 +47,7 @@ impl Shared {
         end: Lsn,
         reporter: &mut Reporter<'_>,
     ) -> Result<(Told, Lsn)> {
-        if self.options.read_only {
+        if self.access.options().read_only {
             return Ok((Told::default(), end));
         }
         let total = self.log.stats().used_bytes;
@@ -55,13 +55,13 @@ impl Shared {
         // Its keeper may have shown a commit to others this moment, and is about to let it go.
         let deadline = clock::now() + Duration::from_millis(BACKUP_WAIT_MS);
         let mut told = Told {
-            cancelled: self.certainty.open_batches(),
+            cancelled: self.writing.certainty.open_batches(),
             ..Told::default()
         };
         while told.cancelled.iter().any(|batch| *batch < end) && clock::now() < deadline {
             reporter.at(Phase::Records, 0, total)?;
             thread::sleep(PAUSE);
-            let open = self.certainty.open_batches();
+            let open = self.writing.certainty.open_batches();
             told.cancelled.retain(|batch| open.contains(batch));
         }
         let prepared = self.log.prepared().into_iter();
@@ -79,7 +79,7 @@ impl Shared {
             looks.set(looks.get() + 1);
             let asked = match looks.get() % LOOKS {
                 0 => reporter.borrow_mut().at(Phase::Records, 0, total),
-                _ => self.check_writable(),
+                _ => self.access.check_writable(),
             };
             let is_over = asked.is_err();
             if is_over {

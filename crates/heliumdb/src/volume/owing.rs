@@ -5,17 +5,15 @@
 
 use std::sync::{Arc, Weak, atomic::Ordering};
 
-use crossbeam_epoch as epoch;
-
-use super::{Shared, recover, registry};
+use super::{Shared, registry};
 use crate::{
     error::{Error, ErrorKind, Result},
     format::name::GlobalTxn,
     id::VolumeId,
-    index::{Bound, Direction},
     log::Log,
     transaction::owed::{Owed, Participant},
     version::TxnId,
+    write::{decisions::has_decided, read_all},
 };
 
 /// A transaction that a volume is deciding, until this is dropped.
@@ -55,7 +53,7 @@ pub(crate) fn opened_since(id: VolumeId, before: Option<&Arc<Log>>) -> bool {
         return false;
     }
     // A copy that is being made, or was just made, says nothing of the volume that it is a copy of.
-    let counts = |now: &Arc<Shared>| !now.options.read_only && !now.is_new_copy();
+    let counts = |now: &Arc<Shared>| !now.access.options().read_only && !now.is_new_copy();
     let now = registry::with_id(id).filter(counts);
     now.is_some_and(|now| before.is_none_or(|before| !Arc::ptr_eq(before, &now.log)))
 }
@@ -63,7 +61,7 @@ pub(crate) fn opened_since(id: VolumeId, before: Option<&Arc<Log>>) -> bool {
 /// Lets deciders settle what they owe to a volume that closes, or has closed.
 pub(super) fn settle_with(deciders: &[Weak<Shared>]) {
     for decider in deciders.iter().filter_map(Weak::upgrade) {
-        if decider.check_writable().is_ok() {
+        if decider.access.check_writable().is_ok() {
             decider.step_owed(0);
         }
     }
@@ -73,9 +71,9 @@ impl Shared {
     /// Remembers a decision, logged as a part of `batch`, until its participants have durably resolved
     /// their parts.
     pub(crate) fn owe(&self, owed: Owed, batch: u64) {
-        if !self.is_native() {
+        if !self.writing.is_native() {
             // It is not certain before the transaction was published and let go.
-            self.certainty.committed(owed.owner(), batch, None);
+            self.writing.certainty.committed(owed.owner(), batch, None);
         }
         self.owed.lock().push(owed);
     }
@@ -93,13 +91,15 @@ impl Shared {
 
     /// Settles what can be, given that nobody below `below` can be taken back.
     pub(super) fn step_owed(&self, below: TxnId) {
-        self.owed.lock().retain_mut(|owed| !owed.step(below, self));
+        self.owed
+            .lock()
+            .retain_mut(|owed| !owed.step(below, &self.decisions));
     }
 
     /// No one can cancel any more: resolves what was decided, and forgets it.
     pub(super) fn close_owed(&self) {
         // But for who is cancelling now: they find the log closed, and their volumes poisoned.
-        let below = self.certainty.forget_below(TxnId::MAX);
+        let below = self.writing.certainty.forget_below(TxnId::MAX);
         self.step_owed(below);
         for owed in self.owed.lock().iter() {
             // A participant that is closed already has its question answered at the next open.
@@ -127,7 +127,7 @@ impl Shared {
         fresh: &[VolumeId],
         open: impl Fn(VolumeId) -> Option<Arc<Self>>,
     ) -> Result<()> {
-        for (key, participants) in recover::read_all(&self.decisions, &self.log)? {
+        for (key, participants) in read_all(self.decisions.tree(), &self.log)? {
             let Some(name) = GlobalTxn::of_decision(self.id(), &key) else {
                 continue;
             };
@@ -136,7 +136,7 @@ impl Shared {
                 if fresh.contains(&id) {
                     return Participant::settled(id);
                 }
-                let open = open(id).filter(|volume| !volume.options.read_only);
+                let open = open(id).filter(|volume| !volume.access.options().read_only);
                 if let Some(volume) = &open {
                     volume.note_decider(self);
                 }
@@ -158,24 +158,24 @@ impl Shared {
     /// What became of a transaction that this volume decides and `asker` prepared for; an error if
     /// that is not certain, or not known to be durable.
     pub(super) fn answer(&self, name: GlobalTxn, asker: VolumeId) -> Result<bool> {
-        self.check_open()?;
+        self.access.check_open()?;
         if self.is_new_copy() {
-            return Err(new_copy(&self.url));
+            return Err(new_copy(self.access.url()));
         }
         self.log
             .medium()
             .assure()
-            .map_err(|why| not_durable(&self.url, why))?;
-        if self.options.read_only {
-            return recover::has_decided(&self.decisions.index, &self.log, name, asker);
+            .map_err(|why| not_durable(self.access.url(), why))?;
+        if self.access.options().read_only {
+            return has_decided(&self.decisions.tree().index, &self.log, name, asker);
         }
         let answer = self.answer_now(name, asker);
         // Looked at last: a decision whose sync has failed is not being made any more, and unknown.
         match self.log.health().poisoned() {
-            Some(why) => Err(not_durable(&self.url, why)),
+            Some(why) => Err(not_durable(self.access.url(), why)),
             None => match answer.ok_or_else(|| self.not_final())? {
                 // It may have been decided, and lost.
-                false => recover::has_decided(&self.decisions.index, &self.log, name, asker),
+                false => has_decided(&self.decisions.tree().index, &self.log, name, asker),
                 true => Ok(true),
             },
         }
@@ -189,11 +189,7 @@ impl Shared {
 
     /// Whether it keeps decisions that others may still ask for, or is to.
     pub(crate) fn owes(&self) -> bool {
-        let guard = epoch::pin();
-        let index = &self.decisions.index;
-        let mut all = index.iter(Bound::Unbounded, Direction::Forward, &guard);
-        let mut kept = std::iter::from_fn(|| all.next().map(|(_, word)| word));
-        kept.any(|word| word != 0) || !self.owed.lock().is_empty()
+        self.decisions.has_any() || !self.owed.lock().is_empty()
     }
 
     /// `None` as long as it may go either way.
@@ -203,15 +199,12 @@ impl Shared {
         }
         let owed = self.owed.lock();
         match owed.iter().find(|owed| owed.name() == name) {
-            Some(owed) => owed.is_final(0, self).then(|| owed.is_for(asker)),
+            Some(owed) => owed
+                .is_final(0, &self.decisions)
+                .then(|| owed.is_for(asker)),
             // One that is there and not owed is being taken back, or deleted.
-            None => (!self.keeps_decision(name)).then_some(false),
+            None => (!self.decisions.has(name)).then_some(false),
         }
-    }
-
-    fn keeps_decision(&self, name: GlobalTxn) -> bool {
-        let index = &self.decisions.index;
-        index.get(&name.decision_key(), &epoch::pin()) != 0
     }
 
     fn not_final(&self) -> Error {
@@ -220,7 +213,7 @@ impl Shared {
             format!(
                 "a transaction that volume {} decides can still be taken back: open the volume again when the \
                  transaction is over",
-                self.url
+                self.access.url()
             ),
         )
     }
@@ -337,11 +330,11 @@ mod tests {
         for _ in 0..2 {
             decider.step_owed(TxnId::MAX);
             open_all(&urls).unwrap();
-            assert!(decider.keeps_decision(name));
+            assert!(decider.decisions.has(name));
         }
         // Nor when the decider is opened anew beside it.
         participant.close().unwrap_err();
         decider.step_owed(TxnId::MAX);
-        assert!(decider.keeps_decision(name));
+        assert!(decider.decisions.has(name));
     }
 }

@@ -32,7 +32,7 @@ impl Datastore {
         purpose: Purpose,
         work: impl FnOnce(Look<'_>) -> Result<R>,
     ) -> Result<R> {
-        self.shared.check_open()?;
+        self.shared.access.check_open()?;
         self.with_tree_of(eyes, |tree| {
             let guard = epoch::pin();
             work(self.look_at(tree, eyes, purpose, &guard))
@@ -151,10 +151,10 @@ impl Datastore {
         key: &mut Vec<u8>,
         value: &mut Vec<u8>,
     ) -> Result<bool> {
-        self.shared.check_open()?;
+        self.shared.access.check_open()?;
         self.with_tree_of(Some(view), |tree| {
             tree.check_ordered()?;
-            let now = When::now(tree, view, wanted, || self.shared.sequence());
+            let now = When::now(tree, view, wanted, || self.shared.writing.sequence());
             if ahead.take(now, view, position, key, value) {
                 return Ok(true);
             }

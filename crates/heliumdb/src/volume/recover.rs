@@ -16,7 +16,6 @@ use crossbeam_epoch as epoch;
 use super::{
     catalog::Catalog,
     checkpoint::{self, Checkpoints, Fault, Loaded, Tentative},
-    lost_decisions,
     numbers::Numbers,
     replay::{Judges, Place, Queue},
     shared::Recovered,
@@ -36,6 +35,7 @@ use crate::{
     log::{BatchKind, Live, Log, LogState, OpenLog, Replay, ReplayBatch, ReplayItem},
     options::VolumeOptions,
     tree::Tree,
+    write::{decisions::has_decided, read_all},
 };
 
 /// Takes the replay of one volume's log.
@@ -450,56 +450,11 @@ impl Recovery {
     }
 }
 
-/// All items of one of the store's own trees.
-pub(super) fn read_all(tree: &Tree, log: &Log) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-    let guard = epoch::pin();
-    let mut records = Vec::new();
-    let mut all = tree
-        .index
-        .iter(Bound::Unbounded, Direction::Forward, &guard);
-    while let Some((key, word)) = all.next() {
-        if let Slot::At(location) = Word(word).slot() {
-            let mut value = Vec::new();
-            if !log.read(location, tree.id, key, &mut value)? {
-                return Err(misplaced());
-            }
-            records.push((key.to_vec(), value));
-        }
-    }
-    Ok(records)
-}
-
 fn too_many_trees(most: usize) -> Error {
     Error::new(
         ErrorKind::Damaged,
         format!(
             "the log has items of more than {most} datastores, which no volume of its size comes to"
         ),
-    )
-}
-
-/// Whether the decisions say that `name` committed, and that `participant` took part in it.
-pub(super) fn has_decided(
-    decisions: &Index,
-    log: &Log,
-    name: GlobalTxn,
-    participant: VolumeId,
-) -> Result<bool> {
-    let key = name.decision_key();
-    let guard = epoch::pin();
-    let Slot::At(location) = Word(decisions.get(&key, &guard)).slot() else {
-        return lost_decisions::check(decisions, log, name).map(|()| false);
-    };
-    let mut participants = Vec::new();
-    if !log.read(location, DECISIONS_TREE, &key, &mut participants)? {
-        return Err(misplaced());
-    }
-    Ok(participants.chunks(16).any(|id| id == participant.0))
-}
-
-fn misplaced() -> Error {
-    Error::new(
-        ErrorKind::Damaged,
-        "a record of the volume's catalog is not where the log had it a moment ago",
     )
 }

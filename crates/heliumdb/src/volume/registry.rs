@@ -103,7 +103,7 @@ fn all_with_id(id: VolumeId) -> Vec<Arc<Shared>> {
     let entries = OPEN.get().entries.lock();
     let open = entries.iter().filter_map(|entry| entry.volume.as_ref());
     let open = open.map(|holder| &holder.shared);
-    let found = open.filter(|shared| shared.id() == id && !shared.is_closed());
+    let found = open.filter(|shared| shared.id() == id && !shared.access.is_closed());
     found.cloned().collect()
 }
 
@@ -130,11 +130,11 @@ fn look(entries: &[Entry], identity: &Identity, options: &VolumeOptions) -> Resu
     let Some(Holder { lease, shared }) = &entry.volume else {
         return Ok(None);
     };
-    if shared.is_closed() || lease.strong_count() == 0 {
+    if shared.access.is_closed() || lease.strong_count() == 0 {
         return Ok(None);
     }
     match options.clamped().refused_beside(
-        &shared.options,
+        &shared.access.options(),
         shared.id(),
         shared.log.is_unfinished_copy(),
     ) {
@@ -142,7 +142,7 @@ fn look(entries: &[Entry], identity: &Identity, options: &VolumeOptions) -> Resu
             ErrorKind::VolumeInUse,
             format!(
                 "the volume {} is in use by this process (pid {}) already{why}",
-                shared.url,
+                shared.access.url(),
                 std::process::id()
             ),
         )),
@@ -167,7 +167,7 @@ impl Registration {
         let Open { entries, changed } = OPEN.get();
         let mut entries = entries.lock();
         if let Some(entry) = entries.iter_mut().find(|e| e.number == self.number) {
-            if let Ok(identity) = Identity::of(&volume.url) {
+            if let Ok(identity) = Identity::of(&volume.access.url()) {
                 entry.identity = identity;
             }
             entry.volume = Some(Holder {
@@ -223,7 +223,7 @@ mod tests {
                     true => drop(volume),
                     false => volume.close().unwrap(),
                 });
-                while !shared.is_closed() {
+                while !shared.access.is_closed() {
                     thread::yield_now();
                 }
                 let opening = scope.spawn(|| {

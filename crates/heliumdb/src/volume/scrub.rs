@@ -41,7 +41,7 @@ struct Progress {
 
 /// Reads as much as the rate allows now; true if anything was read.
 pub(super) fn step(shared: &std::sync::Arc<Shared>) -> Result<bool> {
-    let rate = shared.options.scrub_bytes_per_second;
+    let rate = shared.access.options().scrub_bytes_per_second;
     if rate == 0 {
         return Ok(false);
     }
@@ -49,7 +49,7 @@ pub(super) fn step(shared: &std::sync::Arc<Shared>) -> Result<bool> {
     let Some(mut scrub) = counts.progress.try_lock() else {
         return Ok(false);
     };
-    let now = shared.options.clock.now();
+    let now = shared.access.options().clock.now();
     let since = scrub.when.replace(now).map_or(SAVED, |then| now - then);
     let most = rate as f64 * SAVED.as_secs_f64();
     scrub.allowance = (scrub.allowance + rate as f64 * since.as_secs_f64()).min(most);

@@ -59,7 +59,7 @@ impl Datastore {
     /// Reads every item and checks its order, place, checksum, datastore and key. `progress` is
     /// called now and then with the number of items checked so far.
     pub fn verify(&self, progress: &mut dyn FnMut(u64)) -> Result<VerifyReport> {
-        self.shared.check_open()?;
+        self.shared.access.check_open()?;
         let check = Check {
             shared: Arc::clone(&**self.shared),
             tree: self.tree()?,
@@ -94,7 +94,7 @@ impl Check {
 
     /// Of what the store keeps for itself: the catalog, and decisions about transactions.
     pub(super) fn of_records(shared: &Arc<Shared>) -> [Self; 2] {
-        [&shared.catalog.tree, &shared.decisions].map(|tree| Self {
+        [&shared.catalog.tree, shared.decisions.tree()].map(|tree| Self {
             shared: shared.clone(),
             tree: tree.clone(),
             datastore: None,
@@ -317,7 +317,7 @@ impl Volume {
             let mut last: Option<Vec<u8>> = None;
             loop {
                 reporter.at(Phase::Checking, report.items + report.records, total)?;
-                check.shared.check_open()?;
+                check.shared.access.check_open()?;
                 last = check.go_on(last.as_deref(), u64::MAX, &mut report)?;
                 if last.is_none() {
                     break;

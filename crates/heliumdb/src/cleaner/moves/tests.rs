@@ -227,7 +227,7 @@ fn an_item_whose_place_is_used_again_before_its_move_is_seen_stays() {
         let mut items = (0..gathered.len()).filter_map(|i| gathered.item(i));
         let item = items.find(|item| item.from.at() == stage.place()).unwrap();
         let mut batch = Batch::new(BatchKind::Move {
-            placed: stage.shared().sequence(),
+            placed: stage.shared().writing.sequence(),
             from: vec![item.from.at()],
         });
         batch.push_logged(&item.header, gathered.bytes(item));

@@ -8,7 +8,7 @@ use crate::{
         Need,
         stage::{Stage, VALUE_BYTES},
     },
-    transaction::thin::Haste,
+    write::Haste,
 };
 
 fn is_hope(stage: &Stage) -> bool {
@@ -199,9 +199,10 @@ fn who_waits_does_not_count_on_a_second_look() {
 fn look_through(stage: &Stage) {
     let shared = stage.shared();
     shared.settle_native();
-    let readers = shared.native.readers();
-    let clock = &shared.options.clock;
+    let readers = shared.writing.native.readers();
+    let clock = &shared.access.options().clock;
     while shared
+        .writing
         .unsettled
         .thin(&readers, Haste::All, clock, &shared.log)
     {}

@@ -2,8 +2,10 @@
 //!
 //! Invariant: while one of these is alive, what it sees stays.
 
-use super::manager::Hold;
-use crate::version::{Isolation, TxnId, View};
+use crate::{
+    version::{Isolation, TxnId, View},
+    write::Hold,
+};
 
 /// The eyes of one operation.
 pub struct Eyes<'a> {

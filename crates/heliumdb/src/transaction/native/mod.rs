@@ -1,6 +1,6 @@
 //! Transactions that a volume keeps itself: the interface for Rust programs.
 //!
-//! The [`manager`] gives ids and snapshots; a [`transaction`] writes through the same versions as any
+//! Ids and snapshots come from [`crate::write`]; a [`transaction`] writes through the same versions as any
 //! other transaction, and [`read`] is what it has in common with a [`snapshot`]. A [`batch`]
 //! writes without looking.
 //!
@@ -12,7 +12,6 @@
 
 mod batch;
 mod eyes;
-mod manager;
 mod options;
 mod range;
 mod read;
@@ -21,7 +20,6 @@ mod snapshot;
 mod transaction;
 
 pub use batch::WriteBatch;
-pub(crate) use manager::Manager;
 pub use options::TransactionOptions;
 pub use range::{SeekDirection, SnapshotRange};
 pub use read::Readable;

@@ -4,13 +4,13 @@ use std::{fmt, sync::Arc};
 
 use super::{
     eyes::Eyes,
-    manager::Hold,
     read::{Readable, check_volume, sealed::Look},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
     version::{Isolation, TxnId, View},
-    volume::{Datastore, Keeper, Lease},
+    volume::{Datastore, Lease},
+    write::{Hold, Keeper},
 };
 
 /// The committed state of all datastores of a volume at one moment: see [`crate::Volume::snapshot`].
@@ -26,11 +26,11 @@ pub struct Snapshot {
 
 impl Snapshot {
     pub(crate) fn new(volume: &Arc<Lease>) -> Result<Self> {
-        volume.check_open()?;
-        volume.claim(Keeper::Native)?;
+        volume.access.check_open()?;
+        volume.writing.claim(Keeper::Native)?;
         Ok(Self {
             volume: volume.clone(),
-            hold: volume.native.take(),
+            hold: volume.writing.native.take(),
         })
     }
 

@@ -14,7 +14,6 @@ use std::{
 
 use super::{
     eyes::Eyes,
-    manager::Hold,
     options::TransactionOptions,
     read::{Readable, check_volume, sealed::Look},
 };
@@ -22,7 +21,8 @@ use crate::{
     error::{Error, Result},
     transaction::{Durability, Savepoint, WriteSet, part::Manners, room::Ahead},
     version::{Change, Isolation, Mode},
-    volume::{Datastore, Keeper, Lease, Shared, is_done},
+    volume::{Datastore, Lease, Shared, is_done},
+    write::{Hold, Keeper},
 };
 
 /// A transaction over any datastores of one volume: see [`crate::Volume::begin`].
@@ -67,9 +67,9 @@ pub struct Transaction {
 
 impl Transaction {
     pub(crate) fn begin(volume: &Arc<Lease>, options: TransactionOptions) -> Result<Self> {
-        volume.check_open()?;
-        volume.claim(Keeper::Native)?;
-        let hold = (options.isolation == Isolation::Snapshot).then(|| volume.native.take());
+        volume.access.check_open()?;
+        volume.writing.claim(Keeper::Native)?;
+        let hold = (options.isolation == Isolation::Snapshot).then(|| volume.writing.native.take());
         Ok(Self {
             volume: volume.clone(),
             options,
@@ -117,7 +117,7 @@ impl Transaction {
     ) -> Result<R> {
         check_volume(&self.volume, datastore)?;
         if self.writes.id() == 0 {
-            self.writes.set_id(self.volume.native.start());
+            self.writes.set_id(self.volume.writing.native.start());
         }
         let Self {
             volume,
@@ -287,7 +287,7 @@ impl Transaction {
         self.hold = None;
         let id = self.writes.id();
         if id != 0 {
-            let oldest = self.volume.native.end(id);
+            let oldest = self.volume.writing.native.end(id);
             self.writes.settle(oldest);
             self.writes.set_id(0);
             self.volume.settle_some(oldest);
@@ -302,19 +302,19 @@ impl Transaction {
 impl Drop for Transaction {
     fn drop(&mut self) {
         self.writes.abort();
-        if self.volume.owner.is_elsewhere() {
+        if self.volume.access.is_elsewhere() {
             return;
         }
         let id = self.writes.id();
         if id != 0 {
-            self.volume.native.end(id);
+            self.volume.writing.native.end(id);
         }
     }
 }
 
 /// Values that are not in the log yet must not use up what all transactions share.
 fn memory_bytes(volume: &Shared, options: &TransactionOptions) -> usize {
-    let share = volume.unsettled.budget_bytes() / 4;
+    let share = volume.writing.unsettled.budget_bytes() / 4;
     options
         .memory_budget_bytes
         .min(usize::try_from(share).unwrap_or(usize::MAX))
@@ -323,7 +323,7 @@ fn memory_bytes(volume: &Shared, options: &TransactionOptions) -> usize {
 fn eyes<'a>(volume: &Shared, isolation: Isolation, hold: Option<&'a Hold>, own: u64) -> Eyes<'a> {
     match hold {
         Some(hold) => Eyes::of(own, isolation, hold),
-        None => Eyes::new(own, isolation, volume.native.take()),
+        None => Eyes::new(own, isolation, volume.writing.native.take()),
     }
 }
 

@@ -92,7 +92,7 @@ impl Shared {
     }
 
     pub(in crate::volume) fn datastore(&self, name: &[u8]) -> Result<Arc<State>> {
-        self.check_open()?;
+        self.access.check_open()?;
         let id = self.catalog.by_name(name);
         id.map_or_else(
             || Err(not_found(&format!("called '{}'", name.escape_ascii()))),
@@ -101,7 +101,7 @@ impl Shared {
     }
 
     pub(in crate::volume) fn datastore_by_id(&self, id: DatastoreId) -> Result<Arc<State>> {
-        self.check_open()?;
+        self.access.check_open()?;
         let state = self.catalog.state(id);
         state.ok_or_else(|| not_found(&format!("with id {}", id.0)))
     }
@@ -202,13 +202,13 @@ impl Shared {
     /// One change of the catalog at a time, and none of a part of a copy.
     fn changing(&self) -> Result<MutexGuard<'_, ()>> {
         let change = self.catalog_alone()?;
-        self.check_whole().map(|()| change)
+        self.access.check_whole().map(|()| change)
     }
 
     /// Keeps all others from changing the catalog.
     pub(in crate::volume) fn catalog_alone(&self) -> Result<MutexGuard<'_, ()>> {
         // First: in a fork of the process somebody who is not there may have the lock.
-        self.check_open()?;
+        self.access.check_open()?;
         Ok(self.catalog.change.lock())
     }
 
@@ -236,16 +236,20 @@ impl Shared {
     fn close_to_all<'a>(&self, tree: &'a Tree) -> Result<Closing<'a>> {
         let closing = tree.close()?;
         closing.to_all();
-        if !self.gate.drain(|| self.log.health().poisoned().is_some()) {
-            self.check_writable()?;
+        if !self
+            .writing
+            .gate
+            .drain(|| self.log.health().poisoned().is_some())
+        {
+            self.access.check_writable()?;
         }
         Ok(closing)
     }
 
     /// Makes one change durable, then shows it.
     fn change(&self, id: u32, change: Change) -> Result<Changed> {
-        self.check_writable()?;
-        let changing = self.native.begin_change();
+        self.access.check_writable()?;
+        let changing = self.writing.native.begin_change();
         let late = self.write_catalog(id, &change)?;
         let (known, number) = (&self.catalog.known, changing.id());
         let past = Keeping::new(known, number);
@@ -317,7 +321,8 @@ impl Shared {
         if let Some(key) = &retired {
             items.push((key, None));
         }
-        self.write_internal(&self.catalog.tree, &items, change.retired.is_some())
+        self.records
+            .write(&self.catalog.tree, &items, change.retired.is_some())
     }
 }
 

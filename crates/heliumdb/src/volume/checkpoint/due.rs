@@ -32,10 +32,10 @@ impl Shared {
             return Ok(false);
         }
         let room = self.log.checkpoint_room();
-        self.check_writable()?;
+        self.access.check_writable()?;
         match self.take_checkpoint(0) {
             Err(why) if why.kind() == ErrorKind::VolumeFull => {
-                tracing::warn!(url = self.url, %why, "there is no room for a checkpoint");
+                tracing::warn!(url = self.access.url(), %why, "there is no room for a checkpoint");
                 let refused_at = &self.checkpoints.refused_at;
                 refused_at.store(room.max(1), Ordering::Release);
                 Ok(false)
@@ -55,7 +55,7 @@ impl Shared {
     /// take.
     pub(crate) fn is_checkpoint_worth_it(&self) -> bool {
         let gained_at = self.checkpoints.gained_at.load(Ordering::Acquire);
-        let gained = self.cleaner.gained().saturating_sub(gained_at);
+        let gained = self.pace.gained_bytes().saturating_sub(gained_at);
         self.written_since_checkpoint() + gained >= 2 * self.checkpoint_bytes()
     }
 
@@ -96,6 +96,10 @@ impl Shared {
             .saturating_add(room.segments * room.segment_bytes);
         // What replay would read is not cleaned as long as there is anything else.
         let default = LOG_BYTES_DEFAULT.min(size / VOLUME_PART).max(twice);
-        self.options.checkpoint_log_bytes.unwrap_or(default).max(1)
+        self.access
+            .options()
+            .checkpoint_log_bytes
+            .unwrap_or(default)
+            .max(1)
     }
 }

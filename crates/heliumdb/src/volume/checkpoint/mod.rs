@@ -11,7 +11,6 @@
 //! die only when a superblock that names another one is durable.
 
 mod bytes;
-mod certainty;
 mod directory;
 mod due;
 mod load;
@@ -20,7 +19,6 @@ mod page;
 mod remains;
 mod write;
 
-pub(crate) use certainty::{Cancelling, Certainty};
 pub(super) use load::{Fault, Loaded, load};
 pub(super) use manifest::Tentative;
 
@@ -106,13 +104,13 @@ impl Newest {
 impl Shared {
     /// Takes a checkpoint now. Waits for nothing but syncs of commits that are under way.
     pub(crate) fn checkpoint(&self, horizon: &dyn Horizon) -> Result<()> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         self.take_checkpoint(horizon.final_below().min(horizon.oldest()))
     }
 
     /// Takes a checkpoint now, going by what was last said of who can still be cancelled.
     pub(crate) fn checkpoint_now(&self) -> Result<()> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         self.take_checkpoint(0)?;
         self.cleaner.renew_resorts();
         Ok(())
@@ -121,7 +119,7 @@ impl Shared {
     /// Waits until everybody has left the gate who is in now. No checkpoint begins meanwhile.
     pub(super) fn drain_gate(&self, give_up: impl Fn() -> bool) -> bool {
         let _one_at_a_time = self.checkpoints.newest.lock();
-        self.gate.drain(give_up)
+        self.writing.gate.drain(give_up)
     }
 
     /// Takes a checkpoint, given that no transaction below `below` can be cancelled.
@@ -129,10 +127,14 @@ impl Shared {
         let mut newest = self.checkpoints.newest.lock();
         let emptied = std::mem::take(&mut *self.checkpoints.emptied.lock());
         // What the volume's own transactions committed is never taken back.
-        let below = if self.is_native() { TxnId::MAX } else { below };
+        let below = if self.writing.is_native() {
+            TxnId::MAX
+        } else {
+            below
+        };
         self.checkpoints.asked.store(false, Ordering::Release);
         let taken = write::checkpoint(self, &mut newest, &emptied, below);
-        self.certainty.release();
+        self.writing.certainty.release();
         if taken.is_ok() {
             self.log.note_pages(newest.locations());
             let state = &self.checkpoints;
@@ -142,7 +144,10 @@ impl Shared {
             let index_bytes = self.catalog.index_bytes();
             state.index_bytes.store(index_bytes, Ordering::Release);
             state.refused_at.store(0, Ordering::Release);
-            let (users, gained) = (self.log.written().user_log_bytes(), self.cleaner.gained());
+            let (users, gained) = (
+                self.log.written().user_log_bytes(),
+                self.pace.gained_bytes(),
+            );
             state.users_at.store(users, Ordering::Release);
             state.gained_at.store(gained, Ordering::Release);
             self.keep_room_for_checkpoint();
@@ -160,7 +165,7 @@ impl Shared {
         let largest = state.largest.load(Ordering::Acquire);
         // In this order: what was appended by then is counted as between, or is in the index by now.
         let appended = self.log.written().user_items();
-        let between = self.gate.items_between();
+        let between = self.writing.gate.items_between();
         let (keys, now) = self.catalog.index_sizes();
         self.log.keep_for_items(keys + between, appended);
         self.log.keep_for_live();
@@ -199,7 +204,8 @@ impl Shared {
 
     /// At a close, when nobody writes or cancels any more.
     pub(super) fn checkpoint_at_close(&self) -> Result<()> {
-        if self.options.checkpoint_log_bytes == Some(u64::MAX) || self.log_to_replay() == 0 {
+        if self.access.options().checkpoint_log_bytes == Some(u64::MAX) || self.log_to_replay() == 0
+        {
             return Ok(());
         }
         // What is still in doubt between volumes is decided elsewhere, and may be taken back there.
@@ -211,7 +217,7 @@ impl Shared {
         taken.or_else(|why| match why.kind() {
             // It is there without one, too.
             ErrorKind::VolumeFull => {
-                tracing::warn!(url = self.url, %why, "no checkpoint was taken at the close");
+                tracing::warn!(url = self.access.url(), %why, "no checkpoint was taken at the close");
                 Ok(())
             }
             _ => Err(why),

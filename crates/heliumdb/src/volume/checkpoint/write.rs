@@ -13,7 +13,6 @@ use crossbeam_epoch as epoch;
 
 use super::{
     Newest,
-    certainty::Certain,
     directory::{Directory, Page},
     manifest::{Decision, Manifest, PIECE_BYTES, Tentative, encode_root},
     page::{PAGE_BYTES, PageBuilder},
@@ -31,6 +30,7 @@ use crate::{
     tree::Tree,
     version::{TxnId, chain},
     volume::Shared,
+    write::certainty::Certain,
 };
 
 /// Pages go to the log in batches of this size, each synced before the next, so that a commit's
@@ -67,14 +67,18 @@ pub(super) fn checkpoint(
     below: TxnId,
 ) -> Result<()> {
     let log = &shared.log;
-    shared.certainty.hold();
+    shared.writing.certainty.hold();
     let start = log.begin_checkpoint();
-    if !shared.gate.drain(|| log.health().poisoned().is_some()) {
-        return shared.check_writable();
+    if !shared
+        .writing
+        .gate
+        .drain(|| log.health().poisoned().is_some())
+    {
+        return shared.access.check_writable();
     }
     let mut writer = Writer {
         shared,
-        certain: shared.certainty.look(below),
+        certain: shared.writing.certainty.look(below),
         start,
         next_id: newest.next_id,
         batch: Batch::new(BatchKind::Checkpoint),
@@ -160,7 +164,7 @@ impl Writer<'_> {
         trees.sort_by_key(|(id, _)| *id);
         Manifest {
             next_id: self.next_id + (1 << 20),
-            next_sequence: shared.sequence(),
+            next_sequence: shared.writing.sequence(),
             trees,
             log: shared.log.state(),
             tentative: std::mem::take(&mut self.tentative),
@@ -173,9 +177,9 @@ impl Writer<'_> {
     fn decisions(&self) -> Vec<Decision> {
         let shared = self.shared;
         // Kept for as long as the index is looked at, so that none of its decisions is unknown.
-        let known = shared.certainty.decisions();
+        let known = shared.writing.certainty.decisions();
         let guard = epoch::pin();
-        let index = &shared.decisions.index;
+        let index = &shared.decisions.tree().index;
         let mut all = index.iter(Bound::Unbounded, Direction::Forward, &guard);
         let mut decisions = Vec::new();
         while let Some((key, word)) = all.next() {
@@ -286,7 +290,7 @@ impl Writer<'_> {
         if let Slot::At(at) = word.slot() {
             return Some(at);
         }
-        let certainty = &self.shared.certainty;
+        let certainty = &self.shared.writing.certainty;
         let (certain, tentative, start) = (&self.certain, &mut self.tentative, self.start.at);
         chain::census(word, guard, |version| {
             let Some(logged) = certainty.cancellable(certain, version.owner) else {
@@ -318,7 +322,7 @@ impl Writer<'_> {
         let low = low.take().unwrap_or_else(|| builder.first().to_vec());
         let count = builder.count();
         let value = builder.finish(tree);
-        let sequence = self.shared.next_sequence();
+        let sequence = self.shared.writing.next_sequence();
         self.batch.push(
             CHECKPOINT_TREE,
             sequence,
@@ -360,12 +364,12 @@ impl Writer<'_> {
         log.sync_to(appended.end)?;
         // Nothing is cleaned meanwhile: among moved items, each of which would have to be moved again
         // to get rid of them, pages that soon die again would cost more than they are worth.
-        self.shared.set_pace();
+        self.shared.pace.set();
         Ok(())
     }
 
     fn append_one(&mut self, key: &[u8], value: &[u8]) -> Result<Location> {
-        let sequence = self.shared.next_sequence();
+        let sequence = self.shared.writing.next_sequence();
         self.batch.clear(BatchKind::Checkpoint);
         self.batch
             .push(CHECKPOINT_TREE, sequence, false, key, Some(value));

@@ -77,7 +77,7 @@ figures! {
     /// Syncs since the volume was opened.
     Counter syncs "Syncs of devices" = log.syncs;
     /// Writes, removals too, since the volume was opened: numbers that were given to them.
-    Counter writes "Writes and removals of items" = shared.writes();
+    Counter writes "Writes and removals of items" = shared.writing.writes();
     /// Places of the index without an item that walks have looked at since the volume was opened: what is removed
     /// stays there as long as a snapshot may see it.
     Counter passed_slots "Places without an item that walks looked at" = shared.passed().load(Relaxed);

@@ -17,7 +17,7 @@ use crossbeam_epoch::{self as epoch, Guard};
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
-use super::{native::Manager, thin::Passes};
+use super::{Manager, thin::Passes};
 use crate::{
     error::{Error, ErrorKind, Result},
     location::Word,
@@ -397,7 +397,7 @@ impl Unsettled {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Volume, VolumeOptions, transaction::thin::Haste};
+    use crate::{Volume, VolumeOptions, write::Haste};
 
     /// A settler that has looked at what everybody sees before something was written takes a chunk, and brings it back
     /// behind what a pass has looked through by then: nobody is refused for what it keeps.
@@ -412,7 +412,7 @@ mod tests {
             let store = volume.create_datastore("store").unwrap();
             let _oldest = volume.snapshot().unwrap();
             let shared = volume.shared();
-            let (unsettled, log) = (&shared.unsettled, &shared.log);
+            let (unsettled, log) = (&shared.writing.unsettled, &shared.log);
             // A pass takes two steps.
             let put_all = || {
                 for number in 0..40 * CHAINS_PER_CHUNK as u32 {
@@ -420,11 +420,11 @@ mod tests {
                 }
             };
             put_all();
-            let stale = shared.native.readers();
+            let stale = shared.writing.native.readers();
             put_all();
             put_all();
-            let readers = shared.native.readers();
-            let clock = &shared.options.clock;
+            let readers = shared.writing.native.readers();
+            let clock = &shared.access.options().clock;
             let step = || unsettled.thin(&readers, Haste::All, clock, log);
             let chunk = unsettled.queue.lock().take().unwrap();
             assert!(step());

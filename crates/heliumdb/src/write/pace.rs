@@ -8,15 +8,25 @@
 //! slowed holds no latch, no epoch guard and no place in the gate.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     thread,
     time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
 
-use crate::{clock, volume::Shared};
+use crate::{
+    access::Access,
+    clock,
+    log::{Log, Room},
+};
 
+/// Room is short when there is less of it than this part of the volume, or so many segments.
+const SHORT_PART: u64 = 32;
+const SHORT_SEGMENTS: u64 = 4;
 /// A writer is slowed for so long at once, at least: shorter sleeps are not worth their cost.
 const PAUSE_MIN: Duration = Duration::from_micros(200);
 /// And at most.
@@ -24,9 +34,65 @@ const PAUSE_MAX: Duration = Duration::from_millis(20);
 /// Bytes a second that writers always get, as long as there is room at all.
 const LEAST_RATE: f64 = 65_536.0;
 
-/// How fast writers may be.
+/// Less room than this is short.
+pub(crate) fn short_bytes(room: &Room) -> u64 {
+    (room.segments / SHORT_PART).max(SHORT_SEGMENTS) * room.segment_bytes
+}
+
+/// How fast the writers of a volume may be.
+pub(crate) struct Pace {
+    log: Arc<Log>,
+    /// Without a thread of the volume's own, writers do its work themselves, and are not slowed.
+    is_set: bool,
+    price: Price,
+    /// Bytes of dead items in what was cleaned.
+    gained: AtomicU64,
+}
+
+impl Pace {
+    pub(crate) fn new(access: &Access) -> Arc<Self> {
+        Arc::new(Self {
+            log: access.log().clone(),
+            is_set: access.options().background_thread,
+            price: Price::default(),
+            gained: AtomicU64::new(0),
+        })
+    }
+
+    /// Called by whoever is about to write.
+    #[inline]
+    pub(crate) fn keep(&self) {
+        if let Some(pause) = self.price.owed(|| self.log.written().user_bytes()) {
+            thread::sleep(pause);
+        }
+    }
+
+    /// Goes by the room that there is now.
+    pub(crate) fn set(&self) {
+        if self.is_set {
+            let room = self.log.room();
+            let open = room.open_bytes.saturating_add(room.growth_bytes);
+            let wanted = short_bytes(&room) / 4 * 3;
+            self.price
+                .set(open, wanted, self.log.written().user_bytes());
+        }
+    }
+
+    /// Cleaning has made so much room in so much time, out of segments with so many bytes of dead items.
+    pub(crate) fn gained(&self, room: u64, dead: u64, time: Duration) {
+        self.gained.fetch_add(dead, Relaxed);
+        self.price.gained(room, time);
+    }
+
+    /// Bytes of dead items in what was cleaned since the volume was opened.
+    pub(crate) fn gained_bytes(&self) -> u64 {
+        self.gained.load(Relaxed)
+    }
+}
+
+/// What a write costs, in time.
 #[derive(Default)]
-pub(super) struct Pace {
+struct Price {
     /// Time for each 1,024 bytes; zero while nobody is slowed.
     ns_per_kib: AtomicU64,
     /// Bytes of users that this was applied to, or that came before.
@@ -37,9 +103,9 @@ pub(super) struct Pace {
     gain: AtomicU64,
 }
 
-impl Pace {
+impl Price {
     /// So much room was made in so much time.
-    pub(super) fn gained(&self, bytes: u64, time: Duration) {
+    fn gained(&self, bytes: u64, time: Duration) {
         let rate = bytes as f64 / time.as_secs_f64().max(0.001);
         let before = f64::from_bits(self.gain.load(Relaxed));
         let now = match before {
@@ -87,70 +153,47 @@ impl Pace {
     }
 }
 
-impl Shared {
-    /// Called by whoever is about to write.
-    #[inline]
-    pub(super) fn keep_pace(&self) {
-        if let Some(pause) = self.cleaner.pace.owed(|| self.log.written().user_bytes()) {
-            thread::sleep(pause);
-        }
-    }
-
-    /// Sets the pace by the room that there is now.
-    pub(crate) fn set_pace(&self) {
-        // Without a thread of the volume's own, writers do its work themselves.
-        if self.options.background_thread {
-            let room = self.log.room();
-            let open = room.open_bytes.saturating_add(room.growth_bytes);
-            let wanted = super::policy::short_bytes(&room) / 4 * 3;
-            self.cleaner
-                .pace
-                .set(open, wanted, self.log.written().user_bytes());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn who_has_room_is_not_slowed_and_nobody_for_long() {
-        let pace = Pace::default();
-        pace.set(0, 100, 0);
+        let price = Price::default();
+        price.set(0, 100, 0);
         assert_eq!(
-            pace.owed(|| 1 << 40),
+            price.owed(|| 1 << 40),
             None,
             "nothing is known of the cleaner"
         );
-        pace.gained(1 << 20, Duration::from_secs(1));
-        pace.set(100, 100, 0);
-        assert_eq!(pace.owed(|| 1 << 40), None, "there is room");
-        pace.set(0, 100, 5 << 20);
+        price.gained(1 << 20, Duration::from_secs(1));
+        price.set(100, 100, 0);
+        assert_eq!(price.owed(|| 1 << 40), None, "there is room");
+        price.set(0, 100, 5 << 20);
         assert_eq!(
-            pace.owed(|| 5 << 20),
+            price.owed(|| 5 << 20),
             None,
             "what came before costs nothing"
         );
         for more in 1..100 {
-            let pause = pace.owed(|| (5 << 20) + (more << 20));
+            let pause = price.owed(|| (5 << 20) + (more << 20));
             assert!(pause.is_some_and(|pause| pause <= PAUSE_MAX));
         }
     }
 
     #[test]
     fn the_less_room_the_slower() {
-        let pace = Pace::default();
-        pace.gained(100 << 20, Duration::from_secs(1));
+        let price = Price::default();
+        price.gained(100 << 20, Duration::from_secs(1));
         let mut before = 0;
         for room in (0..100).rev() {
-            pace.set(room, 100, 0);
-            let price = pace.ns_per_kib.load(Relaxed);
+            price.set(room, 100, 0);
+            let price = price.ns_per_kib.load(Relaxed);
             assert!(price > before, "{room}");
             before = price;
         }
         // As fast as the cleaner, where there is half of what is wanted.
-        pace.set(50, 100, 0);
-        assert_eq!(pace.ns_per_kib.load(Relaxed), 1_000_000_000 / (100 << 10));
+        price.set(50, 100, 0);
+        assert_eq!(price.ns_per_kib.load(Relaxed), 1_000_000_000 / (100 << 10));
     }
 }

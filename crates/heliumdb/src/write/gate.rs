@@ -73,7 +73,7 @@ impl Gate {
 
     /// So many items, at most, have been appended and are not in the index yet. (Transactions have theirs in the index
     /// before they append them.)
-    pub(super) fn items_between(&self) -> u64 {
+    pub(crate) fn items_between(&self) -> u64 {
         let counters = self.shards.iter().flat_map(|shard| &**shard);
         let inside: u64 = counters.map(|c| c.load(Ordering::SeqCst)).sum();
         inside + self.more.load(Ordering::SeqCst)

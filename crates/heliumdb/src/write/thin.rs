@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::settle::Unsettled;
+use super::Unsettled;
 use crate::{
     clock::Clock,
     log::Log,

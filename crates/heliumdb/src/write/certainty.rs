@@ -17,21 +17,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use crossbeam_utils::CachePadded;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
-    Isolation,
-    error::{Error, ErrorKind, Result},
     format::name::GlobalTxn,
-    version::{TxnId, View},
-    volume::Shared,
+    version::{Isolation, TxnId, View},
 };
 
 /// What a transaction was logged as.
@@ -48,7 +42,7 @@ pub(crate) struct Certainty {
     commits: Mutex<Commits>,
     /// How many of them nobody has been shown, for a look without the lock.
     unshown: CachePadded<AtomicUsize>,
-    decisions: Mutex<Decisions>,
+    decisions: Mutex<Decided>,
     overtakers: Mutex<Overtakers>,
 }
 
@@ -73,42 +67,7 @@ impl Commits {
 }
 
 /// By number: who decided, in which batch.
-pub(super) type Decisions = HashMap<u64, (TxnId, u64)>;
-
-/// While this lives, its transaction is being cancelled on one volume.
-pub(crate) struct Cancelling {
-    volume: Arc<Shared>,
-    owner: TxnId,
-}
-
-impl Cancelling {
-    /// Refused when nobody below some higher id can be cancelled any more.
-    pub(crate) fn begin(volume: &Arc<Shared>, owner: TxnId) -> Result<Self> {
-        let mut commits = volume.certainty.commits.lock();
-        if owner < commits.forgotten_below {
-            return Err(Error::new(
-                ErrorKind::InvalidArgument,
-                format!(
-                    "transaction {owner} stays committed on {}: no transaction below {} can be taken back any more",
-                    volume.url, commits.forgotten_below
-                ),
-            ));
-        }
-        commits.cancelling.insert(owner);
-        drop(commits);
-        Ok(Self {
-            volume: volume.clone(),
-            owner,
-        })
-    }
-}
-
-impl Drop for Cancelling {
-    fn drop(&mut self) {
-        let mut commits = self.volume.certainty.commits.lock();
-        commits.cancelling.remove(&self.owner);
-    }
-}
+pub(crate) type Decided = HashMap<u64, (TxnId, u64)>;
 
 /// Tree and key.
 type Place = (u32, Vec<u8>);
@@ -121,13 +80,13 @@ struct Overtakers {
 }
 
 /// Which transactions are certain, as of one moment.
-pub(super) struct Certain {
+pub(crate) struct Certain {
     /// Whoever owns less has committed for good, or not at all.
     below: TxnId,
     /// Who could be cancelled at that moment.
     known: BTreeMap<TxnId, LoggedAs>,
     /// Keys with the highest sequence that is certain and overtook others.
-    pub(super) overtakers: Vec<(u32, Vec<u8>, u64)>,
+    pub(crate) overtakers: Vec<(u32, Vec<u8>, u64)>,
 }
 
 impl Certainty {
@@ -170,6 +129,20 @@ impl Certainty {
 
     fn count_unshown(&self, commits: &Commits) {
         self.unshown.store(commits.unshown.len(), Ordering::Release);
+    }
+
+    /// `owner` is being cancelled, until [`Certainty::end_cancel`]; or, if that is too late, the id below which nobody is.
+    pub(super) fn begin_cancel(&self, owner: TxnId) -> Result<(), TxnId> {
+        let mut commits = self.commits.lock();
+        if owner < commits.forgotten_below {
+            return Err(commits.forgotten_below);
+        }
+        commits.cancelling.insert(owner);
+        Ok(())
+    }
+
+    pub(super) fn end_cancel(&self, owner: TxnId) {
+        self.commits.lock().cancelling.remove(&owner);
     }
 
     /// Whether `owner`, who has committed, cannot be taken back any more.
@@ -216,7 +189,7 @@ impl Certainty {
     }
 
     /// The decisions whose batches are known. While they are looked at none comes or goes.
-    pub(super) fn decisions(&self) -> MutexGuard<'_, Decisions> {
+    pub(crate) fn decisions(&self) -> MutexGuard<'_, Decided> {
         self.decisions.lock()
     }
 
@@ -252,16 +225,16 @@ impl Certainty {
     }
 
     /// Forgets no overtaker until [`Certainty::look`] or [`Certainty::release`].
-    pub(super) fn hold(&self) {
+    pub(crate) fn hold(&self) {
         self.overtakers.lock().held = true;
     }
 
-    pub(super) fn release(&self) {
+    pub(crate) fn release(&self) {
         self.overtakers.lock().held = false;
     }
 
     /// What is certain now, given that nobody below `below` can be cancelled.
-    pub(super) fn look(&self, below: TxnId) -> Certain {
+    pub(crate) fn look(&self, below: TxnId) -> Certain {
         // In this order: whoever has overtaken by now is among those who have committed by then,
         // or can not be cancelled any more.
         let mut overtakers = self.overtakers.lock();
@@ -289,7 +262,7 @@ impl Certainty {
 
     /// What `owner`, who has committed, was logged as, if it can be cancelled now, or could when
     /// `certain` was looked at: whoever was let go since counts with those of then all the same.
-    pub(super) fn cancellable(&self, certain: &Certain, owner: TxnId) -> Option<LoggedAs> {
+    pub(crate) fn cancellable(&self, certain: &Certain, owner: TxnId) -> Option<LoggedAs> {
         if owner == 0 || owner < certain.below {
             return None;
         }
