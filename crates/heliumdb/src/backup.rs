@@ -5,13 +5,14 @@
 
 use crate::{
     Datastore, DatastoreInfo, Isolation, Item, Snapshot, Volume,
+    catalog::{Descriptor, SeenDatastore},
     error::{Error, ErrorKind, Result},
     format::{check, trees::tree_id},
     progress::{Phase, Progress, Reporter},
     salvage::{self, Rules, Source},
     version::View,
     volume::{
-        Descriptor, Items, SeenDatastore,
+        Items,
         filling::Filling,
         load::{self, Loader},
     },

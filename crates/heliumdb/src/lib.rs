@@ -60,7 +60,9 @@ mod access;
 mod backup;
 mod bell;
 mod cache;
+mod catalog;
 mod chance;
+mod checkpoint;
 mod cleaner;
 mod clock;
 mod codec;
@@ -68,6 +70,7 @@ pub mod device;
 mod enough;
 mod error;
 mod format;
+mod ground;
 pub mod host;
 mod id;
 mod index;
@@ -93,6 +96,7 @@ mod version;
 mod volume;
 mod write;
 
+pub use catalog::DatastoreInfo;
 pub use error::{Error, ErrorKind, Result};
 pub use id::{DatastoreId, VolumeId};
 pub use options::VolumeOptions;
@@ -102,4 +106,4 @@ pub use transaction::{
     native::{Readable, Snapshot, SnapshotRange, Transaction, TransactionOptions, WriteBatch},
 };
 pub use version::Isolation;
-pub use volume::{Datastore, DatastoreInfo, DatastoreOptions, Keys, Range, Volume};
+pub use volume::{Datastore, DatastoreOptions, Keys, Range, Volume};

@@ -8,7 +8,7 @@ const LONG: [(&str, &str); 1] = [("log/place.rs", "place_batch")];
 
 /// The store's layers, the lowest first: modules at the root of `heliumdb`. Each may use those below
 /// it, and those of its own.
-const LAYERS: [&[&str]; 14] = [
+const LAYERS: [&[&str]; 18] = [
     &[
         "bell",
         "chance",
@@ -37,7 +37,11 @@ const LAYERS: [&[&str]; 14] = [
     &["tree"],
     &["read"],
     &["write"],
-    &["cleaner", "transaction", "volume"],
+    &["catalog"],
+    &["ground"],
+    &["checkpoint"],
+    &["cleaner"],
+    &["transaction", "volume"],
     &["backup", "salvage"],
     &["host", "upkeep"],
     &["lib"],

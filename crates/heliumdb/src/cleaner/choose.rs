@@ -9,17 +9,18 @@
 //! then does not take the room that the checkpoint needs. What the cleaner has written is not
 //! chosen again until some of it is dead.
 
-use super::{Ended, Need, ROUND_BYTES, ROUND_READ, ROUND_READ_PART, ROUND_SEGMENTS, Sake, Stuck};
+use super::{
+    Cleaner, Ended, Need, ROUND_BYTES, ROUND_READ, ROUND_READ_PART, ROUND_SEGMENTS, Sake, Stuck,
+};
 use crate::{
     log::{Candidate, MoveRoom},
-    volume::Shared,
     write::short_bytes,
 };
 
 /// A segment of which less than this part is gained gives next to nothing.
 const GAIN_PART: u64 = 20;
 
-impl Shared {
+impl Cleaner {
     /// Whether there is anything to clean for somebody who waits for room: what gives some itself, or what tombstones
     /// wait for that take it.
     pub(super) fn has_victims(&self, stuck: &Stuck) -> bool {
@@ -28,17 +29,17 @@ impl Shared {
     }
 
     pub(super) fn choose_victims(&self, stuck: &Stuck, need: Need) -> Vec<Candidate> {
-        let mut candidates = self.log.candidates();
-        let segment_bytes = self.log.room().segment_bytes;
+        let mut candidates = self.on.log.candidates();
+        let segment_bytes = self.on.log.room().segment_bytes;
         // Writers that wait for room need it now.
         let is_out = self.is_out();
-        let ended = Ended::of_now(self, is_out);
+        let ended = Ended::of_now(&self.on.writing, is_out);
         candidates.retain(|c| can_go(c) && !stuck.holds(c, ended));
-        let lowest = self.log.oldest_placed(u64::MAX);
+        let lowest = self.on.log.oldest_placed(u64::MAX);
         let is_worth = |c: &Candidate| match need {
             Need::Nothing | Need::End { .. } => false,
             Need::Dirty => {
-                let most = u64::from(self.access.options().clean_util_pct.clamp(1, 100));
+                let most = u64::from(self.on.access.options().clean_util_pct.clamp(1, 100));
                 c.weight() * 100 <= segment_bytes * most
             }
             Need::Short => !c.is_done() && gives_room(c, segment_bytes),
@@ -51,7 +52,7 @@ impl Shared {
             Need::Tombstones => true,
         };
         candidates.retain(|c| c.weight() > 0 && !c.is_emptied() && is_worth(c));
-        let now = self.log.next_segment_sequence();
+        let now = self.on.log.next_segment_sequence();
         if need == Need::Tombstones {
             candidates.sort_by_key(|c| c.min_placed);
         } else if let Need::Items(Some(_)) = need {
@@ -66,13 +67,13 @@ impl Shared {
         }
         // All that is moved must fit, with its frames and what is lost at the ends of segments. What
         // gives no room before a checkpoint leaves the checkpoint what it needs.
-        let (mut left, mut beside) = self.log.cleaner_room();
+        let (mut left, mut beside) = self.on.log.cleaner_room();
         // A round gives its room at the end: it leaves some to writers until then.
         let most = match need {
-            Need::Short | Need::Items(_) => ROUND_BYTES.min(short_bytes(&self.log.room()) / 2),
+            Need::Short | Need::Items(_) => ROUND_BYTES.min(short_bytes(&self.on.log.room()) / 2),
             _ => ROUND_BYTES,
         };
-        let most_read = (self.log.write_cache_bytes() / ROUND_READ_PART)
+        let most_read = (self.on.log.write_cache_bytes() / ROUND_READ_PART)
             .clamp(*ROUND_READ.start(), *ROUND_READ.end());
         let (mut moved, mut read) = (0, 0);
         let mut chosen = Vec::new();
@@ -98,7 +99,8 @@ impl Shared {
     /// the cleaner may need: of that it begins only what it will end, which then gives back more.
     pub(super) fn room_to_move(&self, victims: &[Candidate]) -> MoveRoom {
         let needed: u64 = victims.iter().map(|c| self.needed_to_move(c)).sum();
-        match victims.iter().any(Candidate::gives_later) || needed > self.log.kept_for_cleaner() {
+        match victims.iter().any(Candidate::gives_later) || needed > self.on.log.kept_for_cleaner()
+        {
             true => MoveRoom::Beside,
             false => MoveRoom::Kept,
         }
@@ -108,7 +110,7 @@ impl Shared {
     /// have theirs in what is set aside for the next.
     pub(super) fn needed_to_move(&self, candidate: &Candidate) -> u64 {
         let bytes = moved_bytes(candidate).saturating_sub(candidate.page_bytes);
-        bytes + bytes / 64 + 2 * self.log.move_bytes() as u64
+        bytes + bytes / 64 + 2 * self.on.log.move_bytes() as u64
     }
 }
 

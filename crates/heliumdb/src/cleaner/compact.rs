@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Instant};
 
 use crossbeam_epoch as epoch;
 
-use super::{Need, gather::Gathered};
+use super::{Cleaner, Need, gather::Gathered, room::OwnStep};
 use crate::{
     error::Result,
     format::item::{INDIRECT, ItemHeader},
@@ -14,7 +14,6 @@ use crate::{
     location::{Slot, Word},
     log::Spot,
     tree::Tree,
-    volume::Shared,
 };
 
 /// Items that are looked at together.
@@ -33,32 +32,34 @@ pub struct Compaction {
     pub is_done: bool,
 }
 
-impl Shared {
+impl Cleaner {
     /// Cleans whatever gives room, and frees it behind a checkpoint.
     pub(crate) fn clean_all(&self) -> Result<()> {
         while self.clean_some()? {}
-        self.request_checkpoint();
+        self.checkpoints.request();
         Ok(())
     }
 
     /// A step of cleaning whatever gives room; false if there is nothing.
     pub(crate) fn clean_some(&self) -> Result<bool> {
-        self.access.check_writable()?;
+        self.on.access.check_writable()?;
         Ok(self.clean_step(Need::Short)? || self.clear_ends()?)
     }
 
-    /// Moves the items of `tree` next to each other, in key order, until `deadline`.
+    /// Moves the items of `tree` next to each other, in key order, until `deadline`. `step` is as for
+    /// [`Cleaner::when_room`].
     pub(crate) fn compact(
-        self: &Arc<Self>,
+        &self,
         tree: &Arc<Tree>,
         deadline: Option<Instant>,
+        step: OwnStep<'_>,
     ) -> Result<Compaction> {
-        self.access.check_writable()?;
+        self.on.access.check_writable()?;
         let trees = [(tree.id, tree.clone())].into();
         let mut moved = 0;
         let mut last: Option<Vec<u8>> = None;
         loop {
-            if deadline.is_some_and(|deadline| self.access.options().clock.now() >= deadline) {
+            if deadline.is_some_and(|deadline| self.clock().now() >= deadline) {
                 return Ok(Compaction {
                     moved,
                     is_done: false,
@@ -70,11 +71,11 @@ impl Shared {
                 moved += gathered.len() as u64;
                 let mut next = 0;
                 while next < gathered.len() {
-                    next = self.when_room(|| self.move_some(&trees, &mut gathered, next))?;
+                    next = self.when_room(step, || self.move_some(&trees, &mut gathered, next))?;
                 }
             }
             if end.is_none() {
-                self.request_checkpoint();
+                self.checkpoints.request();
                 return Ok(Compaction {
                     moved,
                     is_done: true,
@@ -98,7 +99,7 @@ impl Shared {
         while let Some((key, word)) = slots.next() {
             // What is in a chain was written lately, and will be again.
             if let Slot::At(at) = Word(word).slot() {
-                places.extend(self.log.spot(at, &guard));
+                places.extend(self.on.log.spot(at, &guard));
                 bytes += at.class_bytes();
             }
             items += 1;
@@ -113,11 +114,11 @@ impl Shared {
         let mut gathered = Gathered::in_open_room();
         for &spot in places {
             let guard = epoch::pin();
-            if !self.log.stays(spot, &guard) {
+            if !self.on.log.stays(spot, &guard) {
                 continue;
             }
             let at = spot.at();
-            let Some(bytes) = self.log.read_logged(at.address(), at.class_bytes())? else {
+            let Some(bytes) = self.on.log.read_logged(at.address(), at.class_bytes())? else {
                 continue;
             };
             // Long values are in order as they are.

@@ -10,6 +10,7 @@ use std::{
 
 use crossbeam_epoch as epoch;
 
+use super::Cleaner;
 use crate::{
     error::Result,
     format::item::{CHUNK, INDIRECT, ITEM_BYTES_MAX, ItemHeader, TOMBSTONE},
@@ -20,7 +21,6 @@ use crate::{
         chain,
         standing::{self, Standing},
     },
-    volume::Shared,
 };
 
 /// For so many more items room is made at a time. Twice as much as there was would be too much.
@@ -121,7 +121,7 @@ impl Gathered {
     }
 }
 
-impl Shared {
+impl Cleaner {
     /// Adds what may be live in `victim`, long values excepted. Whether it is, is asked in key order
     /// when it is moved: that costs a part of what it would cost here.
     pub(super) fn gather(
@@ -130,29 +130,31 @@ impl Shared {
         trees: &HashMap<u32, Arc<Tree>>,
         gathered: &mut Gathered,
     ) -> Result<()> {
-        let needed_from = self.log.oldest_placed(victim.segment);
-        self.log.visit_segment(victim, &mut |header, bytes, at| {
-            if header.has(CHUNK | INDIRECT) {
-                return;
-            }
-            let Some(tree) = trees.get(&header.tree) else {
-                return;
-            };
-            if !header.has(TOMBSTONE) {
-                gathered.push(header, bytes, at);
-                return;
-            }
-            match self.standing(tree, header.key(bytes), header.seq) {
-                Standing::Needed => gathered.push(header, bytes, at),
-                Standing::NeededByOlder if header.seq >= needed_from => {
+        let needed_from = self.on.log.oldest_placed(victim.segment);
+        self.on
+            .log
+            .visit_segment(victim, &mut |header, bytes, at| {
+                if header.has(CHUNK | INDIRECT) {
+                    return;
+                }
+                let Some(tree) = trees.get(&header.tree) else {
+                    return;
+                };
+                if !header.has(TOMBSTONE) {
                     gathered.push(header, bytes, at);
+                    return;
                 }
-                Standing::NeededByOlder | Standing::Superseded => {}
-                Standing::Unsure => {
-                    gathered.unsure.insert(victim.segment);
+                match self.standing(tree, header.key(bytes), header.seq) {
+                    Standing::Needed => gathered.push(header, bytes, at),
+                    Standing::NeededByOlder if header.seq >= needed_from => {
+                        gathered.push(header, bytes, at);
+                    }
+                    Standing::NeededByOlder | Standing::Superseded => {}
+                    Standing::Unsure => {
+                        gathered.unsure.insert(victim.segment);
+                    }
                 }
-            }
-        })?;
+            })?;
         Ok(())
     }
 
@@ -165,7 +167,7 @@ impl Shared {
             Slot::At(_) => Standing::Superseded,
             // Links of chains change under the leaf's latch only.
             Slot::Chain(_) => tree.update_unseen(key, &guard, |word| {
-                let below = self.writing.final_below();
+                let below = self.on.writing.final_below();
                 (
                     word,
                     standing::of_tombstone(Word(word), sequence, below, &guard),
@@ -182,16 +184,17 @@ impl Shared {
         gathered: &mut Gathered,
     ) -> Result<()> {
         let segments: Vec<u64> = victims.iter().map(|v| v.segment).collect();
-        for owner in self.log.owners_of_chunks(&segments) {
+        for owner in self.on.log.owners_of_chunks(&segments) {
             let guard = epoch::pin();
             let segment = self
+                .on
                 .log
                 .medium()
                 .segment_of(Location::new(owner, ITEM_BYTES_MAX));
-            if self.log.use_of(segment, &guard).is_none() {
+            if self.on.log.use_of(segment, &guard).is_none() {
                 continue;
             }
-            let Some(bytes) = self.log.read_logged(owner, ITEM_BYTES_MAX)? else {
+            let Some(bytes) = self.on.log.read_logged(owner, ITEM_BYTES_MAX)? else {
                 continue;
             };
             let Some(header) = ItemHeader::decode(&bytes).filter(|h| h.has(INDIRECT)) else {
@@ -201,8 +204,8 @@ impl Shared {
             let word = trees
                 .get(&header.tree)
                 .map_or(0, |tree| tree.get(header.key(&bytes), &guard));
-            if chain::movable(Word(word), at, self.writing.final_below(), &guard).is_some()
-                && let Some(spot) = self.log.spot(at, &guard)
+            if chain::movable(Word(word), at, self.on.writing.final_below(), &guard).is_some()
+                && let Some(spot) = self.on.log.spot(at, &guard)
             {
                 gathered.push(&header, &bytes[..header.len()], spot);
             }

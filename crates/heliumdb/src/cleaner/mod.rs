@@ -17,8 +17,6 @@ mod gather;
 mod moves;
 mod policy;
 mod room;
-#[cfg(test)]
-mod stage;
 mod stuck;
 #[cfg(test)]
 mod tests;
@@ -37,12 +35,13 @@ use std::{
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
+    checkpoint::Checkpoints,
     clock::Clock,
     error::{ErrorKind, Result},
+    ground::Ground,
     location::Lsn,
     log::{Candidate, Log},
     tree::Tree,
-    volume::Shared,
 };
 pub use compact::Compaction;
 use gather::Gathered;
@@ -67,8 +66,9 @@ const SPARE_KEPT: Duration = Duration::from_secs(2);
 const LAST_RESORTS: u32 = 3;
 
 /// The cleaner of one volume.
-#[derive(Default)]
 pub(crate) struct Cleaner {
+    on: Ground,
+    checkpoints: Arc<Checkpoints>,
     round: Mutex<Progress>,
     asked: Mutex<Asked>,
     tombstones: Tombstones,
@@ -138,6 +138,19 @@ struct Round {
 }
 
 impl Cleaner {
+    pub(crate) fn new(on: Ground, checkpoints: Arc<Checkpoints>) -> Self {
+        Self {
+            on,
+            checkpoints,
+            round: Mutex::default(),
+            asked: Mutex::default(),
+            tombstones: Tombstones::default(),
+            rounds: AtomicU64::new(0),
+            waiting: AtomicUsize::new(0),
+            is_at_work: AtomicBool::new(false),
+        }
+    }
+
     /// Rounds that have ended since the volume was opened.
     pub(crate) fn rounds(&self) -> u64 {
         self.rounds.load(Relaxed)
@@ -161,9 +174,9 @@ impl Cleaner {
     }
 
     /// How long ago the last round ended.
-    fn rested(&self, clock: &Clock) -> Duration {
+    fn rested(&self) -> Duration {
         let ended = self.round.lock().ended;
-        ended.map_or(Duration::MAX, |ended| clock.since(ended))
+        ended.map_or(Duration::MAX, |ended| self.clock().since(ended))
     }
 
     /// Why the round was begun that is under way, if one is.
@@ -173,19 +186,26 @@ impl Cleaner {
 
     /// Whether to ask for a checkpoint once more as a last resort. Each leaves a little that is dead,
     /// its own manifest at least; without an end, a full volume would write nothing else for ever.
-    fn may_ask(&self, log: &Log) -> bool {
-        let is_left = self.has_resort(log);
+    fn may_ask(&self) -> bool {
+        let is_left = self.is_resort_left();
         self.asked.lock().times += 1;
         is_left
     }
 
-    /// A checkpoint was taken that was not a last resort: what those before it did in vain says nothing any more.
-    pub(crate) fn renew_resorts(&self) {
+    /// Takes a checkpoint now that is not a last resort: what those before it did in vain says nothing any more.
+    pub(crate) fn take_checkpoint(&self) -> Result<()> {
+        self.checkpoints.take_now()?;
         self.asked.lock().times = 0;
+        Ok(())
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.on.access.options().clock
     }
 
     /// Whether a checkpoint may yet be asked for as a last resort.
-    fn has_resort(&self, log: &Log) -> bool {
+    fn is_resort_left(&self) -> bool {
+        let log = &self.on.log;
         let mut asked = self.asked.lock();
         // Something was written, if only small deletes synced one by one; or what was spilled is over. What the
         // cleaner and checkpoints write is no progress: it would be the reason for more of it.
@@ -199,21 +219,19 @@ impl Cleaner {
         }
         asked.times < LAST_RESORTS
     }
-}
 
-impl Shared {
     /// Whether a round is under way.
     pub(crate) fn is_cleaning(&self) -> bool {
-        self.cleaner.resting_need().is_some()
+        self.resting_need().is_some()
     }
 
     /// One step of cleaning, if `need` asks for any; true if something was done.
     pub(crate) fn clean_step(&self, need: Need) -> Result<bool> {
-        let mut progress = self.cleaner.round.lock();
-        self.cleaner.is_at_work.store(true, Release);
+        let mut progress = self.round.lock();
+        self.is_at_work.store(true, Release);
         let is_done = self.step(&mut progress, need);
-        self.log.lend_to_cleaner(progress.memory_bytes());
-        self.cleaner.is_at_work.store(false, Release);
+        self.on.log.lend_to_cleaner(progress.memory_bytes());
+        self.is_at_work.store(false, Release);
         is_done
     }
 
@@ -229,18 +247,18 @@ impl Shared {
             }
             Ok(false) => {
                 self.forget_tombstones(&round);
-                let segments = round.victims.len() as u64 * self.log.room().segment_bytes;
+                let segments = round.victims.len() as u64 * self.on.log.room().segment_bytes;
                 let moved: u64 = round.victims.iter().map(Candidate::moved_bytes).sum();
                 let gained = segments.saturating_sub(moved);
                 let dead = round.victims.iter().map(|victim| victim.dead_bytes).sum();
-                let time = self.access.options().clock.since(round.began);
-                self.pace.gained(gained, dead, time);
+                let time = self.clock().since(round.began);
+                self.on.pace.gained(gained, dead, time);
                 self.end(progress, round);
                 Ok(true)
             }
             // Others took the room meanwhile. Nothing is stuck: the next round fits again.
             Err(why) if why.kind() == ErrorKind::VolumeFull => {
-                progress.ended = Some(self.access.options().clock.now());
+                progress.ended = Some(self.clock().now());
                 Ok(false)
             }
             Err(why) => {
@@ -251,19 +269,19 @@ impl Shared {
     }
 
     fn begin(&self, progress: &mut Progress, need: Need) -> Option<Round> {
-        let ended = Ended::of_now(self, false);
+        let ended = Ended::of_now(&self.on.writing, false);
         let victims = match need {
             Need::End { end, room } => self.choose_at_end(&progress.stuck, end, room),
             _ => self.choose_victims(&progress.stuck, need),
         };
         if victims.is_empty() {
             if need == Need::Tombstones {
-                let candidates = self.log.candidates();
-                self.cleaner.tombstones.note(None, &candidates);
+                let candidates = self.on.log.candidates();
+                self.tombstones.note(None, &candidates);
             }
             if progress
                 .ended
-                .is_some_and(|at| self.access.options().clock.since(at) > SPARE_KEPT)
+                .is_some_and(|at| self.clock().since(at) > SPARE_KEPT)
             {
                 progress.spare = Gathered::default();
             }
@@ -274,9 +292,9 @@ impl Shared {
         gathered.reserve(victims.iter().map(Candidate::filled).sum());
         Some(Round {
             need,
-            began: self.access.options().clock.now(),
+            began: self.clock().now(),
             ended,
-            trees: self.trees(),
+            trees: self.on.trees(),
             victims,
             read: 0,
             gathered,
@@ -292,15 +310,16 @@ impl Shared {
             if round.read == round.victims.len() {
                 self.gather_long(&round.victims, &round.trees, &mut round.gathered)?;
                 // Pages of checkpoints are not moved: the next checkpoint writes them elsewhere.
-                self.rewrite_checkpoint_pages(round.victims.iter().map(|v| v.segment));
+                self.checkpoints
+                    .rewrite_pages(round.victims.iter().map(|v| v.segment));
                 round.gathered.sort();
             }
             return Ok(true);
         }
-        let before = self.log.written().appended_bytes();
+        let before = self.on.log.written().appended_bytes();
         while round.next < round.gathered.len() {
             round.next = self.move_some(&round.trees, &mut round.gathered, round.next)?;
-            if self.log.written().appended_bytes() - before >= STEP_BYTES {
+            if self.on.log.written().appended_bytes() - before >= STEP_BYTES {
                 break;
             }
         }
@@ -310,11 +329,11 @@ impl Shared {
     fn forget_tombstones(&self, round: &Round) {
         let sure = round.victims.iter();
         sure.filter(|victim| !round.gathered.unsure.contains(&victim.segment))
-            .for_each(|victim| self.log.forget_tombstones(victim));
+            .for_each(|victim| self.on.log.forget_tombstones(victim));
     }
 
     fn end(&self, progress: &mut Progress, round: Round) {
-        let candidates = self.log.candidates();
+        let candidates = self.on.log.candidates();
         let in_use = |sequence: u64| candidates.iter().find(|c| c.sequence == sequence);
         let stuck = &mut progress.stuck;
         stuck.retain(|sequence| in_use(sequence).is_some());
@@ -328,10 +347,10 @@ impl Shared {
         }
         if round.need == Need::Tombstones {
             let moved = round.victims.iter().map(|victim| victim.live_bytes).sum();
-            self.cleaner.tombstones.note(Some(moved), &candidates);
+            self.tombstones.note(Some(moved), &candidates);
         }
-        progress.ended = Some(self.access.options().clock.now());
+        progress.ended = Some(self.clock().now());
         progress.spare = round.gathered.emptied();
-        self.cleaner.rounds.fetch_add(1, Relaxed);
+        self.rounds.fetch_add(1, Relaxed);
     }
 }

@@ -14,7 +14,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use crossbeam_epoch::{self as epoch, Guard};
 
-use super::gather::{Gathered, Moving};
+use super::{
+    Cleaner,
+    gather::{Gathered, Moving},
+};
 use crate::{
     error::Result,
     format::{
@@ -29,7 +32,6 @@ use crate::{
         TxnId, chain,
         standing::{self, Standing},
     },
-    volume::Shared,
 };
 
 /// Whether an item may move.
@@ -42,7 +44,7 @@ enum Movable {
     Dead,
 }
 
-impl Shared {
+impl Cleaner {
     /// Moves items from `next` on, one batch of them; returns where to go on.
     pub(super) fn move_some(
         &self,
@@ -76,10 +78,10 @@ impl Shared {
         }
         // Removals in the store's own trees are not numbered under a latch, but under this lock.
         let is_internal = first.header.tree < INTERNAL_TREES_END;
-        let _internal = is_internal.then(|| self.records.alone());
-        let _inside = self.writing.gate.enter();
-        let most_bytes = self.log.move_bytes();
-        let mut placed = self.writing.sequence();
+        let _internal = is_internal.then(|| self.on.records.alone());
+        let _inside = self.on.writing.gate.enter();
+        let most_bytes = self.on.log.move_bytes();
+        let mut placed = self.on.writing.sequence();
         let first = next;
         let (mut items, mut bytes, mut next) = (Vec::new(), 0, next);
         let guard = epoch::pin();
@@ -98,7 +100,7 @@ impl Shared {
                     bytes += item.header.padded_len();
                     items.push(item);
                 }
-                Movable::Unsure => unsure.push(self.log.medium().segment_of(item.from.at())),
+                Movable::Unsure => unsure.push(self.on.log.medium().segment_of(item.from.at())),
                 Movable::Dead => {}
             }
         }
@@ -125,10 +127,10 @@ impl Shared {
         gathered: &Gathered,
         item: &Moving,
     ) -> Result<bool> {
-        let _inside = self.writing.gate.enter();
+        let _inside = self.on.writing.gate.enter();
         // The guard keeps the pieces where they are until they are read.
         let guard = epoch::pin();
-        let mut placed = self.writing.sequence();
+        let mut placed = self.on.writing.sequence();
         let tree = trees.get(&item.header.tree);
         let Movable::Above(lowest) = self.may_move(tree, gathered, item, &guard) else {
             return Ok(true);
@@ -142,6 +144,7 @@ impl Shared {
         let mut batch = Batch::new(BatchKind::Move { placed, from });
         for (at, len) in list.chunks {
             let piece = self
+                .on
                 .log
                 .read_logged(at.address(), item::HEADER_BYTES + len)?;
             let Some((header, piece)) =
@@ -164,7 +167,7 @@ impl Shared {
         item: &Moving,
         guard: &Guard,
     ) -> Movable {
-        let oldest = self.writing.final_below();
+        let oldest = self.on.writing.final_below();
         let Some(tree) = tree.filter(|tree| !tree.is_retired()) else {
             return Movable::Dead;
         };
@@ -182,7 +185,7 @@ impl Shared {
         tree.update_unseen(gathered.key(item), guard, |word| {
             let movable = match item.header.has(TOMBSTONE) {
                 // What is at the place now may be newer, and of the same key.
-                _ if !self.log.is_in_place(item.from) => Movable::Dead,
+                _ if !self.on.log.is_in_place(item.from) => Movable::Dead,
                 true => tombstone(Word(word), item, oldest, guard),
                 false => chain::movable(Word(word), item.from.at(), oldest, guard)
                     .map_or(Movable::Dead, Movable::Above),
@@ -194,8 +197,13 @@ impl Shared {
     /// Whether the item is a decision that goes if the batch is taken back that it was logged in.
     fn is_decision_open(&self, tree: u32, key: &[u8]) -> bool {
         tree == DECISIONS_TREE
-            && <[u8; 8]>::try_from(key)
-                .is_ok_and(|number| !self.writing.certainty.is_final(u64::from_be_bytes(number)))
+            && <[u8; 8]>::try_from(key).is_ok_and(|number| {
+                !self
+                    .on
+                    .writing
+                    .certainty
+                    .is_final(u64::from_be_bytes(number))
+            })
     }
 
     /// The caller is in the gate. False if one of the items is not in its place any more: then
@@ -208,7 +216,7 @@ impl Shared {
         batch: &mut Batch,
     ) -> Result<bool> {
         let from: Vec<Spot> = items.iter().map(|item| item.from).collect();
-        let Some(appended) = self.log.append_moves(batch, &from, gathered.room)? else {
+        let Some(appended) = self.on.log.append_moves(batch, &from, gathered.room)? else {
             return Ok(false);
         };
         // CRASH: old and new place hold the same item; replay takes the new one if it would find
@@ -229,13 +237,13 @@ impl Shared {
         let mut tree = None;
         for (item, &to) in items.iter().zip(&appended.locations) {
             let from = item.from.at();
-            self.log.note_moved(from, appended.end);
+            self.on.log.note_moved(from, appended.end);
             if item.header.has(TOMBSTONE) {
                 continue;
             }
             let is_there = find(trees, &mut tree, item).is_some_and(|tree| {
                 tree.update_unseen(gathered.key(item), &guard, |word| {
-                    if !self.log.is_in_place(item.from) {
+                    if !self.on.log.is_in_place(item.from) {
                         return (word, false);
                     }
                     match chain::relocate(Word(word), from, to, &guard) {
@@ -245,7 +253,7 @@ impl Shared {
                 })
             });
             // Who removed or replaced it meanwhile has marked the old place as dead.
-            self.log.mark_left(if is_there { from } else { to });
+            self.on.log.mark_left(if is_there { from } else { to });
         }
     }
 }

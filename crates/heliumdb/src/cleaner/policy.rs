@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use super::choose::{can_go, gives_room_unfilled, is_held};
+use super::{
+    Cleaner,
+    choose::{can_go, gives_room_unfilled, is_held},
+};
 use crate::{
     clock,
     error::Result,
     log::Candidate,
-    volume::Shared,
     write::{Haste, short_bytes},
 };
 
@@ -49,22 +51,22 @@ pub(crate) struct Sake {
     pub(super) newest: u64,
 }
 
-impl Shared {
+impl Cleaner {
     /// Cleans a little if there is a reason, and asks for the checkpoint that frees what was cleaned.
     pub(crate) fn clean_if_due(&self) -> Result<bool> {
-        self.keep_room_for_checkpoint();
+        self.checkpoints.keep_room();
         let need = self.need_of_now();
         let started = clock::now();
         // Nothing is to be moved that nobody needs.
         let thinned = self.thin_chains(need);
         let mut cleaned = self.clean_step(need)? | thinned;
-        if self.cleaner.resting_need().is_none() {
+        if self.resting_need().is_none() {
             self.ask_for_checkpoint(need, cleaned);
             cleaned = cleaned || self.end_segment_early()?;
         }
-        self.pace.set();
+        self.on.pace.set();
         let is_wanted = need == Need::Short || need == Need::Tombstones;
-        if cleaned && !is_wanted && self.access.options().background_thread {
+        if cleaned && !is_wanted && self.on.access.options().background_thread {
             // Nobody waits for it: leave most of the time to others.
             std::thread::sleep(clock::since(started).min(PAUSE_MAX));
         }
@@ -79,57 +81,57 @@ impl Shared {
             Need::Short if self.is_out() => Haste::All,
             Need::Short => Haste::Some,
         };
-        self.writing.thin(haste)
+        self.on.writing.thin(haste)
     }
 
     /// Why to go on with the round that is under way, or to begin one.
     fn need_of_now(&self) -> Need {
-        match self.cleaner.resting_need() {
+        match self.resting_need() {
             Some(_) if self.is_short() => Need::Short,
             Some(need) => need,
             // It waits for the room that the last round gives, and another one would take that.
-            None if self.is_checkpoint_wanted() => Need::Nothing,
+            None if self.checkpoints.is_wanted() => Need::Nothing,
             None => self.cleaning_need(),
         }
     }
 
     fn is_short(&self) -> bool {
-        self.is_out() || self.open_room() < short_bytes(&self.log.room())
+        self.is_out() || self.open_room() < short_bytes(&self.on.log.room())
     }
 
     /// Whether writers need room now: one waits for it, or there is next to none.
     pub(super) fn is_out(&self) -> bool {
-        self.cleaner.is_waited_for() || self.open_room() < self.log.room().segment_bytes
+        self.is_waited_for() || self.open_room() < self.on.log.room().segment_bytes
     }
 
     /// Room for users, growth of files counted.
     pub(super) fn open_room(&self) -> u64 {
-        let room = self.log.room();
+        let room = self.on.log.room();
         room.open_bytes.saturating_add(room.growth_bytes)
     }
 
     /// Asks for a checkpoint if it gives enough room for what it costs, or if nothing else does.
     fn ask_for_checkpoint(&self, need: Need, cleaned: bool) {
-        let candidates = self.log.candidates();
-        let room = self.log.room().segment_bytes;
+        let candidates = self.on.log.candidates();
+        let room = self.on.log.room().segment_bytes;
         let is_waiting = |c: &&Candidate| {
             can_go(c) && (c.awaits_checkpoint || c.is_done()) && c.live_bytes * 8 < room
         };
         let waiting = candidates.iter().filter(is_waiting);
         let count = waiting.clone().count() as u64;
         // A checkpoint costs the pages that were changed, at worst all.
-        let worth = (2 * self.checkpoint_bytes()).max(WAITING_SEGMENTS * room);
-        if count > 0 && count * room >= worth && self.is_checkpoint_worth_it() {
+        let worth = (2 * self.checkpoints.bytes()).max(WAITING_SEGMENTS * room);
+        if count > 0 && count * room >= worth && self.checkpoints.is_worth_it() {
             return self.request_checkpoint_without(waiting);
         }
         let is_wanted = need == Need::Short || need == Need::Tombstones;
         // As long as there is room, or some of it is coming, writers go on, and give the cleaner more to do
         // below the start of the checkpoint that there is.
-        if cleaned || !is_wanted || !self.is_out() || self.log.leaving() > 0 {
+        if cleaned || !is_wanted || !self.is_out() || self.on.log.leaving() > 0 {
             return;
         }
         let mut held = candidates.iter().filter(|c| is_held(c, room)).peekable();
-        if held.peek().is_some() && self.cleaner.may_ask(&self.log) {
+        if held.peek().is_some() && self.may_ask() {
             self.request_checkpoint_without(held);
         }
     }
@@ -137,58 +139,58 @@ impl Shared {
     /// Asks for a checkpoint that leaves nothing of itself in these.
     fn request_checkpoint_without<'a>(&self, held: impl Iterator<Item = &'a Candidate>) {
         let pages = held.filter(|c| c.page_bytes > 0);
-        self.rewrite_checkpoint_pages(pages.map(|c| c.segment));
-        self.request_checkpoint();
+        self.checkpoints.rewrite_pages(pages.map(|c| c.segment));
+        self.checkpoints.request();
     }
 
     /// Whether a checkpoint may make room that nothing else makes.
     pub(super) fn has_resort(&self) -> bool {
-        let segment_bytes = self.log.room().segment_bytes;
-        let candidates = self.log.candidates();
-        !self.is_checkpoint_refused()
+        let segment_bytes = self.on.log.room().segment_bytes;
+        let candidates = self.on.log.candidates();
+        !self.checkpoints.is_refused()
             && candidates.iter().any(|c| is_held(c, segment_bytes))
-            && self.cleaner.has_resort(&self.log)
+            && self.is_resort_left()
     }
 
     /// The segment that is being filled, if it holds what somebody waits for, and nothing else does.
     pub(super) fn to_end_early(&self) -> Option<u64> {
-        let (candidate, lost) = self.log.filling()?;
-        let segment_bytes = self.log.room().segment_bytes;
+        let (candidate, lost) = self.on.log.filling()?;
+        let segment_bytes = self.on.log.room().segment_bytes;
         gives_room_unfilled(&candidate, lost, segment_bytes).then_some(candidate.sequence)
     }
 
     /// Completes the segment that is being filled early, so that it can be cleaned; false if that is of no use.
     fn end_segment_early(&self) -> Result<bool> {
         let is_room_coming =
-            || self.log.has_dead() || self.log.leaving() > 0 || self.is_checkpoint_wanted();
-        if !self.cleaner.is_waited_for() || is_room_coming() {
+            || self.on.log.has_dead() || self.on.log.leaving() > 0 || self.checkpoints.is_wanted();
+        if !self.is_waited_for() || is_room_coming() {
             return Ok(false);
         }
         match self.to_end_early() {
-            Some(sequence) => self.log.end_segment(sequence),
+            Some(sequence) => self.on.log.end_segment(sequence),
             None => Ok(false),
         }
     }
 
     /// Whether there are so many tombstones that what they wait for is to be moved.
     pub(super) fn are_tombstones_worth_it(&self) -> bool {
-        let candidates = self.log.candidates();
-        let segment_bytes = self.log.room().segment_bytes;
+        let candidates = self.on.log.candidates();
+        let segment_bytes = self.on.log.room().segment_bytes;
         let used = candidates.len() as u64 * segment_bytes;
         let bytes: u64 = candidates.iter().map(|c| c.tombstone_bytes).sum();
         let too_many = bytes > segment_bytes && bytes * 100 > used * TOMBSTONES_PCT;
-        self.cleaner.tombstones.are_worth_it(bytes, too_many)
+        self.tombstones.are_worth_it(bytes, too_many)
     }
 
     /// For whose sake a volume that is to become small has everything older moved, if they take a part of it.
     pub(super) fn sake_of_tombstones(&self) -> Option<Sake> {
-        let candidates = self.log.candidates();
-        let segment_bytes = self.log.room().segment_bytes;
+        let candidates = self.on.log.candidates();
+        let segment_bytes = self.on.log.room().segment_bytes;
         let used = candidates.len() as u64 * segment_bytes;
         let with_any = candidates.iter().filter(|c| c.tombstone_bytes > 0);
         let bytes: u64 = with_any.clone().map(|c| c.tombstone_bytes).sum();
         (bytes >= segment_bytes && bytes * COMPACTED_PART >= used).then(|| Sake {
-            before: self.log.next_segment_sequence(),
+            before: self.on.log.next_segment_sequence(),
             newest: with_any.map(|c| c.max_tombstone).max().unwrap_or(0),
         })
     }
@@ -201,16 +203,16 @@ impl Shared {
         if self.is_short() {
             return Need::Short;
         }
-        let (candidates, room) = (self.log.candidates(), self.log.room());
+        let (candidates, room) = (self.on.log.candidates(), self.on.log.room());
         let used: u64 = candidates.len() as u64 * room.segment_bytes;
-        let period = Duration::from_millis(self.access.options().auto_clean_period_ms);
-        let rested = self.cleaner.rested(&self.access.options().clock) >= period;
+        let period = Duration::from_millis(self.on.access.options().auto_clean_period_ms);
+        let rested = self.rested() >= period;
         let waiting = candidates.iter().filter(|c| c.is_done()).count() as u64;
         let live: u64 = candidates.iter().map(|c| c.live_bytes).sum();
         let dead = used.saturating_sub(live + waiting * room.segment_bytes);
         if rested
             && used > 0
-            && dead * 100 >= used * u64::from(self.access.options().clean_dirty_pct)
+            && dead * 100 >= used * u64::from(self.on.access.options().clean_dirty_pct)
         {
             return Need::Dirty;
         }

@@ -7,19 +7,17 @@
 //! transaction open that keeps the room from coming is told so at once.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
     time::Duration,
 };
 
 use crossbeam_epoch as epoch;
 
-use crate::{
-    error::{Error, ErrorKind, Result},
-    volume::{Shared, background_step},
-};
+use super::Cleaner;
+use crate::error::{Error, ErrorKind, Result};
+
+/// One step of all background work, where the volume has no thread for it; false if there was nothing to do.
+pub(crate) type OwnStep<'a> = &'a dyn Fn() -> Result<bool>;
 
 /// Steps of background work that a writer does itself between two attempts, where the volume has
 /// no thread for that.
@@ -28,29 +26,31 @@ const OWN_STEPS: usize = 64;
 const READERS_GO: Duration = Duration::from_millis(1);
 const READERS_MAX: Duration = Duration::from_millis(20);
 
-impl Shared {
-    /// Does `write`, and tries again when it found the volume full and room is being made.
+impl Cleaner {
+    /// Does `write`, and tries again when it found the volume full and room is being made: by `step` where nobody else
+    /// does it.
     #[inline]
     pub(crate) fn when_room<T>(
-        self: &Arc<Self>,
+        &self,
+        step: OwnStep<'_>,
         mut write: impl FnMut() -> Result<T>,
     ) -> Result<T> {
-        self.pace.keep();
+        self.on.pace.keep();
         // What was accepted since may have made the index larger, and with it what is set aside: before this
         // is accepted, not when the room is gone.
-        if self.log.takes_old_reserve() {
-            self.keep_room_for_checkpoint();
+        if self.on.log.takes_old_reserve() {
+            self.checkpoints.keep_room();
         }
         let mut attempts = 0;
         let mut waiting = None;
         loop {
-            let readmitted = self.log.readmitted();
+            let readmitted = self.on.log.readmitted();
             match write() {
                 Err(why) if why.kind() == ErrorKind::VolumeFull => {
-                    waiting.get_or_insert_with(|| Waiting::begin(&self.cleaner.waiting));
+                    waiting.get_or_insert_with(|| Waiting::begin(&self.waiting));
                     // Others may have made room since, all that there was to make.
-                    let is_hope = self.await_room()? || self.log.readmitted() != readmitted;
-                    if attempts == self.access.options().retry_count || !is_hope {
+                    let is_hope = self.await_room(step)? || self.on.log.readmitted() != readmitted;
+                    if attempts == self.on.access.options().retry_count || !is_hope {
                         return Err(self.say_who_keeps_room(why));
                     }
                     attempts += 1;
@@ -63,12 +63,12 @@ impl Shared {
     /// Waits as long as a writer would while there is too little room for a checkpoint and more of it is on its way.
     /// Cleaning, which takes room first, waits meanwhile.
     pub(crate) fn await_checkpoint_room(&self) -> Result<()> {
-        let lacks = || self.log.lacks_checkpoint_room();
-        for _ in 0..self.access.options().retry_count {
-            if lacks() && self.log.has_dead() {
-                self.log.free_now()?;
+        let lacks = || self.on.log.lacks_checkpoint_room();
+        for _ in 0..self.on.access.options().retry_count {
+            if lacks() && self.on.log.has_dead() {
+                self.on.log.free_now()?;
             }
-            if !lacks() || self.log.leaving() == 0 {
+            if !lacks() || self.on.log.leaving() == 0 {
                 break;
             }
             self.await_readers();
@@ -77,75 +77,85 @@ impl Shared {
     }
 
     /// Waits a little for room; false if none is to be expected.
-    fn await_room(self: &Arc<Self>) -> Result<bool> {
+    pub(super) fn await_room(&self, step: OwnStep<'_>) -> Result<bool> {
         // Nothing that makes room in the log makes any on the device.
-        if self.log.flusher().is_blocked() {
+        if self.on.log.flusher().is_blocked() {
             return Ok(false);
         }
         // Items may have gone, or been replaced, since it was last reckoned what is set aside for them.
-        let kept = self.log.reserve_bytes();
-        self.keep_room_for_checkpoint();
-        if self.log.reserve_bytes() < kept {
+        let kept = self.on.log.reserve_bytes();
+        self.checkpoints.keep_room();
+        if self.on.log.reserve_bytes() < kept {
             return Ok(true);
         }
-        if !self.access.options().background_thread {
-            return self.make_room();
+        if !self.on.access.options().background_thread {
+            return self.make_room(step);
         }
         if !self.may_make_room() {
             return Ok(false);
         }
-        self.maintenance.wake();
-        let delay = Duration::from_micros(self.access.options().retry_delay_us);
-        self.log.await_segment(delay);
+        self.on.bell.ring();
+        let delay = Duration::from_micros(self.on.access.options().retry_delay_us);
+        self.on.log.await_segment(delay);
         Ok(true)
     }
 
     /// Does background work, as nobody else does; false if there is none.
-    fn make_room(self: &Arc<Self>) -> Result<bool> {
+    fn make_room(&self, step: OwnStep<'_>) -> Result<bool> {
         let mut worked = false;
         for _ in 0..OWN_STEPS {
-            if !background_step(self)? && !self.writing.want_pass() {
+            if !step()? && !self.on.writing.want_pass() {
                 break;
             }
             worked = true;
         }
-        if !worked && self.log.leaving() > 0 {
+        if !worked && self.on.log.leaving() > 0 {
             self.await_readers();
             return Ok(true);
         }
         // A checkpoint that has failed leaves what it wrote, which is free the next time.
-        Ok(worked || self.log.has_dead())
+        Ok(worked || self.on.log.has_dead())
     }
 
     /// Readers of what was freed, in other threads, are soon gone.
     pub(crate) fn await_readers(&self) {
-        if self.log.leaving() == 0 {
+        if self.on.log.leaving() == 0 {
             return;
         }
-        let looks = Duration::from_micros(self.access.options().retry_delay_us).min(READERS_MAX);
+        let looks = Duration::from_micros(self.on.access.options().retry_delay_us).min(READERS_MAX);
         for _ in 0..looks.as_millis().max(1) {
-            self.log.await_segment(READERS_GO);
+            self.on.log.await_segment(READERS_GO);
             epoch::pin().flush();
-            if self.log.leaving() == 0 {
+            if self.on.log.leaving() == 0 {
                 return;
             }
         }
     }
 
     fn may_make_room(&self) -> bool {
-        let Some(progress) = self.cleaner.progress() else {
+        let Some(progress) = self.progress() else {
             return true;
         };
-        if progress.round.is_some() || self.log.leaving() > 0 || self.is_checkpoint_coming() {
+        if progress.round.is_some() || self.on.log.leaving() > 0 || self.checkpoints.is_coming() {
             return true;
         }
         // A writer may have ended since the background thread was here.
-        self.writing.report_pending();
-        self.log.has_dead()
+        self.on.writing.report_pending();
+        self.on.log.has_dead()
             || self.has_victims(&progress.stuck)
-            || self.writing.want_pass()
+            || self.on.writing.want_pass()
             || self.has_resort()
             || self.to_end_early().is_some()
+    }
+
+    /// What the volume is full of may be what somebody can still look at.
+    fn say_who_keeps_room(&self, why: Error) -> Error {
+        match self.on.writing.unsettled.has_any() {
+            true => why.advice(
+                "transactions and snapshots that are open, one's own included, keep what they may still read: end them",
+            ),
+            false => why,
+        }
     }
 }
 
@@ -162,18 +172,6 @@ impl<'a> Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
-    }
-}
-
-impl Shared {
-    /// What the volume is full of may be what somebody can still look at.
-    fn say_who_keeps_room(&self, why: Error) -> Error {
-        match self.writing.unsettled.has_any() {
-            true => why.advice(
-                "transactions and snapshots that are open, one's own included, keep what they may still read: end them",
-            ),
-            false => why,
-        }
     }
 }
 

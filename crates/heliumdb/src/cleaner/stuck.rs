@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{log::Candidate, version::TxnId, volume::Shared};
+use crate::{log::Candidate, version::TxnId, write::Writing};
 
 /// As often as that, twice as many have to end before the next try.
 const DOUBLINGS_MAX: u32 = 16;
@@ -30,10 +30,10 @@ pub(super) struct Ended {
 }
 
 impl Ended {
-    pub(super) fn of_now(volume: &Shared, is_urgent: bool) -> Self {
+    pub(super) fn of_now(writing: &Writing, is_urgent: bool) -> Self {
         Self {
-            final_below: volume.writing.final_below(),
-            writers: volume.writing.writers_ended(),
+            final_below: writing.final_below(),
+            writers: writing.writers_ended(),
             is_urgent,
         }
     }

@@ -26,7 +26,7 @@ pub trait VolumeExt: Sealed {
 
 impl VolumeExt for Volume {
     fn checkpoint_as_of(&self, horizon: &dyn Horizon) -> Result<()> {
-        self.shared().checkpoint(horizon)
+        self.shared().checkpoints.take(horizon)
     }
 
     fn settle(&self, horizon: &dyn Horizon) -> usize {

@@ -15,6 +15,7 @@ use super::{
     walk::{Found, Piece},
 };
 use crate::{
+    catalog::Descriptor,
     format::{
         frame::{self, FIRST, FrameHeader, Kind, LAST, Spilled},
         get_u64,
@@ -24,7 +25,7 @@ use crate::{
     },
     id::VolumeId,
     location::{Location, Lsn},
-    volume::{Descriptor, outcomes::Told},
+    volume::outcomes::Told,
 };
 
 /// What the records say that speak of other batches.

@@ -10,13 +10,13 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::{newest::Newest, scan::Scanned, source::Source};
 use crate::{
+    catalog::{Descriptor, descriptor as catalog_keys},
     format::{
         check,
         trees::{CATALOG_TREE, USER_IDS_START, tree_number},
     },
     limits::{DATASTORES_MAX, NAME_BYTES_MAX},
     location::Location,
-    volume::{Descriptor, catalog_keys},
 };
 
 /// A datastore of the source.

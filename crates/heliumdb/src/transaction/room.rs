@@ -45,7 +45,7 @@ impl Part {
     fn promise(&mut self, bytes: u64) -> Result<()> {
         // The items of a large transaction are in the index long before they are in the log.
         if self.reservation.is_some() {
-            self.volume.keep_room_for_checkpoint();
+            self.volume.checkpoints.keep_room();
         }
         let log = &self.volume.log;
         let mut promise = self.reservation.take().unwrap_or_else(|| log.no_promise());

@@ -2,8 +2,9 @@
 
 use std::{fmt, sync::Arc, time::Instant};
 
-use super::{DatastoreInfo, Lease, Volume, direct::Expect, is_done, state::State};
+use super::{Lease, Volume, background_step, direct::Expect, is_done};
 use crate::{
+    catalog::{DatastoreInfo, State},
     cleaner::Compaction,
     error::{Error, ErrorKind, Result},
     id::DatastoreId,
@@ -141,7 +142,7 @@ impl Datastore {
         &self,
         mut f: impl FnMut(&Arc<Tree>) -> Result<R>,
     ) -> Result<R> {
-        self.shared.when_let_in(|| self.with_tree(&mut f))
+        self.shared.catalog.when_let_in(|| self.with_tree(&mut f))
     }
 
     /// Fails if `view` does not see the items of now, so that a write among them would be one that
@@ -261,7 +262,8 @@ impl Datastore {
                 is_done: true,
             });
         }
-        self.shared.compact(&tree, deadline)
+        let step = || background_step(&self.shared);
+        self.shared.cleaner.compact(&tree, deadline, &step)
     }
 }
 

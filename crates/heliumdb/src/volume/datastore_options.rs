@@ -1,7 +1,8 @@
 //! How a datastore is opened, and how it is kept if it is made now.
 
-use super::{Datastore, Kind, Volume};
+use super::{Datastore, Volume};
 use crate::{
+    catalog::Kind,
     error::{Error, ErrorKind, Result},
     id::DatastoreId,
     options::setters,
@@ -66,7 +67,8 @@ impl Volume {
     pub fn truncate_datastore_as(&self, id: DatastoreId, options: &DatastoreOptions) -> Result<()> {
         let attributes = Some(options.attributes.as_slice());
         self.shared()
-            .truncate_datastore(id, Some(options.kind()), attributes)
+            .catalog
+            .truncate(id, Some(options.kind()), attributes)
     }
 
     /// Opens a datastore, or makes it, as `options` say.
@@ -105,13 +107,17 @@ impl Volume {
             Ok(store) => {
                 if options.truncate {
                     let shared = self.shared();
-                    shared.truncate_datastore(store.id(), Some(options.kind()), None)?;
+                    shared
+                        .catalog
+                        .truncate(store.id(), Some(options.kind()), None)?;
                 }
                 store
             }
             Err(why) if why.kind() == ErrorKind::DatastoreNotFound && options.create => {
                 let shared = self.shared();
-                let made = shared.create_datastore(name, &options.attributes, options.kind());
+                let made = shared
+                    .catalog
+                    .create(name, &options.attributes, options.kind());
                 match made {
                     // Somebody else was faster.
                     Err(why)

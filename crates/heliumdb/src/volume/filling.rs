@@ -25,7 +25,7 @@ impl<'a> Filling<'a> {
         let shared = target.shared();
         shared.access.check_writable()?;
         // Nobody makes a datastore in it that would pass for one of the copy's.
-        let _alone = shared.catalog_alone()?;
+        let _alone = shared.catalog.alone()?;
         let filling = Self::alone(target)?;
         load::check_empty(target)?;
         let keeps_id = source == shared.id();
@@ -51,7 +51,7 @@ impl<'a> Filling<'a> {
                 ),
             ));
         }
-        let _alone = shared.catalog_alone()?;
+        let _alone = shared.catalog.alone()?;
         let filling = Self::alone(target)?;
         if !shared.log.is_unfinished_copy() {
             load::check_empty(target)?;

@@ -2,11 +2,9 @@
 
 use std::{fmt, path::Path, sync::Arc};
 
-use super::{
-    Damage, Datastore, DatastoreOptions, Descriptor, Lease, SeenDatastore, maintenance, open,
-    state::State,
-};
+use super::{Damage, Datastore, DatastoreOptions, Lease, maintenance, open};
 use crate::{
+    catalog::{DatastoreInfo, Descriptor, SeenDatastore, State},
     device::Device,
     error::Result,
     id::{DatastoreId, VolumeId},
@@ -20,35 +18,6 @@ use crate::{
 #[derive(Clone)]
 pub struct Volume {
     shared: Arc<Lease>,
-}
-
-/// What the catalog knows of a datastore.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DatastoreInfo {
-    /// Its id.
-    pub id: DatastoreId,
-    /// Its name.
-    pub name: Vec<u8>,
-    /// Its owner's attributes.
-    pub attributes: Vec<u8>,
-    /// Whether it was made to compress values.
-    pub compress: bool,
-    /// Whether it was made to keep no order: see [`DatastoreOptions::unordered`](super::DatastoreOptions::unordered).
-    pub unordered: bool,
-}
-
-impl DatastoreInfo {
-    /// Of an ordered datastore without attributes, for one that [`Volume::restore`] makes.
-    pub fn new(id: DatastoreId, name: Vec<u8>) -> Self {
-        Self {
-            id,
-            name,
-            attributes: Vec::new(),
-            compress: false,
-            unordered: false,
-        }
-    }
 }
 
 impl Volume {
@@ -158,21 +127,21 @@ impl Volume {
         descriptor: &Descriptor,
         next_id: u32,
     ) -> Result<Datastore> {
-        let restored = self.shared.restore_datastore(id.0, descriptor, next_id);
+        let restored = self.shared.catalog.restore(id.0, descriptor, next_id);
         restored.map(|state| self.handle_of(state))
     }
 
     /// Opens a datastore by name ([`crate::ErrorKind::DatastoreNotFound`]).
     pub fn datastore(&self, name: impl AsRef<[u8]>) -> Result<Datastore> {
         self.shared.access.check_whole()?;
-        let found = self.shared.datastore(name.as_ref());
+        let found = self.shared.catalog.find(name.as_ref());
         found.map(|state| self.handle_of(state))
     }
 
     /// Opens a datastore by id.
     pub fn datastore_by_id(&self, id: DatastoreId) -> Result<Datastore> {
         self.shared.access.check_whole()?;
-        let found = self.shared.datastore_by_id(id);
+        let found = self.shared.catalog.find_by_id(id);
         found.map(|state| self.handle_of(state))
     }
 
@@ -184,32 +153,32 @@ impl Volume {
     /// Gives a datastore another name; durable when it returns. `Busy` while unresolved
     /// transactions have written to it; `DatastoreExists` if the name is taken.
     pub fn rename_datastore(&self, id: DatastoreId, name: impl AsRef<[u8]>) -> Result<()> {
-        self.shared.rename_datastore(id, name.as_ref())
+        self.shared.catalog.rename(id, name.as_ref())
     }
 
     /// Replaces the owner's attributes of a datastore; durable when it returns.
     pub fn set_attributes(&self, id: DatastoreId, attributes: impl AsRef<[u8]>) -> Result<()> {
-        self.shared.set_attributes(id, attributes.as_ref())
+        self.shared.catalog.set_attributes(id, attributes.as_ref())
     }
 
     /// Says whether values that are written to a datastore from now on are compressed where that makes
     /// them shorter; durable when it returns. Those that are there stay as they are.
     pub fn set_compress(&self, id: DatastoreId, compress: bool) -> Result<()> {
-        self.shared.set_compress(id, compress)
+        self.shared.catalog.set_compress(id, compress)
     }
 
     /// Removes a datastore and its items; durable when it returns. `Busy` as for rename. Snapshots,
     /// transactions at snapshot isolation, iterators and backups that began before go on seeing
     /// them: their memory and their room are free when the last of these is gone.
     pub fn drop_datastore(&self, id: DatastoreId) -> Result<()> {
-        self.shared.remove_datastore(id)
+        self.shared.catalog.remove(id)
     }
 
     /// Removes all items of a datastore at once; durable when it returns. `Busy` as for rename. Who
     /// began before goes on seeing them, as for [`Volume::drop_datastore`]; a transaction at
     /// snapshot isolation that began before gets [`crate::ErrorKind::Conflict`] when it writes there.
     pub fn truncate_datastore(&self, id: DatastoreId) -> Result<()> {
-        self.shared.truncate_datastore(id, None, None)
+        self.shared.catalog.truncate(id, None, None)
     }
 
     /// Begins a transaction at snapshot isolation, durable at its commit. The volume then keeps
@@ -301,8 +270,8 @@ impl Volume {
     /// goes on meanwhile. The volume does this by itself now and then
     /// ([`VolumeOptions::checkpoint_log_bytes`]).
     pub fn checkpoint(&self) -> Result<()> {
-        self.shared.await_checkpoint_room()?;
-        self.shared.checkpoint_now()
+        self.shared.cleaner.await_checkpoint_room()?;
+        self.shared.cleaner.take_checkpoint()
     }
 
     /// Bytes of memory that unsettled versions use.
@@ -319,27 +288,27 @@ impl Volume {
     /// Cleans whatever gives room now, however little is dead; the room is there after the next
     /// checkpoint, which is asked for.
     pub fn clean(&self) -> Result<()> {
-        self.shared.clean_all()
+        self.shared.cleaner.clean_all()
     }
 
     /// One small step of [`Volume::clean`], for whoever wants to be able to stop; false once
     /// nothing gives room.
     pub fn clean_step(&self) -> Result<bool> {
-        self.shared.clean_some()
+        self.shared.cleaner.clean_some()
     }
 
     /// Takes the checkpoint that [`Volume::clean`] asks for, and frees what it left empty: the
     /// figures show the room when it returns, unless a backup under way still reads there. Of files that grow what is
     /// free at the end, and more than a new volume with the same in it would have, is cut off.
     pub fn free(&self) -> Result<()> {
-        self.shared.free_now()
+        self.shared.cleaner.free_now()
     }
 
     /// Makes the volume as small as it can be, as it is filled now: cleans whatever gives room, moves what is alive to
     /// the front of files that grow, and does what [`Volume::free`] does, until nothing comes of it any more.
     /// `go_on` is asked between steps, with the bytes that were moved so far; false if it has ended it.
     pub fn compact(&self, go_on: &mut dyn FnMut(u64) -> bool) -> Result<bool> {
-        self.shared.compact_all(go_on)
+        self.shared.cleaner.compact_all(go_on)
     }
 
     /// What verifying and scrubbing found to be damaged since the volume was opened (the first

@@ -46,9 +46,9 @@ impl Maintenance {
         Ok(())
     }
 
-    /// Asks for a step soon.
-    pub(crate) fn wake(&self) {
-        self.bell.ring();
+    /// What calls the thread.
+    pub(super) fn bell(&self) -> &Arc<Bell> {
+        &self.bell
     }
 
     /// In a fork of the process that started it: the thread is not here to be joined, nor to be let go of.
@@ -108,8 +108,10 @@ pub(super) fn step(shared: &Arc<Shared>) -> Result<bool> {
     let settled = shared.settle_native();
     shared.writing.report_pending();
     let flushed = auto_commit(shared)?;
-    let cleaned = shared.clean_if_due()?;
-    let checkpointed = shared.checkpoint_if_due()?;
+    let cleaned = shared.cleaner.clean_if_due()?;
+    let checkpointed = shared
+        .checkpoints
+        .take_if_due(shared.cleaner.is_cleaning())?;
     Ok(scrub::step(shared)? | checkpointed | cleaned | flushed | settled)
 }
 

@@ -1,11 +1,8 @@
 //! Volumes and their datastores.
 //!
-//! [`open`] brings a volume up, through [`recover`]; [`catalog`] keeps its datastores, each
-//! with a [`crate::tree`] of items; [`handle`] and [`datastore`] are what users hold. How items are read is
+//! [`open`] brings a volume up, through [`recover`]; [`handle`] and [`datastore`] are what users hold. How items are read is
 //! in [`crate::read`], whose door is [`reading`].
 
-mod catalog;
-mod checkpoint;
 mod compound;
 mod damage;
 mod damaged;
@@ -33,16 +30,14 @@ mod registry;
 mod replay;
 mod scrub;
 mod shared;
-mod state;
 mod stats;
 mod verify;
 
-pub(crate) use catalog::{Descriptor, Kind, SeenDatastore, descriptor as catalog_keys};
 pub use damage::Damage;
 pub use datastore::Datastore;
 pub use datastore_options::DatastoreOptions;
 pub(crate) use delete_range::is_done;
-pub use handle::{DatastoreInfo, Volume};
+pub use handle::Volume;
 pub use items::{Items, Lengths, NewestItems};
 pub(crate) use lease::Lease;
 pub(crate) use maintenance::background_step;

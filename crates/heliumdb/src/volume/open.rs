@@ -152,7 +152,7 @@ impl Opened {
         if let Some(registration) = registration {
             registration.opened(&lease);
         }
-        lease.keep_room_for_checkpoint();
+        lease.checkpoints.keep_room();
         Maintenance::start(&lease)?;
         Ok(lease)
     }

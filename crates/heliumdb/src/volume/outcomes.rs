@@ -87,7 +87,7 @@ impl Shared {
             }
             is_over
         };
-        self.drain_gate(give_up);
+        self.checkpoints.drain_gate(give_up);
         stopped.into_inner()
     }
 }

@@ -14,13 +14,13 @@ use std::{
 use crossbeam_epoch as epoch;
 
 use super::{
-    catalog::Catalog,
-    checkpoint::{self, Checkpoints, Fault, Loaded, Tentative},
     numbers::Numbers,
     replay::{Judges, Place, Queue},
     shared::Recovered,
 };
 use crate::{
+    catalog::Contents,
+    checkpoint::{self, Fault, Loaded, Newest, Tentative},
     enough,
     error::{Error, ErrorKind, Result},
     format::{
@@ -59,7 +59,7 @@ pub(super) struct Recovery {
     highest_sequence: u64,
     items: u64,
     /// The checkpoint that this started from.
-    checkpoint: Option<checkpoint::Newest>,
+    checkpoint: Option<Newest>,
     /// What of it is applied once it is known what was cancelled.
     tentative: Vec<Tentative>,
     /// Addresses of its long values.
@@ -403,7 +403,7 @@ impl Recovery {
             ErrorKind::Damaged => why.advice("salvage copies what is left to another volume"),
             _ => why,
         })?;
-        let catalog = Catalog::load(catalog_tree, records.into_iter().map(Ok), |id| {
+        let catalog = Contents::load(catalog_tree, records.into_iter().map(Ok), |id| {
             self.take(id, log)
         })?;
         self.drop_orphans();
@@ -411,10 +411,7 @@ impl Recovery {
             self.live.merge(counted);
         }
         log.set_live(&self.live)?;
-        let next_id = self
-            .checkpoint
-            .as_ref()
-            .map_or(0, checkpoint::Newest::next_id);
+        let next_id = self.checkpoint.as_ref().map_or(0, Newest::next_id);
         if let Some(newest) = &self.checkpoint {
             log.note_pages(newest.locations());
         }
@@ -424,7 +421,7 @@ impl Recovery {
             decisions,
             next_sequence: self.highest_sequence + 1,
             items: self.items,
-            checkpoints: self.checkpoint.map(Checkpoints::new).unwrap_or_default(),
+            checkpoint: self.checkpoint.unwrap_or_default(),
         })
     }
 

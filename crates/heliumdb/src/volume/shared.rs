@@ -1,7 +1,7 @@
 //! An open volume: what all handles share.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicU64},
@@ -13,14 +13,20 @@ use crossbeam_utils::CachePadded;
 use parking_lot::{Mutex, ReentrantMutex};
 
 use super::{
-    catalog::Catalog, checkpoint::Checkpoints, damage::Damages, maintenance::Maintenance,
-    owing::settle_with, registry::Registration, scrub::Scrub,
+    damage::Damages,
+    maintenance::{Maintenance, background_step},
+    owing::settle_with,
+    registry::Registration,
+    scrub::Scrub,
 };
 use crate::{
     access::Access,
+    catalog::{Catalog, Contents},
+    checkpoint::{Checkpoints, Newest},
     cleaner::Cleaner,
     error::{ErrorKind, Result},
     format::name::GlobalTxn,
+    ground::Ground,
     id::VolumeId,
     log::{Log, OpenLog},
     options::VolumeOptions,
@@ -34,10 +40,9 @@ pub(crate) struct Shared {
     pub(crate) access: Arc<Access>,
     pub(crate) log: Arc<Log>,
     pub(crate) writing: Arc<Writing>,
-    pub(crate) pace: Arc<Pace>,
     pub(crate) records: Arc<Records>,
-    pub(crate) decisions: Decisions,
-    pub(super) catalog: Catalog,
+    pub(crate) decisions: Arc<Decisions>,
+    pub(crate) catalog: Arc<Catalog>,
     /// Held while a batch links its versions, so that no two of them mix.
     pub(crate) batching: Mutex<()>,
     /// How many transactions over several volumes this one was to decide since it was opened.
@@ -54,7 +59,7 @@ pub(crate) struct Shared {
     pub(super) scrub: Scrub,
     pub(super) damages: Damages,
     pub(crate) maintenance: Maintenance,
-    pub(super) checkpoints: Checkpoints,
+    pub(crate) checkpoints: Arc<Checkpoints>,
     /// Since it was opened it was made for a copy, or got one, of the volume that its id is of.
     pub(super) is_new_copy: AtomicBool,
     /// A copy is being put into it.
@@ -73,11 +78,11 @@ pub(crate) struct Shared {
 
 /// What [`super::recover`] found out about a volume.
 pub(super) struct Recovered {
-    pub(super) catalog: Catalog,
+    pub(super) catalog: Contents,
     pub(super) decisions: Arc<Tree>,
     pub(super) next_sequence: u64,
     pub(super) items: u64,
-    pub(super) checkpoints: Checkpoints,
+    pub(super) checkpoint: Newest,
 }
 
 impl Shared {
@@ -92,23 +97,34 @@ impl Shared {
         let access = Access::new(url, options, log.clone());
         let writing = Writing::new(&access, recovered.next_sequence);
         let records = Records::new(&access, &writing);
-        Self {
+        let maintenance = Maintenance::default();
+        let on = Ground {
             pace: Pace::new(&access),
             decisions: Decisions::new(recovered.decisions, &records, &writing),
-            is_new_copy: AtomicBool::new(log.is_unfinished_copy()),
+            catalog: Catalog::new(&access, &writing, &records, recovered.catalog),
+            bell: maintenance.bell().clone(),
             access,
             log,
             writing,
             records,
-            catalog: recovered.catalog,
+        };
+        let checkpoints = Arc::new(Checkpoints::new(on.clone(), recovered.checkpoint));
+        Self {
+            is_new_copy: AtomicBool::new(on.log.is_unfinished_copy()),
+            cleaner: Cleaner::new(on.clone(), checkpoints.clone()),
+            checkpoints,
+            access: on.access,
+            log: on.log,
+            writing: on.writing,
+            records: on.records,
+            decisions: on.decisions,
+            catalog: on.catalog,
             batching: Mutex::new(()),
             names_given: AtomicU64::new(0),
             deciding: Mutex::default(),
             owed: Mutex::new(Vec::new()),
             deciders: Mutex::default(),
-            cleaner: Cleaner::default(),
-            maintenance: Maintenance::default(),
-            checkpoints: recovered.checkpoints,
+            maintenance,
             clean_at: Mutex::new(now),
             auto_commits: AtomicU64::new(0),
             scrub: Scrub::default(),
@@ -127,13 +143,6 @@ impl Shared {
         self.access.id()
     }
 
-    /// All trees that items of the log may belong to, but for checkpoints.
-    pub(crate) fn trees(&self) -> HashMap<u32, Arc<Tree>> {
-        let mut trees = self.catalog.trees();
-        trees.push(self.decisions.tree().clone());
-        trees.into_iter().map(|tree| (tree.id, tree)).collect()
-    }
-
     pub(crate) fn settle(&self, horizon: &dyn Horizon) -> usize {
         self.settle_for(&self.writing.readers(horizon), usize::MAX)
     }
@@ -148,6 +157,12 @@ impl Shared {
     /// Counts the slots without an item that walks have looked at.
     pub(super) fn passed(&self) -> &AtomicU64 {
         &self.passed
+    }
+
+    /// Does `write`, and tries again when it found the volume full and room is being made.
+    #[inline]
+    pub(crate) fn when_room<T>(self: &Arc<Self>, write: impl FnMut() -> Result<T>) -> Result<T> {
+        self.cleaner.when_room(&|| background_step(self), write)
     }
 
     /// Does `attempt`, once more if versions had used their whole budget, and nobody needed some of them any more.
@@ -198,7 +213,7 @@ impl Shared {
             if self.access.options().read_only || self.log.health().poisoned().is_some() {
                 Ok(())
             } else {
-                self.checkpoint_at_close()
+                self.checkpoints.take_at_close()
             };
         let closed = self.open_log.close();
         // What it was owed is durable now.

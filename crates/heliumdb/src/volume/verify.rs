@@ -79,7 +79,7 @@ impl Datastore {
 impl Check {
     /// Of a datastore, if it is still there.
     pub(super) fn of_datastore(shared: &Arc<Shared>, id: DatastoreId) -> Result<Option<Self>> {
-        let state = match shared.datastore_by_id(id) {
+        let state = match shared.catalog.find_by_id(id) {
             Ok(state) => state,
             Err(why) if why.kind() == ErrorKind::DatastoreNotFound => return Ok(None),
             Err(why) => return Err(why),
@@ -94,7 +94,7 @@ impl Check {
 
     /// Of what the store keeps for itself: the catalog, and decisions about transactions.
     pub(super) fn of_records(shared: &Arc<Shared>) -> [Self; 2] {
-        [&shared.catalog.tree, shared.decisions.tree()].map(|tree| Self {
+        [shared.catalog.tree(), shared.decisions.tree()].map(|tree| Self {
             shared: shared.clone(),
             tree: tree.clone(),
             datastore: None,

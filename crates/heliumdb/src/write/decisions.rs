@@ -27,12 +27,16 @@ pub(crate) struct Decisions {
 }
 
 impl Decisions {
-    pub(crate) fn new(tree: Arc<Tree>, records: &Arc<Records>, writing: &Arc<Writing>) -> Self {
-        Self {
+    pub(crate) fn new(
+        tree: Arc<Tree>,
+        records: &Arc<Records>,
+        writing: &Arc<Writing>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
             tree,
             records: records.clone(),
             writing: writing.clone(),
-        }
+        })
     }
 
     pub(crate) fn tree(&self) -> &Arc<Tree> {

@@ -46,7 +46,7 @@ impl Stage {
         }
     }
 
-    fn shared(&self) -> &Shared {
+    fn shared(&self) -> &crate::volume::Shared {
         self.volume.shared()
     }
 
@@ -117,8 +117,11 @@ impl Stage {
     }
 
     fn gather(&self, victim: &Candidate) -> (HashMap<u32, Arc<Tree>>, Gathered) {
-        let (trees, mut gathered) = (self.shared().trees(), Gathered::default());
-        self.shared().gather(victim, &trees, &mut gathered).unwrap();
+        let (trees, mut gathered) = (self.shared().cleaner.on.trees(), Gathered::default());
+        self.shared()
+            .cleaner
+            .gather(victim, &trees, &mut gathered)
+            .unwrap();
         assert!(gathered.len() > 500);
         (trees, gathered)
     }
@@ -212,6 +215,7 @@ fn what_has_come_to_lie_in_its_place_is_not_moved() {
     while next < gathered.len() {
         next = stage
             .shared()
+            .cleaner
             .move_some(&trees, &mut gathered, next)
             .unwrap();
     }
@@ -242,12 +246,16 @@ fn an_item_whose_place_is_used_again_before_its_move_is_seen_stays() {
         match appended {
             Some(appended) => {
                 let shared = stage.shared();
-                shared.show_moves(&trees, &gathered, &[item], &appended);
+                shared
+                    .cleaner
+                    .show_moves(&trees, &gathered, &[item], &appended);
             }
             None => {
-                let moved = stage
-                    .shared()
-                    .append_moves(&trees, &gathered, &[item], &mut batch);
+                let moved =
+                    stage
+                        .shared()
+                        .cleaner
+                        .append_moves(&trees, &gathered, &[item], &mut batch);
                 assert!(!moved.unwrap(), "another item lies there");
             }
         }
@@ -260,7 +268,7 @@ fn compaction_moves_only_what_lies_where_it_was_seen() {
     let mut stage = Stage::new();
     stage.fill_one();
     let tree = stage.store.tree().unwrap();
-    let (seen, _) = stage.shared().run_of_items(&tree, None);
+    let (seen, _) = stage.shared().cleaner.run_of_items(&tree, None);
     let at = HashSet::from([stage.place()]);
     let victim = loop {
         stage.write();
@@ -271,7 +279,7 @@ fn compaction_moves_only_what_lies_where_it_was_seen() {
         }
     };
     stage.come_to_lie_at(&victim, &at);
-    let gathered = stage.shared().gather_places(&tree, &seen).unwrap();
+    let gathered = stage.shared().cleaner.gather_places(&tree, &seen).unwrap();
     assert_eq!(gathered.len(), 0);
     stage.check();
 }

@@ -6,19 +6,22 @@ use super::*;
 use crate::{
     cleaner::{
         Need,
-        stage::{Stage, VALUE_BYTES},
+        tests::stage::{Stage, VALUE_BYTES},
     },
     write::Haste,
 };
 
 fn is_hope(stage: &Stage) -> bool {
-    stage.shared().may_make_room()
+    stage.shared().cleaner.may_make_room()
 }
 
 /// How many segments could be cleaned.
 fn victims(stage: &Stage) -> usize {
     let progress = stage.shared().cleaner.round.lock();
-    let victims = stage.shared().choose_victims(&progress.stuck, Need::Short);
+    let victims = stage
+        .shared()
+        .cleaner
+        .choose_victims(&progress.stuck, Need::Short);
     victims.len()
 }
 
@@ -35,8 +38,8 @@ fn nobody_waits_for_what_is_alive() {
 #[test]
 fn who_waits_counts_on_a_round_that_is_under_way() {
     let full = full();
-    assert!(full.shared().clean_step(Need::Tombstones).unwrap());
-    assert!(full.shared().is_cleaning() && victims(&full) == 0);
+    assert!(full.shared().cleaner.clean_step(Need::Tombstones).unwrap());
+    assert!(full.shared().cleaner.is_cleaning() && victims(&full) == 0);
     assert!(is_hope(&full));
 }
 
@@ -61,14 +64,14 @@ fn who_waits_counts_on_what_readers_leave() {
     assert!(is_hope(&full));
     // Others, too, who make the room themselves.
     while full.step() {}
-    assert!(full.shared().await_room().unwrap());
+    assert!(full.await_room());
     drop(guard);
 }
 
 #[test]
 fn who_waits_counts_on_a_checkpoint_that_was_asked_for() {
     let full = full();
-    full.shared().request_checkpoint();
+    full.shared().checkpoints.request();
     assert!(is_hope(&full));
 }
 
@@ -89,12 +92,12 @@ fn who_waits_counts_on_tombstones() {
     (0..80).for_each(|number| keys.put(key(number), b"").unwrap());
     (0..80).for_each(|number| assert!(keys.delete(key(number)).unwrap()));
     let shared = stage.shared();
-    while shared.clean_step(Need::Short).unwrap() || shared.log.has_dead() {
+    while shared.cleaner.clean_step(Need::Short).unwrap() || shared.log.has_dead() {
         stage.volume.free().unwrap();
         epoch::pin().flush();
     }
     for number in 0.. {
-        if shared.open_room() < 2 * VALUE_BYTES as u64 {
+        if shared.cleaner.open_room() < 2 * VALUE_BYTES as u64 {
             break;
         }
         assert!(stage.put(number, VALUE_BYTES));
@@ -104,7 +107,7 @@ fn who_waits_counts_on_tombstones() {
     }
     let stage = stage.without_resort();
     assert!(!stage.shared().log.has_dead() && victims(&stage) == 0);
-    assert!(stage.shared().are_tombstones_worth_it());
+    assert!(stage.shared().cleaner.are_tombstones_worth_it());
     assert!(is_hope(&stage));
 }
 
@@ -115,7 +118,7 @@ fn who_wants_much_is_not_refused_while_there_is_some() {
     (0..850).for_each(|number| assert!(stage.put(number, VALUE_BYTES)));
     stage.delete((0..850).filter(|number| number % 6 == 0));
     while stage.step() {}
-    let open = stage.shared().open_room();
+    let open = stage.shared().cleaner.open_room();
     assert!(open > 8 << 20, "{open}");
     assert!(victims(&stage) > 0, "it is cleaned already");
     let value_bytes = open as usize + (1 << 20);
@@ -268,7 +271,7 @@ fn who_waits_counts_on_the_segment_that_is_being_filled() {
 fn who_makes_room_himself_goes_on_as_long_as_there_is_work() {
     let full = Stage::new().filled();
     full.delete((0..full.items).filter(|number| number % 2 == 0));
-    assert!(full.shared().await_room().unwrap());
+    assert!(full.await_room());
     assert!(full.step(), "it was too little work");
 }
 

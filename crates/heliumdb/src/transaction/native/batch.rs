@@ -137,7 +137,7 @@ impl WriteBatch {
     /// Datastores that are being emptied or removed are waited for, as each write by itself waits: with nothing of the
     /// batch in any of them.
     fn apply(&self, durability: Durability) -> Result<()> {
-        self.volume.when_let_in(|| self.attempt(durability))
+        self.volume.catalog.when_let_in(|| self.attempt(durability))
     }
 
     fn attempt(&self, durability: Durability) -> Result<()> {

@@ -101,7 +101,7 @@ figures! {
     /// Bytes of checkpoints logged since the volume was opened.
     Counter checkpoint_written_bytes "Bytes of checkpoints logged" = log.checkpointed_bytes;
     /// Bytes of the newest checkpoint.
-    Gauge checkpoint_bytes "Pages of the newest checkpoint" = shared.checkpoint_bytes();
+    Gauge checkpoint_bytes "Pages of the newest checkpoint" = shared.checkpoints.bytes();
     /// Reads of single items that found them in the read cache.
     Counter read_cache_hits "Reads that the read cache answered" = log.cache.hits;
     /// Reads of single items that were neither there nor in the write cache.

@@ -9,6 +9,9 @@ use crate::{
     limits::{ATTRIBUTES_BYTES_MAX, NAME_BYTES_MAX},
 };
 
+/// Key of the record that holds the next id.
+pub(super) const NEXT_ID_KEY: &[u8] = b"";
+
 const VERSION: u32 = 1;
 /// Values are compressed.
 const COMPRESS: u32 = 1;

@@ -8,27 +8,18 @@ use std::sync::Arc;
 
 use parking_lot::MutexGuard;
 
-use super::{Descriptor, Kind, NEXT_ID_KEY, descriptor, not_found, past::Keeping};
+use super::{
+    Catalog, Descriptor, Kind, descriptor, not_found,
+    past::{Change, Keeping},
+    state::State,
+};
 use crate::{
     error::{Error, ErrorKind, Result},
     format::trees::{UNORDERED, tree_id},
     id::DatastoreId,
     limits::{ATTRIBUTES_BYTES_MAX, DATASTORES_MAX, NAME_BYTES_MAX},
     tree::{Closing, Tree},
-    volume::{Shared, state::State},
 };
-
-/// What becomes of a datastore.
-#[derive(Default)]
-pub(super) struct Change {
-    /// What the catalog says of it from now on; `None` if it is removed.
-    pub(super) descriptor: Option<Descriptor>,
-    pub(super) next_id: Option<u32>,
-    /// What has its items from now on, if something else than before.
-    pub(super) tree: Option<Arc<Tree>>,
-    /// The tree that is over.
-    retired: Option<u32>,
-}
 
 /// A change that is in the log, and shown.
 struct Changed {
@@ -44,20 +35,14 @@ impl Changed {
     }
 }
 
-impl Shared {
-    pub(in crate::volume) fn create_datastore(
-        &self,
-        name: &[u8],
-        attributes: &[u8],
-        kind: Kind,
-    ) -> Result<Arc<State>> {
+impl Catalog {
+    pub(crate) fn create(&self, name: &[u8], attributes: &[u8], kind: Kind) -> Result<Arc<State>> {
         check_name(name)?;
         check_attributes(attributes)?;
-        let catalog = &self.catalog;
         let _change = self.changing()?;
         self.check_name_free(name)?;
         let id = {
-            let known = catalog.known.read();
+            let known = self.known.read();
             if known.by_id.len() >= DATASTORES_MAX {
                 return Err(Error::new(
                     ErrorKind::TooManyDatastores,
@@ -80,7 +65,7 @@ impl Shared {
 
     /// Adds a datastore without items; the caller holds the lock on changes.
     fn add(&self, id: u32, descriptor: Descriptor, next_id: u32) -> Result<Arc<State>> {
-        let tree = Tree::new(descriptor.tree, self.log.clone());
+        let tree = Tree::new(descriptor.tree, self.access.log().clone());
         let change = Change {
             descriptor: Some(descriptor),
             next_id: Some(next_id),
@@ -91,25 +76,25 @@ impl Shared {
         state.ok_or_else(|| not_found(&format!("with id {id}")))
     }
 
-    pub(in crate::volume) fn datastore(&self, name: &[u8]) -> Result<Arc<State>> {
+    pub(crate) fn find(&self, name: &[u8]) -> Result<Arc<State>> {
         self.access.check_open()?;
-        let id = self.catalog.by_name(name);
+        let id = self.by_name(name);
         id.map_or_else(
             || Err(not_found(&format!("called '{}'", name.escape_ascii()))),
-            |id| self.datastore_by_id(id),
+            |id| self.find_by_id(id),
         )
     }
 
-    pub(in crate::volume) fn datastore_by_id(&self, id: DatastoreId) -> Result<Arc<State>> {
+    pub(crate) fn find_by_id(&self, id: DatastoreId) -> Result<Arc<State>> {
         self.access.check_open()?;
-        let state = self.catalog.state(id);
+        let state = self.state(id);
         state.ok_or_else(|| not_found(&format!("with id {}", id.0)))
     }
 
-    pub(in crate::volume) fn rename_datastore(&self, id: DatastoreId, name: &[u8]) -> Result<()> {
+    pub(crate) fn rename(&self, id: DatastoreId, name: &[u8]) -> Result<()> {
         check_name(name)?;
         let _change = self.changing()?;
-        let mut descriptor = self.catalog.descriptor(id)?;
+        let mut descriptor = self.descriptor(id)?;
         if descriptor.name == name {
             return Ok(());
         }
@@ -120,21 +105,17 @@ impl Shared {
         self.describe(id, descriptor)
     }
 
-    pub(in crate::volume) fn set_attributes(
-        &self,
-        id: DatastoreId,
-        attributes: &[u8],
-    ) -> Result<()> {
+    pub(crate) fn set_attributes(&self, id: DatastoreId, attributes: &[u8]) -> Result<()> {
         check_attributes(attributes)?;
         let _change = self.changing()?;
-        let mut descriptor = self.catalog.descriptor(id)?;
+        let mut descriptor = self.descriptor(id)?;
         descriptor.attributes = attributes.to_vec();
         self.describe(id, descriptor)
     }
 
-    pub(in crate::volume) fn set_compress(&self, id: DatastoreId, compress: bool) -> Result<()> {
+    pub(crate) fn set_compress(&self, id: DatastoreId, compress: bool) -> Result<()> {
         let _change = self.changing()?;
-        let mut descriptor = self.catalog.descriptor(id)?;
+        let mut descriptor = self.descriptor(id)?;
         if descriptor.compress == compress {
             return Ok(());
         }
@@ -154,7 +135,7 @@ impl Shared {
         self.change(id.0, change)?.durable().map(drop)
     }
 
-    pub(in crate::volume) fn remove_datastore(&self, id: DatastoreId) -> Result<()> {
+    pub(crate) fn remove(&self, id: DatastoreId) -> Result<()> {
         let _change = self.changing()?;
         let tree = self.tree_of(id)?;
         let closing = self.close_to_all(&tree)?;
@@ -168,7 +149,7 @@ impl Shared {
     }
 
     /// Empties a datastore, which stays as it is where `kind` and `attributes` do not say otherwise.
-    pub(in crate::volume) fn truncate_datastore(
+    pub(crate) fn truncate(
         &self,
         id: DatastoreId,
         kind: Option<Kind>,
@@ -176,10 +157,10 @@ impl Shared {
     ) -> Result<()> {
         attributes.map_or(Ok(()), check_attributes)?;
         let _change = self.changing()?;
-        let mut descriptor = self.catalog.descriptor(id)?;
+        let mut descriptor = self.descriptor(id)?;
         let tree = self.tree_of(id)?;
         let closing = self.close_to_all(&tree)?;
-        let number = self.catalog.known.read().next_id;
+        let number = self.known.read().next_id;
         let next_id = id_after(number)?;
         let kind = kind.unwrap_or(descriptor.kind());
         descriptor.tree = tree_id(number, kind.unordered);
@@ -187,7 +168,7 @@ impl Shared {
         if let Some(attributes) = attributes {
             descriptor.attributes = attributes.to_vec();
         }
-        let new = Tree::new(descriptor.tree, self.log.clone());
+        let new = Tree::new(descriptor.tree, self.access.log().clone());
         let change = Change {
             descriptor: Some(descriptor),
             next_id: Some(next_id),
@@ -201,15 +182,15 @@ impl Shared {
 
     /// One change of the catalog at a time, and none of a part of a copy.
     fn changing(&self) -> Result<MutexGuard<'_, ()>> {
-        let change = self.catalog_alone()?;
+        let change = self.alone()?;
         self.access.check_whole().map(|()| change)
     }
 
     /// Keeps all others from changing the catalog.
-    pub(in crate::volume) fn catalog_alone(&self) -> Result<MutexGuard<'_, ()>> {
+    pub(crate) fn alone(&self) -> Result<MutexGuard<'_, ()>> {
         // First: in a fork of the process somebody who is not there may have the lock.
         self.access.check_open()?;
-        Ok(self.catalog.change.lock())
+        Ok(self.change.lock())
     }
 
     /// Does `attempt`, which writes outside transactions, again after each change of the catalog that kept it out: by the
@@ -228,7 +209,7 @@ impl Shared {
     /// Waits for a change of the catalog that is under way.
     #[cold]
     fn await_change(&self) -> Result<()> {
-        self.catalog_alone().map(drop)
+        self.alone().map(drop)
     }
 
     /// Keeps out of a tree whoever would append something of it to the log, and waits for those who
@@ -239,7 +220,7 @@ impl Shared {
         if !self
             .writing
             .gate
-            .drain(|| self.log.health().poisoned().is_some())
+            .drain(|| self.access.log().health().poisoned().is_some())
         {
             self.access.check_writable()?;
         }
@@ -251,7 +232,7 @@ impl Shared {
         self.access.check_writable()?;
         let changing = self.writing.native.begin_change();
         let late = self.write_catalog(id, &change)?;
-        let (known, number) = (&self.catalog.known, changing.id());
+        let (known, number) = (&self.known, changing.id());
         let past = Keeping::new(known, number);
         let mut state = None;
         changing.finish(past, || state = known.write().apply(number, id, change));
@@ -259,14 +240,14 @@ impl Shared {
     }
 
     fn tree_of(&self, id: DatastoreId) -> Result<Arc<Tree>> {
-        let state = self.catalog.state(id);
+        let state = self.state(id);
         state
             .and_then(|state| state.tree())
             .ok_or_else(|| not_found(&format!("with id {}", id.0)))
     }
 
     fn check_name_free(&self, name: &[u8]) -> Result<()> {
-        match self.catalog.by_name(name) {
+        match self.by_name(name) {
             None => Ok(()),
             Some(_) => Err(Error::new(
                 ErrorKind::DatastoreExists,
@@ -280,7 +261,7 @@ impl Shared {
 
     /// Makes a datastore with an id of the caller's choosing, which no other has, for one that
     /// another volume had under it. Ids below `next_id` are not given any more.
-    pub(in crate::volume) fn restore_datastore(
+    pub(crate) fn restore(
         &self,
         id: u32,
         descriptor: &Descriptor,
@@ -288,16 +269,15 @@ impl Shared {
     ) -> Result<Arc<State>> {
         check_name(&descriptor.name)?;
         check_attributes(&descriptor.attributes)?;
-        let catalog = &self.catalog;
-        let _change = self.catalog_alone()?;
+        let _change = self.alone()?;
         self.check_name_free(&descriptor.name)?;
-        if catalog.state(DatastoreId(id)).is_some() {
+        if self.state(DatastoreId(id)).is_some() {
             return Err(Error::new(
                 ErrorKind::DatastoreExists,
                 format!("a datastore with id {id} exists already"),
             ));
         }
-        let next_id = next_id.max(id_after(id)?).max(catalog.known.read().next_id);
+        let next_id = next_id.max(id_after(id)?).max(self.known.read().next_id);
         let descriptor = Descriptor {
             tree: tree_id(id, descriptor.is_unordered()),
             ..descriptor.clone()
@@ -315,14 +295,14 @@ impl Shared {
         let next_id = change.next_id.map(descriptor::encode_next_id);
         let mut items: Vec<(&[u8], Option<&[u8]>)> = vec![(&key, value.as_deref())];
         if let Some(next_id) = &next_id {
-            items.push((NEXT_ID_KEY, Some(next_id)));
+            items.push((descriptor::NEXT_ID_KEY, Some(next_id)));
         }
         let retired = change.retired.map(descriptor::retired_key);
         if let Some(key) = &retired {
             items.push((key, None));
         }
         self.records
-            .write(&self.catalog.tree, &items, change.retired.is_some())
+            .write(&self.tree, &items, change.retired.is_some())
     }
 }
 
@@ -379,7 +359,7 @@ mod tests {
         let tree = store.tree().unwrap();
         for to_all in [false, true] {
             let mut tries = 0;
-            let written = volume.shared().when_let_in(|| {
+            let written = volume.shared().catalog.when_let_in(|| {
                 tries += 1;
                 if tries > 1 {
                     return Ok(());

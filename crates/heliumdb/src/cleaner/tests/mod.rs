@@ -1,15 +1,15 @@
 //! What waits for what: rounds of cleaning, checkpoints, and the room that each of them takes and gives.
 
+pub(super) mod stage;
+
 use crossbeam_epoch as epoch;
 
-use super::{
-    Need,
-    stage::{Stage, VALUE_BYTES},
-};
+use super::Need;
 use crate::{
     limits::BLOCK_BYTES,
     log::{Batch, BatchKind},
 };
+use stage::{Stage, VALUE_BYTES};
 
 /// Bytes of checkpoints so far.
 fn checkpointed(stage: &Stage) -> u64 {
@@ -28,11 +28,11 @@ fn dirty() -> Stage {
 fn a_checkpoint_waits_for_the_end_of_a_round() {
     let stage = dirty();
     let shared = stage.shared();
-    assert!(shared.clean_step(Need::Short).unwrap() && shared.is_cleaning());
-    shared.request_checkpoint();
+    assert!(shared.cleaner.clean_step(Need::Short).unwrap() && shared.cleaner.is_cleaning());
+    shared.checkpoints.request();
     let before = checkpointed(&stage);
     let mut steps = 0;
-    while shared.is_cleaning() {
+    while shared.cleaner.is_cleaning() {
         assert_eq!(checkpointed(&stage), before);
         stage.step();
         steps += 1;
@@ -46,7 +46,7 @@ fn a_checkpoint_waits_for_the_end_of_a_round() {
 #[test]
 fn deletes_give_checkpoints_another_chance() {
     let stage = Stage::new().without_resort();
-    let has_resort = || stage.shared().cleaner.has_resort(&stage.shared().log);
+    let has_resort = || stage.shared().cleaner.is_resort_left();
     let mut deletes = 0;
     while !has_resort() {
         assert!(deletes < 200);
@@ -65,7 +65,7 @@ fn what_dies_gives_checkpoints_another_chance() {
     assert!(stage.put(0, half as usize));
     assert!(stage.put(1, 100_000));
     let stage = stage.without_resort();
-    let has_resort = || stage.shared().cleaner.has_resort(&stage.shared().log);
+    let has_resort = || stage.shared().cleaner.is_resort_left();
     stage.delete(1..2);
     assert!(!has_resort());
     stage.delete(0..1);
@@ -76,7 +76,7 @@ fn what_dies_gives_checkpoints_another_chance() {
 #[test]
 fn a_checkpoint_that_somebody_takes_gives_others_another_chance() {
     let stage = Stage::new().without_resort();
-    let has_resort = || stage.shared().cleaner.has_resort(&stage.shared().log);
+    let has_resort = || stage.shared().cleaner.is_resort_left();
     assert!(!has_resort());
     stage.volume.checkpoint().unwrap();
     assert!(has_resort());
@@ -96,7 +96,7 @@ fn readers_keep_checkpoint_room() -> (Stage, epoch::Guard) {
     let guard = epoch::pin();
     stage.use_up_reserve();
     let (shared, log) = (stage.shared(), &stage.shared().log);
-    while shared.clean_step(Need::Short).unwrap() && shared.is_cleaning() {}
+    while shared.cleaner.clean_step(Need::Short).unwrap() && shared.cleaner.is_cleaning() {}
     stage.volume.free().unwrap();
     assert!(log.leaving() > 0 && log.lacks_checkpoint_room());
     (stage, guard)
@@ -108,7 +108,7 @@ fn readers_keep_checkpoint_room() -> (Stage, epoch::Guard) {
 fn a_checkpoint_waits_for_room_that_is_coming_and_nothing_takes_it() {
     let (stage, guard) = readers_keep_checkpoint_room();
     let (shared, log) = (stage.shared(), &stage.shared().log);
-    shared.request_checkpoint();
+    shared.checkpoints.request();
     let before = stage.volume.stats();
     for _ in 0..4 {
         stage.step();
@@ -157,7 +157,7 @@ fn no_checkpoint_is_taken_for_room_while_some_is_coming() {
     let (shared, log) = (stage.shared(), &stage.shared().log);
     let segment_bytes = log.room().segment_bytes;
     let mut items = 0;
-    while shared.open_room() > segment_bytes / 2 {
+    while shared.cleaner.open_room() > segment_bytes / 2 {
         assert!(stage.put(items, VALUE_BYTES));
         items += 1;
     }
@@ -167,7 +167,7 @@ fn no_checkpoint_is_taken_for_room_while_some_is_coming() {
     while log.has_dead() {
         log.background_step().unwrap();
     }
-    assert!(log.leaving() > 0 && shared.is_out() && shared.has_resort());
+    assert!(log.leaving() > 0 && shared.cleaner.is_out() && shared.cleaner.has_resort());
     let before = checkpointed(&stage);
     for _ in 0..4 {
         stage.step();
@@ -185,9 +185,9 @@ fn what_gives_most_room_comes_first_when_there_is_none() {
     full.delete((20..40).filter(|number| number % 3 == 0));
     full.delete(young.filter(|number| number % 10 != 0));
     let shared = full.shared();
-    assert!(shared.is_out());
+    assert!(shared.cleaner.is_out());
     let progress = shared.cleaner.round.lock();
-    let chosen = shared.choose_victims(&progress.stuck, Need::Short);
+    let chosen = shared.cleaner.choose_victims(&progress.stuck, Need::Short);
     let last = chosen.iter().map(|c| c.sequence).max();
     assert!(chosen.len() > 1);
     assert!(chosen[0].sequence + 1 >= last.unwrap(), "{chosen:?}");
@@ -233,10 +233,13 @@ fn what_is_moved_is_no_reason_for_a_checkpoint_that_costs_as_much_as_was_gained(
     let moved = || stage.volume.stats().cleaner_bytes;
     // Of each segment a part is dead already: what had been put singly.
     let mut gained = 0;
-    while moved() < 4 * LOG_BYTES || shared.is_cleaning() {
-        assert!(shared.clean_step(Need::Tombstones).unwrap());
-        gained = shared.pace.gained_bytes();
-        shared.checkpoint_if_due().unwrap();
+    while moved() < 4 * LOG_BYTES || shared.cleaner.is_cleaning() {
+        assert!(shared.cleaner.clean_step(Need::Tombstones).unwrap());
+        gained = shared.cleaner.on.pace.gained_bytes();
+        shared
+            .checkpoints
+            .take_if_due(shared.cleaner.is_cleaning())
+            .unwrap();
     }
     assert!(moved() > 2 * LOG_BYTES && gained < 2 * pages, "{gained}");
     assert_eq!(checkpointed(&stage), before);
@@ -251,9 +254,9 @@ fn what_is_moved_is_no_reason_for_a_checkpoint_that_costs_as_much_as_was_gained(
 fn only_what_users_write_gives_checkpoints_another_chance() {
     let stage = dirty().without_resort();
     let shared = stage.shared();
-    let has_resort = || shared.cleaner.has_resort(&shared.log);
+    let has_resort = || shared.cleaner.is_resort_left();
     let spared = shared.log.replay_spared();
-    while shared.clean_step(Need::Short).unwrap() {}
+    while shared.cleaner.clean_step(Need::Short).unwrap() {}
     let moved = shared.log.replay_spared() - spared;
     assert!(moved > shared.log.room().segment_bytes, "{moved}");
     assert!(!has_resort());
@@ -271,10 +274,10 @@ fn a_round_that_gives_its_room_later_leaves_the_checkpoint_what_it_needs() {
     (0..600).for_each(|number| assert!(stage.put(number, VALUE_BYTES)));
     stage.delete((0..600).filter(|number| number % 3 != 0));
     let (shared, log) = (stage.shared(), &stage.shared().log);
-    assert!(shared.clean_step(Need::Short).unwrap() && shared.is_cleaning());
+    assert!(shared.cleaner.clean_step(Need::Short).unwrap() && shared.cleaner.is_cleaning());
     stage.use_up_reserve();
-    while shared.is_cleaning() {
-        shared.clean_step(Need::Short).unwrap();
+    while shared.cleaner.is_cleaning() {
+        shared.cleaner.clean_step(Need::Short).unwrap();
     }
     assert!(!log.lacks_checkpoint_room());
     stage.volume.checkpoint().unwrap();
@@ -292,18 +295,18 @@ fn what_is_between_log_and_index_has_room_for_its_deletes() {
         }
         shared.log.append(&mut batch, false).unwrap();
     };
-    shared.keep_room_for_checkpoint();
+    shared.checkpoints.keep_room();
     let before = shared.log.reserve_bytes();
     // As many threads, and a load in bulk.
     let inside: Vec<_> = (0..300).map(|_| shared.writing.gate.enter()).collect();
     (0..300).for_each(|_| append(1));
     let loading = shared.writing.gate.enter_with(1_000);
     append(1_000);
-    shared.keep_room_for_checkpoint();
+    shared.checkpoints.keep_room();
     let least = before + 1_300 * BLOCK_BYTES as u64;
     assert!(shared.log.reserve_bytes() >= least);
     drop((inside, loading));
     // None of them ever came to the index.
-    shared.keep_room_for_checkpoint();
+    shared.checkpoints.keep_room();
     assert!(shared.log.reserve_bytes() < least);
 }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 pub(crate) struct State {
-    pub(super) id: DatastoreId,
+    pub(crate) id: DatastoreId,
     /// `None` once the datastore was removed.
     tree: ArcSwapOption<Tree>,
     /// Whether there is anything in `past`.
@@ -29,7 +29,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(super) fn new(id: DatastoreId, tree: Arc<Tree>) -> Arc<Self> {
+    pub(crate) fn new(id: DatastoreId, tree: Arc<Tree>) -> Arc<Self> {
         Arc::new(Self {
             id,
             tree: ArcSwapOption::new(Some(tree)),
@@ -39,19 +39,19 @@ impl State {
     }
 
     /// The tree of now, for a short look.
-    pub(super) fn now(&self) -> Guard<Option<Arc<Tree>>> {
+    pub(crate) fn now(&self) -> Guard<Option<Arc<Tree>>> {
         self.tree.load()
     }
 
     /// The tree of now.
-    pub(super) fn tree(&self) -> Option<Arc<Tree>> {
+    pub(crate) fn tree(&self) -> Option<Arc<Tree>> {
         self.tree.load_full()
     }
 
     /// The tree that `eyes` see, if it is not the one of now any more. At read-uncommitted all see
     /// what there is.
     #[inline]
-    pub(super) fn before(&self, eyes: Eyes<'_>) -> Option<Arc<Tree>> {
+    pub(crate) fn before(&self, eyes: Eyes<'_>) -> Option<Arc<Tree>> {
         // Nearly always: it costs a load where it is asked.
         if !self.has_past.load(Ordering::Acquire) {
             return None;
@@ -68,13 +68,13 @@ impl State {
     }
 
     /// The tree that `eyes` see.
-    pub(super) fn seen_by(&self, eyes: Eyes<'_>) -> Option<Arc<Tree>> {
+    pub(crate) fn seen_by(&self, eyes: Eyes<'_>) -> Option<Arc<Tree>> {
         let now = self.tree();
         self.before(eyes).or(now)
     }
 
     /// From now on `tree` has the items, for all who see `change`.
-    pub(super) fn replace(&self, tree: Option<Arc<Tree>>, change: TxnId) {
+    pub(crate) fn replace(&self, tree: Option<Arc<Tree>>, change: TxnId) {
         // In this order: who finds the new tree finds the old one too.
         let old = self.tree();
         self.past.write().extend(old.map(|old| (change, old)));
@@ -83,7 +83,7 @@ impl State {
     }
 
     /// Everybody sees `change`: lets go of what it replaced.
-    pub(super) fn forget(&self, change: TxnId) -> Option<Arc<Tree>> {
+    pub(crate) fn forget(&self, change: TxnId) -> Option<Arc<Tree>> {
         let mut past = self.past.write();
         let known = past.iter().position(|(id, _)| *id == change)?;
         let (_, tree) = past.remove(known);

@@ -8,8 +8,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Newest;
-use crate::{log::checkpoint_takes, volume::Shared};
+use super::newest::Newest;
+use crate::log::{Log, checkpoint_takes};
 
 /// What a segment has of the newest checkpoint.
 #[derive(Clone, Copy, Default, Debug)]
@@ -77,12 +77,7 @@ impl Plan {
 impl Newest {
     /// Marks pages that have not changed: those in the segments `asked`, and in others where that is needed to leave room
     /// for the next checkpoint. Returns which these are.
-    pub(super) fn mark_remains(
-        &mut self,
-        shared: &Shared,
-        asked: &HashSet<u64>,
-    ) -> Vec<(u32, usize)> {
-        let log = &shared.log;
+    pub(super) fn mark_remains(&mut self, log: &Log, asked: &HashSet<u64>) -> Vec<(u32, usize)> {
         let mut segments: HashMap<u64, Remains> = HashMap::new();
         for page in self.trees.values().flat_map(|directory| &directory.pages) {
             let Some(at) = page.at else { continue };

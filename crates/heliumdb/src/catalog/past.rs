@@ -11,13 +11,28 @@ use std::{
 
 use parking_lot::RwLock;
 
-use super::{Catalog, Descriptor, Entry, Known, change::Change};
+use super::{
+    Catalog, Descriptor,
+    known::{Entry, Known},
+    state::State,
+};
 use crate::{
     id::DatastoreId,
     tree::Tree,
     version::{TxnId, View},
-    volume::state::State,
 };
+
+/// What becomes of a datastore.
+#[derive(Default)]
+pub(super) struct Change {
+    /// What the catalog says of it from now on; `None` if it is removed.
+    pub(super) descriptor: Option<Descriptor>,
+    pub(super) next_id: Option<u32>,
+    /// What has its items from now on, if something else than before.
+    pub(super) tree: Option<Arc<Tree>>,
+    /// The tree that is over.
+    pub(super) retired: Option<u32>,
+}
 
 /// What one change replaced.
 pub(super) struct Replaced {

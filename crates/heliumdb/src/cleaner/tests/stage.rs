@@ -2,24 +2,24 @@
 
 use std::sync::Arc;
 
-use super::{Asked, LAST_RESORTS};
+use super::super::{Asked, LAST_RESORTS};
 use crate::{
     Datastore, Volume,
     error::ErrorKind,
     log::{Batch, BatchKind},
     options::VolumeOptions,
-    volume::Shared,
+    volume::{Shared, background_step},
 };
 
 /// Bytes of an ordinary value: twenty of them make a segment.
-pub(super) const VALUE_BYTES: usize = 50_000;
+pub(in crate::cleaner) const VALUE_BYTES: usize = 50_000;
 
 /// The volume, and how many items were put to fill it.
-pub(super) struct Stage {
+pub(in crate::cleaner) struct Stage {
     _folder: tempfile::TempDir,
-    pub(super) volume: Volume,
-    pub(super) store: Datastore,
-    pub(super) items: u32,
+    pub(in crate::cleaner) volume: Volume,
+    pub(in crate::cleaner) store: Datastore,
+    pub(in crate::cleaner) items: u32,
 }
 
 fn key(number: u32) -> [u8; 4] {
@@ -28,12 +28,12 @@ fn key(number: u32) -> [u8; 4] {
 
 impl Stage {
     /// What comes next is put into a segment that holds nothing but what stays.
-    pub(super) fn new() -> Self {
+    pub(in crate::cleaner) fn new() -> Self {
         Self::with_checkpoints(u64::MAX)
     }
 
     /// The same, of a volume that takes a checkpoint after so much log.
-    pub(super) fn with_checkpoints(log_bytes: u64) -> Self {
+    pub(in crate::cleaner) fn with_checkpoints(log_bytes: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("he://{}", folder.path().join("volume").display());
         let options = VolumeOptions {
@@ -59,7 +59,7 @@ impl Stage {
     }
 
     /// Fills the segment that was begun with what stays.
-    pub(super) fn end_segment(&self) {
+    pub(in crate::cleaner) fn end_segment(&self) {
         let stays = self.volume.datastores().len();
         let name = format!("stays{stays}");
         let stays = self.volume.create_datastore(name).unwrap();
@@ -74,7 +74,7 @@ impl Stage {
     }
 
     /// Until it is full of what is alive, and no checkpoint helps.
-    pub(super) fn filled(mut self) -> Self {
+    pub(in crate::cleaner) fn filled(mut self) -> Self {
         while self.put(self.items, VALUE_BYTES) {
             self.items += 1;
         }
@@ -82,7 +82,7 @@ impl Stage {
     }
 
     /// False if there is no room for it.
-    pub(super) fn put(&self, number: u32, value_bytes: usize) -> bool {
+    pub(in crate::cleaner) fn put(&self, number: u32, value_bytes: usize) -> bool {
         match self.store.put(key(number), vec![1; value_bytes]) {
             Ok(()) => true,
             Err(why) if why.kind() == ErrorKind::VolumeFull => false,
@@ -90,29 +90,37 @@ impl Stage {
         }
     }
 
-    pub(super) fn delete(&self, numbers: impl Iterator<Item = u32>) {
+    pub(in crate::cleaner) fn delete(&self, numbers: impl Iterator<Item = u32>) {
         numbers.for_each(|number| assert!(self.store.delete(key(number)).unwrap()));
     }
 
     /// Snapshots of then and of now are not the same, though they see the same.
-    pub(super) fn write_in_vain(&self) {
+    pub(in crate::cleaner) fn write_in_vain(&self) {
         let mut txn = self.volume.begin().unwrap();
         txn.delete(&self.store, key(0)).unwrap();
         txn.rollback();
     }
 
-    pub(super) fn shared(&self) -> &Arc<Shared> {
+    pub(in crate::cleaner) fn shared(&self) -> &Arc<Shared> {
         self.volume.shared()
     }
 
+    /// What a writer does who has found no room; whether there is hope.
+    pub(in crate::cleaner) fn await_room(&self) -> bool {
+        let cleaner = &self.shared().cleaner;
+        cleaner
+            .await_room(&|| background_step(self.shared()))
+            .unwrap()
+    }
+
     /// As if checkpoints had been asked for in vain.
-    pub(super) fn without_resort(self) -> Self {
+    pub(in crate::cleaner) fn without_resort(self) -> Self {
         *self.shared().cleaner.asked.lock() = Asked::now(&self.shared().log, LAST_RESORTS);
         self
     }
 
     /// Takes all that deletes may take: a checkpoint has what it may need, and the cleaner what is its own.
-    pub(super) fn use_up_reserve(&self) {
+    pub(in crate::cleaner) fn use_up_reserve(&self) {
         let mut batch = Batch::new(BatchKind::Commit);
         for value_bytes in [200_000, 2_000] {
             loop {
@@ -127,7 +135,7 @@ impl Stage {
         }
     }
 
-    pub(super) fn step(&self) -> bool {
+    pub(in crate::cleaner) fn step(&self) -> bool {
         self.volume.background_step().unwrap()
     }
 }

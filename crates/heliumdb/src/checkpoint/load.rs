@@ -13,11 +13,10 @@ use std::{
 };
 
 use super::{
-    Newest,
     directory::Page,
-    manifest::{Decision, Manifest, Tentative, decode_root},
+    manifest::{Decision, Manifest, Tentative, decode_root, root_key},
+    newest::Newest,
     page,
-    write::root_key,
 };
 use crate::{
     enough,
@@ -41,7 +40,7 @@ const THREADS_PER_CORE: usize = 2;
 const THREADS_MAX: usize = 8;
 
 /// Why a checkpoint is not used.
-pub(in crate::volume) enum Fault {
+pub(crate) enum Fault {
     /// It says what cannot be, or cannot be read.
     Unusable(String),
     /// There is no memory for its index, and so for none that the log would come to.
@@ -55,20 +54,20 @@ impl<T: Into<String>> From<T> for Fault {
 }
 
 /// A checkpoint, come back.
-pub(in crate::volume) struct Loaded {
-    pub(in crate::volume) trees: HashMap<u32, Index>,
-    pub(in crate::volume) live: Live,
-    pub(in crate::volume) newest: Newest,
-    pub(in crate::volume) log: LogState,
-    pub(in crate::volume) tentative: Vec<Tentative>,
-    pub(in crate::volume) overtakers: Vec<(u32, Vec<u8>, u64)>,
-    pub(in crate::volume) decisions: Vec<Decision>,
-    pub(in crate::volume) next_sequence: u64,
+pub(crate) struct Loaded {
+    pub(crate) trees: HashMap<u32, Index>,
+    pub(crate) live: Live,
+    pub(crate) newest: Newest,
+    pub(crate) log: LogState,
+    pub(crate) tentative: Vec<Tentative>,
+    pub(crate) overtakers: Vec<(u32, Vec<u8>, u64)>,
+    pub(crate) decisions: Vec<Decision>,
+    pub(crate) next_sequence: u64,
     /// Addresses of long values.
-    pub(in crate::volume) long: HashSet<u64>,
+    pub(crate) long: HashSet<u64>,
 }
 
-pub(in crate::volume) fn load(
+pub(crate) fn load(
     core: &Log,
     checkpoint: &Checkpoint,
     in_use: &HashSet<u64>,

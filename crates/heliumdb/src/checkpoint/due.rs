@@ -6,7 +6,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::Shared;
+use super::Checkpoints;
 use crate::{
     error::{ErrorKind, Result},
     location::Lsn,
@@ -19,55 +19,59 @@ const VOLUME_PART: u64 = 4;
 /// So much of the log between two checkpoints is users', at least, if cleaning has gained little.
 const USERS_PART: u64 = 2;
 
-impl Shared {
-    /// Takes a checkpoint if there is enough to replay, or someone has asked; true if it did.
-    pub(crate) fn checkpoint_if_due(&self) -> Result<bool> {
-        let asked = self.checkpoints.asked.load(Ordering::Acquire);
-        if !asked && !self.is_checkpoint_due() {
+impl Checkpoints {
+    /// Takes a checkpoint if there is enough to replay, or someone has asked; true if it did. None while somebody
+    /// `is_cleaning`.
+    pub(crate) fn take_if_due(&self, is_cleaning: bool) -> Result<bool> {
+        let asked = self.asked.load(Ordering::Acquire);
+        if !asked && !self.is_due() {
             return Ok(false);
         }
         // A round of cleaning first gives the room that it has taken, once what it has emptied is free: nothing is
         // cleaned meanwhile.
-        if self.is_checkpoint_refused() || self.is_cleaning() || self.is_room_coming() {
+        if is_cleaning || self.is_refused() || self.is_room_coming() {
             return Ok(false);
         }
-        let room = self.log.checkpoint_room();
-        self.access.check_writable()?;
-        match self.take_checkpoint(0) {
+        let room = self.on.log.checkpoint_room();
+        self.on.access.check_writable()?;
+        match self.take_below(0) {
             Err(why) if why.kind() == ErrorKind::VolumeFull => {
-                tracing::warn!(url = self.access.url(), %why, "there is no room for a checkpoint");
-                let refused_at = &self.checkpoints.refused_at;
-                refused_at.store(room.max(1), Ordering::Release);
+                tracing::warn!(url = self.on.access.url(), %why, "there is no room for a checkpoint");
+                self.refused_at.store(room.max(1), Ordering::Release);
                 Ok(false)
             }
             taken => taken.map(|()| true),
         }
     }
 
-    fn is_checkpoint_due(&self) -> bool {
-        let enough = self.checkpoint_log_bytes();
+    fn is_due(&self) -> bool {
+        let enough = self.log_bytes();
         self.replay_to_spare() >= enough
-            && (self.written_since_checkpoint() >= enough / USERS_PART
-                || self.is_checkpoint_worth_it())
+            && (self.written_since() >= enough / USERS_PART || self.is_worth_it())
     }
 
     /// Whether since the last one more has come of what users wrote, and of what cleaning gained, than another one may
     /// take.
-    pub(crate) fn is_checkpoint_worth_it(&self) -> bool {
-        let gained_at = self.checkpoints.gained_at.load(Ordering::Acquire);
-        let gained = self.pace.gained_bytes().saturating_sub(gained_at);
-        self.written_since_checkpoint() + gained >= 2 * self.checkpoint_bytes()
+    pub(crate) fn is_worth_it(&self) -> bool {
+        let gained_at = self.gained_at.load(Ordering::Acquire);
+        let gained = self.on.pace.gained_bytes().saturating_sub(gained_at);
+        self.written_since() + gained >= 2 * self.bytes()
     }
 
     /// What users have taken of the log since, at most.
-    fn written_since_checkpoint(&self) -> u64 {
-        let users_at = self.checkpoints.users_at.load(Ordering::Acquire);
-        self.log.written().user_log_bytes().saturating_sub(users_at)
+    fn written_since(&self) -> u64 {
+        let users_at = self.users_at.load(Ordering::Acquire);
+        self.on
+            .log
+            .written()
+            .user_log_bytes()
+            .saturating_sub(users_at)
     }
 
     /// Bytes of log that recovery would replay on top of the newest checkpoint.
     pub(super) fn log_to_replay(&self) -> u64 {
-        self.log
+        self.on
+            .log
             .reach()
             .written_end()
             .saturating_sub(self.replayed_from())
@@ -76,27 +80,29 @@ impl Shared {
     /// Bytes of those that a checkpoint of now would spare it: beside something that was spilled and is not
     /// committed, one after the other would spare nothing.
     fn replay_to_spare(&self) -> u64 {
-        self.log
+        self.on
+            .log
             .replay_spared()
             .saturating_sub(self.replayed_from())
     }
 
     fn replayed_from(&self) -> Lsn {
-        match self.log.checkpointed() {
+        match self.on.log.checkpointed() {
             u64::MAX => 0,
             from => from,
         }
     }
 
-    fn checkpoint_log_bytes(&self) -> u64 {
-        let twice = 2 * self.checkpoints.bytes.load(Ordering::Acquire);
-        let room = self.log.room();
+    fn log_bytes(&self) -> u64 {
+        let twice = 2 * self.bytes.load(Ordering::Acquire);
+        let room = self.on.log.room();
         let size = room
             .growth_bytes
             .saturating_add(room.segments * room.segment_bytes);
         // What replay would read is not cleaned as long as there is anything else.
         let default = LOG_BYTES_DEFAULT.min(size / VOLUME_PART).max(twice);
-        self.access
+        self.on
+            .access
             .options()
             .checkpoint_log_bytes
             .unwrap_or(default)

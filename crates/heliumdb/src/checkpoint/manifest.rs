@@ -65,6 +65,13 @@ pub(super) struct Manifest {
     pub(super) decisions: Vec<Decision>,
 }
 
+/// The key of a root.
+pub(super) fn root_key(number: u64) -> [u8; 12] {
+    let mut key = *b"root\0\0\0\0\0\0\0\0";
+    key[4..].copy_from_slice(&number.to_le_bytes());
+    key
+}
+
 /// The root: the key of the first piece and the places of all.
 pub(super) fn encode_root(first: u64, pieces: &[Location]) -> Vec<u8> {
     let mut to = Vec::new();

@@ -12,9 +12,9 @@ use std::{
 use crossbeam_epoch as epoch;
 
 use super::{
-    Newest,
     directory::{Directory, Page},
-    manifest::{Decision, Manifest, PIECE_BYTES, Tentative, encode_root},
+    manifest::{Decision, Manifest, PIECE_BYTES, Tentative, encode_root, root_key},
+    newest::Newest,
     page::{PAGE_BYTES, PageBuilder},
 };
 use crate::{
@@ -24,12 +24,12 @@ use crate::{
         superblock::{Checkpoint, Start},
         trees::CHECKPOINT_TREE,
     },
+    ground::Ground,
     index::{Bound, Direction},
     location::{Location, Slot, Word},
     log::{Batch, BatchKind},
     tree::Tree,
     version::{TxnId, chain},
-    volume::Shared,
     write::certainty::Certain,
 };
 
@@ -39,15 +39,8 @@ const BATCH_BYTES: usize = 1 << 20;
 /// A stretch whose last page is smaller than this takes the next page in.
 const SMALL_PAGE_BYTES: usize = PAGE_BYTES / 4;
 
-/// The key of a root.
-pub(super) fn root_key(number: u64) -> [u8; 12] {
-    let mut key = *b"root\0\0\0\0\0\0\0\0";
-    key[4..].copy_from_slice(&number.to_le_bytes());
-    key
-}
-
 struct Writer<'a> {
-    shared: &'a Shared,
+    on: &'a Ground,
     certain: Certain,
     start: Start,
     next_id: u64,
@@ -61,24 +54,20 @@ struct Writer<'a> {
 }
 
 pub(super) fn checkpoint(
-    shared: &Shared,
+    on: &Ground,
     newest: &mut Newest,
     emptied: &HashSet<u64>,
     below: TxnId,
 ) -> Result<()> {
-    let log = &shared.log;
-    shared.writing.certainty.hold();
+    let log = &on.log;
+    on.writing.certainty.hold();
     let start = log.begin_checkpoint();
-    if !shared
-        .writing
-        .gate
-        .drain(|| log.health().poisoned().is_some())
-    {
-        return shared.access.check_writable();
+    if !on.writing.gate.drain(|| log.health().poisoned().is_some()) {
+        return on.access.check_writable();
     }
     let mut writer = Writer {
-        shared,
-        certain: shared.writing.certainty.look(below),
+        on,
+        certain: on.writing.certainty.look(below),
         start,
         next_id: newest.next_id,
         batch: Batch::new(BatchKind::Checkpoint),
@@ -87,14 +76,14 @@ pub(super) fn checkpoint(
         tentative: Vec::new(),
         fresh: Vec::new(),
     };
-    let trees = shared.catalog.trees();
+    let trees = on.catalog.trees();
     for tree in &trees {
         let directory = newest.trees.entry(tree.id).or_default();
         let is_chain = |word| matches!(Word(word).slot(), Slot::Chain(_));
         tree.index
             .take_changes(is_chain, |low, high| directory.mark(low, high));
     }
-    let marked = newest.mark_remains(shared, emptied);
+    let marked = newest.mark_remains(log, emptied);
     let number = newest.number + 1;
     match writer.run(newest, &trees, number) {
         Ok(manifest) => {
@@ -123,7 +112,7 @@ pub(super) fn checkpoint(
 impl Writer<'_> {
     /// Writes everything; returns the places of root and manifest.
     fn run(&mut self, newest: &Newest, trees: &[Arc<Tree>], number: u64) -> Result<Vec<Location>> {
-        let log = &self.shared.log;
+        let log = &self.on.log;
         for tree in trees {
             let old = newest.trees.get(&tree.id).cloned().unwrap_or_default();
             self.tree(tree, &old)?;
@@ -159,14 +148,14 @@ impl Writer<'_> {
     }
 
     fn manifest(&mut self) -> Manifest {
-        let shared = self.shared;
+        let on = self.on;
         let mut trees: Vec<_> = self.trees.iter().map(|(id, d)| (*id, d.clone())).collect();
         trees.sort_by_key(|(id, _)| *id);
         Manifest {
             next_id: self.next_id + (1 << 20),
-            next_sequence: shared.writing.sequence(),
+            next_sequence: on.writing.sequence(),
             trees,
-            log: shared.log.state(),
+            log: on.log.state(),
             tentative: std::mem::take(&mut self.tentative),
             overtakers: std::mem::take(&mut self.certain.overtakers),
             decisions: self.decisions(),
@@ -175,11 +164,11 @@ impl Writer<'_> {
 
     /// The decisions, with the batches that hold them.
     fn decisions(&self) -> Vec<Decision> {
-        let shared = self.shared;
+        let on = self.on;
         // Kept for as long as the index is looked at, so that none of its decisions is unknown.
-        let known = shared.writing.certainty.decisions();
+        let known = on.writing.certainty.decisions();
         let guard = epoch::pin();
-        let index = &shared.decisions.tree().index;
+        let index = &on.decisions.tree().index;
         let mut all = index.iter(Bound::Unbounded, Direction::Forward, &guard);
         let mut decisions = Vec::new();
         while let Some((key, word)) = all.next() {
@@ -290,7 +279,7 @@ impl Writer<'_> {
         if let Slot::At(at) = word.slot() {
             return Some(at);
         }
-        let certainty = &self.shared.writing.certainty;
+        let certainty = &self.on.writing.certainty;
         let (certain, tentative, start) = (&self.certain, &mut self.tentative, self.start.at);
         chain::census(word, guard, |version| {
             let Some(logged) = certainty.cancellable(certain, version.owner) else {
@@ -322,7 +311,7 @@ impl Writer<'_> {
         let low = low.take().unwrap_or_else(|| builder.first().to_vec());
         let count = builder.count();
         let value = builder.finish(tree);
-        let sequence = self.shared.writing.next_sequence();
+        let sequence = self.on.writing.next_sequence();
         self.batch.push(
             CHECKPOINT_TREE,
             sequence,
@@ -351,7 +340,7 @@ impl Writer<'_> {
         if self.waiting.is_empty() {
             return Ok(());
         }
-        let log = &self.shared.log;
+        let log = &self.on.log;
         let appended = log.append_checkpoint(&mut self.batch)?;
         self.fresh.extend(&appended.locations);
         for ((tree, page), at) in self.waiting.drain(..).zip(appended.locations) {
@@ -364,16 +353,16 @@ impl Writer<'_> {
         log.sync_to(appended.end)?;
         // Nothing is cleaned meanwhile: among moved items, each of which would have to be moved again
         // to get rid of them, pages that soon die again would cost more than they are worth.
-        self.shared.pace.set();
+        self.on.pace.set();
         Ok(())
     }
 
     fn append_one(&mut self, key: &[u8], value: &[u8]) -> Result<Location> {
-        let sequence = self.shared.writing.next_sequence();
+        let sequence = self.on.writing.next_sequence();
         self.batch.clear(BatchKind::Checkpoint);
         self.batch
             .push(CHECKPOINT_TREE, sequence, false, key, Some(value));
-        let appended = self.shared.log.append_checkpoint(&mut self.batch)?;
+        let appended = self.on.log.append_checkpoint(&mut self.batch)?;
         self.fresh.extend(&appended.locations);
         appended.locations.first().copied().ok_or_else(|| {
             Error::new(
