@@ -6,13 +6,13 @@
 use crate::{
     Datastore, DatastoreInfo, Isolation, Item, Snapshot, Volume,
     catalog::{Descriptor, SeenDatastore},
+    datastore::Items,
     error::{Error, ErrorKind, Result},
     format::{check, trees::tree_id},
     progress::{Phase, Progress, Reporter},
     salvage::{self, Rules, Source},
     version::View,
     volume::{
-        Items,
         filling::Filling,
         load::{self, Loader},
     },
@@ -130,7 +130,7 @@ impl Volume {
     fn copy_log(&self, target: &Volume, reporter: &mut Reporter<'_>) -> Result<BackupReport> {
         let hold = self.hold_log()?;
         let end = hold.end()?;
-        let (told, records_end) = self.shared().outcomes(&hold, end, reporter)?;
+        let (told, records_end) = self.outcomes(&hold, end, reporter)?;
         let rules = Rules::below(end, records_end);
         let source = Source::of_open_volume(hold.volume(), hold.segment_bytes(), hold.devices());
         let mut scanned = salvage::scan(&source, &rules, &told, reporter)?;
@@ -198,7 +198,7 @@ impl Volume {
 
     /// Refuses a copy that would have to keep decisions, where nothing says which of them it is to have.
     fn check_owes_nothing(&self, would_keep: bool) -> Result<()> {
-        if !would_keep || !self.shared().owes() {
+        if !would_keep || !self.shared().owing.owes() {
             return Ok(());
         }
         Err(Error::new(

@@ -10,7 +10,7 @@ use crate::{
     catalog::Catalog,
     log::Log,
     tree::Tree,
-    write::{Decisions, Pace, Records, Writing},
+    write::{Decisions, OwnRecords, Pace, Writing},
 };
 
 /// See the module.
@@ -20,7 +20,7 @@ pub(crate) struct Ground {
     pub(crate) log: Arc<Log>,
     pub(crate) writing: Arc<Writing>,
     pub(crate) pace: Arc<Pace>,
-    pub(crate) records: Arc<Records>,
+    pub(crate) records: Arc<OwnRecords>,
     pub(crate) decisions: Arc<Decisions>,
     pub(crate) catalog: Arc<Catalog>,
     /// Calls whoever does background work.

@@ -62,10 +62,12 @@ mod bell;
 mod cache;
 mod catalog;
 mod chance;
+mod checking;
 mod checkpoint;
 mod cleaner;
 mod clock;
 mod codec;
+mod datastore;
 pub mod device;
 mod enough;
 mod error;
@@ -79,6 +81,7 @@ mod location;
 mod log;
 mod memory;
 mod options;
+mod owing;
 mod peers;
 #[doc(hidden)]
 pub mod printable;
@@ -88,6 +91,7 @@ mod progress;
 mod read;
 mod salvage;
 mod scratch;
+mod shared;
 mod threads;
 mod transaction;
 mod tree;
@@ -97,6 +101,7 @@ mod volume;
 mod write;
 
 pub use catalog::DatastoreInfo;
+pub use datastore::{Datastore, Keys, Range};
 pub use error::{Error, ErrorKind, Result};
 pub use id::{DatastoreId, VolumeId};
 pub use options::VolumeOptions;
@@ -106,4 +111,4 @@ pub use transaction::{
     native::{Readable, Snapshot, SnapshotRange, Transaction, TransactionOptions, WriteBatch},
 };
 pub use version::Isolation;
-pub use volume::{Datastore, DatastoreOptions, Keys, Range, Volume};
+pub use volume::{DatastoreOptions, Volume};

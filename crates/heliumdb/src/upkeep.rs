@@ -6,11 +6,11 @@
 
 pub use crate::{
     backup::{BackupFrom, BackupReport},
+    checking::{Damage, VerifyReport},
     cleaner::Compaction,
+    datastore::{Lengths, NewestItems},
     log::Latencies,
     progress::{Phase, Progress},
     salvage::{Salvage, SalvageReport, SalvagedDatastore, Unresolved},
-    volume::{
-        Damage, DatastoreStats, Lengths, Metric, MetricKind, NewestItems, Stats, VerifyReport,
-    },
+    volume::{DatastoreStats, Metric, MetricKind, Stats},
 };

@@ -8,7 +8,7 @@ const LONG: [(&str, &str); 1] = [("log/place.rs", "place_batch")];
 
 /// The store's layers, the lowest first: modules at the root of `heliumdb`. Each may use those below
 /// it, and those of its own.
-const LAYERS: [&[&str]; 18] = [
+const LAYERS: [&[&str]; 23] = [
     &[
         "bell",
         "chance",
@@ -41,7 +41,12 @@ const LAYERS: [&[&str]; 18] = [
     &["ground"],
     &["checkpoint"],
     &["cleaner"],
-    &["transaction", "volume"],
+    &["owing"],
+    &["checking"],
+    &["shared"],
+    &["datastore"],
+    &["transaction"],
+    &["volume"],
     &["backup", "salvage"],
     &["host", "upkeep"],
     &["lib"],

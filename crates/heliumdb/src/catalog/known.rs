@@ -35,12 +35,12 @@ pub(super) struct Entry {
 }
 
 /// What recovery has found in a catalog.
-pub(crate) struct Contents {
+pub(crate) struct Recalled {
     pub(super) tree: Arc<Tree>,
     pub(super) known: Known,
 }
 
-impl Contents {
+impl Recalled {
     /// The catalog that `tree` holds: `records` are its items, `trees` what the log had for
     /// each tree id.
     pub(crate) fn load(

@@ -15,7 +15,7 @@ mod state;
 
 pub(crate) use descriptor::{Descriptor, Kind};
 pub use info::DatastoreInfo;
-pub(crate) use known::Contents;
+pub(crate) use known::Recalled;
 pub(crate) use past::SeenDatastore;
 pub(crate) use state::State;
 
@@ -28,7 +28,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     id::DatastoreId,
     tree::Tree,
-    write::{Records, Writing},
+    write::{OwnRecords, Writing},
 };
 use known::Known;
 
@@ -36,7 +36,7 @@ use known::Known;
 pub(crate) struct Catalog {
     access: Arc<Access>,
     writing: Arc<Writing>,
-    records: Arc<Records>,
+    records: Arc<OwnRecords>,
     tree: Arc<Tree>,
     /// Held by the operation that changes the catalog, over its write to the log.
     change: Mutex<()>,
@@ -48,8 +48,8 @@ impl Catalog {
     pub(crate) fn new(
         access: &Arc<Access>,
         writing: &Arc<Writing>,
-        records: &Arc<Records>,
-        contents: Contents,
+        records: &Arc<OwnRecords>,
+        contents: Recalled,
     ) -> Arc<Self> {
         Arc::new(Self {
             access: access.clone(),

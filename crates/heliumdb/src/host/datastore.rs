@@ -3,9 +3,9 @@
 use super::sealed::Sealed;
 use crate::{
     Datastore, Result,
+    datastore::Items,
     read::{Position, ReadAhead, Wanted},
     version::View,
-    volume::Items,
 };
 
 /// What a [`Datastore`] has besides for programs that keep their transactions themselves.

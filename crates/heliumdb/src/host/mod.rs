@@ -16,10 +16,11 @@ pub use volume::VolumeExt;
 #[doc(hidden)]
 pub use crate::{chance::Chance, clock::Clock};
 pub use crate::{
+    datastore::Items,
     read::{ReadAhead, Wanted},
     transaction::{WriteSet, native::SeekDirection},
     version::{Change, Horizon, Mode, TxnId, TxnSnapshot, View},
-    volume::{Items, open_all, open_all_devices},
+    volume::{open_all, open_all_devices},
 };
 
 mod sealed {

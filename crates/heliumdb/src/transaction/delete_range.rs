@@ -6,9 +6,10 @@ use std::ops::RangeBounds;
 
 use super::WriteSet;
 use crate::{
+    datastore::Datastore,
     error::Result,
     version::{Change, Mode, View},
-    volume::{Datastore, is_done},
+    write::check::is_done,
 };
 
 impl WriteSet {

@@ -9,7 +9,6 @@
 mod commit;
 mod delete_range;
 pub(crate) mod native;
-pub(crate) mod owed;
 mod part;
 mod room;
 mod savepoint;
@@ -20,9 +19,9 @@ mod spill;
 pub use savepoint::Savepoint;
 
 use crate::{
+    datastore::Datastore,
     error::{Error, ErrorKind, Result},
     version::{Change, Mode, TxnId, View},
-    volume::Datastore,
     write::Keeper,
 };
 use part::{Manners, Part, Writer};

@@ -8,17 +8,19 @@ use std::{ops::Range, sync::Arc};
 use crossbeam_epoch as epoch;
 
 use crate::{
-    Isolation, enough,
+    Isolation,
+    datastore::Datastore,
+    enough,
     error::{Error, ErrorKind, Result},
     format::name::GlobalTxn,
     location::Word,
     log::{Appended, Batch, Reservation},
+    shared::Lease,
     tree::Tree,
     version::{
         Change, Mode, Payload, Readers, Said, Swept, TxnId, View,
         chain::{self, Held, VERSION_BYTES},
     },
-    volume::{Datastore, Lease},
     write::{Cancelling, Open, Ticket, check},
 };
 
@@ -235,7 +237,8 @@ impl Part {
             .check_budget(VERSION_BYTES + payload_bytes)?;
         let guard = epoch::pin();
         let slot = Slotted {
-            volume: &self.volume,
+            writing: &self.volume.writing,
+            log: &self.volume.log,
             in_place_from: self.in_place_from,
         };
         let linked = self.trees[tree].update(key, &guard, |word| {

@@ -11,8 +11,8 @@ use super::part::{Part, Write};
 use crate::{
     error::Result,
     log::Reservation,
+    shared::Lease,
     version::{Change, Said},
-    volume::Lease,
 };
 
 /// Log space is reserved in steps of this size.

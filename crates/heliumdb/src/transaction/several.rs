@@ -13,7 +13,6 @@
 
 use super::{
     commit::{append, cancel_part, poison},
-    owed::{Owed, Participant},
     part::Part,
 };
 use crate::{
@@ -22,8 +21,8 @@ use crate::{
     id::VolumeId,
     limits::VOLUMES_PER_TRANSACTION_MAX,
     log::{Appended, BatchKind},
+    owing::{Deciding, Owed, Participant},
     version::TxnId,
-    volume::Deciding,
 };
 
 pub(super) fn check_count(volumes: usize) -> Result<()> {
@@ -40,7 +39,7 @@ pub(super) fn commit(owner: TxnId, parts: &mut [Part]) -> Result<()> {
     parts.sort_by_key(|part| part.volume.id());
     let (decider, others) = parts.split_first_mut().ok_or_else(no_parts)?;
     // Until it is over, whoever asks what became of it has to ask again.
-    let deciding = Deciding::begin(&decider.volume)?;
+    let deciding = Deciding::begin(&decider.volume.owing)?;
     let global = deciding.name();
     let appended = prepare(global, others)
         .and_then(|()| decide(global, decider, others))
@@ -56,11 +55,11 @@ pub(super) fn commit(owner: TxnId, parts: &mut [Part]) -> Result<()> {
     }
     let (decider, others) = parts.split_first_mut().ok_or_else(no_parts)?;
     let participants = others.iter().map(|part| {
-        part.volume.note_decider(&volume);
+        part.volume.owing.note_decider(&volume.owing);
         Participant::new(part.volume.id(), Some(part.volume.log.clone()))
     });
     let owed = Owed::new(owner, global, participants.collect());
-    volume.owe(owed, appended.batch_id);
+    volume.owing.owe(owed, appended.batch_id);
     decider.logged(&appended);
     Ok(())
 }
@@ -134,9 +133,9 @@ fn resolve(global: GlobalTxn, parts: &[Part], committed: bool) {
 pub(super) fn cancel(parts: &[Part], owner: TxnId) -> Result<()> {
     let (decider, others) = parts.split_first().ok_or_else(no_parts)?;
     // Until the horizon has passed the transaction, which it does not now, it is owed.
-    let owed = decider.volume.owed_by(owner);
+    let owed = decider.volume.owing.find(owner);
     cancel_part(decider, owed.map(|global| global.number))?;
-    decider.volume.forget_owed(owner);
+    decider.volume.owing.forget(owner);
     if let Some(global) = owed {
         resolve(global, others, false);
     }

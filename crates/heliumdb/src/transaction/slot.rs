@@ -9,13 +9,13 @@ use super::part::{Manners, Writer};
 use crate::{
     error::Result,
     location::Word,
+    log::Log,
     version::{
         Change, Isolation, Mode, Payload, State, View,
         chain::{self, Held, New},
         outside,
     },
-    volume::Shared,
-    write::check,
+    write::{Writing, check},
 };
 
 /// What a write did to its slot.
@@ -32,7 +32,8 @@ pub(super) enum Linked {
 
 /// What a write needs beside its operands.
 pub(super) struct Slotted<'a> {
-    pub(super) volume: &'a Shared,
+    pub(super) writing: &'a Writing,
+    pub(super) log: &'a Log,
     pub(super) in_place_from: u64,
 }
 
@@ -74,11 +75,11 @@ impl Slotted<'_> {
             }
             if own.sequence >= self.in_place_from {
                 let grown = own.payload.replace(payload(change), guard);
-                self.volume.writing.unsettled.add_bytes(grown);
+                self.writing.unsettled.add_bytes(grown);
                 return Ok((word, Linked::Changed { grown }));
             }
         }
-        let Shared { writing, log, .. } = self.volume;
+        let (writing, log) = (self.writing, self.log);
         let new = New {
             owner,
             sequence: writing.next_sequence(),

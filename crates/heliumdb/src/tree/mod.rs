@@ -148,6 +148,7 @@ impl Tree {
     }
 
     /// As [`Tree::update`], for what makes no item seen that was not.
+    #[inline]
     pub(crate) fn update_unseen<R>(
         &self,
         key: &[u8],

@@ -1,8 +1,9 @@
 //! How a datastore is opened, and how it is kept if it is made now.
 
-use super::{Datastore, Volume};
+use super::Volume;
 use crate::{
     catalog::Kind,
+    datastore::Datastore,
     error::{Error, ErrorKind, Result},
     id::DatastoreId,
     options::setters,

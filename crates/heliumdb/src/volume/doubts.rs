@@ -5,17 +5,13 @@
 
 use std::sync::Arc;
 
-use super::{
-    Shared,
-    lease::Lease,
-    open::Opened,
-    owing::{new_copy, not_durable},
-    registry,
-};
+use super::recover::Opened;
 use crate::{
     error::{Error, ErrorKind, Result},
     format::name::GlobalTxn,
     id::VolumeId,
+    owing::{Owing, new_copy, not_durable, only},
+    shared::{Lease, Shared, all_with_id},
 };
 
 /// Asks the deciders what became of prepared batches, and makes the answers durable. `others` are
@@ -49,9 +45,9 @@ pub(super) fn adopt(fresh: &[Arc<Lease>], others: &[Arc<Lease>]) -> Result<()> {
         .filter(|volume| !volume.access.options().read_only);
     let settled: Vec<VolumeId> = writable.clone().map(|volume| volume.id()).collect();
     for decider in writable {
-        decider.adopt_decisions(&settled, |id| {
+        decider.owing.adopt_decisions(&settled, |id| {
             let named = others.iter().find(|volume| volume.id() == id);
-            named.map_or_else(|| found(decider, id), |named| Some(Arc::clone(&**named)))
+            named.map_or_else(|| found(decider, id), |named| Some(named.owing.clone()))
         })?;
     }
     Ok(())
@@ -59,8 +55,8 @@ pub(super) fn adopt(fresh: &[Arc<Lease>], others: &[Arc<Lease>]) -> Result<()> {
 
 /// A volume that is open already, for one that has a path too: whoever brings devices of his own says
 /// himself which volumes belong together.
-fn found(asking: &Shared, id: VolumeId) -> Option<Arc<Shared>> {
-    asking.is_registered().then(|| registry::with_id(id))?
+fn found(asking: &Shared, id: VolumeId) -> Option<Arc<Owing>> {
+    asking.is_registered().then(|| only(all_with_id(id)))?
 }
 
 fn ask(opened: &[Opened], others: &[Arc<Lease>], asking: &Opened, name: GlobalTxn) -> Result<bool> {
@@ -78,10 +74,10 @@ fn ask(opened: &[Opened], others: &[Arc<Lease>], asking: &Opened, name: GlobalTx
     }
     let named = others.iter().find(|volume| volume.id() == name.decider);
     let decider = match named {
-        Some(named) => Some(Arc::clone(&**named)),
+        Some(named) => Some(named.owing.clone()),
         // Of two copies of a volume nobody knows which one was meant.
-        None if asking.registration.is_none() || registry::is_open(asker) => None,
-        None => registry::with_id(name.decider),
+        None if asking.registration.is_none() || !all_with_id(asker).is_empty() => None,
+        None => only(all_with_id(name.decider)),
     };
     match decider {
         Some(decider) => decider.answer(name, asker),

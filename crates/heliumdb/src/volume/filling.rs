@@ -3,8 +3,6 @@
 //! Invariant: a copy is a volume only once it is whole. While it is being filled, and if that fails, nobody gets a
 //! datastore of it, and no other open takes it for a volume.
 
-use std::sync::atomic::Ordering;
-
 use super::{Volume, load};
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -29,7 +27,7 @@ impl<'a> Filling<'a> {
         let filling = Self::alone(target)?;
         load::check_empty(target)?;
         let keeps_id = source == shared.id();
-        shared.is_new_copy.store(keeps_id, Ordering::Release);
+        shared.owing.set_new_copy(keeps_id);
         if keeps_id {
             let epoch = epoch.saturating_add(COPY_EPOCHS);
             shared.log.begin_epochs_above(epoch)?;
@@ -62,7 +60,7 @@ impl<'a> Filling<'a> {
 
     fn alone(target: &'a Volume) -> Result<Self> {
         let shared = target.shared();
-        if shared.is_filled.swap(true, Ordering::AcqRel) {
+        if !shared.copy_mark.begin() {
             return Err(Error::new(
                 ErrorKind::Busy,
                 format!("{}: another copy is being put into it", shared.access.url()),
@@ -108,11 +106,7 @@ impl<'a> Filling<'a> {
 
 impl Drop for Filling<'_> {
     fn drop(&mut self) {
-        let shared = self.target.shared();
-        if !self.is_sound {
-            shared.has_failed_copy.store(true, Ordering::Release);
-        }
-        shared.is_filled.store(false, Ordering::Release);
+        self.target.shared().copy_mark.end(!self.is_sound);
     }
 }
 
@@ -126,7 +120,7 @@ impl Volume {
         if !shared.log.is_unfinished_copy() {
             return Ok(());
         }
-        if shared.has_failed_copy.load(Ordering::Acquire) {
+        if shared.copy_mark.has_failed() {
             return shared.access.check_whole();
         }
         Filling::alone(self)?.finish()

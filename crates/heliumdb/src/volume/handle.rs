@@ -2,14 +2,17 @@
 
 use std::{fmt, path::Path, sync::Arc};
 
-use super::{Damage, Datastore, DatastoreOptions, Lease, maintenance, open};
+use super::{DatastoreOptions, open};
 use crate::{
     catalog::{DatastoreInfo, Descriptor, SeenDatastore, State},
+    checking::Damage,
+    datastore::Datastore,
     device::Device,
-    error::Result,
+    error::{Error, Result},
     id::{DatastoreId, VolumeId},
     log::Hold,
     options::VolumeOptions,
+    shared::Lease,
     transaction::native::{self, Snapshot, Transaction, TransactionOptions, WriteBatch},
     version::View,
 };
@@ -258,7 +261,10 @@ impl Volume {
     /// it together with this one: to that it would be as if such transactions had not committed. Salvage it,
     /// and say which way they go ([`Salvage::unresolved`](crate::upkeep::Salvage::unresolved)).
     pub fn forget_lost(&self, lost: &[VolumeId]) -> Result<u64> {
-        self.shared.forget_lost(lost)
+        let forgotten = self.shared.owing.lose(lost)?;
+        // CRASH: until here any of the decisions may still be as it was.
+        self.flush().map_err(Error::outcome_unknown)?;
+        Ok(forgotten)
     }
 
     /// Returns when everything written so far is durable.
@@ -330,13 +336,20 @@ impl Volume {
     /// background thread; true if something was done.
     #[doc(hidden)]
     pub fn background_step(&self) -> Result<bool> {
-        maintenance::background_step(&self.shared)
+        self.shared.background_step()
     }
 
     /// Flushes, stops background threads and closes the devices, whatever clones there are:
     /// their later calls fail with `Closed`. No thread may be in a call meanwhile.
     pub fn close(&self) -> Result<()> {
         self.shared.close()
+    }
+}
+
+impl Datastore {
+    /// The volume it is in.
+    pub fn volume(&self) -> Volume {
+        Volume::from_shared(self.shared().clone())
     }
 }
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use crossbeam_epoch as epoch;
 
-use super::{Datastore, Volume};
+use super::Volume;
 use crate::{
+    datastore::Datastore,
     enough,
     error::{Error, ErrorKind, Result},
     location::{Slot, Word},
@@ -57,7 +58,7 @@ impl<'a> Loader<'a> {
 
     pub(crate) fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         enough::for_item(key.len() + value.len())?;
-        let sequence = self.datastore.shared.writing.next_sequence();
+        let sequence = self.datastore.shared().writing.next_sequence();
         self.batch
             .push(self.tree.id, sequence, false, key, Some(value));
         self.keys.push(key.to_vec());
@@ -71,7 +72,7 @@ impl<'a> Loader<'a> {
         if self.keys.is_empty() {
             return Ok(());
         }
-        let shared = &self.datastore.shared;
+        let shared = self.datastore.shared();
         shared.access.check_writable()?;
         let _inside = shared.writing.gate.enter_with(self.keys.len() as u64);
         self.tree.check_accepts()?;

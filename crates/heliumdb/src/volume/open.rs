@@ -3,20 +3,17 @@
 use std::{path::Path, sync::Arc};
 
 use super::{
-    Shared, Volume, doubts,
-    lease::Lease,
-    lost,
-    maintenance::Maintenance,
-    recover::{Recovery, Replayed},
-    registry::{self, Claim, Registration},
+    Volume, doubts,
+    recover::{Opened, Recovery, Replayed},
 };
 use crate::{
     device::{self, Device},
     enough,
     error::{Error, ErrorKind, Result},
-    id::VolumeId,
     log::OpenLog,
     options::VolumeOptions,
+    owing,
+    shared::{Claim, Lease, Registration, Shared, claim},
 };
 
 pub(super) fn open(url: &str, options: &VolumeOptions) -> Result<Volume> {
@@ -37,7 +34,7 @@ pub(super) fn destroy(url: &str) -> Result<()> {
         exclusive: true,
         ..VolumeOptions::default()
     };
-    let _claims = registry::claim(std::iter::once((url, &options)))?;
+    let _claims = claim(std::iter::once((url, &options)))?;
     check_owes_nothing(url, &options)?;
     device::open_url(url, &options)
         .and_then(OpenLog::erase)
@@ -77,7 +74,7 @@ pub fn open_all(volumes: &[(String, VolumeOptions)]) -> Result<Vec<Volume>> {
     let wanted = volumes.iter().map(|(url, options)| (&**url, options));
     let mut shared: Vec<Option<Arc<Lease>>> = Vec::new();
     let mut opened = Vec::new();
-    for ((url, options), claim) in volumes.iter().zip(registry::claim(wanted)?) {
+    for ((url, options), claim) in volumes.iter().zip(claim(wanted)?) {
         shared.push(match claim {
             Claim::Joined(lease) => Some(lease),
             Claim::Mine(registration) => {
@@ -98,20 +95,7 @@ pub fn open_all(volumes: &[(String, VolumeOptions)]) -> Result<Vec<Volume>> {
     Ok(all.flatten().map(Volume::from_shared).collect())
 }
 
-/// A volume on its way up.
-pub(super) struct Opened {
-    pub(super) url: String,
-    pub(super) options: VolumeOptions,
-    pub(super) replayed: Replayed,
-    // Goes last: whoever waits for it finds the devices free.
-    pub(super) registration: Option<Registration>,
-}
-
 impl Opened {
-    pub(super) fn id(&self) -> VolumeId {
-        self.replayed.log().medium().volume_id()
-    }
-
     fn new(url: &str, options: &VolumeOptions, registration: Option<Registration>) -> Result<Self> {
         let options = &options.clamped();
         if options.truncate {
@@ -153,7 +137,7 @@ impl Opened {
             registration.opened(&lease);
         }
         lease.checkpoints.keep_room();
-        Maintenance::start(&lease)?;
+        lease.start()?;
         Ok(lease)
     }
 }
@@ -186,5 +170,5 @@ fn check_owes_nothing(url: &str, options: &VolumeOptions) -> Result<()> {
             "{url}: is not truncated or destroyed, because the decisions that it keeps for others cannot be read"
         ))
     })?;
-    lost::check_none(url, &owed)
+    owing::check_none(url, &owed)
 }

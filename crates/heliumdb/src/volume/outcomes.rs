@@ -2,7 +2,7 @@
 //!
 //! The log alone does not say: a prepared batch may be committed, and seen, long before that is logged;
 //! and a commit may be taken back later. Invariant: a batch below the position counts if and only if its
-//! transaction was acknowledged and, by the time of [`Shared::outcomes`], can not be taken back or was built on; what
+//! transaction was acknowledged and, by the time of [`Volume::outcomes`], can not be taken back or was built on; what
 //! comes later leaves that as it is.
 
 use std::{
@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use super::Shared;
+use super::Volume;
 use crate::{
     clock,
     error::Result,
@@ -38,7 +38,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// Of the drain's looks, every so many times somebody is asked whether to go on.
 const LOOKS: u32 = 64;
 
-impl Shared {
+impl Volume {
     /// What became of all that is below `end`, as far as the log does not say it up to a position
     /// that is returned with it.
     pub(crate) fn outcomes(
@@ -47,24 +47,24 @@ impl Shared {
         end: Lsn,
         reporter: &mut Reporter<'_>,
     ) -> Result<(Told, Lsn)> {
-        if self.access.options().read_only {
+        if self.shared().access.options().read_only {
             return Ok((Told::default(), end));
         }
-        let total = self.log.stats().used_bytes;
+        let total = self.shared().log.stats().used_bytes;
         self.await_commits(total, reporter)?;
         // Its keeper may have shown a commit to others this moment, and is about to let it go.
         let deadline = clock::now() + Duration::from_millis(BACKUP_WAIT_MS);
         let mut told = Told {
-            cancelled: self.writing.certainty.open_batches(),
+            cancelled: self.shared().writing.certainty.open_batches(),
             ..Told::default()
         };
         while told.cancelled.iter().any(|batch| *batch < end) && clock::now() < deadline {
             reporter.at(Phase::Records, 0, total)?;
             thread::sleep(PAUSE);
-            let open = self.writing.certainty.open_batches();
+            let open = self.shared().writing.certainty.open_batches();
             told.cancelled.retain(|batch| open.contains(batch));
         }
-        let prepared = self.log.prepared().into_iter();
+        let prepared = self.shared().log.prepared().into_iter();
         let committed = prepared.filter(|(_, prepared)| prepared.committed);
         told.decided = committed.map(|(name, _)| (name, self.id())).collect();
         // What is not among these any more has been logged by now.
@@ -79,7 +79,7 @@ impl Shared {
             looks.set(looks.get() + 1);
             let asked = match looks.get() % LOOKS {
                 0 => reporter.borrow_mut().at(Phase::Records, 0, total),
-                _ => self.access.check_writable(),
+                _ => self.shared().access.check_writable(),
             };
             let is_over = asked.is_err();
             if is_over {
@@ -87,7 +87,7 @@ impl Shared {
             }
             is_over
         };
-        self.checkpoints.drain_gate(give_up);
+        self.shared().checkpoints.drain_gate(give_up);
         stopped.into_inner()
     }
 }

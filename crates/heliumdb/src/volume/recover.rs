@@ -16,10 +16,9 @@ use crossbeam_epoch as epoch;
 use super::{
     numbers::Numbers,
     replay::{Judges, Place, Queue},
-    shared::Recovered,
 };
 use crate::{
-    catalog::Contents,
+    catalog::Recalled,
     checkpoint::{self, Fault, Loaded, Newest, Tentative},
     enough,
     error::{Error, ErrorKind, Result},
@@ -34,6 +33,7 @@ use crate::{
     location::{Location, Slot, Word},
     log::{BatchKind, Live, Log, LogState, OpenLog, Replay, ReplayBatch, ReplayItem},
     options::VolumeOptions,
+    shared::{Recovered, Registration},
     tree::Tree,
     write::{decisions::has_decided, read_all},
 };
@@ -95,6 +95,21 @@ pub(super) struct Replayed {
 impl Replayed {
     pub(super) fn log(&self) -> &Arc<Log> {
         self.open.log()
+    }
+}
+
+/// A volume on its way up.
+pub(super) struct Opened {
+    pub(super) url: String,
+    pub(super) options: VolumeOptions,
+    pub(super) replayed: Replayed,
+    // Goes last: whoever waits for it finds the devices free.
+    pub(super) registration: Option<Registration>,
+}
+
+impl Opened {
+    pub(super) fn id(&self) -> VolumeId {
+        self.replayed.log().medium().volume_id()
     }
 }
 
@@ -403,7 +418,7 @@ impl Recovery {
             ErrorKind::Damaged => why.advice("salvage copies what is left to another volume"),
             _ => why,
         })?;
-        let catalog = Contents::load(catalog_tree, records.into_iter().map(Ok), |id| {
+        let catalog = Recalled::load(catalog_tree, records.into_iter().map(Ok), |id| {
             self.take(id, log)
         })?;
         self.drop_orphans();

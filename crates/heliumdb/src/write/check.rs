@@ -7,6 +7,7 @@ use crate::{
 };
 
 /// Refuses a key or a value that no item can have.
+#[inline]
 pub(crate) fn lengths(key: &[u8], value: Option<&[u8]>) -> Result<()> {
     if key.len() > KEY_BYTES_MAX {
         return Err(key_too_long(key.len()));
@@ -18,6 +19,7 @@ pub(crate) fn lengths(key: &[u8], value: Option<&[u8]>) -> Result<()> {
 }
 
 /// Refuses a write of which `mode` does not hold.
+#[inline]
 pub(crate) fn mode(is_present: bool, mode: Mode) -> Result<()> {
     match (is_present, mode) {
         (true, Mode::Absent) => Err(Error::item_exists()),
@@ -26,14 +28,23 @@ pub(crate) fn mode(is_present: bool, mode: Mode) -> Result<()> {
     }
 }
 
-pub(crate) fn key_too_long(bytes: usize) -> Error {
+/// Whether a deletion found its item, which others may have deleted since it was seen.
+pub(crate) fn is_done<T>(deleted: Result<T>) -> Result<bool> {
+    match deleted {
+        Ok(_) => Ok(true),
+        Err(why) if why.kind() == ErrorKind::ItemNotFound => Ok(false),
+        Err(why) => Err(why),
+    }
+}
+
+fn key_too_long(bytes: usize) -> Error {
     Error::new(
         ErrorKind::KeyTooLong,
         format!("the key has {bytes} bytes; the longest that fits has {KEY_BYTES_MAX}"),
     )
 }
 
-pub(crate) fn value_too_long(bytes: usize) -> Error {
+fn value_too_long(bytes: usize) -> Error {
     Error::new(
         ErrorKind::ValueTooLong,
         format!("the value has {bytes} bytes; the longest that fits has {VALUE_BYTES_MAX}"),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crossbeam_epoch as epoch;
 
-use super::{Records, Writing, lost_decisions, records::misplaced};
+use super::{OwnRecords, Writing, lost_decisions, records::misplaced};
 use crate::{
     error::Result,
     format::{name::GlobalTxn, trees::DECISIONS_TREE},
@@ -22,14 +22,14 @@ use crate::{
 /// See the module.
 pub(crate) struct Decisions {
     tree: Arc<Tree>,
-    records: Arc<Records>,
+    records: Arc<OwnRecords>,
     writing: Arc<Writing>,
 }
 
 impl Decisions {
     pub(crate) fn new(
         tree: Arc<Tree>,
-        records: &Arc<Records>,
+        records: &Arc<OwnRecords>,
         writing: &Arc<Writing>,
     ) -> Arc<Self> {
         Arc::new(Self {

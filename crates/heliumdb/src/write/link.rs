@@ -22,6 +22,7 @@ pub(crate) struct NewHead {
 
 impl Unsettled {
     /// Puts a version on top of what the slot has, which is trimmed first where that is due.
+    #[inline]
     pub(crate) fn link(&self, word: Word, new: New, log: &Log, guard: &Guard) -> NewHead {
         let (word, left) = self.trim(word, log, guard);
         let founded = !matches!(word.slot(), Slot::Chain(_));

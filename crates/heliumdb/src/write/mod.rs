@@ -13,6 +13,7 @@ mod cancelling;
 pub(crate) mod certainty;
 pub(crate) mod check;
 pub(crate) mod decisions;
+mod direct;
 pub(crate) mod gate;
 mod link;
 pub(crate) mod lost_decisions;
@@ -26,11 +27,12 @@ mod thin;
 pub(crate) use cancelling::Cancelling;
 pub(crate) use certainty::Certainty;
 pub(crate) use decisions::Decisions;
+pub(crate) use direct::Expect;
 pub(crate) use gate::{Gate, Ticket};
 pub(crate) use manager::{Hold, Manager};
 pub(crate) use pace::{Pace, short_bytes};
 pub(crate) use pending::Open;
-pub(crate) use records::{Records, read_all};
+pub(crate) use records::{OwnRecords, read_all};
 pub(crate) use settle::Unsettled;
 pub(crate) use thin::Haste;
 
@@ -40,10 +42,12 @@ use std::sync::{
 };
 
 use crossbeam_utils::CachePadded;
+use parking_lot::Mutex;
 
 use crate::{
     access::Access,
     error::{Error, ErrorKind, Result},
+    log::Log,
     version::{Attempt, Horizon, Readers, TxnId, Waiting},
 };
 use pending::Writers;
@@ -61,6 +65,7 @@ pub(crate) enum Keeper {
 /// See the module.
 pub(crate) struct Writing {
     access: Arc<Access>,
+    log: Arc<Log>,
     pub(crate) gate: Gate,
     pub(crate) unsettled: Unsettled,
     /// Operations outside transactions that wait for commits.
@@ -68,6 +73,8 @@ pub(crate) struct Writing {
     /// The volume's own transactions, unless somebody else keeps them.
     pub(crate) native: Arc<Manager>,
     pub(crate) certainty: Certainty,
+    /// Held while a batch links its versions, so that no two of them mix.
+    pub(crate) batching: Mutex<()>,
     /// A [`Keeper`], or zero while nobody has asked.
     keeper: AtomicU8,
     /// Written by every write: not on a line that readers look at.
@@ -86,10 +93,12 @@ impl Writing {
             waiting: Waiting::default(),
             native: Manager::new(access.owner()),
             certainty: Certainty::default(),
+            batching: Mutex::new(()),
             keeper: AtomicU8::new(0),
             next_sequence: AtomicU64::new(next_sequence).into(),
             first_sequence: next_sequence,
             writers: Writers::default(),
+            log: access.log().clone(),
             access: access.clone(),
         })
     }
@@ -176,7 +185,7 @@ impl Writing {
 
     /// Settles what no one of `readers` needs, of so many chunks of chains; returns how many became plain slots.
     pub(crate) fn settle(&self, readers: &Readers, most: usize) -> usize {
-        self.unsettled.settle(readers, most, self.access.log())
+        self.unsettled.settle(readers, most, &self.log)
     }
 
     /// A transaction is about to write here; [`Writing::leave`] ends that.
@@ -200,7 +209,7 @@ impl Writing {
     pub(crate) fn report_pending(&self) {
         let next = self.sequence();
         let lowest = self.writers.lowest(next);
-        self.access.log().set_oldest_pending(lowest);
+        self.log.set_oldest_pending(lowest);
         self.certainty.forget_overtakers(lowest);
     }
 
@@ -224,8 +233,7 @@ impl Writing {
         self.is_native() && self.unsettled.has_any() && {
             let readers = self.native.readers();
             let clock = &self.access.options().clock;
-            self.unsettled
-                .thin(&readers, haste, clock, self.access.log())
+            self.unsettled.thin(&readers, haste, clock, &self.log)
         }
     }
 }

@@ -132,6 +132,7 @@ impl Price {
     }
 
     /// How long whoever comes now is to wait, after so many bytes were written in all.
+    #[inline]
     fn owed(&self, written: impl Fn() -> u64) -> Option<Duration> {
         let price = self.ns_per_kib.load(Relaxed);
         if price == 0 {

@@ -19,13 +19,13 @@ use crate::{
 };
 
 /// See the module.
-pub(crate) struct Records {
+pub(crate) struct OwnRecords {
     access: Arc<Access>,
     writing: Arc<Writing>,
     numbering: Mutex<()>,
 }
 
-impl Records {
+impl OwnRecords {
     pub(crate) fn new(access: &Arc<Access>, writing: &Arc<Writing>) -> Arc<Self> {
         Arc::new(Self {
             access: access.clone(),

@@ -331,6 +331,7 @@ impl Unsettled {
         self.prune_one(tree, key, readers, log, guard).newest_left
     }
 
+    #[inline]
     fn prune_one(
         &self,
         tree: &Tree,

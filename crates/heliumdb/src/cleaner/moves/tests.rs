@@ -46,7 +46,7 @@ impl Stage {
         }
     }
 
-    fn shared(&self) -> &crate::volume::Shared {
+    fn shared(&self) -> &crate::shared::Shared {
         self.volume.shared()
     }
 

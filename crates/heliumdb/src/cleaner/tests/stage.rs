@@ -8,7 +8,7 @@ use crate::{
     error::ErrorKind,
     log::{Batch, BatchKind},
     options::VolumeOptions,
-    volume::{Shared, background_step},
+    shared::Shared,
 };
 
 /// Bytes of an ordinary value: twenty of them make a segment.
@@ -109,7 +109,7 @@ impl Stage {
     pub(in crate::cleaner) fn await_room(&self) -> bool {
         let cleaner = &self.shared().cleaner;
         cleaner
-            .await_room(&|| background_step(self.shared()))
+            .await_room(&|| self.shared().background_step())
             .unwrap()
     }
 

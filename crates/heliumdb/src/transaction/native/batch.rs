@@ -7,11 +7,12 @@ use std::{fmt, sync::Arc};
 
 use super::{read::check_volume, transaction::Transaction};
 use crate::{
+    datastore::Datastore,
     enough,
     error::Result,
+    shared::Lease,
     transaction::{Durability, room::Ahead},
     version::{Change, Mode},
-    volume::{Datastore, Lease},
 };
 
 /// Writes to any datastores of a volume that happen together: see [`crate::Volume::batch`].
@@ -148,7 +149,7 @@ impl WriteBatch {
         if let (Some(room), Some(datastore)) = (room, self.datastores.first()) {
             txn.take_ahead(datastore, room)?;
         }
-        let batching = self.volume.batching.lock();
+        let batching = self.volume.writing.batching.lock();
         let mut ahead = self.each();
         for (i, (write, key, value)) in self.each().enumerate() {
             if i % PREPARED_TOGETHER == 0 {

@@ -4,14 +4,11 @@ use std::ops::Bound;
 
 use super::eyes::Eyes;
 use crate::{
+    datastore::{Bounds, Datastore, Ends, Eyed, Keys},
     error::Result,
     index::Direction,
     read::{Item, Wanted, is_on_the_way},
     version,
-    volume::{
-        Datastore, Keys,
-        ends::{Bounds, Ends, Eyed},
-    },
 };
 
 /// Iterator over the items of a range, of one moment unless at read-uncommitted: see

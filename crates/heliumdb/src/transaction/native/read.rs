@@ -4,12 +4,10 @@ use std::ops::RangeBounds;
 
 use super::{eyes::Eyes, range::SnapshotRange};
 use crate::{
+    datastore::{Datastore, of_prefix, owned},
     error::{Error, ErrorKind, Result},
     read::{Item, Position},
-    volume::{
-        Datastore, Shared,
-        ends::{of_prefix, owned},
-    },
+    shared::Shared,
 };
 
 /// Reading through a [`crate::Transaction`] or a [`crate::Snapshot`]: every operation sees the volume as

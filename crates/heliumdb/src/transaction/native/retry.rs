@@ -3,7 +3,7 @@
 use std::{hash::BuildHasher, sync::Arc, thread, time::Duration};
 
 use super::{options::TransactionOptions, transaction::Transaction};
-use crate::{error::Result, limits::TRANSACT_ATTEMPTS_MAX, volume::Lease};
+use crate::{error::Result, limits::TRANSACT_ATTEMPTS_MAX, shared::Lease};
 
 /// Longest pause between two attempts.
 const PAUSE_MAX: Duration = Duration::from_millis(10);

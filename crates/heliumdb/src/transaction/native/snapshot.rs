@@ -7,9 +7,10 @@ use super::{
     read::{Readable, check_volume, sealed::Look},
 };
 use crate::{
+    datastore::Datastore,
     error::{Error, ErrorKind, Result},
+    shared::Lease,
     version::{Isolation, TxnId, View},
-    volume::{Datastore, Lease},
     write::{Hold, Keeper},
 };
 

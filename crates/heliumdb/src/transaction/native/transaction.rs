@@ -18,11 +18,12 @@ use super::{
     read::{Readable, check_volume, sealed::Look},
 };
 use crate::{
+    datastore::Datastore,
     error::{Error, Result},
+    shared::{Lease, Shared},
     transaction::{Durability, Savepoint, WriteSet, part::Manners, room::Ahead},
     version::{Change, Isolation, Mode},
-    volume::{Datastore, Lease, Shared, is_done},
-    write::{Hold, Keeper},
+    write::{Hold, Keeper, check::is_done},
 };
 
 /// A transaction over any datastores of one volume: see [`crate::Volume::begin`].

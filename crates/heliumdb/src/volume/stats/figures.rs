@@ -118,7 +118,7 @@ figures! {
     /// Bytes of freed segments given back to the devices since the volume was opened.
     Counter trimmed_bytes "Bytes given back to devices" = log.trimmed_bytes;
     /// Times that the background made buffered updates durable.
-    Counter auto_commits "Flushes by the background" = shared.auto_commits.load(Relaxed);
+    Counter auto_commits "Flushes by the background" = shared.auto_commit.count();
     /// Items that the last recovery read.
     Gauge recovered_items "Items read by the last recovery" = shared.recovered_items;
     /// Bytes of log that the last recovery discarded as a torn tail.

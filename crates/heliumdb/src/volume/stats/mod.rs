@@ -6,8 +6,8 @@ mod figures;
 
 pub use figures::Stats;
 
-use super::{Datastore, Volume};
-use crate::{error::Result, log::Latencies};
+use super::Volume;
+use crate::{datastore::Datastore, error::Result, log::Latencies};
 use std::fmt::Write;
 
 /// What a [`Metric`] is.

@@ -1,28 +1,42 @@
 //! Datastores: what their handles are, and plain writes outside any transaction.
 
+mod compound;
+mod damaged;
+mod delete_range;
+mod ends;
+mod items;
+mod range;
+mod reading;
+mod verify;
+
+pub(crate) use ends::{Bounds, Ends, Eyed, of_prefix, owned};
+pub use items::{Items, Lengths, NewestItems};
+pub use range::{Keys, Range};
+
 use std::{fmt, sync::Arc, time::Instant};
 
-use super::{Lease, Volume, background_step, direct::Expect, is_done};
 use crate::{
     catalog::{DatastoreInfo, State},
     cleaner::Compaction,
     error::{Error, ErrorKind, Result},
     id::DatastoreId,
+    shared::Lease,
     tree::Tree,
     version::{Eyes, Isolation, Mode, View},
+    write::{Expect, check::is_done},
 };
 
-/// A named set of items, in order of their keys unless made [unordered](super::DatastoreOptions::unordered); clones share it.
+/// A named set of items, in order of their keys unless made [unordered](crate::DatastoreOptions::unordered); clones share it.
 #[derive(Clone)]
 pub struct Datastore {
-    pub(super) shared: Arc<Lease>,
-    pub(super) state: Arc<State>,
+    shared: Arc<Lease>,
+    state: Arc<State>,
     /// Writes through this handle are refused.
     read_only: bool,
 }
 
 impl Datastore {
-    pub(super) fn new(shared: Arc<Lease>, state: Arc<State>) -> Self {
+    pub(crate) fn new(shared: Arc<Lease>, state: Arc<State>) -> Self {
         Self {
             shared,
             state,
@@ -91,7 +105,7 @@ impl Datastore {
                 // Who waits for room holds no guard.
                 self.shared.when_room(|| {
                     self.shared
-                        .when_in_budget(|| self.shared.write_if(tree, key, value, expect))
+                        .when_in_budget(|| self.shared.writing.write_if(tree, key, value, expect))
                 })
             })
         })
@@ -177,11 +191,6 @@ impl Datastore {
         self.state.id
     }
 
-    /// The volume it is in.
-    pub fn volume(&self) -> Volume {
-        Volume::from_shared(self.shared.clone())
-    }
-
     /// What the catalog says of it now; `DatastoreNotFound` once it was removed.
     pub fn info(&self) -> Result<DatastoreInfo> {
         self.shared
@@ -221,7 +230,7 @@ impl Datastore {
         self.len() == 0
     }
 
-    /// Sets the value of `key`, whether it is there or not. Buffered: durable after [`Volume::flush`].
+    /// Sets the value of `key`, whether it is there or not. Buffered: durable after [`crate::Volume::flush`].
     pub fn put(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
         self.write(key.as_ref(), Some(value.as_ref()), Mode::Any)
     }
@@ -262,7 +271,7 @@ impl Datastore {
                 is_done: true,
             });
         }
-        let step = || background_step(&self.shared);
+        let step = || self.shared.background_step();
         self.shared.cleaner.compact(&tree, deadline, &step)
     }
 }

@@ -5,8 +5,9 @@ use std::ops::RangeBounds;
 use crossbeam_epoch::{self as epoch, Guard};
 
 use super::{
-    Datastore, Range,
+    Datastore,
     ends::{of_prefix, owned},
+    range::Range,
 };
 use crate::{
     error::Result,

@@ -2,7 +2,7 @@
 
 use crossbeam_epoch as epoch;
 
-use super::{Datastore, direct::Expect};
+use super::Datastore;
 use crate::{
     error::{Error, ErrorKind, Result},
     limits::MERGE_ATTEMPTS_MAX,
@@ -10,6 +10,7 @@ use crate::{
     log::{Fetch, Purpose, Ready, Spot, append_value},
     read::{Look, Shown, Which},
     version::{Eyes, chain::Seen},
+    write::Expect,
 };
 
 /// Keys of a `multi_get` that are looked up together.

@@ -24,7 +24,7 @@ pub struct Damage {
 
 /// What verifying and scrubbing found since the volume was opened.
 #[derive(Default)]
-pub(super) struct Damages(Mutex<Found>);
+pub(crate) struct Damages(Mutex<Found>);
 
 #[derive(Default)]
 struct Found {
@@ -33,7 +33,7 @@ struct Found {
 }
 
 impl Damages {
-    pub(super) fn enter(&self, damage: Damage) {
+    pub(crate) fn enter(&self, damage: Damage) {
         let mut found = self.0.lock();
         let same = |known: &Damage| known.datastore == damage.datastore && known.key == damage.key;
         if found.entries.iter().any(same) {
@@ -52,11 +52,11 @@ impl Damages {
         }
     }
 
-    pub(super) fn list(&self) -> Vec<Damage> {
+    pub(crate) fn list(&self) -> Vec<Damage> {
         self.0.lock().entries.clone()
     }
 
-    pub(super) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.0.lock().count
     }
 }

@@ -13,7 +13,7 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    pub(super) fn new(shared: Shared) -> Arc<Self> {
+    pub(crate) fn new(shared: Shared) -> Arc<Self> {
         Arc::new(Self {
             shared: Arc::new(shared),
         })

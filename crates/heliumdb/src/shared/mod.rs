@@ -1,102 +1,88 @@
 //! An open volume: what all handles share.
+//!
+//! It owns the parts, and what works on them: checkpoints, the cleaner, what it owes other volumes, what checks it. Invariant: a close
+//! returns when nobody works for it any more, and all that was written is in the files.
 
-use std::{
-    collections::HashSet,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, AtomicU64},
-    },
-    time::Instant,
-};
+mod auto_commit;
+mod copy_mark;
+mod lease;
+mod maintenance;
+mod registry;
+
+pub(crate) use lease::Lease;
+pub(crate) use maintenance::Maintenance;
+pub(crate) use registry::{Claim, Registration, all_with_id, claim};
+
+use std::sync::{Arc, atomic::AtomicU64};
 
 use crossbeam_utils::CachePadded;
 use parking_lot::{Mutex, ReentrantMutex};
 
-use super::{
-    damage::Damages,
-    maintenance::{Maintenance, background_step},
-    owing::settle_with,
-    registry::Registration,
-    scrub::Scrub,
-};
 use crate::{
     access::Access,
-    catalog::{Catalog, Contents},
+    catalog::{Catalog, Recalled},
+    checking::{Checking, Damages, Scrub},
     checkpoint::{Checkpoints, Newest},
     cleaner::Cleaner,
     error::{ErrorKind, Result},
-    format::name::GlobalTxn,
     ground::Ground,
     id::VolumeId,
     log::{Log, OpenLog},
     options::VolumeOptions,
-    transaction::owed::Owed,
+    owing::{Owing, settle_with},
     tree::Tree,
     version::{Horizon, Readers, TxnId},
-    write::{Decisions, Pace, Records, Writing},
+    write::{Decisions, OwnRecords, Pace, Writing},
 };
+use auto_commit::AutoCommit;
+use copy_mark::CopyMark;
 
+/// See the module.
 pub(crate) struct Shared {
     pub(crate) access: Arc<Access>,
     pub(crate) log: Arc<Log>,
     pub(crate) writing: Arc<Writing>,
-    pub(crate) records: Arc<Records>,
+    pub(crate) records: Arc<OwnRecords>,
     pub(crate) decisions: Arc<Decisions>,
     pub(crate) catalog: Arc<Catalog>,
-    /// Held while a batch links its versions, so that no two of them mix.
-    pub(crate) batching: Mutex<()>,
-    /// How many transactions over several volumes this one was to decide since it was opened.
-    pub(super) names_given: AtomicU64,
-    /// Those that this volume is deciding.
-    pub(super) deciding: Mutex<HashSet<GlobalTxn>>,
-    pub(super) owed: Mutex<Vec<Owed>>,
-    /// The volumes that owe this one.
-    pub(super) deciders: Mutex<Vec<Weak<Shared>>>,
-    pub(crate) cleaner: Cleaner,
-    /// When nothing was buffered, last.
-    pub(super) clean_at: Mutex<Instant>,
-    pub(super) auto_commits: AtomicU64,
-    pub(super) scrub: Scrub,
-    pub(super) damages: Damages,
-    pub(crate) maintenance: Maintenance,
     pub(crate) checkpoints: Arc<Checkpoints>,
-    /// Since it was opened it was made for a copy, or got one, of the volume that its id is of.
-    pub(super) is_new_copy: AtomicBool,
-    /// A copy is being put into it.
-    pub(super) is_filled: AtomicBool,
-    /// One that was is not whole, and never will be.
-    pub(super) has_failed_copy: AtomicBool,
+    pub(crate) cleaner: Cleaner,
+    pub(crate) owing: Arc<Owing>,
+    pub(crate) auto_commit: AutoCommit,
+    pub(crate) scrub: Scrub,
+    pub(crate) damages: Damages,
+    pub(crate) copy_mark: CopyMark,
+    maintenance: Maintenance,
     /// Held while it is being closed: whoever closes it too returns when it is closed.
     closing: ReentrantMutex<()>,
-    pub(super) recovered_items: u64,
+    pub(crate) recovered_items: u64,
     /// Slots without an item that walks have looked at.
     passed: CachePadded<AtomicU64>,
-    pub(super) registration: Mutex<Option<Registration>>,
+    registration: Mutex<Option<Registration>>,
     /// Goes last: the log is closed with it.
     open_log: OpenLog,
 }
 
-/// What [`super::recover`] found out about a volume.
-pub(super) struct Recovered {
-    pub(super) catalog: Contents,
-    pub(super) decisions: Arc<Tree>,
-    pub(super) next_sequence: u64,
-    pub(super) items: u64,
-    pub(super) checkpoint: Newest,
+/// What recovery found out about a volume.
+pub(crate) struct Recovered {
+    pub(crate) catalog: Recalled,
+    pub(crate) decisions: Arc<Tree>,
+    pub(crate) next_sequence: u64,
+    pub(crate) items: u64,
+    pub(crate) checkpoint: Newest,
 }
 
 impl Shared {
-    pub(super) fn new(
+    pub(crate) fn new(
         url: String,
         open_log: OpenLog,
         options: VolumeOptions,
         recovered: Recovered,
     ) -> Self {
-        let now = options.clock.now();
         let log = Arc::clone(open_log.log());
         let access = Access::new(url, options, log.clone());
         let writing = Writing::new(&access, recovered.next_sequence);
-        let records = Records::new(&access, &writing);
+        let records = OwnRecords::new(&access, &writing);
         let maintenance = Maintenance::default();
         let on = Ground {
             pace: Pace::new(&access),
@@ -110,27 +96,20 @@ impl Shared {
         };
         let checkpoints = Arc::new(Checkpoints::new(on.clone(), recovered.checkpoint));
         Self {
-            is_new_copy: AtomicBool::new(on.log.is_unfinished_copy()),
             cleaner: Cleaner::new(on.clone(), checkpoints.clone()),
             checkpoints,
+            owing: Owing::new(on.clone(), all_with_id),
+            auto_commit: AutoCommit::new(&on.access),
             access: on.access,
             log: on.log,
             writing: on.writing,
             records: on.records,
             decisions: on.decisions,
             catalog: on.catalog,
-            batching: Mutex::new(()),
-            names_given: AtomicU64::new(0),
-            deciding: Mutex::default(),
-            owed: Mutex::new(Vec::new()),
-            deciders: Mutex::default(),
-            maintenance,
-            clean_at: Mutex::new(now),
-            auto_commits: AtomicU64::new(0),
             scrub: Scrub::default(),
             damages: Damages::default(),
-            is_filled: AtomicBool::new(false),
-            has_failed_copy: AtomicBool::new(false),
+            copy_mark: CopyMark::default(),
+            maintenance,
             closing: ReentrantMutex::new(()),
             recovered_items: recovered.items,
             passed: CachePadded::default(),
@@ -154,20 +133,66 @@ impl Shared {
         readers.is_some_and(|readers| self.settle_for(&readers, usize::MAX) > 0)
     }
 
+    /// What there is to check.
+    pub(crate) fn checking(&self) -> Checking<'_> {
+        Checking {
+            access: &self.access,
+            catalog: &self.catalog,
+            decisions: &self.decisions,
+            damages: &self.damages,
+            passed: &self.passed,
+        }
+    }
+
+    /// Starts the thread that works in the background, unless the volume is to have none.
+    pub(crate) fn start(self: &Arc<Self>) -> Result<()> {
+        let volume = Arc::clone(self);
+        self.maintenance
+            .start(&self.access, move || volume.maintain())
+    }
+
+    /// One step of everything that is due; true if something was done.
+    fn maintain(&self) -> Result<bool> {
+        self.access.check_writable()?;
+        let settled = self.settle_native();
+        self.writing.report_pending();
+        let flushed = self.auto_commit.step(&self.access)?;
+        let cleaned = self.cleaner.clean_if_due()?;
+        let checkpointed = self.checkpoints.take_if_due(self.cleaner.is_cleaning())?;
+        let scrubbed = self.scrub.step(self.checking())?;
+        Ok(scrubbed | checkpointed | cleaned | flushed | settled)
+    }
+
+    /// One step of all background work, for a volume without threads.
+    pub(crate) fn background_step(&self) -> Result<bool> {
+        let logged = self.log.background_step()?;
+        Ok(self.maintain()? | logged)
+    }
+
+    /// From now on the process knows it, until it is closed.
+    fn register(&self, registration: Registration) {
+        *self.registration.lock() = Some(registration);
+    }
+
+    /// Whether others of this process find it by its path.
+    pub(crate) fn is_registered(&self) -> bool {
+        self.registration.lock().is_some()
+    }
+
     /// Counts the slots without an item that walks have looked at.
-    pub(super) fn passed(&self) -> &AtomicU64 {
+    pub(crate) fn passed(&self) -> &AtomicU64 {
         &self.passed
     }
 
     /// Does `write`, and tries again when it found the volume full and room is being made.
     #[inline]
-    pub(crate) fn when_room<T>(self: &Arc<Self>, write: impl FnMut() -> Result<T>) -> Result<T> {
-        self.cleaner.when_room(&|| background_step(self), write)
+    pub(crate) fn when_room<T>(&self, write: impl FnMut() -> Result<T>) -> Result<T> {
+        self.cleaner.when_room(&|| self.background_step(), write)
     }
 
     /// Does `attempt`, once more if versions had used their whole budget, and nobody needed some of them any more.
     #[inline]
-    pub(super) fn when_in_budget<T>(&self, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+    pub(crate) fn when_in_budget<T>(&self, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
         match attempt() {
             Err(why) if why.kind() == ErrorKind::VersionBudget && self.settle_native() => attempt(),
             done => done,
@@ -182,12 +207,12 @@ impl Shared {
     }
 
     fn settle_for(&self, readers: &Readers, most: usize) -> usize {
-        self.step_owed(readers.oldest);
+        self.owing.step(readers.oldest);
         self.writing.settle(readers, most)
     }
 
     /// Makes everything written durable, then resolves and forgets what was decided here.
-    pub(super) fn flush(&self) -> Result<()> {
+    pub(crate) fn flush(&self) -> Result<()> {
         self.access.check_open()?;
         // Even if nothing is left to be synced: nothing is acknowledged after a failure.
         if let Some(why) = self.log.health().poisoned() {
@@ -197,28 +222,28 @@ impl Shared {
     }
 
     /// Closes the log, whatever handles there are; later calls fail with `Closed`.
-    pub(super) fn close(&self) -> Result<()> {
+    pub(crate) fn close(&self) -> Result<()> {
         self.access.owner().check()?;
         let _closing = self.closing.lock();
         if !self.access.close() {
             return Ok(());
         }
         self.maintenance.stop();
-        let deciders = std::mem::take(&mut *self.deciders.lock());
-        if !self.access.options().read_only && self.log.health().poisoned().is_none() {
-            self.close_owed();
+        let deciders = self.owing.take_deciders();
+        let is_sound = !self.access.options().read_only && self.log.health().poisoned().is_none();
+        if is_sound {
+            self.owing.close();
             settle_with(&deciders);
         }
-        let checkpointed =
-            if self.access.options().read_only || self.log.health().poisoned().is_some() {
-                Ok(())
-            } else {
-                self.checkpoints.take_at_close()
-            };
+        // What was settled may have failed.
+        let checkpointed = match is_sound && self.log.health().poisoned().is_none() {
+            true => self.checkpoints.take_at_close(),
+            false => Ok(()),
+        };
         let closed = self.open_log.close();
         // What it was owed is durable now.
         settle_with(&deciders);
-        self.owed.lock().clear();
+        self.owing.clear();
         self.registration.lock().take();
         checkpointed.and(closed)
     }

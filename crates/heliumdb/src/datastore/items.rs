@@ -106,5 +106,5 @@ impl Iterator for Lengths {
 const _: () = {
     const fn is_send_and_sync<T: Send + Sync>() {}
     is_send_and_sync::<NewestItems>();
-    is_send_and_sync::<super::Lengths>();
+    is_send_and_sync::<Lengths>();
 };

@@ -7,15 +7,15 @@
 use std::{
     cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     thread::JoinHandle,
     time::Duration,
 };
 
 use parking_lot::Mutex;
 
-use super::{Shared, scrub};
 use crate::{
+    access::Access,
     bell::Bell,
     error::{Error, ErrorKind, Result},
     threads,
@@ -32,17 +32,19 @@ pub(crate) struct Maintenance {
 }
 
 impl Maintenance {
-    /// Starts the thread, unless the volume is to have none.
-    pub(super) fn start(shared: &Arc<Shared>) -> Result<()> {
-        if !shared.access.options().background_thread || shared.access.options().read_only {
+    /// Starts the thread, unless the volume is to have none: it does `step` until there is nothing to do, and again when it is called.
+    pub(super) fn start(
+        &self,
+        access: &Arc<Access>,
+        step: impl Fn() -> Result<bool> + Send + 'static,
+    ) -> Result<()> {
+        if !access.options().background_thread || access.options().read_only {
             return Ok(());
         }
-        let this = &shared.maintenance;
-        let bell = this.bell.clone();
-        let volume = Arc::clone(shared);
-        let started = threads::start("helium-upkeep", move || run(&volume, &bell))
+        let (bell, access) = (self.bell.clone(), access.clone());
+        let started = threads::start("helium-upkeep", move || run(step, &access, &bell))
             .map_err(|e| Error::io("start the volume's maintenance thread", e))?;
-        *this.thread.lock() = Some(started);
+        *self.thread.lock() = Some(started);
         Ok(())
     }
 
@@ -77,22 +79,22 @@ thread_local! {
     static UPKEEP_OF: Cell<usize> = const { Cell::new(0) };
 }
 
-fn run(shared: &Arc<Shared>, bell: &Arc<Bell>) {
+fn run(step: impl Fn() -> Result<bool>, access: &Access, bell: &Arc<Bell>) {
     UPKEEP_OF.set(Arc::as_ptr(bell).addr());
     while bell.rest(Some(PAUSE)) {
-        let stepped = catch_unwind(AssertUnwindSafe(|| step(shared)));
+        let stepped = catch_unwind(AssertUnwindSafe(&step));
         match stepped {
             Ok(Ok(false)) => {}
             // There may be more to do.
             Ok(Ok(true)) => bell.ring(),
             Ok(Err(why)) => {
-                if shared.log.health().poisoned().is_some() {
+                if access.log().health().poisoned().is_some() {
                     return;
                 }
-                tracing::warn!(url = shared.access.url(), %why, "the volume's maintenance failed; it is tried again");
+                tracing::warn!(url = access.url(), %why, "the volume's maintenance failed; it is tried again");
             }
             Err(_) => {
-                shared.log.health().poison(Error::new(
+                access.log().health().poison(Error::new(
                     ErrorKind::Poisoned,
                     "the volume's maintenance thread panicked",
                 ));
@@ -100,44 +102,4 @@ fn run(shared: &Arc<Shared>, bell: &Arc<Bell>) {
             }
         }
     }
-}
-
-/// One step of everything that is due; true if something was done.
-pub(super) fn step(shared: &Arc<Shared>) -> Result<bool> {
-    shared.access.check_writable()?;
-    let settled = shared.settle_native();
-    shared.writing.report_pending();
-    let flushed = auto_commit(shared)?;
-    let cleaned = shared.cleaner.clean_if_due()?;
-    let checkpointed = shared
-        .checkpoints
-        .take_if_due(shared.cleaner.is_cleaning())?;
-    Ok(scrub::step(shared)? | checkpointed | cleaned | flushed | settled)
-}
-
-/// Makes durable what has been buffered for as long as it may be.
-fn auto_commit(shared: &Shared) -> Result<bool> {
-    let period = shared.access.options().auto_commit_period_ms;
-    if period == u64::MAX || !shared.access.options().background_thread {
-        return Ok(false);
-    }
-    let mut clean = shared.clean_at.lock();
-    let now = shared.access.options().clock.now();
-    if shared.log.reach().durable() >= shared.log.reach().end() {
-        *clean = now;
-        return Ok(false);
-    }
-    if now.duration_since(*clean) < Duration::from_millis(period) {
-        return Ok(false);
-    }
-    shared.log.sync_to(shared.log.reach().end())?;
-    shared.auto_commits.fetch_add(1, Ordering::Relaxed);
-    *clean = now;
-    Ok(true)
-}
-
-/// One step of all background work, for a volume without threads.
-pub(crate) fn background_step(shared: &Arc<Shared>) -> Result<bool> {
-    let logged = shared.log.background_step()?;
-    Ok(step(shared)? | logged)
 }

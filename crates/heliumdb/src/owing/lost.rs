@@ -5,28 +5,20 @@
 
 use std::collections::BTreeSet;
 
-use super::{Shared, owing::new_copy, registry};
+use super::{Owed, Owing, new_copy};
 use crate::{
     error::{Error, ErrorKind, Result},
     id::VolumeId,
-    transaction::owed::Owed,
 };
 
-impl Shared {
-    /// See [`Volume::forget_lost`](super::Volume::forget_lost).
-    pub(super) fn forget_lost(&self, lost: &[VolumeId]) -> Result<u64> {
-        self.access.check_writable()?;
+impl Owing {
+    /// Gives up what is owed to volumes that are `lost`, buffered; how many decisions that were.
+    pub(crate) fn lose(&self, lost: &[VolumeId]) -> Result<u64> {
+        self.on.access.check_writable()?;
         // What it has of them is not its own yet.
         if self.is_new_copy() {
-            return Err(new_copy(self.access.url()));
+            return Err(new_copy(self.on.access.url()));
         }
-        let forgotten = self.lose(lost)?;
-        // CRASH: until here any of the decisions may still be as it was.
-        self.flush().map_err(Error::outcome_unknown)?;
-        Ok(forgotten)
-    }
-
-    fn lose(&self, lost: &[VolumeId]) -> Result<u64> {
         // Held throughout: whoever asks meanwhile gets his answer before or after all of it.
         let mut all = self.owed.lock();
         for &id in lost {
@@ -38,7 +30,7 @@ impl Shared {
             if outcome.is_err() || !lost.iter().any(|&id| owed.is_for(id)) {
                 return true;
             }
-            match owed.lose(lost, &self.decisions) {
+            match owed.lose(lost, self) {
                 Ok(over) => {
                     forgotten += 1;
                     !over
@@ -55,28 +47,28 @@ impl Shared {
     /// Refuses a volume that is not lost, as far as can be seen, or that a decision which may go
     /// either way is about.
     fn check_lost(&self, id: VolumeId, all: &[Owed]) -> Result<()> {
-        if id == self.id() {
+        if id == self.on.access.id() {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
                 format!(
                     "volume {id} is {} itself, which is not lost",
-                    self.access.url()
+                    self.on.access.url()
                 ),
             ));
         }
-        if registry::is_open(id) || all.iter().any(|owed| owed.has_open(id)) {
+        if !(self.find_open)(id).is_empty() || all.iter().any(|owed| owed.has_open(id)) {
             return Err(Error::new(
                 ErrorKind::Busy,
                 format!("volume {id} is not lost: this process has it open; close it first"),
             ));
         }
         let mut about = all.iter().filter(|owed| owed.is_for(id));
-        if about.any(|owed| !owed.is_final(0, &self.decisions)) {
+        if about.any(|owed| !owed.is_final(0, &self.on.decisions)) {
             return Err(Error::new(
                 ErrorKind::Busy,
                 format!(
                     "a transaction that {} decided for volume {id} can still be taken back; try again when it is over",
-                    self.access.url()
+                    self.on.access.url()
                 ),
             ));
         }
@@ -85,7 +77,7 @@ impl Shared {
 }
 
 /// Refuses to end a volume that keeps decisions for others.
-pub(super) fn check_none(url: &str, owed: &BTreeSet<VolumeId>) -> Result<()> {
+pub(crate) fn check_none(url: &str, owed: &BTreeSet<VolumeId>) -> Result<()> {
     if owed.is_empty() {
         return Ok(());
     }

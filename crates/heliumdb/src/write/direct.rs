@@ -12,7 +12,7 @@ use std::{cell::RefCell, sync::Arc};
 
 use crossbeam_epoch::{self as epoch, Guard};
 
-use super::Shared;
+use super::{Writing, check};
 use crate::{
     enough,
     error::Result,
@@ -25,7 +25,6 @@ use crate::{
         chain::{self, New, Seen, VERSION_BYTES},
         outside,
     },
-    write::check,
 };
 
 thread_local! {
@@ -38,7 +37,7 @@ fn new_batch() -> Batch {
 
 /// What must hold of the newest committed state of an item for a write to go ahead.
 #[derive(Clone, Copy)]
-pub(super) enum Expect {
+pub(crate) enum Expect {
     Mode(Mode),
     /// It is this one; else nothing is done.
     Same(Option<Spot>),
@@ -76,10 +75,10 @@ struct Write<'a> {
     founded: bool,
 }
 
-impl Shared {
+impl Writing {
     /// Sets the item of `key` in `tree`, or removes it, if `expect` holds of its newest
     /// committed state; false if the item is not the same.
-    pub(super) fn write_if(
+    pub(crate) fn write_if(
         &self,
         tree: &Arc<Tree>,
         key: &[u8],
@@ -92,10 +91,10 @@ impl Shared {
         if let Some(value) = value {
             enough::for_item(key.len() + value.len())?;
         }
-        let _inside = self.writing.gate.enter();
+        let _inside = self.gate.enter();
         tree.check_accepts()?;
         let guard = epoch::pin();
-        let mut direct = self.writing.native.begin_direct();
+        let mut direct = self.native.begin_direct();
         let mut write = Write {
             tree,
             key,
@@ -125,14 +124,14 @@ impl Shared {
             self.log.mark_dead(location);
         }
         if write.founded {
-            self.writing
-                .unsettled
+            self.unsettled
                 .push(write.owner, std::iter::once((tree, key)));
         }
         Ok(Attempt::Done(true))
     }
 
     /// Does a write under the leaf's latch.
+    #[inline]
     fn link(&self, write: &mut Write<'_>, word: Word, guard: &Guard) -> Result<Linked> {
         // Before the look: what is seen is then what the write comes to stand on.
         let overtakes = chain::overtake(word, guard);
@@ -152,10 +151,10 @@ impl Shared {
         let is_chain = matches!(word.slot(), Slot::Chain(_));
         if write.owner != 0 || is_chain {
             // Before anything is decided.
-            self.writing.unsettled.check_budget(VERSION_BYTES)?;
+            self.unsettled.check_budget(VERSION_BYTES)?;
         }
         if overtakes && write.expect.looks() {
-            if let Some(turn) = outside::overrule_or_wait(word, &self.writing.waiting, guard) {
+            if let Some(turn) = outside::overrule_or_wait(word, &self.waiting, guard) {
                 return Ok(Linked::After(turn));
             }
         } else if overtakes {
@@ -163,7 +162,7 @@ impl Shared {
         }
         let (tree, key, value) = (write.tree, write.key, write.value);
         write.more = i64::from(value.is_some()) - i64::from(seen.is_some());
-        let sequence = self.writing.next_sequence();
+        let sequence = self.next_sequence();
         let location = self.append_one(tree, sequence, overtakes, key, value)?;
         if write.owner == 0 && !is_chain {
             write.dead = seen;
@@ -177,17 +176,18 @@ impl Shared {
             state: State::Committed,
             sealed: false,
         };
-        let unsettled = &self.writing.unsettled;
+        let unsettled = &self.unsettled;
         let head = unsettled.link(word, new, &self.log, guard);
         write.founded = head.founded;
         if overtakes {
             let key = tree.index_key(key);
-            self.writing.certainty.overtakes(tree.id, &key, sequence, 0);
+            self.certainty.overtakes(tree.id, &key, sequence, 0);
         }
         Ok(Linked::Done(head.word))
     }
 
     /// Appends a batch of one item; its place, or `None` for a tombstone.
+    #[inline]
     fn append_one(
         &self,
         tree: &Tree,

@@ -5,14 +5,16 @@
 
 use crossbeam_epoch as epoch;
 
-use super::{Datastore, VerifyReport, direct::Expect};
+use super::Datastore;
 use crate::{
+    checking::VerifyReport,
     error::{Error, ErrorKind, Result},
     index::{Bound, Direction},
     log::{Purpose, Ready, Spot, append_value},
     read::{Seeing, Shown, Which},
     tree::Tree,
     version::chain::Seen,
+    write::Expect,
 };
 
 /// Items that are read under one epoch guard.

@@ -7,9 +7,10 @@
 
 use std::sync::Arc;
 
+use super::Owing;
 use crate::{
     error::Result, format::name::GlobalTxn, id::VolumeId, location::Lsn, log::Log, version::TxnId,
-    volume::opened_since, write::Decisions,
+    write::Decisions,
 };
 
 /// A decided transaction whose participants have not all resolved it durably.
@@ -51,7 +52,7 @@ impl Participant {
     }
 
     /// Takes the next step towards its resolve record being durable; true if it is.
-    fn step(&mut self, name: GlobalTxn) -> bool {
+    fn step(&mut self, name: GlobalTxn, decider: &Owing) -> bool {
         if let Some(log) = &self.log {
             if self.resolved.is_none() {
                 self.resolved = log.append_resolve(name, true).ok();
@@ -61,7 +62,7 @@ impl Participant {
                 .is_some_and(|end| log.reach().durable() >= end);
             self.settled |= durable && log.health().poisoned().is_none();
         }
-        self.settled = self.settled || opened_since(self.id, self.log.as_ref());
+        self.settled = self.settled || decider.opened_since(self.id, self.log.as_ref());
         self.settled
     }
 }
@@ -95,15 +96,15 @@ impl Owed {
 
     /// Takes the next step towards forgetting the decision, once it is final: resolve records,
     /// then, when all of them are durable, the end. True when nothing is owed any more.
-    pub(crate) fn step(&mut self, below: TxnId, decisions: &Decisions) -> bool {
-        if !self.is_final(below, decisions) {
+    pub(crate) fn step(&mut self, below: TxnId, decider: &Owing) -> bool {
+        if !self.is_final(below, &decider.on.decisions) {
             return false;
         }
         let open = self.participants.iter_mut();
         let open = open
-            .filter_map(|p| (!p.step(self.name)).then_some(p))
+            .filter_map(|p| (!p.step(self.name, decider)).then_some(p))
             .count();
-        open == 0 && decisions.delete(self.name.number).is_ok()
+        open == 0 && decider.on.decisions.delete(self.name.number).is_ok()
     }
 
     /// Whether `volume` prepared for it and is open still.
@@ -114,14 +115,15 @@ impl Owed {
 
     /// Owes it no more to those of `lost`, buffered. It has to be final. True when it is owed to nobody
     /// any more, and deleted.
-    pub(crate) fn lose(&mut self, lost: &[VolumeId], decisions: &Decisions) -> Result<bool> {
+    pub(crate) fn lose(&mut self, lost: &[VolumeId], decider: &Owing) -> Result<bool> {
         let name = self.name;
         let all = self.participants.iter_mut();
-        let left = all.filter_map(|p| (!lost.contains(&p.id) && !p.step(name)).then_some(p.id));
+        let left =
+            all.filter_map(|p| (!lost.contains(&p.id) && !p.step(name, decider)).then_some(p.id));
         let left: Vec<VolumeId> = left.collect();
         match left.is_empty() {
-            true => decisions.delete(name.number)?,
-            false => decisions.narrow(name.number, &left)?,
+            true => decider.on.decisions.delete(name.number)?,
+            false => decider.on.decisions.narrow(name.number, &left)?,
         };
         self.participants.retain(|p| left.contains(&p.id));
         Ok(left.is_empty())

@@ -18,6 +18,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     id::VolumeId,
     options::VolumeOptions,
+    owing::Owing,
     process::PerProcess,
 };
 
@@ -43,12 +44,12 @@ struct Holder {
 }
 
 /// A volume's entry, which goes when it is dropped.
-pub(super) struct Registration {
+pub(crate) struct Registration {
     number: u64,
 }
 
 /// What an opener gets.
-pub(super) enum Claim {
+pub(crate) enum Claim {
     /// The volume is open already.
     Joined(Arc<Lease>),
     /// The opener is the only one: others wait until it has opened the volume or given up. `None` for
@@ -58,7 +59,7 @@ pub(super) enum Claim {
 
 /// Claims all of `wanted` at one moment, so that of two who want the same ones in another order
 /// neither waits for the other.
-pub(super) fn claim<'a>(
+pub(crate) fn claim<'a>(
     wanted: impl Iterator<Item = (&'a str, &'a VolumeOptions)> + Clone,
 ) -> Result<Vec<Claim>> {
     let Open { entries, changed } = OPEN.get();
@@ -87,24 +88,13 @@ pub(super) fn claim<'a>(
     }
 }
 
-/// Whether a volume with that id is open.
-pub(super) fn is_open(id: VolumeId) -> bool {
-    !all_with_id(id).is_empty()
-}
-
-/// The volume with that id, if one is open, and no copy of it. That somebody has it keeps it open for
-/// nobody.
-pub(super) fn with_id(id: VolumeId) -> Option<Arc<Shared>> {
-    let mut found = all_with_id(id);
-    found.pop().filter(|_| found.is_empty())
-}
-
-fn all_with_id(id: VolumeId) -> Vec<Arc<Shared>> {
+/// The volumes with that id that are open, copies among them. That somebody knows one keeps it open for nobody.
+pub(crate) fn all_with_id(id: VolumeId) -> Vec<Arc<Owing>> {
     let entries = OPEN.get().entries.lock();
     let open = entries.iter().filter_map(|entry| entry.volume.as_ref());
     let open = open.map(|holder| &holder.shared);
     let found = open.filter(|shared| shared.id() == id && !shared.access.is_closed());
-    found.cloned().collect()
+    found.map(|shared| shared.owing.clone()).collect()
 }
 
 /// Who has a volume.
@@ -134,7 +124,7 @@ fn look(entries: &[Entry], identity: &Identity, options: &VolumeOptions) -> Resu
         return Ok(None);
     }
     match options.clamped().refused_beside(
-        &shared.access.options(),
+        shared.access.options(),
         shared.id(),
         shared.log.is_unfinished_copy(),
     ) {
@@ -163,11 +153,11 @@ fn enter(entries: &mut Vec<Entry>, identity: Identity) -> Registration {
 
 impl Registration {
     /// The volume is open: others may join. Its files are there now.
-    pub(super) fn opened(self, volume: &Arc<Lease>) {
+    pub(crate) fn opened(self, volume: &Arc<Lease>) {
         let Open { entries, changed } = OPEN.get();
         let mut entries = entries.lock();
         if let Some(entry) = entries.iter_mut().find(|e| e.number == self.number) {
-            if let Ok(identity) = Identity::of(&volume.access.url()) {
+            if let Ok(identity) = Identity::of(volume.access.url()) {
                 entry.identity = identity;
             }
             entry.volume = Some(Holder {
@@ -175,7 +165,7 @@ impl Registration {
                 shared: Arc::clone(&**volume),
             });
         }
-        *volume.registration.lock() = Some(self);
+        volume.register(self);
         drop(entries);
         changed.notify_all();
     }
@@ -201,7 +191,7 @@ mod tests {
         thread,
     };
 
-    use super::super::Volume;
+    use crate::Volume;
 
     /// A close is held up half-way: who opens the volume meanwhile waits, and gets one that works.
     #[test]
@@ -215,7 +205,7 @@ mod tests {
         for by_a_drop in [false, true] {
             let volume = Volume::open(&url, &options).unwrap();
             let shared = std::sync::Arc::clone(&**volume.shared());
-            let held = shared.owed.lock();
+            let held = shared.owing.hold();
             let is_open = AtomicBool::new(false);
             thread::scope(|scope| {
                 let shared = &shared;

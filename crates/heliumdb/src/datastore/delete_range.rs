@@ -5,13 +5,14 @@
 
 use std::ops::RangeBounds;
 
-use super::{Datastore, direct::Expect, ends::owned};
+use super::{Datastore, ends::owned};
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::Result,
     index::Direction,
     log::Purpose,
     read::{Cursor, Wanted},
     version::{Eyes, Mode},
+    write::{Expect, check::is_done},
 };
 
 impl Datastore {
@@ -22,7 +23,7 @@ impl Datastore {
     ///
     /// To have all of them go or none, delete the range in a transaction: [`crate::Transaction::delete_range`]. To empty the whole
     /// datastore in one step, whatever it has: [`crate::Volume::truncate_datastore`]. Unordered datastores have no ranges
-    /// ([`ErrorKind::Unsupported`]). Buffered, as for [`Datastore::put`].
+    /// ([`crate::ErrorKind::Unsupported`]). Buffered, as for [`Datastore::put`].
     ///
     /// On error those that came before are gone; the error says how many.
     ///
@@ -78,14 +79,5 @@ impl Datastore {
                 return Ok(());
             }
         }
-    }
-}
-
-/// Whether a deletion found its item, which others may have deleted since it was seen.
-pub(crate) fn is_done<T>(deleted: Result<T, Error>) -> Result<bool> {
-    match deleted {
-        Ok(_) => Ok(true),
-        Err(why) if why.kind() == ErrorKind::ItemNotFound => Ok(false),
-        Err(why) => Err(why),
     }
 }
