@@ -108,7 +108,9 @@ pub use options::VolumeOptions;
 pub use read::{Item, Position};
 pub use transaction::{
     Durability, Savepoint,
-    native::{Readable, Snapshot, SnapshotRange, Transaction, TransactionOptions, WriteBatch},
+    native::{
+        ExtractIf, Readable, Snapshot, SnapshotRange, Transaction, TransactionOptions, WriteBatch,
+    },
 };
 pub use version::Isolation;
 pub use volume::{DatastoreOptions, Volume};

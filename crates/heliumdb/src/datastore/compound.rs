@@ -8,7 +8,7 @@ use crate::{
     limits::MERGE_ATTEMPTS_MAX,
     location::Word,
     log::{Fetch, Purpose, Ready, Spot, append_value},
-    read::{Look, Shown, Which},
+    read::{Item, Look, Position, Shown, Wanted, Which},
     version::{Eyes, chain::Seen},
     write::Expect,
 };
@@ -61,6 +61,39 @@ impl Datastore {
             None
         })?;
         Ok(removed)
+    }
+
+    /// Removes the item with the smallest key and returns it: the first of those that are there when it looks, and then still. Of several
+    /// that take from the same datastore each gets another item. Buffered, as for [`Datastore::put`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let volume = heliumdb::Volume::open_or_create(dir.path().join("volume"))?;
+    /// let jobs = volume.create_datastore("jobs")?;
+    /// jobs.put("1", "wash")?;
+    /// assert_eq!(jobs.pop_first()?, Some((b"1".to_vec(), b"wash".to_vec())));
+    /// assert_eq!(jobs.pop_first()?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pop_first(&self) -> Result<Option<Item>> {
+        self.pop(Position::First)
+    }
+
+    /// Removes the item with the largest key and returns it: see [`Datastore::pop_first`].
+    pub fn pop_last(&self) -> Result<Option<Item>> {
+        self.pop(Position::Last)
+    }
+
+    fn pop(&self, end: Position<'_>) -> Result<Option<Item>> {
+        self.check_handle()?;
+        let (mut key, mut nothing) = (Vec::new(), Vec::new());
+        while self.seek_for(None, (end, Wanted::Keys), &mut key, &mut nothing)? {
+            // Unless somebody else has taken it meanwhile.
+            if let Some(value) = self.remove(&key)? {
+                return Ok(Some((key, value)));
+            }
+        }
+        Ok(None)
     }
 
     /// The value of `key`, if it is there; otherwise sets it to `value`, and returns `None`. In one: of several that

@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Result},
     index::Direction,
     log::Purpose,
-    read::{Cursor, Item, Wanted},
+    read::{Cursor, Item, Wanted, is_on_the_way},
     version::{Eyes, View},
 };
 
@@ -110,6 +110,22 @@ impl<E: Eyed> Ends<E> {
         self.front = Cursor::new(bounds.0, Direction::Forward);
         self.back = Cursor::new(bounds.1, Direction::Backward);
         self.is_over = false;
+    }
+
+    /// Who looks.
+    pub(crate) fn looker(&self) -> Result<&E> {
+        self.looks
+            .as_ref()
+            .map(|(looker, _)| looker)
+            .map_err(Error::clone)
+    }
+
+    /// Whether `key` lies in what is still to be read: then there may be something now.
+    pub(crate) fn comes_to(&mut self, key: &[u8]) -> bool {
+        let comes = is_on_the_way(key, self.front.from(), Direction::Backward)
+            && is_on_the_way(key, self.back.from(), Direction::Forward);
+        self.is_over &= !comes;
+        comes
     }
 
     /// The next item from the end that a walk in `direction` begins at; an error once, and then what was read ahead.

@@ -72,6 +72,7 @@ mod smallest;
 mod space;
 mod syncs;
 mod taken_back;
+mod taking;
 mod thread_end;
 mod tight;
 mod unfinished;

@@ -17,6 +17,7 @@ mod range;
 mod read;
 mod retry;
 mod snapshot;
+mod take;
 mod transaction;
 
 pub use batch::WriteBatch;
@@ -25,4 +26,5 @@ pub use range::{SeekDirection, SnapshotRange};
 pub use read::Readable;
 pub(crate) use retry::transact;
 pub use snapshot::Snapshot;
+pub use take::ExtractIf;
 pub use transaction::Transaction;

@@ -50,6 +50,21 @@ impl<'a> SnapshotRange<'a> {
         })
     }
 
+    /// The next item from the end that a walk in `direction` begins at.
+    pub(super) fn step(&mut self, direction: Direction) -> Option<Result<Item>> {
+        self.ends.next(direction)
+    }
+
+    /// Through what it looks.
+    pub(super) fn eyes(&self) -> Result<&Eyes<'a>> {
+        self.ends.looker()
+    }
+
+    /// Whether it still comes to `key`, where there may be another item than before, and has read nothing ahead of that.
+    pub(super) fn comes_to(&mut self, key: &[u8]) -> bool {
+        self.ends.comes_to(key)
+    }
+
     /// Goes on from `key`, forward or back, within the range: `next` then gives the first item
     /// at or after the key, `next_back` the last one at or before it. What the other end had
     /// handed out comes again.

@@ -16,13 +16,14 @@ use super::{
     eyes::Eyes,
     options::TransactionOptions,
     read::{Readable, check_volume, sealed::Look},
+    take::Taking,
 };
 use crate::{
     datastore::Datastore,
     error::{Error, Result},
     shared::{Lease, Shared},
     transaction::{Durability, Savepoint, WriteSet, part::Manners, room::Ahead},
-    version::{Change, Isolation, Mode},
+    version::{Change, Isolation, Mode, TxnId},
     write::{Hold, Keeper, check::is_done},
 };
 
@@ -64,6 +65,7 @@ pub struct Transaction {
     writes: WriteSet,
     /// Tells its savepoints from those of others; zero while it has none.
     serial: u64,
+    pub(super) taking: Taking,
 }
 
 impl Transaction {
@@ -77,6 +79,7 @@ impl Transaction {
             hold,
             writes: WriteSet::native(Manners::Native, memory_bytes(volume, &options)),
             serial: 0,
+            taking: Taking::default(),
         })
     }
 
@@ -104,9 +107,52 @@ impl Transaction {
         mode: Mode,
     ) -> Result<()> {
         let isolation = self.options.isolation;
+        self.taking.noticed(datastore, key);
         self.write_through(datastore, isolation, |writes, eyes| {
             writes.write(datastore, eyes, key, change, mode)
         })
+    }
+
+    /// Removes the item of `key`, which `eyes` of its own see.
+    pub(super) fn write_seen(
+        &mut self,
+        datastore: &Datastore,
+        eyes: &Eyes<'_>,
+        key: &[u8],
+    ) -> Result<()> {
+        self.writes
+            .write_as(datastore, eyes, key, Change::Remove, Mode::Any, true)
+    }
+
+    /// Eyes that may look for longer than one operation, at what is committed now at the weaker isolation levels.
+    pub(super) fn own_eyes(&mut self, datastore: &Datastore) -> Result<Eyes<'static>> {
+        check_volume(&self.volume, datastore)?;
+        self.writes.check_active()?;
+        let own = self.own_id();
+        let hold = self.hold.clone();
+        let hold = hold.unwrap_or_else(|| self.volume.writing.native.take());
+        Ok(Eyes::new(own, self.committed_isolation(), hold))
+    }
+
+    /// Whether it sees the same from its beginning to its end.
+    pub(super) fn is_snapshot(&self) -> bool {
+        self.hold.is_some()
+    }
+
+    /// The id of its writes, which it has from the first of them on.
+    fn own_id(&mut self) -> TxnId {
+        if self.writes.id() == 0 {
+            self.writes.set_id(self.volume.writing.native.start());
+        }
+        self.writes.id()
+    }
+
+    /// Its isolation, for what depends on a committed value at any level.
+    fn committed_isolation(&self) -> Isolation {
+        match self.options.isolation {
+            Isolation::ReadUncommitted => Isolation::ReadCommitted,
+            isolation => isolation,
+        }
     }
 
     /// Does the writes of one operation, all of them and what they look at through the same eyes.
@@ -117,16 +163,14 @@ impl Transaction {
         work: impl FnOnce(&mut WriteSet, &Eyes<'_>) -> Result<R>,
     ) -> Result<R> {
         check_volume(&self.volume, datastore)?;
-        if self.writes.id() == 0 {
-            self.writes.set_id(self.volume.writing.native.start());
-        }
+        let own = self.own_id();
         let Self {
             volume,
             hold,
             writes,
             ..
         } = self;
-        let eyes = eyes(volume, isolation, hold.as_ref(), writes.id());
+        let eyes = eyes(volume, isolation, hold.as_ref(), own);
         work(writes, &eyes)
     }
 
@@ -139,10 +183,8 @@ impl Transaction {
         reserve: bool,
         work: impl FnOnce(&mut WriteSet, &Eyes<'_>, Option<Vec<u8>>) -> Result<R>,
     ) -> Result<R> {
-        let isolation = match self.options.isolation {
-            Isolation::ReadUncommitted => Isolation::ReadCommitted,
-            isolation => isolation,
-        };
+        let isolation = self.committed_isolation();
+        self.taking.noticed(datastore, key);
         self.write_through(datastore, isolation, |writes, eyes| {
             if reserve {
                 writes.write_as(datastore, eyes, key, Change::Reserve, Mode::Any, true)?;
@@ -203,6 +245,7 @@ impl Transaction {
         bounds: impl RangeBounds<K>,
     ) -> Result<u64> {
         datastore.check_handle()?;
+        self.taking.clear();
         let isolation = self.options.isolation;
         self.write_through(datastore, isolation, |writes, eyes| {
             writes.delete_range(datastore, eyes, bounds)
@@ -262,6 +305,7 @@ impl Transaction {
     /// Undoes what was done since `savepoint`, a failure included. It stays valid; those that
     /// were made after it do not.
     pub fn rollback_to(&mut self, savepoint: Savepoint) -> Result<()> {
+        self.taking.clear();
         self.writes.rollback_to(self.serial, savepoint)
     }
 
@@ -286,6 +330,7 @@ impl Transaction {
         }
         // What it saw is not needed any more, by itself least of all.
         self.hold = None;
+        self.taking.clear();
         let id = self.writes.id();
         if id != 0 {
             let oldest = self.volume.writing.native.end(id);
