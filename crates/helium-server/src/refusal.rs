@@ -64,6 +64,7 @@ fn code(kind: ErrorKind) -> &'static str {
         K::DatastoreExists => "EXISTS",
         K::ItemNotFound => "NOITEM",
         K::ItemExists => "EXISTS",
+        K::Unsupported => "UNSUPPORTED",
         _ => "ERR",
     }
 }

@@ -63,6 +63,7 @@ impl Served {
     }
 }
 
+const GONE: Refusal = said("NODATASTORE the datastore that this connection was in is gone");
 const REMOVED: Refusal = said("TRYAGAIN the datastore was removed meanwhile");
 
 /// A datastore of a volume as a connection names it: it need not be there.
@@ -74,6 +75,8 @@ pub struct Place {
     pub name: Bytes,
     /// Its handle, and the state of the catalog for which it holds.
     handle: Option<(u64, Datastore)>,
+    /// It was there when the connection went to it by its name: no write makes it again where it is gone.
+    is_kept: bool,
 }
 
 impl Place {
@@ -83,7 +86,21 @@ impl Place {
             served,
             name,
             handle: None,
+            is_kept: false,
         }
+    }
+
+    /// A datastore that was asked for by its name, and is not made by writing to it.
+    pub fn kept(served: Arc<Served>, name: Bytes) -> Self {
+        Self {
+            is_kept: true,
+            ..Self::new(served, name)
+        }
+    }
+
+    /// Whether writing does not make it.
+    pub fn is_kept(&self) -> bool {
+        self.is_kept
     }
 
     /// The datastore, if it is there.
@@ -105,9 +122,12 @@ impl Place {
         (*known == self.served.catalog.load(Ordering::SeqCst)).then_some(datastore)
     }
 
-    /// The datastore, which is made if it is not there.
+    /// The datastore, which is made if it is not there and may be.
     pub fn make(&mut self) -> Outcome<&Datastore> {
         if self.datastore()?.is_none() {
+            if self.is_kept {
+                return Err(GONE);
+            }
             let mut options = DatastoreOptions::default();
             options.create = true;
             let made = self.served.volume.open_datastore(&self.name, &options)?;

@@ -47,6 +47,22 @@ pub fn last(call: &mut Call<'_>) -> Outcome {
     nearest(call, Position::Last)
 }
 
+/// HE.PART key offset length: how long the value is, and so many bytes of it.
+pub fn part(call: &mut Call<'_>) -> Outcome {
+    let (offset, length) = (count(&call.args[2])?, count(&call.args[3])?);
+    if !call.session.read(&call.args[1])? {
+        call.replies.null_array();
+        return Ok(());
+    }
+    let value = call.session.value.as_slice();
+    let start = offset.min(value.len());
+    let end = start.saturating_add(length).min(value.len());
+    call.replies.array(2);
+    call.replies.integer(value.len() as i64);
+    call.replies.bulk(&value[start..end]);
+    Ok(())
+}
+
 /// HE.INSERT key value
 pub fn insert(call: &mut Call<'_>) -> Outcome {
     match call
@@ -60,7 +76,8 @@ pub fn insert(call: &mut Call<'_>) -> Outcome {
 
 /// HE.REPLACE key value
 pub fn replace(call: &mut Call<'_>) -> Outcome {
-    let is_there = call.session.place.datastore()?.is_some();
+    // A write would make what is not there.
+    let is_there = call.session.place.is_kept() || call.session.place.datastore()?.is_some();
     let is_done = is_there
         && call
             .session
@@ -85,6 +102,7 @@ struct Options {
     is_reversed: bool,
     is_keys: bool,
     most: usize,
+    bytes: Option<usize>,
 }
 
 impl Options {
@@ -93,6 +111,7 @@ impl Options {
             is_reversed: false,
             is_keys: false,
             most: usize::MAX,
+            bytes: None,
         };
         let mut options = call.rest(3);
         while let [option, rest @ ..] = options {
@@ -106,8 +125,11 @@ impl Options {
                     rest
                 }
                 (b"LIMIT", [most, rest @ ..]) => {
-                    let most = crate::number::integer(most).ok_or(NOT_AN_INTEGER)?;
-                    found.most = usize::try_from(most).map_err(|_| NOT_AN_INTEGER)?;
+                    found.most = count(most)?;
+                    rest
+                }
+                (b"BYTES", [bytes, rest @ ..]) => {
+                    found.bytes = Some(count(bytes)?);
                     rest
                 }
                 _ => return Err(SYNTAX),
@@ -117,7 +139,13 @@ impl Options {
     }
 }
 
-/// `HE.RANGE min max [REV] [LIMIT count] [KEYS]`; with REV the greater end comes first, as in ZRANGE.
+/// A number that is not less than none.
+fn count(text: &[u8]) -> Outcome<usize> {
+    let number = crate::number::integer(text).ok_or(NOT_AN_INTEGER)?;
+    usize::try_from(number).map_err(|_| NOT_AN_INTEGER)
+}
+
+/// `HE.RANGE min max [REV] [LIMIT count] [BYTES bytes] [KEYS]`; with REV the greater end comes first, as in ZRANGE.
 pub fn range(call: &mut Call<'_>) -> Outcome {
     let options = Options::of(call)?;
     let (one, other) = (&call.args[1], &call.args[2]);
@@ -147,7 +175,7 @@ pub fn range(call: &mut Call<'_>) -> Outcome {
             ));
         }
         found.push(item);
-        Ok(found.len() < options.most)
+        Ok(found.len() < options.most && options.bytes.is_none_or(|most| bytes < most))
     })?;
     reply(call.replies, &found, options.is_keys);
     Ok(())

@@ -1,9 +1,15 @@
 //! Volumes and their datastores: which there are, making and removing them, and what is done to a volume as a whole.
 
-use std::{fs, path::Path, sync::atomic::Ordering};
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
 
 use bytes::Bytes;
-use heliumdb::{DatastoreOptions, Volume, VolumeOptions, device, upkeep::BackupFrom};
+use heliumdb::{
+    DatastoreInfo, DatastoreOptions, ErrorKind, Volume, VolumeOptions, device, upkeep::BackupFrom,
+};
 
 use super::{Call, Kind, connection};
 use crate::{
@@ -24,15 +30,82 @@ pub fn volumes(call: &mut Call<'_>) -> Outcome {
     Ok(())
 }
 
-/// HE.DATASTORES
+/// `HE.VOLUME [name]`: goes to a volume, to where connections begin in it; its name, and its id.
+pub fn volume(call: &mut Call<'_>) -> Outcome {
+    let served = match call.rest(1) {
+        [] => call.session.place.served.clone(),
+        [name] => served_as(call, name)?,
+        _ => return Err(SYNTAX),
+    };
+    check_transaction(call, &served)?;
+    let (name, id) = (served.name.clone(), served.volume.id().to_string());
+    if call.args.len() > 1 {
+        connection::go_to(call, Place::new(served, Bytes::from_static(b"0")));
+    }
+    call.replies.array(2);
+    call.replies.bulk(name.as_bytes());
+    call.replies.bulk(id.as_bytes());
+    Ok(())
+}
+
+fn served_as(call: &Call<'_>, name: &[u8]) -> Outcome<Arc<Served>> {
+    let mut volumes = call.shared.volumes.iter();
+    let found = volumes.find(|served| served.name.as_bytes() == name);
+    found.cloned().ok_or(said(
+        "NOVOLUME no volume of that name is served: HE.VOLUMES lists them",
+    ))
+}
+
+fn check_transaction(call: &Call<'_>, served: &Served) -> Outcome {
+    match call.session.running.is_some() && served.name != call.session.place.served.name {
+        true => Err(said(
+            "ERR a transaction is of one volume: HE.COMMIT or HE.ROLLBACK first",
+        )),
+        false => Ok(()),
+    }
+}
+
+/// `HE.DATASTORES [DETAILS]`: names; or name, id, items, whether it compresses, whether it has no order, attributes.
 pub fn datastores(call: &mut Call<'_>) -> Outcome {
     let mut all = call.session.place.served.volume.datastores();
     all.retain(|info| {
         let kinds = [Kind::Read, Kind::Write, Kind::Admin];
         kinds.iter().any(|&kind| call.session.may(kind, &info.name))
     });
-    call.replies.array(all.len());
-    all.iter().for_each(|info| call.replies.bulk(&info.name));
+    match call.rest(1) {
+        [] => {
+            call.replies.array(all.len());
+            all.iter().for_each(|info| call.replies.bulk(&info.name));
+            Ok(())
+        }
+        [word] if word.eq_ignore_ascii_case(b"details") => details(call, &all),
+        _ => Err(SYNTAX),
+    }
+}
+
+fn details(call: &mut Call<'_>, all: &[DatastoreInfo]) -> Outcome {
+    let start = call.replies.bytes.len();
+    let mut found = Vec::with_capacity(all.len());
+    for info in all {
+        match call.session.place.served.volume.datastore_by_id(info.id) {
+            Ok(datastore) => found.push((info, datastore.len())),
+            // It was removed just now.
+            Err(why) if why.kind() == ErrorKind::DatastoreNotFound => {}
+            Err(why) => return Err(why.into()),
+        }
+    }
+    call.replies.array(found.len());
+    for (info, items) in found {
+        call.replies.array(6);
+        call.replies.bulk(&info.name);
+        call.replies.integer(i64::from(info.id.0));
+        call.replies
+            .integer(i64::try_from(items).unwrap_or(i64::MAX));
+        call.replies.integer(i64::from(info.compress));
+        call.replies.integer(i64::from(info.unordered));
+        call.replies.bulk(&info.attributes);
+        call.check_reply(start)?;
+    }
     Ok(())
 }
 
@@ -40,22 +113,11 @@ pub fn datastores(call: &mut Call<'_>) -> Outcome {
 pub fn use_one(call: &mut Call<'_>) -> Outcome {
     let served = match call.rest(2) {
         [] => call.session.place.served.clone(),
-        [word, name] if word.eq_ignore_ascii_case(b"volume") => {
-            let mut volumes = call.shared.volumes.iter();
-            let found = volumes.find(|served| served.name.as_bytes() == name);
-            found.cloned().ok_or(said(
-                "NOVOLUME no volume of that name is served: HE.VOLUMES lists them",
-            ))?
-        }
+        [word, name] if word.eq_ignore_ascii_case(b"volume") => served_as(call, name)?,
         _ => return Err(SYNTAX),
     };
-    let is_elsewhere = |served: &Served| served.name != call.session.place.served.name;
-    if call.session.running.is_some() && is_elsewhere(&served) {
-        return Err(said(
-            "ERR a transaction is of one volume: HE.COMMIT or HE.ROLLBACK first",
-        ));
-    }
-    let mut place = Place::new(served, Bytes::copy_from_slice(&call.args[1]));
+    check_transaction(call, &served)?;
+    let mut place = Place::kept(served, Bytes::copy_from_slice(&call.args[1]));
     if place.datastore()?.is_none() {
         return Err(said(
             "NODATASTORE the volume has no datastore of that name: HE.CREATE makes one",
@@ -65,18 +127,29 @@ pub fn use_one(call: &mut Call<'_>) -> Outcome {
     call.ok()
 }
 
-/// `HE.CREATE datastore [COMPRESS] [UNORDERED]`
+/// `HE.CREATE datastore [COMPRESS] [UNORDERED] [ATTRIBUTES bytes]`
 pub fn create(call: &mut Call<'_>) -> Outcome {
     call.allow(Kind::Admin, &call.args[1])?;
     let mut options = DatastoreOptions::default();
     options.create = true;
     options.error_if_exists = true;
-    for option in call.rest(2) {
-        match option.to_ascii_uppercase().as_slice() {
-            b"COMPRESS" => options.compress = true,
-            b"UNORDERED" => options.unordered = true,
+    let mut words = call.rest(2);
+    while let [word, rest @ ..] = words {
+        words = match (word.to_ascii_uppercase().as_slice(), rest) {
+            (b"COMPRESS", _) => {
+                options.compress = true;
+                rest
+            }
+            (b"UNORDERED", _) => {
+                options.unordered = true;
+                rest
+            }
+            (b"ATTRIBUTES", [bytes, rest @ ..]) => {
+                options.attributes = bytes.to_vec();
+                rest
+            }
             _ => return Err(SYNTAX),
-        }
+        };
     }
     let served = call.session.place.served.clone();
     served.volume.open_datastore(&call.args[1], &options)?;

@@ -201,12 +201,13 @@ static SPECS: &[Spec] = &[
     spec("he.checkpoint", 1, Admin, NONE, he_datastores::checkpoint, "Takes a checkpoint of the volume").alone().asks(),
     spec("he.commit", 1, Connection, NONE, he_transactions::commit, "Commits the transaction").alone().ends_transaction(),
     spec("he.create", -2, Admin, NONE, he_datastores::create, "Makes a datastore").alone().asks(),
-    spec("he.datastores", 1, Read, NONE, he_datastores::datastores, "Returns the names of the volume's datastores").alone().asks(),
+    spec("he.datastores", -1, Read, NONE, he_datastores::datastores, "Returns the names of the volume's datastores, or more of them").alone().asks(),
     spec("he.drop", 2, Admin, NONE, he_datastores::drop_one, "Removes a datastore and its items").alone().asks(),
     spec("he.first", 1, Read, NONE, he::first, "Returns the first item"),
     spec("he.insert", 3, Write, ONE, he::insert, "Sets a key that must not be there"),
     spec("he.last", 1, Read, NONE, he::last, "Returns the last item"),
     spec("he.next", 2, Read, ONE, he::next, "Returns the item after a key, which need not be there"),
+    spec("he.part", 4, Read, ONE, he::part, "Returns how long the value of a key is, and a part of it").short(),
     spec("he.prev", 2, Read, ONE, he::previous, "Returns the item before a key, which need not be there"),
     spec("he.range", -3, Read, NONE, he::range, "Returns the items between two keys, in order or against it"),
     spec("he.rename", 3, Admin, NONE, he_datastores::rename, "Gives a datastore another name").alone().asks(),
@@ -216,6 +217,7 @@ static SPECS: &[Spec] = &[
     spec("he.sync", 1, Connection, NONE, he_transactions::sync, "Returns when all that was written to the volume is durable").alone(),
     spec("he.take", 2, Write, ONE, strings::getdel, "Removes a key, and returns its value"),
     spec("he.use", -2, Connection, NONE, he_datastores::use_one, "Chooses the datastore by its name, and the volume").alone().asks(),
+    spec("he.volume", -1, Connection, NONE, he_datastores::volume, "Chooses the volume, and returns its name and id").alone(),
     spec("he.volumes", 1, Connection, NONE, he_datastores::volumes, "Returns the names of the volumes that are served"),
 ];
 

@@ -25,6 +25,22 @@ fn neighbours_and_ranges_both_ways() {
         ("HE.RANGE + - REV LIMIT 2 KEYS", "*2 $1 d $1 c"),
         ("HE.RANGE (c - REV LIMIT 5 KEYS", "*2 $1 b $1 a"),
         ("HE.RANGE - + LIMIT 0", "*0"),
+        // Items up to the one that has the last of the bytes, and always one.
+        ("HE.RANGE - + BYTES 0 KEYS", "*1 $1 a"),
+        ("HE.RANGE - + BYTES 70 KEYS", "*2 $1 a $1 b"),
+        ("HE.RANGE + - REV BYTES 70 LIMIT 1 KEYS", "*1 $1 d"),
+        (
+            "HE.RANGE - + BYTES -1",
+            "-ERR value is not an integer or out of range",
+        ),
+        ("HE.PART b 0 5", "*2 :1 $1 2"),
+        ("HE.PART b 1 5", "*2 :1 $0"),
+        ("HE.PART b 9 5", "*2 :1 $0"),
+        ("HE.PART x 0 5", "*-1"),
+        (
+            "HE.PART b -1 5",
+            "-ERR value is not an integer or out of range",
+        ),
         ("HE.RANGE + -", "*0"),
         ("HE.RANGE [c [b", "*0"),
         (
@@ -106,7 +122,79 @@ fn datastores_and_volumes() {
     client.ask("HE.USE heap");
     assert_eq!(client.ask("SET a 1"), "+OK");
     assert_eq!(client.ask("GET a"), "$1 1");
-    assert!(client.ask("SCAN 0").starts_with("-ERR "));
+    assert!(client.ask("SCAN 0").starts_with("-UNSUPPORTED "));
+}
+
+#[test]
+fn a_volume_is_gone_to_by_its_name_and_datastores_are_told_of() {
+    let fixture = Fixture::new();
+    let mut client = fixture.connect();
+    let id = |number: usize| fixture.volumes[number].id().to_string();
+    let told = |name: &str, id: String| format!("*2 $3 {name} ${} {id}", id.len());
+    assert_eq!(client.ask("HE.VOLUME"), told("one", id(0)));
+    assert_eq!(client.ask("HE.VOLUME two"), told("two", id(1)));
+    assert!(client.ask("HE.VOLUME three").starts_with("-NOVOLUME"));
+    assert_eq!(client.ask("HE.VOLUME"), told("two", id(1)));
+    client.ask("HE.BEGIN");
+    assert!(
+        client
+            .ask("HE.VOLUME one")
+            .starts_with("-ERR a transaction is of one volume")
+    );
+    client.ask("HE.ROLLBACK");
+    assert_eq!(client.ask("HE.DATASTORES DETAILS"), "*0");
+    client.ask("HE.CREATE a COMPRESS ATTRIBUTES about");
+    client.ask("HE.CREATE b UNORDERED");
+    assert_eq!(client.ask("HE.USE b"), "+OK");
+    client.ask("SET k v");
+    let ids: Vec<_> = fixture.volumes[1]
+        .datastores()
+        .iter()
+        .map(|info| info.id.0)
+        .collect();
+    assert_eq!(
+        client.ask("HE.DATASTORES DETAILS"),
+        format!(
+            "*2 *6 $1 a :{} :0 :1 :0 $5 about *6 $1 b :{} :1 :0 :1 $0",
+            ids[0], ids[1]
+        )
+    );
+    assert_eq!(client.ask("HE.DATASTORES X"), "-ERR syntax error");
+    assert_eq!(client.ask("HE.CREATE c ATTRIBUTES"), "-ERR syntax error");
+}
+
+/// Who went to a datastore by its name is told that it is gone, and does not bring it back.
+#[test]
+fn a_datastore_that_was_removed_is_not_made_by_who_was_in_it() {
+    let fixture = Fixture::new();
+    let (mut client, mut other) = (fixture.connect(), fixture.connect());
+    client.ask("HE.CREATE d");
+    client.ask("HE.USE d");
+    assert_eq!(client.ask("SET k v"), "+OK");
+    assert_eq!(other.ask("HE.DROP d"), "+OK");
+    for line in [
+        "SET k v",
+        "MSET k v l w",
+        "HE.INSERT k v",
+        "HE.REPLACE k v",
+        "INCR k",
+        "SETNX k v",
+    ] {
+        let said = client.ask(line);
+        assert!(said.starts_with("-NODATASTORE"), "{line}: {said}");
+    }
+    for (line, reply) in [
+        ("GET k", "$-1"),
+        ("DEL k", ":0"),
+        ("HE.TAKE k", "$-1"),
+        ("HE.RANGE - +", "*0"),
+    ] {
+        assert_eq!(client.ask(line), reply, "{line}");
+    }
+    assert_eq!(other.ask("HE.DATASTORES"), "*0");
+    // Those of numbers are made, as in Redis.
+    client.ask("SELECT 3");
+    assert_eq!(client.ask("SET k v"), "+OK");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! `he://./a,b` names two files relative to the working directory, `he://.//dev/x,/dev/y`
 //! two by absolute path (as does `he:///dev/x,/dev/y`), `_67108864` that many bytes of memory. A directory stands for
 //! a file in it, which grows. Commas in paths, and bytes that are no text, have escapes
-//! ([`super::path_text`]). `he://host/...` is a volume on a server, which this version has no client for.
+//! ([`super::path_text`]). `he://host/...` is a volume that a server has, for who speaks to servers (`crates/helium-remote`).
 
 use std::{
     os::unix::ffi::OsStrExt,
@@ -120,7 +120,7 @@ fn parse(url: &str) -> Result<Vec<Part<'_>>> {
         return Err(Error::new(
             ErrorKind::Unsupported,
             format!(
-                "volume URL {url:?}: server volumes are not supported; local ones are he://./path,path"
+                "volume URL {url:?} is of a volume that a server has, and this opens those of this machine; they are he://./path,path"
             ),
         ));
     };
