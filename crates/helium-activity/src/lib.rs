@@ -19,5 +19,6 @@ pub use publisher::Publisher;
 pub use report::{DatastoreFigures, Latency, Report};
 pub use through::{
     Limits, Reading, Remote, RemoteDatastore, RemoteItems, Views, Walk, Wanted, figures,
+    of_what_is_in_it,
 };
 pub use watch::{ask, find};

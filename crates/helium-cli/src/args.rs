@@ -8,7 +8,8 @@ use crate::{bench, commands, failure::CODES, top, volume::Caches};
 ///
 /// A VOLUME is a file or a block device, named by its path (data.he, /dev/nvme0n1), several of
 /// them with commas between (a.he,b.he; a comma in a path is \,), or a URL (he://./a.he;
-/// he://./_268435456 is so many bytes of memory). It holds named datastores of ordered items.
+/// he://./_268435456 is so many bytes of memory, he://host:41000/fruit a server's).
+/// It holds named datastores of ordered items.
 #[derive(Debug, Parser)]
 #[command(name = "helium", version, arg_required_else_help = true, after_help = START, after_long_help = after())]
 #[command(subcommand_required = true, disable_help_subcommand = true)]

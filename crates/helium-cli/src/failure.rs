@@ -8,6 +8,7 @@ use std::{
     io::{self, Write},
 };
 
+use helium_remote::Network;
 use heliumdb::ErrorKind;
 use serde_json::json;
 
@@ -39,6 +40,8 @@ pub enum Code {
     BadInput = 9,
     /// Not a volume, or one of a newer version.
     WrongFormat = 10,
+    /// The network, or what is at its other end.
+    Unreachable = 11,
     /// Stopped by Ctrl-C.
     Interrupted = 130,
 }
@@ -50,11 +53,12 @@ pub const CODES: &str = "   0  done
    3  no such volume, datastore or item
    4  it is there already
    5  someone else uses the volume or datastore now
-   6  the system, or a read-only volume, does not allow it
+   6  the system, a server, or a read-only volume, does not allow it
    7  the volume is damaged, or a device of it is missing or foreign
    8  the volume, or the file system under it, is full
    9  the input cannot be understood
   10  not a volume, or one that a newer version wrote
+  11  the server cannot be reached, broke off, or is none
  130  stopped by Ctrl-C; the volume is sound";
 
 /// A failure on its way to the user.
@@ -157,6 +161,9 @@ impl fmt::Display for Failure {
 
 impl From<heliumdb::Error> for Failure {
     fn from(why: heliumdb::Error) -> Self {
+        if let Some(how) = helium_remote::network(&why) {
+            return of_network(how, &why);
+        }
         let system = std::error::Error::source(&why)
             .and_then(|source| source.downcast_ref::<io::Error>())
             .map(io::Error::kind);
@@ -178,6 +185,35 @@ impl From<clap::Error> for Failure {
         let lines: Vec<_> = text.lines().map(str::trim).collect();
         Self::new(Code::Usage, lines.join(" "))
             .advise("`helium COMMAND --help` says what it takes.")
+    }
+}
+
+/// What the network did, or the server said of who asks.
+fn of_network(how: Network, why: &heliumdb::Error) -> Failure {
+    let code = match how {
+        Network::Authentication | Network::NotAllowed => Code::NotAllowed,
+        _ => Code::Unreachable,
+    };
+    let advice = match how {
+        Network::Refused => {
+            Some("`helium server VOLUME` serves one, on port 41000 unless it is told otherwise.")
+        }
+        Network::Authentication => {
+            Some("The user and the password are in HELIUM_USER and HELIUM_PASSWORD.")
+        }
+        Network::Encryption => {
+            Some("HELIUM_TLS_CA names who may have signed the server's certificate.")
+        }
+        _ => None,
+    };
+    Failure {
+        code,
+        kind: match why.kind() {
+            ErrorKind::OutcomeUnknown => "OutcomeUnknown".to_owned(),
+            _ => format!("{how:?}"),
+        },
+        message: why.to_string(),
+        advice: advice.map(str::to_owned),
     }
 }
 

@@ -16,11 +16,13 @@ mod old;
 mod output;
 mod progress;
 mod reading;
+mod served;
 mod target;
 mod text;
 mod top;
 mod volume;
 mod words;
+mod writing;
 
 use std::process::ExitCode;
 

@@ -1,7 +1,7 @@
-//! Where reading commands read: in the volume, or through another process that has it open.
+//! Where reading commands read: in the volume, through another process that has it open, or from a server.
 //!
-//! Invariant: both show the same things in the same way; which of them it is, is said on standard error where it is
-//! the second one, once.
+//! Invariant: all show the same things in the same way; which of them it is, is said on standard error where it is
+//! the second one, once. What is seen is of one moment.
 
 use std::{
     ffi::OsStr,
@@ -10,7 +10,7 @@ use std::{
     os::unix::ffi::OsStrExt,
 };
 
-use helium_activity::{Remote, Walk, Wanted, figures};
+use helium_activity::{Remote, Walk, Wanted, figures, of_what_is_in_it};
 use heliumdb::{Datastore, DatastoreInfo, ErrorKind, Item, Volume};
 use serde_json::json;
 
@@ -18,7 +18,7 @@ use crate::{
     failure::{Failure, Result},
     json,
     output::Output,
-    text,
+    served, text,
     volume::{self, Access},
 };
 
@@ -36,6 +36,8 @@ pub enum Place<'a> {
     Here(&'a Volume),
     /// Another process.
     There(Box<Remote>),
+    /// A server, and what it shows.
+    Served(helium_remote::Remote, Box<helium_remote::Transaction>),
 }
 
 /// A datastore of it.
@@ -72,6 +74,11 @@ pub fn with<R>(
     output: Output,
     work: impl FnOnce(Place<'_>) -> Result<R>,
 ) -> Result<R> {
+    if served::is_served(name) {
+        let remote = served::open(name, false)?;
+        let moment = Box::new(remote.begin()?);
+        return work(Place::Served(remote, moment)).map_err(|why| why.naming(name));
+    }
     let mut work = Some(work);
     let mut here = |open: &Volume| match work.take() {
         Some(work) => work(Place::Here(open)),
@@ -120,6 +127,7 @@ impl Place<'_> {
         match self {
             Self::Here(open) => open.url().to_owned(),
             Self::There(remote) => remote.url(),
+            Self::Served(remote, _) => remote.url(),
         }
     }
 
@@ -128,6 +136,7 @@ impl Place<'_> {
         match self {
             Self::Here(open) => open.id().to_string(),
             Self::There(remote) => remote.id().to_string(),
+            Self::Served(remote, _) => remote.id().to_owned(),
         }
     }
 
@@ -136,6 +145,11 @@ impl Place<'_> {
         match self {
             Self::Here(open) => Ok(figures(open)),
             Self::There(remote) => Ok(remote.figures()?),
+            Self::Served(remote, _) => {
+                let all = remote.figures()?;
+                let all = all.iter().map(|(name, figure)| (name.as_str(), *figure));
+                Ok(of_what_is_in_it(all))
+            }
         }
     }
 
@@ -146,6 +160,15 @@ impl Place<'_> {
             Self::There(remote) => {
                 let all = remote.datastores()?.into_iter();
                 let store = |found: helium_activity::RemoteDatastore| Store {
+                    info: found.info,
+                    items: found.items,
+                    here: None,
+                };
+                return Ok(all.map(store).collect());
+            }
+            Self::Served(_, moment) => {
+                let all = moment.datastores()?.into_iter();
+                let store = |found: helium_remote::Details| Store {
                     info: found.info,
                     items: found.items,
                     here: None,
@@ -182,6 +205,7 @@ impl Place<'_> {
     pub fn get(&mut self, store: &Store, key: &[u8]) -> Result<Option<Vec<u8>>> {
         match (self, &store.here) {
             (Self::There(remote), _) => Ok(remote.get(store.info.id, key)?),
+            (Self::Served(_, moment), _) => Ok(moment.get(&store.info.name, key)?),
             (_, Some(here)) => Ok(here.get(key)?),
             (_, None) => Ok(None),
         }
@@ -191,6 +215,9 @@ impl Place<'_> {
     pub fn items<'a>(&'a mut self, store: &'a Store) -> Items<'a> {
         match (self, &store.here) {
             (Self::There(remote), _) => Box::new(remote.items(&store.info)),
+            (Self::Served(_, moment), _) => {
+                Box::new(moment.range(&store.info.name, helium_remote::Walk::all()))
+            }
             (_, Some(here)) => Box::new(here.items()),
             (_, None) => Box::new(std::iter::empty()),
         }
@@ -225,6 +252,17 @@ impl Place<'_> {
                 };
                 return Box::new(remote.range(store.info.id, walk));
             }
+            (Self::Served(_, moment), _) => {
+                let (low, high) = range.bounds;
+                let walk = helium_remote::Walk {
+                    low,
+                    high,
+                    backward: range.backward,
+                    keys: range.keys,
+                    most: range.limit,
+                };
+                return Box::new(moment.range(&store.info.name, walk));
+            }
             (_, Some(here)) => here,
             (_, None) => return Box::new(std::iter::empty()),
         };
@@ -242,7 +280,7 @@ impl Place<'_> {
     pub fn publish(&self, command: &str) -> Option<helium_activity::Publisher> {
         match self {
             Self::Here(open) => volume::publish(open, command),
-            Self::There(_) => None,
+            Self::There(_) | Self::Served(..) => None,
         }
     }
 }

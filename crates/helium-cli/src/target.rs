@@ -13,7 +13,7 @@ use std::{
 
 use crate::{
     failure::{self, Code, Failure, Result},
-    volume,
+    served, volume,
 };
 
 /// What a superblock, the mark of a volume that is being made, and a segment header start with, and the
@@ -167,6 +167,9 @@ pub fn refuse_output_on(volume: &str) -> Result<()> {
 
 /// The devices of a volume that are there.
 pub fn devices(volume: &str) -> Result<Vec<(PathBuf, Metadata)>> {
+    if served::is_served(volume) {
+        return Ok(Vec::new());
+    }
     let paths = heliumdb::device::paths(&volume::url(volume))?.into_iter();
     let found = paths.filter_map(|path| {
         let found = fs::metadata(&path).ok()?;

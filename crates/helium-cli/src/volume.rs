@@ -16,7 +16,7 @@ use crate::{
     fresh::Fresh,
     interrupt,
     progress::Progress,
-    target, text, words,
+    served, target, text, words,
 };
 
 /// What is going to be done with a volume.
@@ -114,8 +114,11 @@ fn kept(volume: &str) -> Option<Volume> {
 
 /// The datastores of a volume that stays open, as they are typed.
 pub fn names_of_open(volume: &str) -> Vec<String> {
-    let names = kept(volume).into_iter().flat_map(|open| open.datastores());
-    names.map(|info| words::quoted(&info.name)).collect()
+    let here = kept(volume).into_iter().flat_map(|open| open.datastores());
+    let names = here
+        .map(|info| info.name)
+        .chain(served::names_of_kept(volume));
+    names.map(|name| words::quoted(&name)).collect()
 }
 
 /// What a command may do with a volume that stays open.
@@ -159,6 +162,7 @@ pub fn with_options<R>(
 }
 
 fn open(volume: &str, options: &VolumeOptions) -> Result<Volume> {
+    served::refuse(volume)?;
     let _progress = Progress::waiting("opening the volume");
     target::refuse_output_on(volume)?;
     let fresh = Fresh::of(volume);

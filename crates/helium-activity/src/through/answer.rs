@@ -203,26 +203,39 @@ fn last_of(high: &Bound<Vec<u8>>) -> Position<'_> {
     }
 }
 
+/// The names, in [`heliumdb::upkeep::Stats`], of the figures that say what is in a volume.
+const FIGURES: [&str; 14] = [
+    "datastores",
+    "items",
+    "capacity_bytes",
+    "device_bytes",
+    "used_bytes",
+    "taken_bytes",
+    "live_bytes",
+    "dead_bytes",
+    "tombstone_bytes",
+    "framing_bytes",
+    "index_bytes",
+    "checkpoint_bytes",
+    "recovered_items",
+    "discarded_bytes",
+];
+
 /// Figures of a volume that say what is in it, by their names in [`heliumdb::upkeep::Stats`].
 pub fn figures(volume: &Volume) -> Vec<(String, u64)> {
     let stats = volume.stats();
-    let figures = [
-        ("datastores", stats.datastores),
-        ("items", stats.items),
-        ("capacity_bytes", stats.capacity_bytes),
-        ("device_bytes", stats.device_bytes),
-        ("used_bytes", stats.used_bytes),
-        ("taken_bytes", stats.taken_bytes),
-        ("live_bytes", stats.live_bytes),
-        ("dead_bytes", stats.dead_bytes),
-        ("tombstone_bytes", stats.tombstone_bytes),
-        ("framing_bytes", stats.framing_bytes),
-        ("index_bytes", stats.index_bytes),
-        ("checkpoint_bytes", stats.checkpoint_bytes),
-        ("recovered_items", stats.recovered_items),
-        ("discarded_bytes", stats.discarded_bytes),
-    ];
-    figures
+    let all: Vec<_> = stats.metrics().collect();
+    let all = all.iter().map(|metric| (metric.name, metric.value));
+    of_what_is_in_it(all)
+}
+
+/// Those of all figures of a volume that say what is in it, in their order.
+pub fn of_what_is_in_it<'a>(
+    all: impl Iterator<Item = (&'a str, u64)> + Clone,
+) -> Vec<(String, u64)> {
+    let figure = |name: &str| all.clone().find(|(known, _)| *known == name);
+    let found = FIGURES.iter().filter_map(|name| figure(name));
+    found
         .map(|(name, figure)| (name.to_owned(), figure))
-        .to_vec()
+        .collect()
 }

@@ -21,7 +21,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use answer::figures;
+pub use answer::{figures, of_what_is_in_it};
 pub(crate) use line::Line;
 pub use remote::{Remote, RemoteDatastore, RemoteItems, Walk};
 pub use serve::Limits;

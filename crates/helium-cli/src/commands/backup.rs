@@ -14,7 +14,7 @@ use crate::{
     output::Output,
     progress::Progress,
     reading::{self, Place, Through},
-    text, volume,
+    served, text, volume,
 };
 
 /// Arguments of `helium backup`.
@@ -33,6 +33,7 @@ pub struct Backup {
 impl Backup {
     /// Copies all datastores, with their names and attributes.
     pub fn run(self, output: Output) -> Result<()> {
+        served::refuse(&self.volume)?;
         reading::with(&self.volume, self.through, output, |from| {
             let _publisher = from.publish("helium backup");
             copying::into_new(&self.volume, &self.target, Half::Goes, |target| {
@@ -42,6 +43,7 @@ impl Backup {
                         .backup(BackupFrom::Newest, target, &mut |step| steps.at(step))
                         .map_err(|why| copying::explain(why, &self.target, Half::Goes)),
                     Place::There(mut remote) => receive(&mut remote, target),
+                    Place::Served(..) => return served::refuse(&self.volume),
                 };
                 drop(steps);
                 let report = report?;

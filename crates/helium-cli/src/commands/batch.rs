@@ -3,11 +3,11 @@
 //! Invariant: all changes are done, durably, in one step, or none of them is: whatever is wrong with one of them, and
 //! whatever ends the command. What a batch has beyond the memory of a transaction waits in the log.
 
-use std::path::PathBuf;
+use std::{collections::HashMap, ffi::OsStr, os::unix::ffi::OsStrExt, path::PathBuf};
 
-use heliumdb::{Datastore, Error, ErrorKind, Transaction, Volume};
+use helium_remote::When;
+use heliumdb::{Error, ErrorKind};
 use serde_json::json;
-use std::collections::HashMap;
 
 use super::load::input::Input;
 use crate::{
@@ -16,8 +16,8 @@ use crate::{
     interrupt,
     output::Output,
     progress::Progress,
-    text,
-    volume::{self, Access},
+    text, volume,
+    writing::{self, Place, Step, Store},
 };
 
 /// Arguments of `helium batch`.
@@ -58,9 +58,9 @@ impl Batch {
         let mut input = Input::open(path.filter(|path| path.as_os_str() != "-"))?;
         let name = input.name.clone();
         let mut changes = Changes::new(input.reader()?);
-        volume::with(&self.volume, Access::Write, |open| {
-            let _publisher = volume::publish(open, "helium batch");
-            let done = all(open, &mut changes).map_err(|why| {
+        writing::with(&self.volume, |to| {
+            let _publisher = to.publish("helium batch");
+            let done = all(&to, &mut changes).map_err(|why| {
                 let why = match why.code() {
                     Code::Interrupted => why,
                     _ => why.context(&name),
@@ -78,9 +78,9 @@ impl Batch {
     }
 }
 
-fn all(open: &Volume, changes: &mut Changes<'_>) -> Result<Done> {
+fn all(to: &Place<'_>, changes: &mut Changes<'_>) -> Result<Done> {
     let progress = Progress::endless("changes");
-    let mut txn = open.begin()?;
+    let mut txn = to.begin()?;
     let mut datastores = HashMap::new();
     let mut done = Done::default();
     loop {
@@ -89,7 +89,7 @@ fn all(open: &Volume, changes: &mut Changes<'_>) -> Result<Done> {
         // A wait for input that Ctrl-C ended is no bad input.
         interrupt::check()?;
         let Some(change) = change? else { break };
-        let said = one(open, &mut txn, &mut datastores, &change);
+        let said = one(to, &mut txn, &mut datastores, &change);
         said.map_err(|why| why.context(format_args!("line {}", changes.line())))?;
         match change.kind {
             ChangeKind::Remove { .. } => done.removed += 1,
@@ -104,24 +104,24 @@ fn all(open: &Volume, changes: &mut Changes<'_>) -> Result<Done> {
 }
 
 fn one(
-    open: &Volume,
-    txn: &mut Transaction,
-    datastores: &mut HashMap<Vec<u8>, Datastore>,
+    to: &Place<'_>,
+    txn: &mut Step,
+    datastores: &mut HashMap<Vec<u8>, Store>,
     change: &Change,
 ) -> Result<()> {
     let datastore = match datastores.get(&change.datastore) {
         Some(known) => known.clone(),
         None => {
-            let found = volume::datastore_called(open, &change.datastore)?;
+            let found = to.store(OsStr::from_bytes(&change.datastore))?;
             datastores.insert(change.datastore.clone(), found.clone());
             found
         }
     };
     let (key, value) = (&change.key, &change.value);
     let changed = match change.kind {
-        ChangeKind::Put => txn.put(&datastore, key, value),
-        ChangeKind::Insert => txn.try_insert(&datastore, key, value),
-        ChangeKind::Replace => txn.replace(&datastore, key, value),
+        ChangeKind::Put => txn.put(&datastore, key, value, When::Always),
+        ChangeKind::Insert => txn.put(&datastore, key, value, When::Absent),
+        ChangeKind::Replace => txn.put(&datastore, key, value, When::Present),
         ChangeKind::Remove { force } => txn
             .delete(&datastore, key)
             .and_then(|was_there| Error::item_not_found_unless(was_there || force)),

@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use heliumdb::{DatastoreOptions, ErrorKind, Volume, VolumeOptions};
+use heliumdb::{DatastoreOptions, ErrorKind, VolumeOptions};
 use serde_json::json;
 
 use super::Consent;
@@ -16,8 +16,9 @@ use crate::{
     failure::{self, Code, Failure, Result},
     fresh::Fresh,
     output::Output,
-    text,
+    served, text,
     volume::{self, Access},
+    writing::{self, Place},
 };
 
 /// Arguments of `helium create`.
@@ -50,6 +51,9 @@ pub struct Create {
 impl Create {
     /// Makes the volume and the datastores.
     pub fn run(self, output: Output) -> Result<()> {
+        if served::is_served(&self.volume) {
+            return self.make_served(output);
+        }
         let mut options = Access::Create.options();
         options.truncate = self.overwrite;
         options.remake_copy = true;
@@ -69,30 +73,44 @@ impl Create {
 
     fn make_all(&self, options: &VolumeOptions, output: Output) -> Result<()> {
         volume::with_options(&self.volume, options, |open| {
-            for name in &self.datastores {
-                self.make(open, name)?;
-            }
-            let names: Vec<_> = self
-                .datastores
-                .iter()
-                .map(|name| text::to_json(name.as_bytes()))
-                .collect();
-            let result =
-                json!({"volume": open.url(), "id": open.id().to_string(), "datastores": names});
-            output.print(&result, String::new)
+            self.make_in(&Place::Here(open), output)
         })
     }
 
-    fn make(&self, open: &Volume, name: &OsStr) -> Result<()> {
+    /// Datastores in a volume that a server has: the volume is there.
+    fn make_served(&self, output: Output) -> Result<()> {
+        if self.overwrite || self.size.is_some() {
+            served::refuse(&self.volume)?;
+        }
+        writing::with(&self.volume, |to| match self.datastores.is_empty() {
+            true => Err(self.is_there()),
+            false => self.make_in(&to, output),
+        })
+    }
+
+    fn make_in(&self, to: &Place<'_>, output: Output) -> Result<()> {
+        for name in &self.datastores {
+            self.make(to, name)?;
+        }
+        to.flush()?;
+        let names: Vec<_> = self
+            .datastores
+            .iter()
+            .map(|name| text::to_json(name.as_bytes()))
+            .collect();
+        let result = json!({"volume": to.url(), "id": to.id(), "datastores": names});
+        output.print(&result, String::new)
+    }
+
+    fn make(&self, to: &Place<'_>, name: &OsStr) -> Result<()> {
         let mut options = DatastoreOptions::default();
-        options.create = true;
         options.error_if_exists = true;
         options.compress = self.compress;
         options.unordered = self.unordered;
         if let Some(attributes) = &self.attributes {
             options.attributes = attributes.as_bytes().to_vec();
         }
-        let made = open.open_datastore(name.as_bytes(), &options);
+        let made = to.make(name.as_bytes(), &options);
         made.map(drop).map_err(|why| {
             let exists = why.kind() == ErrorKind::DatastoreExists;
             let failure = Failure::from(why);
@@ -106,16 +124,17 @@ impl Create {
     /// Without datastores to make, a volume that is there already is none to make.
     fn refuse_existing(&self) -> Result<()> {
         match volume::with(&self.volume, Access::Read, |_| Ok(())) {
-            Ok(()) => Err(Failure::new(
-                Code::Exists,
-                format!("{}: there is a volume already", self.volume),
-            )
-            .advise(
-                "Name datastores to make in it; or use --overwrite, which destroys what it holds.",
-            )),
+            Ok(()) => Err(self.is_there()),
             Err(why) if why.code() == Code::InUse => Err(why),
             Err(_) => Ok(()),
         }
+    }
+
+    fn is_there(&self) -> Failure {
+        let why = format!("{}: there is a volume already", self.volume);
+        Failure::new(Code::Exists, why).advise(
+            "Name datastores to make in it; or use --overwrite, which destroys what it holds.",
+        )
     }
 }
 

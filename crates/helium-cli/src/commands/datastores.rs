@@ -2,15 +2,14 @@
 
 use std::{ffi::OsString, os::unix::ffi::OsStrExt};
 
-use heliumdb::{Datastore, Volume};
 use serde_json::json;
 
 use super::Consent;
 use crate::{
     failure::{Failure, Result},
     output::Output,
-    text,
-    volume::{self, Access},
+    text, volume,
+    writing::{self, Place, Store},
 };
 
 /// Arguments of `helium rename`.
@@ -28,12 +27,12 @@ pub struct Rename {
 impl Rename {
     /// Renames it, durably.
     pub fn run(self, output: Output) -> Result<()> {
-        volume::with(&self.volume, Access::Write, |open| {
-            let datastore = volume::datastore(open, &self.datastore)?;
-            open.rename_datastore(datastore.id(), self.name.as_bytes())
+        writing::with(&self.volume, |to| {
+            let store = to.store(&self.datastore)?;
+            to.rename(&store, self.name.as_bytes())
                 .map_err(|why| Failure::from(why).context("nothing was renamed"))?;
             let name = text::to_json(self.name.as_bytes());
-            output.print(&json!({"id": datastore.id().0, "name": name}), String::new)
+            output.print(&json!({"id": store.id(), "name": name}), String::new)
         })
     }
 }
@@ -57,13 +56,13 @@ impl Several {
         output: Output,
         question: &str,
         done: &str,
-        work: impl Fn(&Volume, &Datastore) -> heliumdb::Result<()>,
+        work: impl Fn(&Place<'_>, &Store) -> heliumdb::Result<()>,
     ) -> Result<()> {
-        volume::with(&self.volume, Access::Write, |open| {
+        writing::with(&self.volume, |to| {
             // All are found before anything is done to one.
             let named = unique(&self.datastores);
-            let found = volume::chosen(open, &named)?;
-            let items: u64 = found.iter().map(Datastore::len).sum();
+            let found = to.chosen(&named)?;
+            let items: u64 = found.iter().map(Store::items).sum();
             let names: Vec<_> = named
                 .iter()
                 .map(|name| text::shown(name.as_bytes()))
@@ -73,8 +72,8 @@ impl Several {
                 names.join(", "),
                 text::things(items, "item")
             ))?;
-            for datastore in &found {
-                work(open, datastore)?;
+            for store in &found {
+                work(&to, store)?;
             }
             let names: Vec<_> = named
                 .iter()
@@ -106,10 +105,9 @@ pub struct Drop {
 impl Drop {
     /// Removes them, durably.
     pub fn run(self, output: Output) -> Result<()> {
-        self.several
-            .each(output, "Remove", "dropped", |open, datastore| {
-                open.drop_datastore(datastore.id())
-            })
+        self.several.each(output, "Remove", "dropped", |to, store| {
+            to.drop_store(store)
+        })
     }
 }
 
@@ -124,8 +122,6 @@ impl Truncate {
     /// Empties them, durably.
     pub fn run(self, output: Output) -> Result<()> {
         self.several
-            .each(output, "Empty", "truncated", |open, datastore| {
-                open.truncate_datastore(datastore.id())
-            })
+            .each(output, "Empty", "truncated", |to, store| to.truncate(store))
     }
 }

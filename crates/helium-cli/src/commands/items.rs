@@ -6,6 +6,7 @@ use std::{
     path::PathBuf,
 };
 
+use helium_remote::When;
 use heliumdb::limits::VALUE_BYTES_MAX;
 use serde_json::json;
 
@@ -15,7 +16,7 @@ use crate::{
     output::{self, Output},
     reading::{self, Through},
     text::{self, Encoding},
-    volume::{self, Access},
+    volume, writing,
 };
 
 /// Arguments of `helium get`.
@@ -101,18 +102,18 @@ impl Put {
     pub fn run(self, output: Output) -> Result<()> {
         let key = self.encoding.read("key", &self.key)?;
         let value = self.value()?;
-        volume::with(&self.volume, Access::Write, |open| {
-            let datastore = volume::datastore(open, &self.datastore)?;
-            let put = match (self.insert, self.replace) {
-                (true, _) => datastore.try_insert(&key, &value),
-                (_, true) => datastore.replace(&key, &value),
-                _ => datastore.put(&key, &value),
+        writing::with(&self.volume, |to| {
+            let store = to.store(&self.datastore)?;
+            let when = match (self.insert, self.replace) {
+                (true, _) => When::Absent,
+                (_, true) => When::Present,
+                _ => When::Always,
             };
-            put.map_err(|why| {
+            store.put(&key, &value, when).map_err(|why| {
                 let what = format!("the key {}", self.encoding.show(&key));
                 Failure::from(why).context(what)
             })?;
-            open.flush()?;
+            to.flush()?;
             output.print(
                 &json!({"key": text::to_json(&key), "value_bytes": value.len()}),
                 String::new,

@@ -5,7 +5,6 @@
 
 use std::{ffi::OsString, ops::Bound, os::unix::ffi::OsStrExt};
 
-use heliumdb::{Datastore, Volume};
 use serde_json::json;
 
 use super::{
@@ -19,7 +18,8 @@ use crate::{
     output::Output,
     progress::Progress,
     text::{self, Encoding},
-    volume::{self, Access},
+    volume,
+    writing::{self, Place, Store},
 };
 
 /// Items that go in one step: between two of them it can be stopped.
@@ -62,11 +62,11 @@ impl Rm {
             .map(|key| self.encoding.read("key", key))
             .collect();
         let (keys, bounds) = (keys?, self.selection.bounds(self.encoding)?);
-        volume::with(&self.volume, Access::Write, |open| {
-            let datastore = volume::datastore(open, &self.datastore)?;
+        writing::with(&self.volume, |to| {
+            let store = to.store(&self.datastore)?;
             let removed = match self.selection.is_given() {
-                true => self.range(open, &datastore, bounds)?,
-                false => self.each(open, &datastore, &keys)?,
+                true => self.range(&to, &store, bounds)?,
+                false => self.each(&to, &store, &keys)?,
             };
             output.print(&json!({"removed": removed}), || {
                 let is_range = self.selection.is_given();
@@ -79,47 +79,43 @@ impl Rm {
     }
 
     /// At the first key that is not there it stops.
-    fn each(&self, open: &Volume, datastore: &Datastore, keys: &[Vec<u8>]) -> Result<u64> {
+    fn each(&self, to: &Place<'_>, store: &Store, keys: &[Vec<u8>]) -> Result<u64> {
         let mut removed = 0;
         for key in keys {
-            if datastore.delete(key)? {
+            if store.delete(key)? {
                 removed += 1;
             } else if !self.force {
-                open.flush()?;
+                to.flush()?;
                 return Err(no_item(self.datastore.as_bytes(), key)
                     .advise("Keys named before it were removed; --force goes on."));
             }
         }
-        open.flush()?;
+        to.flush()?;
         Ok(removed)
     }
 
-    fn range(&self, open: &Volume, datastore: &Datastore, range: bounds::Bounds) -> Result<u64> {
+    fn range(&self, to: &Place<'_>, store: &Store, range: bounds::Bounds) -> Result<u64> {
         let explain = |why| bounds::explain(why, UNORDERED);
         if self.consent.would_ask() {
-            let items = count(datastore, range.clone())?;
-            let name = text::shown(&datastore.info()?.name);
+            let items = count(store, range.clone())?;
+            let name = text::shown(self.datastore.as_bytes());
             let items = text::things(items, "item");
             self.consent.ask(&format!("Remove {items} of {name}?"))?;
         }
         let progress = Progress::endless("removing items");
-        let (mut from, to) = range;
+        let (mut from, end) = range;
         let mut removed = 0;
         let mut step = || {
             interrupt::check()?;
-            let range = (from.clone(), to.clone());
-            let last = datastore.range(range).keys().nth(STEP_ITEMS - 1);
-            let last = last.transpose().map_err(explain)?;
-            let is_last = last.is_none();
-            let end = last.map_or(to.clone(), Bound::Included);
-            removed += datastore
-                .delete_range((from.clone(), end.clone()))
-                .map_err(explain)?;
-            if let Bound::Included(last) = end {
+            let step = store.delete_some((from.clone(), end.clone()), STEP_ITEMS);
+            let (count, last) = step.map_err(explain)?;
+            removed += count;
+            progress.at(removed);
+            let goes_on = last.is_some();
+            if let Some(last) = last {
                 from = Bound::Excluded(last);
             }
-            progress.at(removed);
-            Ok(!is_last)
+            Ok(goes_on)
         };
         let done = loop {
             match step() {
@@ -128,7 +124,7 @@ impl Rm {
                 Err(why) => break Err(why),
             }
         };
-        open.flush()?;
+        to.flush()?;
         done.map_err(|why: Failure| match removed {
             0 => why,
             _ => why.also(&format!(
@@ -141,10 +137,10 @@ impl Rm {
 }
 
 /// Items of a range. No value is read.
-fn count(datastore: &Datastore, range: bounds::Bounds) -> Result<u64> {
+fn count(store: &Store, range: bounds::Bounds) -> Result<u64> {
     let progress = Progress::endless("counting items");
     let mut items = 0;
-    for key in datastore.range(range).keys() {
+    for key in store.keys(range, usize::MAX) {
         key.map_err(|why| bounds::explain(why, UNORDERED))?;
         interrupt::check()?;
         items += 1;

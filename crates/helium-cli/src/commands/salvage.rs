@@ -13,7 +13,7 @@ use super::{
 use crate::{
     failure::Result,
     output::{Column, Output, figures, table},
-    target, text,
+    served, target, text,
     volume::{self, Access},
 };
 
@@ -66,6 +66,9 @@ impl Salvage {
     }
 
     fn copy(self, target: &str, output: Output) -> Result<()> {
+        for named in self.decider.iter().chain([&self.volume]) {
+            served::refuse(named)?;
+        }
         target::refuse_output_on(&self.volume)?;
         let unresolved = match self.unresolved {
             true => Unresolved::Keep,

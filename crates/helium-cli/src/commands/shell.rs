@@ -22,7 +22,7 @@ use crate::{
     formats::lines::Lines,
     interrupt::{self, Interruptible},
     output::Output,
-    text,
+    served, text,
     volume::{self, Access},
     words,
 };
@@ -67,13 +67,15 @@ impl Shell {
             true => Access::Read,
             false => Access::Write,
         };
+        if served::is_served(&self.volume) {
+            let remote = served::open(&self.volume, false)?;
+            let _kept = served::keep_open(&self.volume, remote, !self.read_only);
+            return self.work(output);
+        }
         volume::with(&self.volume, access, |open| {
             let _publisher = volume::publish(open, "helium shell");
             let _kept = volume::keep_open(&self.volume, open);
-            match stdin().is_terminal() && stdout().is_terminal() {
-                true => self.talk(output),
-                false => self.script(output),
-            }
+            self.work(output)
         })
         .map_err(|why| match (why.code(), self.read_only) {
             (Code::InUse | Code::NotAllowed, false) => {
@@ -81,6 +83,13 @@ impl Shell {
             }
             _ => why,
         })
+    }
+
+    fn work(&self, output: Output) -> Result<()> {
+        match stdin().is_terminal() && stdout().is_terminal() {
+            true => self.talk(output),
+            false => self.script(output),
+        }
     }
 
     fn talk(&self, output: Output) -> Result<()> {

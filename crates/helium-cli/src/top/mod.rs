@@ -22,7 +22,7 @@ use crate::{
     failure::{self, Code, Failure, Result},
     interrupt, json,
     output::{self, Output},
-    text, volume,
+    served, text, volume,
 };
 use rates::Round;
 
@@ -65,6 +65,9 @@ impl Top {
     pub fn run(self, output: Output) -> Result<()> {
         if let Some(address) = self.server {
             return self.look_at(address, output);
+        }
+        if let Some(volume) = &self.volume {
+            served::refuse(volume)?;
         }
         let (socket, first) = self.choose()?;
         let looks = Looks {

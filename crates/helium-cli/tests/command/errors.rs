@@ -26,8 +26,8 @@ fn a_wrong_path_says_how_to_make_a_volume() {
         .helium(["create", "no/such/folder"])
         .fails(3, &["no/such/folder", "folder"]);
     place
-        .helium(["ls", "he://host/v"])
-        .fails(2, &["server volumes are not supported"]);
+        .helium(["ls", "he://host.invalid/v"])
+        .fails(11, &["its name is not known"]);
     place.helium(["ls", "file:///v"]).fails(
         2,
         &["must start with he://", "A volume is named by its path"],

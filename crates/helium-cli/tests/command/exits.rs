@@ -54,6 +54,16 @@ const ROWS: &[Row] = &[
     (9, "the input", |place| {
         place.helium_with(["load", "v", "-d", "d"], b"{\n").code
     }),
+    (11, "the server cannot be reached", |place| {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound");
+        drop(listener);
+        place.helium(["ls", &format!("he://{address}/v")]).code
+    }),
+    (11, "broke off", |place| ends_after(place, "")),
+    (11, "is none", |place| {
+        ends_after(place, "HTTP/1.1 400 Bad Request\r\n")
+    }),
     (10, "not a volume", |place| {
         place.write("text", "important");
         place.helium(["ls", "text"]).code
@@ -70,7 +80,7 @@ fn every_row_of_the_table_is_so() {
         Some((code.parse::<i32>().ok()?, words.trim_end_matches(" |")))
     });
     let rows: Vec<_> = rows.collect();
-    assert_eq!(rows.len(), 12, "{rows:?}");
+    assert_eq!(rows.len(), 13, "{rows:?}");
     let manual = Place::new().helium(["--help"]).text();
     for (code, words) in &rows {
         let has_run = ROWS.iter().any(|(known, ..)| known == code);
@@ -178,4 +188,19 @@ fn is_newer(place: &Place) -> Option<i32> {
     helium_sim::change_superblocks(&mut bytes, |block| block[8] += 1);
     fs::write(place.path("v"), bytes).expect("the volume");
     place.helium(["ls", "v"]).code
+}
+
+/// A command whose server says so much, and ends.
+fn ends_after(place: &Place, said: &'static str) -> Option<i32> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a client");
+        let mut asked = [0; 1024];
+        std::io::Read::read(&mut stream, &mut asked).expect("it asks");
+        std::io::Write::write_all(&mut stream, said.as_bytes()).expect("it reads");
+    });
+    let code = place.helium(["ls", &format!("he://{address}/v")]).code;
+    server.join().expect("only talks");
+    code
 }

@@ -15,6 +15,7 @@ mod paths;
 mod ranges;
 mod roundtrip;
 #[cfg(feature = "server")]
+mod served;
 mod server;
 mod session;
 mod shell;

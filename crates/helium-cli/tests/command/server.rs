@@ -13,13 +13,13 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::harness::{HELIUM, Place};
 
 /// A server, which is killed when the test is over.
-struct Server {
-    child: Child,
-    address: SocketAddr,
+pub struct Server {
+    pub child: Child,
+    pub address: SocketAddr,
 }
 
 impl Server {
-    fn start(mut command: Command, more: &[&str]) -> Self {
+    pub fn start(mut command: Command, more: &[&str]) -> Self {
         let mut child = command
             .args(["server", "v", "--listen", "0"])
             .args(more)

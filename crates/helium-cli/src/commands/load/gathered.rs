@@ -3,16 +3,20 @@
 //! Invariant: they go in in their order, and where they cannot go in together, as far as they go one by one; so which
 //! line is at fault, and how many items are there, is as if each had been put alone.
 
-use heliumdb::{Datastore, Durability, ErrorKind, Volume};
+use helium_remote::When;
+use heliumdb::ErrorKind;
 
-use crate::failure::{Failure, Result};
+use crate::{
+    failure::{Failure, Result},
+    writing::{Place, Store},
+};
 
 /// So many of them at most, and bytes.
 const ITEMS: usize = 256;
 const BYTES: usize = 256 << 10;
 
 struct Item {
-    datastore: Datastore,
+    datastore: Store,
     key: Vec<u8>,
     value: Vec<u8>,
     line: u64,
@@ -27,7 +31,7 @@ pub struct Gathered {
 
 impl Gathered {
     /// One more.
-    pub fn push(&mut self, datastore: Datastore, key: Vec<u8>, value: Vec<u8>, line: u64) {
+    pub fn push(&mut self, datastore: Store, key: Vec<u8>, value: Vec<u8>, line: u64) {
         self.bytes += key.len() + value.len();
         self.items.push(Item {
             datastore,
@@ -48,15 +52,14 @@ impl Gathered {
     }
 
     /// Puts them all, and counts those that went in.
-    pub fn put(&mut self, volume: &Volume, count: &mut u64) -> Result<()> {
+    pub fn put(&mut self, to: &Place<'_>, count: &mut u64) -> Result<()> {
         let items = std::mem::take(&mut self.items);
         self.bytes = 0;
         if let [first, .., last] = &items[..] {
-            let mut batch = volume.batch();
-            for item in &items {
-                batch.put(&item.datastore, &item.key, &item.value)?;
-            }
-            match batch.commit(Durability::Buffered) {
+            let parts = items.iter();
+            let parts = parts.map(|item| (&item.datastore, &*item.key, &*item.value));
+            let all: Vec<_> = parts.collect();
+            match to.put_all(&all) {
                 Ok(()) => {
                     *count += items.len() as u64;
                     return Ok(());
@@ -70,7 +73,7 @@ impl Gathered {
             }
         }
         for item in items {
-            let put = item.datastore.put(&item.key, &item.value);
+            let put = item.datastore.put(&item.key, &item.value, When::Always);
             put.map_err(|why| Failure::from(why).context(format_args!("line {}", item.line)))?;
             *count += 1;
         }

@@ -15,7 +15,8 @@ use std::{
     sync::atomic::Ordering::Relaxed,
 };
 
-use heliumdb::{Datastore, DatastoreOptions, Volume};
+use helium_remote::When;
+use heliumdb::DatastoreOptions;
 use serde_json::json;
 
 use crate::{
@@ -24,8 +25,8 @@ use crate::{
     interrupt,
     output::Output,
     progress::Progress,
-    text,
-    volume::{self, Access},
+    text, volume,
+    writing::{self, Place, Store},
 };
 use gathered::Gathered;
 use input::Input;
@@ -83,9 +84,9 @@ impl Load {
         }
         let (name, bytes, read) = (input.name.clone(), input.len, input.read.clone());
         let source = self.source(&mut input).map_err(|why| why.context(&name))?;
-        volume::with(&self.volume, Access::Write, |open| {
-            let _publisher = volume::publish(open, "helium load");
-            let mut loading = Loading::new(&self, open, source);
+        writing::with(&self.volume, |to| {
+            let _publisher = to.publish("helium load");
+            let mut loading = Loading::new(&self, &to, source);
             let progress = match bytes {
                 Some(bytes) => Progress::bytes("loading", bytes),
                 None => Progress::endless("loading items"),
@@ -99,7 +100,7 @@ impl Load {
                 }
             });
             drop(progress);
-            loading.end(open, &name, done, output)
+            loading.end(&to, &name, done, output)
         })
     }
 
@@ -144,21 +145,21 @@ impl Load {
 /// Where items go.
 struct Loading<'a> {
     args: &'a Load,
-    open: &'a Volume,
+    to: &'a Place<'a>,
     source: Box<dyn Source + 'a>,
-    datastores: HashMap<Vec<u8>, Datastore>,
+    datastores: HashMap<Vec<u8>, Store>,
     /// The datastore of items that name none.
-    current: Option<Datastore>,
+    current: Option<Store>,
     items: u64,
     /// Items that go in together, and are not counted yet.
     gathered: Gathered,
 }
 
 impl<'a> Loading<'a> {
-    fn new(args: &'a Load, open: &'a Volume, source: Box<dyn Source + 'a>) -> Self {
+    fn new(args: &'a Load, to: &'a Place<'a>, source: Box<dyn Source + 'a>) -> Self {
         Self {
             args,
-            open,
+            to,
             source,
             datastores: HashMap::new(),
             current: None,
@@ -223,10 +224,11 @@ impl<'a> Loading<'a> {
                         false => Ok(()),
                     };
                 }
-                let put = match self.args.insert {
-                    true => datastore.try_insert(&key, &value),
-                    false => datastore.put(&key, &value),
+                let when = match self.args.insert {
+                    true => When::Absent,
+                    false => When::Always,
                 };
+                let put = datastore.put(&key, &value, when);
                 put.map_err(|why| Failure::from(why).context(format_args!("line {line}")))?;
                 self.items += 1;
                 Ok(())
@@ -236,7 +238,7 @@ impl<'a> Loading<'a> {
 
     /// Puts in what was gathered.
     fn put_gathered(&mut self) -> Result<()> {
-        self.gathered.put(self.open, &mut self.items)
+        self.gathered.put(self.to, &mut self.items)
     }
 
     /// Begins with the datastore that the arguments name, if they do and nothing was said of it.
@@ -248,16 +250,15 @@ impl<'a> Loading<'a> {
     }
 
     /// The datastore of that name, made if it is not there.
-    fn make(&mut self, head: &Head) -> Result<Datastore> {
+    fn make(&mut self, head: &Head) -> Result<Store> {
         if let Some(known) = self.datastores.get(&head.name) {
             return Ok(known.clone());
         }
         let mut options = DatastoreOptions::default();
-        options.create = true;
         options.attributes.clone_from(&head.attributes);
         options.compress = head.compress;
         options.unordered = head.unordered;
-        let found = self.open.open_datastore(&head.name, &options);
+        let found = self.to.make(&head.name, &options);
         let found = found.map_err(|why| {
             let name = OsString::from_vec(head.name.clone());
             Failure::from(why).context(format_args!("datastore {}", name.display()))
@@ -267,10 +268,10 @@ impl<'a> Loading<'a> {
     }
 
     /// Makes what was loaded durable, whatever ended it, and says so.
-    fn end(self, open: &Volume, name: &str, done: Result<()>, output: Output) -> Result<()> {
+    fn end(self, to: &Place<'_>, name: &str, done: Result<()>, output: Output) -> Result<()> {
         {
             let _progress = Progress::waiting("making it durable");
-            open.flush()?;
+            to.flush()?;
         }
         let loaded = match self.items {
             0 => "No item was loaded before it.".to_owned(),
