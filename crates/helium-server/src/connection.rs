@@ -136,7 +136,11 @@ async fn read<S: AsyncRead + Unpin>(
 async fn send<S: AsyncWrite + Unpin>(stream: &mut S, work: &mut Work) -> io::Result<()> {
     let mut bytes = std::mem::take(&mut work.replies.bytes);
     {
-        let sending = stream.write_all(&bytes);
+        // What TLS has taken it has not sent, perhaps: also of what another thread has given it.
+        let sending = async {
+            stream.write_all(&bytes).await?;
+            stream.flush().await
+        };
         tokio::pin!(sending);
         loop {
             tokio::select! {
@@ -168,5 +172,49 @@ fn expire(session: &mut Session) {
     session.deadline = None;
     if session.running.take().is_some() {
         session.expired = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+    use heliumdb::{Volume, VolumeOptions};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, BufWriter, duplex},
+        sync::watch,
+        time,
+    };
+
+    use super::serve;
+    use crate::{options::Options, shared::Shared, volumes::Served};
+
+    /// A stream that keeps what it takes until it is flushed, as TLS does where its socket is full.
+    #[tokio::test]
+    async fn replies_do_not_stay_in_a_stream_that_keeps_them() {
+        let volume = Volume::open("he://./_67108864", &VolumeOptions::default()).unwrap();
+        let served = Arc::new(Served::new("v".to_owned(), volume, 2));
+        let shared = Arc::new(Shared::new(Options::default(), served, Vec::new()));
+        let here = SocketAddr::from(([127, 0, 0, 1], 1));
+        let entry = shared.clients.enter(here, here, 1).unwrap();
+        let (mut client, end) = duplex(4096);
+        let (_stop, stopped) = watch::channel(false);
+        let serving = tokio::spawn(serve(BufWriter::new(end), shared, entry, stopped));
+        // One that is answered at once, and ones that are answered by threads that send by themselves.
+        for (asked, answer) in [
+            ("PING", "+PONG\r\n"),
+            ("SET k v", "+OK\r\n"),
+            ("KEYS *", "*1\r\n$1\r\nk\r\n"),
+        ] {
+            let line = format!("{asked}\r\n");
+            client.write_all(line.as_bytes()).await.unwrap();
+            let mut said = vec![0; answer.len()];
+            let reading = client.read_exact(&mut said);
+            let read = time::timeout(Duration::from_secs(20), reading).await;
+            assert!(read.is_ok(), "{asked} was not answered");
+            assert_eq!(said, answer.as_bytes());
+        }
+        drop(client);
+        serving.await.unwrap().unwrap();
     }
 }
