@@ -10,6 +10,7 @@ pub mod engine;
 pub mod figures;
 pub mod helium;
 pub mod latency;
+pub mod order;
 pub mod process;
 pub mod run;
 pub mod space;

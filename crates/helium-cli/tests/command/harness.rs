@@ -6,12 +6,13 @@ use std::{
     io::{Read, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
     thread,
     time::{Duration, Instant},
 };
 
 use rustix::{
+    process::Signal,
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
     termios::{Winsize, tcsetwinsize},
 };
@@ -60,7 +61,7 @@ impl Place {
     }
 
     pub fn command(&self) -> Command {
-        let mut command = Command::new(HELIUM);
+        let mut command = program();
         command.current_dir(self.folder.path());
         command
     }
@@ -78,6 +79,25 @@ impl Place {
         command.args(arguments);
         run(command, input)
     }
+}
+
+/// Who runs the tests in the background may have them ignore what a terminal sends. The command goes on ignoring what it is
+/// started with: unless `env` sets that right, no signal of a test would end it.
+fn program() -> Command {
+    static IS_IGNORED: LazyLock<bool> = LazyLock::new(|| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        let sent = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM];
+        let bit = |signal: Signal| 1 << (signal.as_raw() - 1);
+        ignored.is_some_and(|mask| sent.into_iter().any(|signal| mask & bit(signal) != 0))
+    });
+    if !*IS_IGNORED {
+        return Command::new(HELIUM);
+    }
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP,INT,QUIT,TERM", HELIUM]);
+    command
 }
 
 impl Place {
