@@ -20,7 +20,7 @@ fn served(place: &Place, more: &[&str]) -> (Server, String) {
 /// Lines that load, in two datastores, more than a page of them.
 fn input() -> Vec<u8> {
     let mut input = Vec::new();
-    for number in 0..5_000 {
+    for number in 0..7_000 {
         let datastore = if number % 3 == 0 { "e" } else { "d" };
         let value = "v".repeat(number % 300);
         writeln!(
@@ -81,7 +81,10 @@ fn commands_do_there_what_they_do_here() {
         (&["get", "v", "d", "c"], b""),
         (&["rm", "v", "d", "a", "gone"], b""),
         (&["rm", "v", "d", "b", "gone", "--force"], b""),
-        (&["rm", "v", "d", "--prefix", "k04"], b""),
+        (&["rm", "v", "d", "--prefix", "k0001"], b""),
+        // More than go in one step.
+        (&["rm", "v", "d", "--prefix", "k"], b""),
+        (&["count", "v", "d"], b""),
         (&["rm", "v", "d"], b""),
         (&["--json", "rm", "v", "e", "--from", "k"], b""),
         (&["rename", "v", "e", "d"], b""),
