@@ -42,7 +42,7 @@ struct Step {
     is_last: bool,
 }
 
-/// What [`Datastore::verify`] or [`Volume::verify`] found.
+/// What [`crate::Datastore::verify`] or [`crate::Volume::verify`] found.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct VerifyReport {
@@ -52,7 +52,7 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// Records of the store's own that were checked.
     pub records: u64,
-    /// Items and records that are damaged ([`Datastore::verify`] ends at the first).
+    /// Items and records that are damaged ([`crate::Datastore::verify`] ends at the first).
     pub damaged: u64,
 }
 
