@@ -22,14 +22,14 @@ const USERS_PART: u64 = 2;
 impl Checkpoints {
     /// Takes a checkpoint if there is enough to replay, or someone has asked; true if it did. None while somebody
     /// `is_cleaning`.
-    pub(crate) fn take_if_due(&self, is_cleaning: bool) -> Result<bool> {
+    pub(crate) fn take_if_due(&self, is_cleaning: impl FnOnce() -> bool) -> Result<bool> {
         let asked = self.asked.load(Ordering::Acquire);
         if !asked && !self.is_due() {
             return Ok(false);
         }
         // A round of cleaning first gives the room that it has taken, once what it has emptied is free: nothing is
         // cleaned meanwhile.
-        if is_cleaning || self.is_refused() || self.is_room_coming() {
+        if is_cleaning() || self.is_refused() || self.is_room_coming() {
             return Ok(false);
         }
         let room = self.on.log.checkpoint_room();

@@ -158,7 +158,8 @@ impl Shared {
         self.writing.report_pending();
         let flushed = self.auto_commit.step(&self.access)?;
         let cleaned = self.cleaner.clean_if_due()?;
-        let checkpointed = self.checkpoints.take_if_due(self.cleaner.is_cleaning())?;
+        let is_cleaning = || self.cleaner.is_cleaning();
+        let checkpointed = self.checkpoints.take_if_due(is_cleaning)?;
         let scrubbed = self.scrub.step(self.checking())?;
         Ok(scrubbed | checkpointed | cleaned | flushed | settled)
     }

@@ -249,12 +249,44 @@ fn of_several_that_take_each_gets_another_item() {
     drop(volume);
 }
 
+/// A walk is kept by the datastore's id, which another volume's may have as well.
+#[test]
+fn nothing_is_taken_of_another_volume() {
+    let (_machine, volume, ours) = store();
+    let (_other_machine, other, theirs) = store();
+    assert_eq!(ours.id(), theirs.id());
+    for (store, value) in [(&ours, "ours"), (&theirs, "theirs")] {
+        for number in 0..9 {
+            store.put(key(number), value).unwrap();
+        }
+    }
+    let mut txn = volume.begin().unwrap();
+    for taken in 0..4 {
+        let refused = [
+            txn.pop_first(&theirs).unwrap_err(),
+            txn.pop_last(&theirs).unwrap_err(),
+            txn.retain(&theirs, |_, _| false).unwrap_err(),
+        ];
+        for refused in refused {
+            assert_eq!(refused.kind(), ErrorKind::InvalidArgument);
+        }
+        let (key_of, value) = txn.pop_first(&ours).unwrap().unwrap();
+        assert_eq!((key_of, value), (key(taken), b"ours".to_vec()));
+    }
+    txn.commit().unwrap();
+    assert_eq!((ours.len(), theirs.len()), (5, 9));
+    drop(other);
+}
+
 #[test]
 fn nothing_is_taken_through_a_handle_that_writes_nothing() {
     let (_machine, volume, store) = store();
     store.put("key", "value").unwrap();
+    store.put("taken", "value").unwrap();
     let reader = store.clone().read_only();
     let mut txn = volume.begin().unwrap();
+    // Is no reason to go on with it through the other handle.
+    assert_eq!(txn.pop_last(&store).unwrap().unwrap().0, b"taken");
     let refused = [
         reader.pop_first().unwrap_err(),
         txn.pop_last(&reader).unwrap_err(),

@@ -238,7 +238,7 @@ fn what_is_moved_is_no_reason_for_a_checkpoint_that_costs_as_much_as_was_gained(
         gained = shared.cleaner.on.pace.gained_bytes();
         shared
             .checkpoints
-            .take_if_due(shared.cleaner.is_cleaning())
+            .take_if_due(|| shared.cleaner.is_cleaning())
             .unwrap();
     }
     assert!(moved() > 2 * LOG_BYTES && gained < 2 * pages, "{gained}");

@@ -72,6 +72,7 @@ impl Transaction {
     }
 
     fn pop(&mut self, datastore: &Datastore, direction: Direction) -> Result<Option<Item>> {
+        self.check_writes(datastore)?;
         let kept = self.taking.of(datastore);
         let mut walk = match kept {
             Some(walk) => walk,
@@ -167,8 +168,8 @@ impl Transaction {
         datastore: &Datastore,
         bounds: impl RangeBounds<K>,
     ) -> Result<SnapshotRange<'static>> {
-        datastore.check_handle()?;
-        let eyes = self.own_eyes(datastore)?;
+        self.check_writes(datastore)?;
+        let eyes = self.own_eyes();
         Ok(SnapshotRange::new(datastore, Ok(eyes), owned(bounds)))
     }
 

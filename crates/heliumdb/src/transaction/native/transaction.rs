@@ -113,7 +113,7 @@ impl Transaction {
         })
     }
 
-    /// Removes the item of `key`, which `eyes` of its own see.
+    /// Removes the item of `key`, which `eyes` of its own see, of a datastore that was [checked](Self::check_writes).
     pub(super) fn write_seen(
         &mut self,
         datastore: &Datastore,
@@ -124,14 +124,19 @@ impl Transaction {
             .write_as(datastore, eyes, key, Change::Remove, Mode::Any, true)
     }
 
-    /// Eyes that may look for longer than one operation, at what is committed now at the weaker isolation levels.
-    pub(super) fn own_eyes(&mut self, datastore: &Datastore) -> Result<Eyes<'static>> {
+    /// Whether anything can be written through this handle.
+    pub(super) fn check_writes(&self, datastore: &Datastore) -> Result<()> {
         check_volume(&self.volume, datastore)?;
-        self.writes.check_active()?;
+        datastore.check_handle()?;
+        self.writes.check_active()
+    }
+
+    /// Eyes that may look for longer than one operation, at what is committed now at the weaker isolation levels.
+    pub(super) fn own_eyes(&mut self) -> Eyes<'static> {
         let own = self.own_id();
         let hold = self.hold.clone();
         let hold = hold.unwrap_or_else(|| self.volume.writing.native.take());
-        Ok(Eyes::new(own, self.committed_isolation(), hold))
+        Eyes::new(own, self.committed_isolation(), hold)
     }
 
     /// Whether it sees the same from its beginning to its end.
