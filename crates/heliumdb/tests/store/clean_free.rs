@@ -56,8 +56,9 @@ fn check(machine: &Machine, least: u64) {
     assert_eq!(store.iter().count() as u64, ITEMS);
 }
 
-#[test]
-fn segments_below_a_checkpoint_are_freed_and_used_again_without_a_newer_one() {
+/// A machine on which segments were freed and used again, unless a checkpoint was taken meanwhile: where readers in other tests'
+/// threads keep segments from becoming free, one may be asked for.
+fn used_again() -> Option<Machine> {
     let machine = Machine::new(1, &[64 * MIB]);
     let volume = open_with(&machine, |options| {
         options.checkpoint_log_bytes = Some(1 << 40);
@@ -83,11 +84,15 @@ fn segments_below_a_checkpoint_are_freed_and_used_again_without_a_newer_one() {
     }
     let stats = volume.stats();
     assert!(stats.cleaner_bytes > 2 * MIB, "{stats:?}");
-    assert_eq!(
-        stats.checkpoint_written_bytes, before.checkpoint_written_bytes,
-        "a checkpoint was taken meanwhile"
-    );
     assert!(stats.user_bytes > 45 * MIB, "places were used again");
+    (stats.checkpoint_written_bytes == before.checkpoint_written_bytes).then_some(machine)
+}
+
+#[test]
+fn segments_below_a_checkpoint_are_freed_and_used_again_without_a_newer_one() {
+    let machine = (0..5)
+        .find_map(|_| used_again())
+        .expect("a checkpoint was taken each time");
     let records = machine.records();
     let replay = Replay::new(seed::replayed().unwrap_or(3));
     for round in 0..seed::count("HELIUM_CRASHES", 12) {
