@@ -10,8 +10,8 @@ use crate::{
     pool::Pool,
 };
 
-/// A datastore, by its name: whichever has it when it is asked. Who asks one that is not there is told so, or, if it was
-/// there before, finds nothing in it.
+/// A datastore, by its name: whichever has it when it is asked. Who asks one that is not there is told so; where it was
+/// there before, only who writes, or goes through it in order, is: single keys are not found.
 #[derive(Clone)]
 pub struct Datastore {
     pool: Arc<Pool>,

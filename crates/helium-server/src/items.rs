@@ -11,7 +11,7 @@ use heliumdb::{
 
 use crate::{
     refusal::{Outcome, Refusal, saying},
-    session::{Running, Session},
+    session::{Running, Session, moment},
     volumes::Place,
 };
 
@@ -68,7 +68,7 @@ impl Session {
             let read = datastore.get_at_hand(key, &mut self.value)?;
             return read.ok_or(Refusal::Waits);
         }
-        let Some(datastore) = self.place.datastore()? else {
+        let Some(datastore) = self.place.datastore(moment(&self.running))? else {
             return Ok(false);
         };
         Ok(match &self.running {
@@ -87,7 +87,7 @@ impl Session {
         if !self.may_wait {
             return Ok(at_hand(&self.place, &self.running)?.contains_key(key)?);
         }
-        let Some(datastore) = self.place.datastore()? else {
+        let Some(datastore) = self.place.datastore(moment(&self.running))? else {
             return Ok(false);
         };
         Ok(match &self.running {
@@ -98,7 +98,7 @@ impl Session {
 
     /// The values of `keys` at one moment.
     pub fn get_all(&mut self, keys: &[Bytes]) -> Outcome<Vec<Option<Vec<u8>>>> {
-        let Some(datastore) = self.place.datastore()?.cloned() else {
+        let Some(datastore) = self.place.datastore(moment(&self.running))?.cloned() else {
             return Ok(vec![None; keys.len()]);
         };
         Ok(match &self.running {
@@ -119,7 +119,7 @@ impl Session {
         if !self.may_wait {
             return Err(Refusal::Waits);
         }
-        let Some(datastore) = self.place.datastore()?.cloned() else {
+        let Some(datastore) = self.place.datastore(moment(&self.running))?.cloned() else {
             return Ok(0);
         };
         let mut count = 0;
@@ -140,7 +140,7 @@ impl Session {
 
     /// How many items there are.
     pub fn len(&mut self) -> Outcome<u64> {
-        let Some(datastore) = self.place.datastore()? else {
+        let Some(datastore) = self.place.datastore(moment(&self.running))? else {
             return Ok(0);
         };
         let Some(running) = &self.running else {
@@ -157,7 +157,7 @@ impl Session {
 
     /// The item nearest to `position`.
     pub fn nearest(&mut self, position: Position<'_>) -> Outcome<Option<Item>> {
-        let Some(datastore) = self.place.datastore()? else {
+        let Some(datastore) = self.place.walked(moment(&self.running))? else {
             return Ok(None);
         };
         Ok(match &self.running {
@@ -186,7 +186,7 @@ impl Session {
 
     /// Removes `key`; whether it was there.
     pub fn delete(&mut self, key: &Bytes) -> Outcome<bool> {
-        if self.place.datastore()?.is_none() {
+        if self.place.datastore(moment(&self.running))?.is_none() {
             return Ok(false);
         }
         check(key, b"")?;
@@ -232,7 +232,7 @@ impl Session {
             };
             return Ok(());
         }
-        let (served, name, datastore) = self.place.made()?;
+        let (served, name, datastore) = self.place.made(moment(&self.running))?;
         let gate = served.enter();
         datastore.try_update_fetch(key, checked)?;
         served.watches.touch(name, key);
@@ -247,7 +247,7 @@ impl Session {
         outside: impl FnOnce(&Datastore) -> Stored<()>,
         inside: impl FnOnce(&mut Running, &Datastore) -> Stored<()>,
     ) -> Outcome<bool> {
-        let (served, name, datastore) = self.place.made()?;
+        let (served, name, datastore) = self.place.made(moment(&self.running))?;
         if let Some(running) = &mut self.running {
             let is_done = is_done(inside(running, datastore))?;
             if is_done {
@@ -272,10 +272,10 @@ impl Session {
         if self.running.is_some() {
             return work(self);
         }
-        self.place.make()?;
+        self.place.make(None)?;
         let served = self.place.served.clone();
         let gate = served.enter_alone();
-        self.running = Some(Running::begin(served.clone(), true)?);
+        self.running = Some(Running::brief(served.clone())?);
         let worked = work(self);
         let Some(running) = self.running.take() else {
             return worked;

@@ -19,6 +19,7 @@ mod http;
 mod items;
 pub mod limits;
 mod metrics;
+mod moment;
 mod number;
 mod options;
 mod refusal;

@@ -3,11 +3,12 @@
 use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use heliumdb::{Durability, Transaction};
+use heliumdb::{Datastore, Durability, Transaction};
 
 use crate::{
     clients::Client,
     commands::Kind,
+    moment::Moment,
     refusal::{Outcome, said},
     resp::Request,
     users::User,
@@ -82,27 +83,42 @@ pub struct Running {
     pub served: Arc<Served>,
     /// Since when.
     pub since: Instant,
-    /// It was begun by EXEC, or by a command of several writes, and ends with that.
-    pub is_brief: bool,
+    /// Which datastores there were then. Without it it was begun by EXEC, or by a command of
+    /// several writes, and ends with that: nobody changes which there are meanwhile.
+    pub moment: Option<Moment>,
     /// What it wrote: keys of one that is brief, else whole datastores.
     written: Vec<(Bytes, Option<Bytes>)>,
 }
 
+/// The moment of the transaction that is running, if others come between.
+pub fn moment(running: &Option<Running>) -> Option<&Moment> {
+    running.as_ref()?.moment.as_ref()
+}
+
 impl Running {
-    /// A transaction on `served`.
-    pub fn begin(served: Arc<Served>, is_brief: bool) -> Outcome<Self> {
+    /// A transaction on `served`, whose gate the caller has alone until it ends.
+    pub fn brief(served: Arc<Served>) -> Outcome<Self> {
         Ok(Self {
             txn: served.volume.begin()?,
             served,
             since: Instant::now(),
-            is_brief,
+            moment: None,
             written: Vec::new(),
         })
     }
 
+    /// A transaction on `served` that others come between.
+    pub fn begin(served: Arc<Served>) -> Outcome<Self> {
+        let gate = served.enter();
+        let moment = Some(served.moment()?);
+        let brief = Self::brief(served.clone())?;
+        drop(gate);
+        Ok(Self { moment, ..brief })
+    }
+
     /// It has written `key`, or any key.
     pub fn note(&mut self, datastore: &Bytes, key: Option<&Bytes>) {
-        let key = key.filter(|_| self.is_brief).cloned();
+        let key = key.filter(|_| self.moment.is_none()).cloned();
         if key.is_some() || !self.written.iter().any(|known| known.0 == datastore) {
             self.written.push((datastore.clone(), key));
         }
@@ -149,6 +165,11 @@ impl Session {
     pub fn may(&self, kind: Kind, datastore: &[u8]) -> bool {
         let user = self.user.as_ref();
         user.is_none_or(|user| user.may(kind, &self.place.served.name, datastore))
+    }
+
+    /// The datastore that it is in, if it is there.
+    pub fn datastore(&mut self) -> Outcome<Option<&Datastore>> {
+        self.place.datastore(moment(&self.running))
     }
 
     /// Something was written to the volume it is in.

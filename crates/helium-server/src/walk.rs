@@ -4,7 +4,10 @@ use std::ops::Bound;
 
 use heliumdb::{Datastore, Item, Readable};
 
-use crate::{refusal::Outcome, session::Session};
+use crate::{
+    refusal::Outcome,
+    session::{Session, moment},
+};
 
 /// From where to where, which way, and what of the items.
 #[derive(Clone, Debug)]
@@ -22,7 +25,7 @@ pub struct Way {
 impl Session {
     /// Shows `see` the items on the way, until it returns false or there are no more.
     pub fn walk(&mut self, way: Way, see: impl FnMut(Item) -> Outcome<bool>) -> Outcome {
-        let Some(datastore) = self.place.datastore()?.cloned() else {
+        let Some(datastore) = self.place.walked(moment(&self.running))?.cloned() else {
             return Ok(());
         };
         match &self.running {

@@ -45,3 +45,23 @@ fn of_two_that_write_an_item_the_second_is_refused() {
     one.commit().unwrap();
     assert_eq!(remote.datastore(b"d").get(b"k").unwrap().unwrap(), b"1");
 }
+
+/// Others remove a datastore in the middle of a walk: what is left of it comes, or an error, but no early end.
+#[test]
+fn a_walk_does_not_end_early_where_a_datastore_is_removed() {
+    let fixture = Fixture::new();
+    let remote = fixture.remote();
+    let d = remote.datastore(b"d");
+    let keys: Vec<_> = (0..5000_u32).map(u32::to_be_bytes).collect();
+    let items: Vec<_> = keys.iter().map(|key| (&key[..], &b"v"[..])).collect();
+    d.put_all(&items).unwrap();
+    let transaction = remote.begin().unwrap();
+    let mut seen = transaction.range(b"d", Walk::all());
+    let mut newest = d.range(Walk::all());
+    assert_eq!(seen.next().unwrap().unwrap().0, keys[0]);
+    assert_eq!(newest.next().unwrap().unwrap().0, keys[0]);
+    remote.drop_datastore(b"d").unwrap();
+    assert_eq!(seen.map(Result::unwrap).count(), keys.len() - 1);
+    let why = newest.find_map(Result::err).unwrap();
+    assert_eq!(why.kind(), ErrorKind::DatastoreNotFound, "{why}");
+}

@@ -77,7 +77,7 @@ pub fn insert(call: &mut Call<'_>) -> Outcome {
 /// HE.REPLACE key value
 pub fn replace(call: &mut Call<'_>) -> Outcome {
     // A write would make what is not there.
-    let is_there = call.session.place.is_kept() || call.session.place.datastore()?.is_some();
+    let is_there = call.session.place.is_kept() || call.session.datastore()?.is_some();
     let is_done = is_there
         && call
             .session

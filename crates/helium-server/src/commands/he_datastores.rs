@@ -8,12 +8,14 @@ use std::{
 
 use bytes::Bytes;
 use heliumdb::{
-    DatastoreInfo, DatastoreOptions, ErrorKind, Volume, VolumeOptions, device, upkeep::BackupFrom,
+    Datastore, DatastoreInfo, DatastoreOptions, Volume, VolumeOptions, device, upkeep::BackupFrom,
 };
 
 use super::{Call, Kind, connection};
 use crate::{
+    moment,
     refusal::{Outcome, SYNTAX, said},
+    session,
     volumes::{Place, Served},
 };
 
@@ -67,15 +69,19 @@ fn check_transaction(call: &Call<'_>, served: &Served) -> Outcome {
 
 /// `HE.DATASTORES [DETAILS]`: names; or name, id, items, whether it compresses, whether it has no order, attributes.
 pub fn datastores(call: &mut Call<'_>) -> Outcome {
-    let mut all = call.session.place.served.volume.datastores();
-    all.retain(|info| {
+    let there = match session::moment(&call.session.running) {
+        Some(moment) => moment.datastores.clone(),
+        None => moment::datastores(&call.session.place.served.volume)?,
+    };
+    let is_seen = |info: &DatastoreInfo| {
         let kinds = [Kind::Read, Kind::Write, Kind::Admin];
         kinds.iter().any(|&kind| call.session.may(kind, &info.name))
-    });
+    };
+    let all: Vec<_> = there.iter().filter(|one| is_seen(&one.0)).collect();
     match call.rest(1) {
         [] => {
             call.replies.array(all.len());
-            all.iter().for_each(|info| call.replies.bulk(&info.name));
+            all.iter().for_each(|one| call.replies.bulk(&one.0.name));
             Ok(())
         }
         [word] if word.eq_ignore_ascii_case(b"details") => details(call, &all),
@@ -83,19 +89,11 @@ pub fn datastores(call: &mut Call<'_>) -> Outcome {
     }
 }
 
-fn details(call: &mut Call<'_>, all: &[DatastoreInfo]) -> Outcome {
+fn details(call: &mut Call<'_>, all: &[&(DatastoreInfo, Datastore)]) -> Outcome {
     let start = call.replies.bytes.len();
-    let mut found = Vec::with_capacity(all.len());
-    for info in all {
-        match call.session.place.served.volume.datastore_by_id(info.id) {
-            Ok(datastore) => found.push((info, datastore.len())),
-            // It was removed just now.
-            Err(why) if why.kind() == ErrorKind::DatastoreNotFound => {}
-            Err(why) => return Err(why.into()),
-        }
-    }
-    call.replies.array(found.len());
-    for (info, items) in found {
+    call.replies.array(all.len());
+    for (info, datastore) in all {
+        let items = datastore.len();
         call.replies.array(6);
         call.replies.bulk(&info.name);
         call.replies.integer(i64::from(info.id.0));
@@ -118,7 +116,10 @@ pub fn use_one(call: &mut Call<'_>) -> Outcome {
     };
     check_transaction(call, &served)?;
     let mut place = Place::kept(served, Bytes::copy_from_slice(&call.args[1]));
-    if place.datastore()?.is_none() {
+    if place
+        .datastore(session::moment(&call.session.running))?
+        .is_none()
+    {
         return Err(said(
             "NODATASTORE the volume has no datastore of that name: HE.CREATE makes one",
         ));

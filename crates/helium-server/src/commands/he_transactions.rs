@@ -17,7 +17,7 @@ pub fn begin(call: &mut Call<'_>) -> Outcome {
         ));
     }
     let served = call.session.place.served.clone();
-    call.session.running = Some(Running::begin(served, false)?);
+    call.session.running = Some(Running::begin(served)?);
     call.ok()
 }
 

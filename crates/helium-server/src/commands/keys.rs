@@ -11,7 +11,7 @@ use crate::{
 /// DEL key ...
 pub fn del(call: &mut Call<'_>) -> Outcome {
     let keys = &call.args[1..];
-    if call.session.place.datastore()?.is_none() {
+    if call.session.datastore()?.is_none() {
         call.replies.integer(0);
         return Ok(());
     }
@@ -81,7 +81,7 @@ pub fn renamenx(call: &mut Call<'_>) -> Outcome {
 fn give_key(call: &mut Call<'_>, when: When) -> Outcome<bool> {
     let (old, new) = (&call.args[1], &call.args[2]);
     let missing = said("ERR no such key");
-    if call.session.place.datastore()?.is_none() {
+    if call.session.datastore()?.is_none() {
         return Err(missing);
     }
     call.session.atomically(|session| {
@@ -129,7 +129,7 @@ fn check_how(call: &Call<'_>) -> Outcome {
 }
 
 fn empty(session: &mut Session, mut place: Place) -> Outcome {
-    let Some(datastore) = place.datastore()?.cloned() else {
+    let Some(datastore) = place.datastore(None)?.cloned() else {
         return Ok(());
     };
     let served = place.served;

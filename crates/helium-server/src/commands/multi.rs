@@ -81,7 +81,7 @@ fn all_or_none(call: &mut Call<'_>, requests: &[Request]) -> Outcome {
         call.replies.null_array();
         return Ok(());
     }
-    call.session.running = Some(Running::begin(served.clone(), true)?);
+    call.session.running = Some(Running::brief(served.clone())?);
     let done = perform_all(call, requests);
     let running = call.session.running.take();
     let committed = done.and_then(|()| running.map_or(Ok(false), Running::commit));

@@ -201,3 +201,52 @@ fn what_a_client_has_begun_goes_with_it() {
     assert_eq!(other.ask("HE.COMMIT"), "+OK");
     assert_eq!(other.ask("GET a"), "$1 2");
 }
+
+/// Whoever removes datastores, or gives their names to others, a transaction goes on with those of its moment.
+#[test]
+fn a_transaction_keeps_the_datastores_of_its_moment() {
+    let fixture = Fixture::new();
+    let (mut one, mut other) = (fixture.connect(), fixture.connect());
+    for name in ["a", "b", "c"] {
+        other.ask(&format!("HE.CREATE {name}"));
+        other.ask(&format!("HE.USE {name}"));
+        other.ask(&format!("MSET k {name} l {name}"));
+    }
+    one.ask("HE.USE a");
+    assert_eq!(one.ask("HE.BEGIN"), "+OK");
+    assert_eq!(one.ask("HE.RANGE - + LIMIT 1"), "*2 $1 k $1 a");
+    for line in [
+        "HE.DROP a",
+        "HE.DROP b",
+        "HE.CREATE b",
+        "HE.USE b",
+        "SET k new",
+        "HE.RENAME c d",
+    ] {
+        assert_eq!(other.ask(line), "+OK", "{line}");
+    }
+    assert_eq!(one.ask("HE.RANGE (k + LIMIT 1"), "*2 $1 l $1 a");
+    for name in ["a", "b", "c"] {
+        assert_eq!(one.ask(&format!("HE.USE {name}")), "+OK");
+        for (line, reply) in [
+            ("HE.RANGE - +", format!("*4 $1 k $1 {name} $1 l $1 {name}")),
+            ("HE.LAST", format!("*2 $1 l $1 {name}")),
+            ("GET k", format!("$1 {name}")),
+            ("MGET k l", format!("*2 $1 {name} $1 {name}")),
+            ("EXISTS k l", ":2".to_owned()),
+            ("DBSIZE", ":2".to_owned()),
+            ("KEYS *", "*2 $1 k $1 l".to_owned()),
+        ] {
+            assert_eq!(one.ask(line), reply, "{name}: {line}");
+        }
+    }
+    assert_eq!(one.ask("HE.DATASTORES"), "*3 $1 a $1 b $1 c");
+    assert!(one.ask("HE.USE d").starts_with("-NODATASTORE"));
+    assert_eq!(one.ask("HE.ROLLBACK"), "+OK");
+    // What follows is of now again.
+    assert_eq!(one.ask("HE.USE b"), "+OK");
+    assert_eq!(one.ask("HE.RANGE - +"), "*2 $1 k $3 new");
+    assert!(one.ask("HE.USE a").starts_with("-NODATASTORE"));
+    assert_eq!(one.ask("HE.BEGIN"), "+OK");
+    assert_eq!(one.ask("HE.DATASTORES"), "*2 $1 b $1 d");
+}
