@@ -12,9 +12,9 @@ use heliumdb::{Error, Result};
 
 use crate::{
     address::Address,
-    failure::{Network, failed, lost, said, unknown},
+    failure::{Network, failed, lost, network, said, said_of_user, unknown},
     options::Options,
-    reply::{Reply, request},
+    reply::{Reply, check_size, request},
     stream::Stream,
 };
 
@@ -72,7 +72,11 @@ impl Connection {
                 return Err(failed(Network::Authentication, &self.address, why));
             }
             let words = [&b"AUTH"[..], options.user.as_bytes(), password.as_bytes()];
-            self.ask(&words, Effect::None)?;
+            match self.answer(&words, Effect::None)? {
+                Reply::Simple(_) => {}
+                Reply::Error(text) => return Err(said_of_user(&self.address, &text)),
+                _ => return Err(self.misunderstood()),
+            }
         }
         let name = self.address.volume.clone();
         let words = [&b"HE.VOLUME"[..], name.as_bytes()];
@@ -94,30 +98,46 @@ impl Connection {
         Ok(())
     }
 
-    /// Asks one thing. What the server refuses is an error, and leaves the connection as it is.
+    /// Asks one thing. What the server refuses is an error, and leaves the connection as it is, unless it does not know
+    /// any more who this is.
     pub(crate) fn ask(&mut self, words: &[&[u8]], effect: Effect) -> Result<Reply> {
-        let mut bytes = Vec::new();
-        request(&mut bytes, words);
-        match self.exchange(&bytes) {
-            Ok(Reply::Error(text)) => Err(said(&self.address, &text, effect)),
-            Ok(reply) => Ok(reply),
-            Err(why) => {
-                self.is_broken = true;
-                let why = lost(&self.address, &why);
-                match effect == Effect::Writes && !self.is_in_transaction {
-                    false => Err(why),
-                    true => Err(unknown(why)),
-                }
+        let effect = match self.is_in_transaction {
+            true => Effect::None,
+            false => effect,
+        };
+        match self.answer(words, effect)? {
+            Reply::Error(text) => {
+                let why = said(&self.address, &text, effect);
+                self.is_broken |= network(&why) == Some(Network::Authentication);
+                Err(why)
             }
+            reply => Ok(reply),
         }
     }
 
-    fn exchange(&mut self, bytes: &[u8]) -> io::Result<Reply> {
+    /// What the server answers, if it is an error or not.
+    fn answer(&mut self, words: &[&[u8]], effect: Effect) -> Result<Reply> {
+        check_size(words)?;
         if self.is_broken {
-            return Err(io::ErrorKind::NotConnected.into());
+            // Nothing is sent: there is nothing that is not known.
+            return Err(lost(&self.address, &io::ErrorKind::NotConnected.into()));
         }
+        let mut bytes = Vec::new();
+        request(&mut bytes, words);
+        self.exchange(&bytes).map_err(|why| {
+            self.is_broken = true;
+            let why = lost(&self.address, &why);
+            match effect {
+                Effect::None => why,
+                Effect::Writes => unknown(why),
+            }
+        })
+    }
+
+    fn exchange(&mut self, bytes: &[u8]) -> io::Result<Reply> {
         let stream = self.stream.get_mut();
         let sent = stream.write_all(bytes).and_then(|()| stream.flush());
+        self.is_broken |= sent.is_err();
         // What has come unasked says more than that nothing can be sent any more.
         let reply = Reply::read(&mut self.stream);
         match (sent, reply) {
@@ -156,8 +176,8 @@ impl Connection {
     }
 
     /// Whether the server has closed it while nobody used it.
-    pub(crate) fn is_over(&self) -> bool {
-        self.is_broken || !self.stream.buffer().is_empty() || self.stream.get_ref().is_over()
+    pub(crate) fn is_over(&mut self) -> bool {
+        self.is_broken || !self.stream.buffer().is_empty() || self.stream.get_mut().is_over()
     }
 
     /// An answer that makes no sense: what follows it may make none either.

@@ -88,6 +88,25 @@ pub(crate) fn unknown(why: Error) -> Error {
         .with_kind(ErrorKind::OutcomeUnknown)
 }
 
+/// What the server at `at` says of the user and the password. Others than Helium's may repeat what they were sent: only
+/// what is known is shown.
+pub(crate) fn said_of_user(at: impl fmt::Display, text: &str) -> Error {
+    const KNOWN: [&str; 3] = [
+        "WRONGPASS invalid username-password pair or user is disabled.",
+        "ERR AUTH <password> called without any password configured for the default user. Are you sure your \
+         configuration is correct?",
+        "ERR max number of clients reached",
+    ];
+    if KNOWN.contains(&text) {
+        return said(at, text, Effect::None);
+    }
+    let how = match text.starts_with("ERR unknown command") {
+        true => Network::Protocol,
+        false => Network::Authentication,
+    };
+    failed(how, at, "it does not take the user and the password")
+}
+
 /// What the server at `at` says, whose first word is what programs look at.
 pub(crate) fn said(at: impl fmt::Display, text: &str, effect: Effect) -> Error {
     let (code, sentence) = text.split_once(' ').unwrap_or((text, text));

@@ -6,10 +6,12 @@
 //!
 //! Invariants:
 //! - Failures are the store's errors; those of the network say which one by [`network`].
-//! - A read whose connection broke is asked again once, on another one. A write never is: whether it was done is not
-//!   known, and its error is [`heliumdb::ErrorKind::OutcomeUnknown`].
-//! - Whatever comes is bounded and checked before anything is allocated, indexed or gone through; and nothing is waited
-//!   for without a limit ([`Options`]).
+//! - A read on a connection that was kept, and is cut off, is asked again once, on a new one. A write that was sent never is:
+//!   whether it was done is not known, and its error is [`heliumdb::ErrorKind::OutcomeUnknown`]. What a server refused
+//!   since it wants to hear again who this is was not done, and is asked again so.
+//! - What comes is bounded, takes memory only as it comes, and is checked before it is indexed or gone through. Each part of
+//!   an answer, and each connection, is waited for with a limit ([`Options`]); only looking up a host's name takes as
+//!   long as the system lets it.
 //! - What a process has connected is used by that process alone: in a fork of it every call is refused.
 
 #[cfg(doctest)]

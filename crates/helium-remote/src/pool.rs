@@ -43,8 +43,11 @@ impl Pool {
         loop {
             let kept = self.idle.lock().pop();
             match kept {
-                Some(kept) if kept.is_over() => {}
-                Some(kept) => return Ok((kept, true)),
+                Some(mut kept) => {
+                    if !kept.is_over() {
+                        return Ok((kept, true));
+                    }
+                }
                 None => return Ok((Connection::open(&self.address, &self.options)?, false)),
             }
         }
@@ -71,8 +74,8 @@ impl Pool {
         done
     }
 
-    /// The same with the connection that was used: another one than at first, if `work` does nothing there and one that
-    /// was kept was cut off.
+    /// The same with the connection that was used: another one than at first, if one that was kept was cut off and `work`
+    /// does nothing there, or if the server did nothing there, since it wants to hear again who this is.
     pub(crate) fn lend<R>(
         &self,
         effect: Effect,
@@ -80,8 +83,13 @@ impl Pool {
     ) -> Result<(Connection, Result<R>)> {
         let (mut connection, was_kept) = self.take()?;
         let mut done = work(&mut connection);
-        let is_cut = |why| network(why) == Some(Network::CutOff);
-        if was_kept && effect == Effect::None && done.as_ref().is_err_and(is_cut) {
+        let may_again = |why| match network(why) {
+            Some(Network::CutOff) => effect == Effect::None,
+            Some(Network::Authentication) => true,
+            _ => false,
+        };
+        if was_kept && done.as_ref().is_err_and(may_again) {
+            drop(connection);
             connection = Connection::open(&self.address, &self.options)?;
             done = work(&mut connection);
         }

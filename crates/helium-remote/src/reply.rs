@@ -1,9 +1,11 @@
-//! Replies of a server, cut out of what comes.
+//! Replies of a server, cut out of what comes; and requests.
 //!
 //! Invariant: memory is taken as bytes come, and not as they are announced; no reply is longer, deeper or of more parts than
 //! a server sends.
 
 use std::io::{self, BufRead, Read};
+
+use heliumdb::{Error, ErrorKind, Result};
 
 /// The longest line: a sentence.
 const LINE_BYTES_MAX: u64 = 64 << 10;
@@ -12,6 +14,10 @@ const REPLY_BYTES_MAX: usize = 96 << 20;
 /// What each part counts for beside its bytes.
 const PART_BYTES: usize = 32;
 const DEPTH_MAX: usize = 4;
+/// The longest request that a server takes, what each word counts for beside its bytes, and the most words.
+const REQUEST_BYTES_MAX: usize = 64 << 20;
+const WORD_BYTES: usize = 32;
+const WORDS_MAX: usize = 1 << 20;
 
 /// A reply, or a part of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,6 +122,18 @@ fn bulk(from: &mut impl BufRead, len: usize) -> io::Result<Vec<u8>> {
         b"\r\n" => Ok(bytes),
         _ => Err(bad("it has sent more than it said")),
     }
+}
+
+/// Fails for what a server refuses with the connection, and then nobody knows what became of it.
+pub(crate) fn check_size(words: &[&[u8]]) -> Result<()> {
+    let bytes = words.iter().map(|word| word.len() + WORD_BYTES);
+    if words.len() <= WORDS_MAX && bytes.sum::<usize>() <= REQUEST_BYTES_MAX {
+        return Ok(());
+    }
+    let why = format!(
+        "one request to a server has {WORDS_MAX} keys and values at most, and {REQUEST_BYTES_MAX} bytes, where each counts for {WORD_BYTES} more: this has to go in several"
+    );
+    Err(Error::new(ErrorKind::InvalidArgument, why))
 }
 
 /// Adds a request to what is sent.

@@ -35,26 +35,32 @@ impl Stream {
     }
 
     /// Whether the other end has closed it, which is seen without waiting.
-    pub(crate) fn is_over(&self) -> bool {
-        let mut byte = [0];
-        let peeked = self
-            .socket
-            .set_nonblocking(true)
-            .and_then(|()| self.socket.peek(&mut byte));
-        let is_open = match peeked {
-            Ok(0) => false,
-            // Nobody was asked anything: only words about the encryption may come.
-            Ok(_) => self.is_encrypted(),
-            Err(why) => why.kind() == io::ErrorKind::WouldBlock,
-        };
+    pub(crate) fn is_over(&mut self) -> bool {
+        let is_open = self.socket.set_nonblocking(true).is_ok() && self.is_silent();
         self.socket.set_nonblocking(false).is_err() || !is_open
     }
 
-    fn is_encrypted(&self) -> bool {
+    /// Whether nothing has come, as nobody was asked anything. Only words about the encryption may, but not its end.
+    fn is_silent(&mut self) -> bool {
+        let nothing = |why: io::Error| why.kind() == io::ErrorKind::WouldBlock;
         #[cfg(feature = "tls")]
-        return self.tls.is_some();
-        #[cfg(not(feature = "tls"))]
-        false
+        if let Some(tls) = &mut self.tls {
+            loop {
+                match tls.read_tls(&mut self.socket) {
+                    Ok(0) => return false,
+                    Ok(_) => {}
+                    Err(why) => return nothing(why),
+                }
+                let understood = tls.process_new_packets();
+                let is_silent = understood.is_ok_and(|state| {
+                    !state.peer_has_closed() && state.plaintext_bytes_to_read() == 0
+                });
+                if !is_silent {
+                    return false;
+                }
+            }
+        }
+        self.socket.peek(&mut [0]).is_err_and(nothing)
     }
 }
 

@@ -1,6 +1,6 @@
 //! TLS: who may have signed the server's certificate, and the client's own.
 
-use std::{fmt, net::TcpStream, path::Path, sync::Arc};
+use std::{fmt, io, net::TcpStream, path::Path, sync::Arc};
 
 use heliumdb::{Error, Result};
 use rustls::{
@@ -11,7 +11,7 @@ use rustls::{
 
 use crate::{
     address::Address,
-    failure::{Network, failed},
+    failure::{Network, failed, lost},
     options::TlsFiles,
     stream::Stream,
 };
@@ -24,7 +24,10 @@ pub(crate) fn encrypt(mut socket: TcpStream, at: &Address, files: &TlsFiles) -> 
     let mut tls = ClientConnection::new(Arc::new(config), name).map_err(|why| complain(&why))?;
     while tls.is_handshaking() {
         let done = tls.complete_io(&mut socket);
-        done.map_err(|why| complain(&format_args!("no keys were agreed on: {why}")))?;
+        done.map_err(|why| match why.kind() {
+            io::ErrorKind::InvalidData => complain(&format_args!("no keys were agreed on: {why}")),
+            _ => lost(at, &why),
+        })?;
     }
     Ok(Stream::encrypted(socket, tls))
 }

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use crate::{
     Details, Items, Walk, When,
     connection::{Connection, Effect},
+    failure::unknown,
     pool::Pool,
     remote,
 };
@@ -83,12 +84,19 @@ impl Transaction {
         Ok(deleted > 0)
     }
 
-    /// Does all of it, durably.
+    /// Does all of it, durably: the server may run so that it answers writes before they are.
     pub fn commit(self) -> Result<()> {
         self.pool.check_process()?;
         let mut connection = self.connection.lock().take().ok_or_else(over)?;
         connection.is_in_transaction = false;
         let done = connection.ask_for(&[b"HE.COMMIT"], Effect::Writes);
+        let done = done.and_then(|()| {
+            let durable = connection.ask_for(&[b"HE.SYNC"], Effect::Writes);
+            durable.map_err(|why| match why.kind() {
+                ErrorKind::OutcomeUnknown => why,
+                _ => unknown(why),
+            })
+        });
         self.pool.give_back(connection);
         done
     }

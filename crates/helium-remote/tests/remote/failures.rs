@@ -2,7 +2,7 @@
 
 use std::{
     io::Read,
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener, TcpStream},
     sync::Arc,
     time::Duration,
 };
@@ -21,8 +21,13 @@ fn is(why: Error, how: Network, words: &str) {
 
 #[test]
 fn nobody_there_and_no_such_host() {
+    // Nobody listens at that port any more, and nobody else gets it while a connection has it.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    let _ends = (
+        TcpStream::connect(address).unwrap(),
+        listener.accept().unwrap(),
+    );
     drop(listener);
     is(
         open(address).unwrap_err(),
@@ -168,6 +173,31 @@ fn who_it_is_and_what_it_may() {
         Network::Authentication,
         "without any password configured",
     );
+}
+
+/// Whatever answers may repeat what it was sent.
+#[test]
+fn a_password_that_comes_back_is_not_shown() {
+    for (answer, how) in [
+        (
+            "-ERR unknown command 'AUTH', with args beginning with: 'default' 'secret' \r\n",
+            Network::Protocol,
+        ),
+        ("-WRONGPASS secret is wrong\r\n", Network::Authentication),
+        ("-secret secret\r\n", Network::Authentication),
+        ("$6\r\nsecret\r\n", Network::Protocol),
+    ] {
+        let (address, end) = end(move |_, stream| {
+            assert_eq!(request(stream).unwrap()[0], "AUTH");
+            say(stream, answer);
+            false
+        });
+        let opened = open_with(address, |options| options.password = Some("secret".into()));
+        let why = opened.unwrap_err();
+        assert!(!format!("{why} {why:?}").contains("secret"), "{why:?}");
+        is(why, how, "");
+        end.join().unwrap();
+    }
 }
 
 /// An address of this machine that is not a loopback one, if it has any.

@@ -220,3 +220,26 @@ fn many_threads_use_one_volume() {
         24 * 50
     );
 }
+
+/// A server closes the connection over what is too long for it, and what became of it would not be known.
+#[test]
+fn what_is_too_much_for_one_request_is_refused_before_it_is_sent() {
+    let fixture = Fixture::new();
+    let d = fixture.remote().datastore(b"d");
+    d.put(b"k", b"v").unwrap();
+    let (value, key) = (vec![1; 16_000_000], vec![1; 131_072]);
+    let few = [(&b"k"[..], &b"v"[..])];
+    let wide: Vec<_> = vec![(&b"k"[..], &*value); 5];
+    let many = few.repeat(600_000);
+    let keys = vec![&*key; 600];
+    for items in [&wide, &many] {
+        let why = d.put_all(items).unwrap_err();
+        assert_eq!(why.kind(), ErrorKind::InvalidArgument, "{why}");
+    }
+    let why = d.delete_all(&keys).unwrap_err();
+    assert_eq!(why.kind(), ErrorKind::InvalidArgument, "{why}");
+    assert_eq!(d.get(b"k").unwrap().unwrap(), b"v");
+    // What just fits is taken.
+    d.put_all(&wide[..4]).unwrap();
+    assert_eq!(d.delete_all(&keys[..500]).unwrap(), 0);
+}
