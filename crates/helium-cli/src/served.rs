@@ -61,11 +61,16 @@ pub fn names_of_kept(volume: &str) -> Vec<Vec<u8>> {
 
 /// Fails if `volume` is a server's: for what is done to files and devices.
 pub fn refuse(volume: &str) -> Result<()> {
+    // What should not be there may be a password.
+    let shown = match volume.contains('@') {
+        true => "the volume",
+        false => volume,
+    };
     match is_served(volume) {
         false => Ok(()),
         true => Err(Failure::new(
             Code::Usage,
-            format!("{volume} is a server's, and this is done to a volume's own files and devices"),
+            format!("{shown} is a server's, and this is done to a volume's own files and devices"),
         )
         .advise("Do it on the server's machine, with the volume's path.")),
     }

@@ -20,6 +20,9 @@ use crate::{
     volume::{self, Access},
 };
 
+/// Keys that go in one request end with the one that has the last of these: a server takes some times as much.
+const REQUEST_BYTES: usize = 8 << 20;
+
 /// From where to where.
 type Bounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
@@ -128,8 +131,9 @@ impl Place<'_> {
         }
     }
 
-    /// Puts items in, all or none of those that follow each other in one datastore.
-    pub fn put_all(&self, items: &[(&Store, &[u8], &[u8])]) -> Stored<()> {
+    /// Puts items in, all or none of those that follow each other in one datastore; `done` is how many of the first are in,
+    /// however it ends.
+    pub fn put_all(&self, items: &[(&Store, &[u8], &[u8])], done: &mut usize) -> Stored<()> {
         match self {
             Self::Here(open) => {
                 let mut batch = open.batch();
@@ -139,7 +143,9 @@ impl Place<'_> {
                     };
                     batch.put(store, key, value)?;
                 }
-                batch.commit(Durability::Buffered)
+                batch.commit(Durability::Buffered)?;
+                *done = items.len();
+                Ok(())
             }
             Self::There(_) => {
                 let is_same = |one: &(&Store, _, _), other: &(&Store, _, _)| one.0.name_is(other.0);
@@ -149,6 +155,7 @@ impl Place<'_> {
                     };
                     let pairs: Vec<_> = group.iter().map(|&(_, key, value)| (key, value)).collect();
                     store.put_all(&pairs)?;
+                    *done += pairs.len();
                 }
                 Ok(())
             }
@@ -275,12 +282,19 @@ impl Store {
                 Ok((store.delete_range((from, end))?, last))
             }
             Self::There(store, _) => {
-                let keys: Stored<Vec<_>> = self.keys((from, to), most).collect();
-                let keys = keys?;
+                let (mut keys, mut bytes, mut is_all) = (Vec::new(), 0, true);
+                for key in self.keys((from, to), most) {
+                    let key = key?;
+                    bytes += key.len();
+                    keys.push(key);
+                    if keys.len() == most || bytes >= REQUEST_BYTES {
+                        is_all = false;
+                        break;
+                    }
+                }
                 let named: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
                 let removed = store.delete_all(&named)?;
-                let is_all = keys.len() < most;
-                Ok((removed, keys.into_iter().next_back().filter(|_| !is_all)))
+                Ok((removed, keys.pop().filter(|_| !is_all)))
             }
         }
     }

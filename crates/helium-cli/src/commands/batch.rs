@@ -65,7 +65,10 @@ impl Batch {
                     Code::Interrupted => why,
                     _ => why.context(&name),
                 };
-                why.also("Nothing of it was done.")
+                match why.is_of(ErrorKind::OutcomeUnknown) {
+                    true => why,
+                    false => why.also("Nothing of it was done."),
+                }
             })?;
             output.print(&json!({"put": done.put, "removed": done.removed}), || {
                 format!(

@@ -1,7 +1,7 @@
 //! `helium rm`.
 //!
-//! Invariant: a range goes in steps, each of which is whole; what was removed when it is stopped is removed durably,
-//! and said.
+//! Invariant: a range goes in steps, each of which is whole; what was removed when it is stopped, or fails, is removed
+//! durably, or said not to be, and said.
 
 use std::{ffi::OsString, ops::Bound, os::unix::ffi::OsStrExt};
 
@@ -13,7 +13,7 @@ use super::{
     items::no_item,
 };
 use crate::{
-    failure::{Failure, Result},
+    failure::Result,
     interrupt,
     output::Output,
     progress::Progress,
@@ -81,17 +81,16 @@ impl Rm {
     /// At the first key that is not there it stops.
     fn each(&self, to: &Place<'_>, store: &Store, keys: &[Vec<u8>]) -> Result<u64> {
         let mut removed = 0;
-        for key in keys {
-            if store.delete(key)? {
-                removed += 1;
-            } else if !self.force {
-                to.flush()?;
-                return Err(no_item(self.datastore.as_bytes(), key)
-                    .advise("Keys named before it were removed; --force goes on."));
+        let done = keys.iter().try_for_each(|key| {
+            let was_there = store.delete(key)?;
+            removed += u64::from(was_there);
+            match was_there || self.force {
+                true => Ok(()),
+                false => Err(no_item(self.datastore.as_bytes(), key)
+                    .advise("--force does not mind keys that are not there.")),
             }
-        }
-        to.flush()?;
-        Ok(removed)
+        });
+        make_durable(to, done, removed)
     }
 
     fn range(&self, to: &Place<'_>, store: &Store, range: bounds::Bounds) -> Result<u64> {
@@ -124,16 +123,23 @@ impl Rm {
                 Err(why) => break Err(why),
             }
         };
-        to.flush()?;
-        done.map_err(|why: Failure| match removed {
-            0 => why,
-            _ => why.also(&format!(
-                "{} that came first were removed, durably.",
-                text::things(removed, "item")
-            )),
-        })?;
-        Ok(removed)
+        make_durable(to, done, removed)
     }
+}
+
+/// Makes what was removed durable, whatever ended it, and says so.
+fn make_durable(to: &Place<'_>, done: Result<()>, removed: u64) -> Result<u64> {
+    let flushed = to.flush();
+    let items = text::things(removed, "item");
+    done.map_err(|why| match (removed, &flushed) {
+        (0, _) => why,
+        (_, Ok(())) => why.also(&format!("Removed before it, durably: {items}.")),
+        (_, Err(flush)) => why.also(&format!(
+            "Removed before it, perhaps not durably: {items}. {flush}"
+        )),
+    })?;
+    flushed?;
+    Ok(removed)
 }
 
 /// Items of a range. No value is read.

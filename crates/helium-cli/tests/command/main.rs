@@ -24,4 +24,5 @@ mod targets;
 mod terminal;
 mod through;
 mod top;
+mod unsound;
 mod wiredtiger;

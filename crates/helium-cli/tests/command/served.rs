@@ -1,6 +1,10 @@
 //! `he://host:port/name`: commands on a volume that a server has.
 
-use std::{io::Write, net::TcpListener, process::Command};
+use std::{
+    io::Write,
+    net::{TcpListener, TcpStream},
+    process::Command,
+};
 
 use helium_remote::{Network, Options, Remote, network};
 use heliumdb::ErrorKind;
@@ -167,6 +171,11 @@ fn what_is_done_to_files_is_refused() {
             .helium(words)
             .fails(2, &["is a server's", "on the server's machine"]);
     }
+    // What may be a password is not shown.
+    let named = url.replace("he://", "he://me:hidden@");
+    let ran = place.helium(["verify", &named]);
+    assert!(!ran.err.contains("hidden"), "{}", ran.err);
+    ran.fails(2, &["is a server's"]);
     // All items of what has no order cannot be had there.
     place.helium(["create", url, "h", "--unordered"]).ok();
     place.helium(["scan", url, "h"]).fails(2, &[]);
@@ -186,8 +195,13 @@ fn each_way_in_which_the_network_fails_has_its_kind() {
             said["error"]["kind"].as_str().expect("a kind").to_owned(),
         )
     };
+    // Nobody listens at that port any more, and nobody else gets it while a connection has it.
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let free = listener.local_addr().expect("bound");
+    let _ends = (
+        TcpStream::connect(free).expect("it listens"),
+        listener.accept().expect("somebody connects"),
+    );
     drop(listener);
     for (url, code, wanted) in [
         (format!("he://{free}/v"), 11, "Refused"),
@@ -267,6 +281,7 @@ fn what_a_server_that_is_killed_has_acknowledged_is_there() {
             })
             .collect();
         // So many are acknowledged that all are in the middle.
+        drop(tell);
         assert_eq!(told.iter().take(200).count(), 200);
         server.child.kill().expect("it runs");
         server.child.wait().expect("a child of ours");

@@ -55,24 +55,25 @@ impl Gathered {
     pub fn put(&mut self, to: &Place<'_>, count: &mut u64) -> Result<()> {
         let items = std::mem::take(&mut self.items);
         self.bytes = 0;
-        if let [first, .., last] = &items[..] {
+        let mut done = 0;
+        if let [_, .., last] = &items[..] {
             let parts = items.iter();
             let parts = parts.map(|item| (&item.datastore, &*item.key, &*item.value));
             let all: Vec<_> = parts.collect();
-            match to.put_all(&all) {
-                Ok(()) => {
-                    *count += items.len() as u64;
-                    return Ok(());
-                }
-                // Nothing was done, but perhaps some of it can be.
+            let put = to.put_all(&all, &mut done);
+            *count += done as u64;
+            match put {
+                Ok(()) => return Ok(()),
+                // No more was done, but perhaps some of it can be.
                 Err(why) if why.kind() != ErrorKind::OutcomeUnknown => {}
                 Err(why) => {
-                    let lines = format!("lines {} to {}", first.line, last.line);
+                    let from = items.get(done).unwrap_or(last).line;
+                    let lines = format!("lines {from} to {}", last.line);
                     return Err(Failure::from(why).context(lines));
                 }
             }
         }
-        for item in items {
+        for item in items.into_iter().skip(done) {
             let put = item.datastore.put(&item.key, &item.value, When::Always);
             put.map_err(|why| Failure::from(why).context(format_args!("line {}", item.line)))?;
             *count += 1;

@@ -269,15 +269,18 @@ impl<'a> Loading<'a> {
 
     /// Makes what was loaded durable, whatever ended it, and says so.
     fn end(self, to: &Place<'_>, name: &str, done: Result<()>, output: Output) -> Result<()> {
-        {
+        let flushed = {
             let _progress = Progress::waiting("making it durable");
-            to.flush()?;
-        }
-        let loaded = match self.items {
-            0 => "No item was loaded before it.".to_owned(),
-            1 => "The item before it is in the volume, durably; loading again puts it there once more."
+            to.flush()
+        };
+        let loaded = match (self.items, &flushed) {
+            (0, _) => "No item was loaded before it.".to_owned(),
+            (_, Err(why)) => {
+                format!("The items before it may not be durable: {why}; loading again puts them there once more.")
+            }
+            (1, Ok(())) => "The item before it is in the volume, durably; loading again puts it there once more."
                 .to_owned(),
-            items => format!(
+            (items, Ok(())) => format!(
                 "The {} items before it are in the volume, durably; loading again puts them there once more.",
                 text::count(items)
             ),
@@ -286,6 +289,7 @@ impl<'a> Loading<'a> {
             Code::Interrupted => interrupt::stopped().also(&loaded),
             _ => why.context(name).also(&loaded),
         })?;
+        flushed?;
         let json = json!({"items": self.items, "datastores": self.datastores.len()});
         output.print(&json, || {
             format!(
