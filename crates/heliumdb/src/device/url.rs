@@ -117,10 +117,15 @@ fn parse(url: &str) -> Result<Vec<Part<'_>>> {
         if rest.is_empty() || rest == "." {
             return Err(bad("names no device; write he://./path,path"));
         }
+        // What should not be there may be a password.
+        let shown = match rest.contains('@') {
+            true => "he://...@...",
+            false => url,
+        };
         return Err(Error::new(
             ErrorKind::Unsupported,
             format!(
-                "volume URL {url:?} is of a volume that a server has, and this opens those of this machine; they are he://./path,path"
+                "volume URL {shown:?} is of a volume that a server has, and this opens those of this machine; they are he://./path,path"
             ),
         ));
     };
@@ -183,6 +188,18 @@ mod tests {
                 bytes: 4096
             }])
         );
+    }
+
+    /// What stands before a host may be a password.
+    #[test]
+    fn what_should_not_be_in_a_url_is_not_shown() {
+        for url in ["he://me:secret@host/v", "he://me:se/cret@host/v"] {
+            let why = parse(url)
+                .err()
+                .map(|why| why.to_string())
+                .unwrap_or_default();
+            assert!(why.contains("he://./") && !why.contains("cret"), "{why}");
+        }
     }
 
     #[test]
