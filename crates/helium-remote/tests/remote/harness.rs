@@ -100,7 +100,7 @@ pub fn end(
 }
 
 /// The next request; nothing if the other end is gone.
-pub fn request(stream: &mut BufReader<TcpStream>) -> Option<Vec<String>> {
+pub fn request<S: Read>(stream: &mut BufReader<S>) -> Option<Vec<String>> {
     let mut number = |kind: &str| {
         let mut line = String::new();
         stream.read_line(&mut line).ok()?;
@@ -120,13 +120,13 @@ pub fn request(stream: &mut BufReader<TcpStream>) -> Option<Vec<String>> {
     Some(words)
 }
 
-pub fn say(stream: &mut BufReader<TcpStream>, text: &str) {
+pub fn say<S: Read + Write>(stream: &mut BufReader<S>, text: &str) {
     // Whoever is gone hears nothing.
     let _ = stream.get_mut().write_all(text.as_bytes());
 }
 
 /// Answers what is asked when a volume is opened and a datastore gone to.
-pub fn greet(stream: &mut BufReader<TcpStream>) {
+pub fn greet<S: Read + Write>(stream: &mut BufReader<S>) {
     assert_eq!(request(stream).unwrap()[0], "HE.VOLUME");
     say(stream, "*2\r\n$5\r\nfruit\r\n$2\r\nid\r\n");
 }

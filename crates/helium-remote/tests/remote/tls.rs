@@ -1,12 +1,21 @@
 //! Encrypted connections, with certificates that `openssl` makes.
 
-use std::{path::Path, process::Command};
+use std::{
+    io::BufReader,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
 
 use helium_remote::{Network, Options, Remote, TlsFiles, network};
 use helium_server::tls_acceptor;
-use heliumdb::ErrorKind;
+use rustls::{
+    ServerConfig, ServerConnection, StreamOwned,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
 
-use crate::harness::{Fixture, end, open_with};
+use crate::harness::{Fixture, end, greet, open_with, request, say};
 
 /// Makes a certificate and its key, by an authority if one is named; false where there is no openssl.
 fn certificate(folder: &Path, name: &str, authority: Option<&str>) -> bool {
@@ -121,14 +130,85 @@ fn the_server_shows_who_it_is_and_the_client_where_it_has_to() {
     assert_eq!(network(&why), Some(Network::Encryption), "{why}");
     let why = open_with(open.address(), |_| {}).unwrap_err();
     assert!(network(&why).is_some(), "{why}");
-    // What was kept and is closed is not used: nothing is unknown.
-    drop(open);
-    let why = d.put(b"k", b"w").unwrap_err();
-    assert_ne!(why.kind(), ErrorKind::OutcomeUnknown, "{why}");
     // One that closes says nothing of encryption.
     let (closing, end) = end(|_, _| false);
     let files = files("authority.crt", None);
     let why = open_with(closing, |options| options.tls = Some(files)).unwrap_err();
     assert_eq!(network(&why), Some(Network::CutOff), "{why}");
     end.join().unwrap();
+}
+
+/// Who says that nothing more is encrypted answers nothing more, though the socket is open: nothing is sent there, and so
+/// nothing is unknown.
+#[test]
+fn a_connection_whose_encryption_was_ended_is_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    for (name, authority) in [("authority", None), ("server", Some("authority"))] {
+        if !certificate(folder.path(), name, authority) {
+            return;
+        }
+    }
+    let certificate = CertificateDer::from_pem_file(path("server.crt")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(path("server.key")).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    let config = Arc::new(config);
+    // The word of the end may come late once: then what was asked is lost on the way, as it should be.
+    let is_seen = (0..20).any(|_| {
+        let put = put_after_an_end(config.clone(), path("authority.crt"));
+        if let Err(why) = &put {
+            assert_eq!(network(why), Some(Network::CutOff), "{why}");
+        }
+        put.is_ok()
+    });
+    assert!(is_seen);
+}
+
+/// Puts an item after the encryption of the connection that was kept was ended.
+fn put_after_an_end(config: Arc<ServerConfig>, authority: PathBuf) -> heliumdb::Result<()> {
+    let (close, closing) = std::sync::mpsc::channel::<()>();
+    let (closed, is_closed) = std::sync::mpsc::channel();
+    // Sockets of connections that are over stay open.
+    let mut kept = Vec::new();
+    let (address, end) = end(move |number, socket| {
+        let socket = socket.get_ref().try_clone().unwrap();
+        kept.push(socket.try_clone().unwrap());
+        let tls = ServerConnection::new(config.clone()).unwrap();
+        let mut stream = BufReader::new(StreamOwned::new(tls, socket));
+        greet(&mut stream);
+        if number == 0 {
+            closing.recv().unwrap();
+            let StreamOwned { conn, sock } = stream.get_mut();
+            conn.send_close_notify();
+            while conn.wants_write() {
+                conn.write_tls(sock).unwrap();
+            }
+            closed.send(()).unwrap();
+            return true;
+        }
+        while request(&mut stream).is_some() {
+            say(&mut stream, "+OK\r\n");
+        }
+        false
+    });
+    let remote = open_with(address, |options| {
+        options.tls = Some(TlsFiles {
+            authority,
+            identity: None,
+        });
+    });
+    let remote = remote.unwrap();
+    close.send(()).unwrap();
+    is_closed.recv().unwrap();
+    let put = remote.datastore(b"d").put(b"k", b"v");
+    // A connection that broke is not used again, either.
+    remote.datastore(b"d").put(b"k", b"v").unwrap();
+    drop(remote);
+    end.join().unwrap();
+    put
 }
