@@ -8,7 +8,7 @@ use heliumdb::{
 };
 use rand::{Rng, rngs::SmallRng};
 
-use crate::common::store;
+use crate::common::{noise, store};
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -247,6 +247,68 @@ fn of_several_that_take_each_gets_another_item() {
     assert!(all.into_iter().eq(wanted));
     assert!(store.is_empty());
     drop(volume);
+}
+
+/// The places of what was read ahead change, the index is written, and who wants the datastore gone has to wait.
+#[test]
+fn what_happens_between_two_steps_changes_nothing() {
+    const ITEMS: u64 = 400;
+    let (_machine, volume, store) = store();
+    let waste = volume.create_datastore("waste").unwrap();
+    for number in 0..ITEMS {
+        store.put(key(number), noise(number, 2_000)).unwrap();
+        waste.put(key(number), noise(number, 20_000)).unwrap();
+    }
+    volume.truncate_datastore(waste.id()).unwrap();
+    let mut txn = volume.begin().unwrap();
+    let mut left: Map = (0..ITEMS)
+        .map(|number| (key(number), noise(number, 2_000)))
+        .collect();
+    for step in 0..ITEMS {
+        let (taken, wanted) = match step % 3 {
+            0 => (txn.pop_last(&store), left.pop_last()),
+            _ => (txn.pop_first(&store), left.pop_first()),
+        };
+        assert_eq!(taken.unwrap(), wanted, "{step}");
+        if step == 10 {
+            // Most of the log is dead, and what lives is moved.
+            let moved = volume.stats().cleaner_bytes;
+            assert!(volume.compact(&mut |_| true).unwrap());
+            assert!(volume.stats().cleaner_bytes > moved);
+            volume.checkpoint().unwrap();
+        }
+        if step == 20 {
+            let refused = [
+                volume.truncate_datastore(store.id()).unwrap_err(),
+                volume.drop_datastore(store.id()).unwrap_err(),
+            ];
+            assert!(refused.iter().all(|why| why.kind() == ErrorKind::Busy));
+        }
+    }
+    assert_eq!(txn.pop_first(&store).unwrap(), None);
+    txn.commit().unwrap();
+    assert!(store.is_empty());
+}
+
+/// As long as the transaction has written nothing there, others may.
+#[test]
+fn a_datastore_that_is_emptied_before_the_first_step_is_a_conflict() {
+    let (_machine, volume, store) = store();
+    for number in 0..100 {
+        store.put(key(number), b"value").unwrap();
+    }
+    let mut txn = volume.begin().unwrap();
+    let picked: heliumdb::Result<Vec<_>> = txn
+        .extract_if::<&[u8]>(&store, .., |found, _| {
+            if found == key(5) {
+                volume.truncate_datastore(store.id()).unwrap();
+            }
+            found >= key(6).as_slice()
+        })
+        .collect();
+    assert_eq!(picked.unwrap_err().kind(), ErrorKind::Conflict);
+    assert!(txn.commit().is_err());
+    assert!(store.is_empty());
 }
 
 /// A walk is kept by the datastore's id, which another volume's may have as well.
